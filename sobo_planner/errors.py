@@ -1,0 +1,39 @@
+"""Exceptions raised by sobo_planner.
+
+Every error that the package raises on purpose derives from `SoboError`. A message names what was wrong,
+the value, the bound, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class SoboError(Exception):
+    """Root of all errors raised by sobo_planner and sobo_training."""
+
+
+class ConfigError(SoboError):
+    """A configuration file or command-line override is invalid."""
+
+
+class RobotError(SoboError):
+    """A robot description cannot be used, or a configuration does not fit it."""
+
+
+class TaskError(SoboError):
+    """An instance (start, target) lies outside what the task allows."""
+
+
+class SolverError(SoboError):
+    """A problem or an initial guess is malformed."""
+
+
+class PolicyError(SoboError):
+    """A policy artifact is missing, damaged, or made for another robot or task."""
+
+
+class DatasetError(SoboError):
+    """A dataset is missing, damaged, or belongs to another task."""
+
+
+class PlanningError(SoboError):
+    """No plan that may be executed was found."""
