@@ -1,0 +1,150 @@
+"""Build and installation of sobo_planner: an ament_python package with a native extension made by CMake."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+# colcon --symlink-install runs a link to this file from its build folder: every path starts from the real file.
+ROOT = Path(__file__).resolve().parent
+NAME = "sobo_planner"
+GIB = 1024**3
+BYTES_PER_COMPILE_JOB = 5 * GIB  # the heaviest unit takes 4.5 GiB
+
+
+def version() -> str:
+    """Returns the version written in sobo_planner/__init__.py."""
+    text = (ROOT / NAME / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("sobo_planner/__init__.py has no __version__")
+    return match.group(1)
+
+
+def compile_jobs() -> int:
+    """Returns how many compilers may run at once: as many as processors, as few as memory asks for."""
+    if "SOBO_BUILD_JOBS" in os.environ:
+        return max(1, int(os.environ["SOBO_BUILD_JOBS"]))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_COMPILE_JOB))
+
+
+def ask(*command: str) -> str:
+    """Returns the last line that `python -m command...` prints."""
+    done = subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip().splitlines()[-1]
+
+
+class CMakeBuild(build_ext):
+    """Builds sobo_planner._native with CMake and Ninja.
+
+    Environment: SOBO_BUILD_JOBS (parallel compilers), SOBO_BUILD_DIR (the parent of the CMake build folders).
+    """
+
+    def build_extension(self, ext: Extension) -> None:
+        """Configures and builds; what is up to date is not compiled again."""
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        prefix = ask("cmeel", "cmake")
+        folder = self._cmake_folder(prefix)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The environment may be in use without having been activated: its cmake and ninja go first.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        environment = {**os.environ, "PATH": path}
+        configure = [*self._configure(prefix), "-S", str(ROOT / "src"), "-B", str(folder)]
+        subprocess.run(configure, check=True, env=environment)
+        build = ["cmake", "--build", str(folder), "-j", str(compile_jobs())]
+        subprocess.run(build, check=True, env=environment)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Copied under a temporary name: a process that has the old module loaded keeps its own copy.
+        temporary = target.with_name(target.name + ".new")
+        shutil.copy2(folder / "module" / target.name, temporary)
+        temporary.replace(target)
+
+    def _cmake_folder(self, prefix: str) -> Path:
+        """Returns the CMake build folder: one for each interpreter and environment, kept between in-place builds."""
+        key = hashlib.sha256(f"{sys.implementation.cache_tag} {prefix}".encode()).hexdigest()[:8]
+        parent = os.environ.get("SOBO_BUILD_DIR")
+        if parent is None:
+            editable = self.inplace or getattr(self, "editable_mode", False)
+            parent = str(ROOT / "build") if editable else self.build_temp
+        return Path(parent).resolve() / f"native-{sys.implementation.cache_tag}-{key}"
+
+    def _configure(self, prefix: str) -> list[str]:
+        """Returns the CMake call without its folders."""
+        site = sysconfig.get_path("purelib")
+        rpath = ["$ORIGIN/../cmeel.prefix/lib", f"{site}/cmeel.prefix/lib"]
+        if f"{prefix}/lib" not in rpath and Path(prefix).is_relative_to(sys.prefix):
+            rpath.append(f"{prefix}/lib")
+        return [
+            "cmake",
+            "-G",
+            "Ninja",
+            "-DCMAKE_BUILD_TYPE=Release",
+            f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-Dnanobind_DIR={ask('nanobind', '--cmake_dir')}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-DSOBO_OUTPUT_DIR={self._module_folder(prefix)}",
+            f"-DSOBO_RPATH={';'.join(rpath)}",
+        ]
+
+    def _module_folder(self, prefix: str) -> Path:
+        return self._cmake_folder(prefix) / "module"
+
+
+def packages() -> list[str]:
+    """Returns the import names of all packages; training/ is imported as sobo_training."""
+    training = [f"sobo_training.{name}" for name in find_packages(str(ROOT / "training"))]
+    return [*find_packages(str(ROOT), include=[NAME, f"{NAME}.*"]), "sobo_training", *training]
+
+
+def share_files() -> list[tuple[str, list[str]]]:
+    """Returns the data files of share/sobo_planner and the node scripts, folder by folder."""
+    share = f"share/{NAME}"
+    files = [
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (share, ["package.xml"]),
+        (f"lib/{NAME}", sorted(str(p.relative_to(ROOT)) for p in (ROOT / "scripts").glob("*_node"))),
+    ]
+    for top in ("launch", "config", "urdf"):
+        folders = [ROOT / top, *sorted(p for p in (ROOT / top).rglob("*") if p.is_dir())]
+        for folder in folders:
+            if folder.name == "__pycache__":
+                continue
+            inside = sorted(str(p.relative_to(ROOT)) for p in folder.iterdir() if p.is_file())
+            if inside:
+                files.append((f"{share}/{folder.relative_to(ROOT)}", inside))
+    return files
+
+
+setup(
+    name=NAME,
+    version=version(),
+    description="Robot motion planning with a learned diffusion policy and constrained trajectory optimization",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=packages(),
+    package_dir={"sobo_training": "training"},
+    data_files=share_files(),
+    ext_modules=[Extension(f"{NAME}._native", sources=[])],
+    cmdclass={"build_ext": CMakeBuild},
+    zip_safe=False,
+    install_requires=[
+        "numpy>=1.26",
+        "pin==4.1.0",
+        "libaligator==0.19.1",
+        "onnxruntime>=1.20",
+        "PyYAML>=6.0",
+        "safetensors>=0.5",
+        "tyro>=0.9",
+    ],
+    entry_points={"console_scripts": ["sobo = sobo_planner.cli:main"]},
+)
