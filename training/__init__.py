@@ -1,0 +1,1 @@
+"""Data collection and Sobolev training of the diffusion policies that sobo_planner runs."""
