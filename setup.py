@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -38,10 +39,28 @@ def compile_jobs() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_COMPILE_JOB))
 
 
-def ask(*command: str) -> str:
-    """Returns the last line that `python -m command...` prints."""
-    done = subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.PIPE, text=True)
+def ask(*arguments: str) -> str:
+    """Returns the last line that `python arguments...` prints."""
+    done = subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.strip().splitlines()[-1]
+
+
+def library_folders(prefix: str) -> list[str]:
+    """Returns where the module looks for libaligator and libpinocchio at run time.
+
+    Beside the installed package first. colcon and editable installs put the package elsewhere than its libraries, so the
+    site-packages folders of the interpreter follow; `-I` looks past the overlays that pip and colcon build with. The build's
+    own prefix is left out where it is temporary: it will be gone, and anyone could put libraries in its place.
+    """
+    code = (
+        "import site, sys; user = [site.getusersitepackages()] if sys.prefix == sys.base_prefix else [];"
+        "print(site.getsitepackages() + user)"
+    )
+    sites = ast.literal_eval(ask("-I", "-c", code))
+    folders = [f"{site}/cmeel.prefix/lib" for site in sites]
+    if not prefix.startswith(tempfile.gettempdir()):
+        folders.append(f"{prefix}/lib")
+    return ["$ORIGIN/../cmeel.prefix/lib", *dict.fromkeys(folders)]
 
 
 class CMakeBuild(build_ext):
@@ -53,7 +72,7 @@ class CMakeBuild(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Configures and builds; what is up to date is not compiled again."""
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        prefix = ask("cmeel", "cmake")
+        prefix = ask("-m", "cmeel", "cmake")
         folder = self._cmake_folder(prefix)
         folder.mkdir(parents=True, exist_ok=True)
         # The environment may be in use without having been activated: its cmake and ninja go first.
@@ -80,20 +99,16 @@ class CMakeBuild(build_ext):
 
     def _configure(self, prefix: str) -> list[str]:
         """Returns the CMake call without its folders."""
-        site = sysconfig.get_path("purelib")
-        rpath = ["$ORIGIN/../cmeel.prefix/lib", f"{site}/cmeel.prefix/lib"]
-        if f"{prefix}/lib" not in rpath and Path(prefix).is_relative_to(sys.prefix):
-            rpath.append(f"{prefix}/lib")
         return [
             "cmake",
             "-G",
             "Ninja",
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DCMAKE_PREFIX_PATH={prefix}",
-            f"-Dnanobind_DIR={ask('nanobind', '--cmake_dir')}",
+            f"-Dnanobind_DIR={ask('-m', 'nanobind', '--cmake_dir')}",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-DSOBO_OUTPUT_DIR={self._module_folder(prefix)}",
-            f"-DSOBO_RPATH={';'.join(rpath)}",
+            f"-DSOBO_RPATH={';'.join(library_folders(prefix))}",
         ]
 
     def _module_folder(self, prefix: str) -> Path:
@@ -125,26 +140,78 @@ def share_files() -> list[tuple[str, list[str]]]:
     return files
 
 
+INSTALL_REQUIRES = [
+    # The extension is compiled against these three: another version may not load.
+    "libaligator==0.19.1",
+    "pin==4.1.0",
+    "libcoal==3.0.3",
+    "numpy>=1.26",
+    "onnxruntime>=1.20",
+    "PyYAML>=6.0",
+    "safetensors>=0.5",
+    "tyro>=0.9.10",
+]
+# Exact versions of everything that was tested together: constraints.txt.
+EXTRAS = {
+    # Only where no ROS distribution provides these.
+    "ros": [
+        "ros-rclpy[fastrtps]==9.1.2",
+        "ros-ament-index-python==1.11.0",
+        "ros-builtin-interfaces==2.3.0",
+        "ros-diagnostic-msgs==5.5.1",
+        "ros-geometry-msgs==5.5.1",
+        "ros-lifecycle-msgs==2.3.0",
+        "ros-rcl-interfaces==2.3.0",
+        "ros-sensor-msgs==5.5.1",
+        "ros-std-msgs==5.5.1",
+        "ros-std-srvs==5.5.1",
+        "ros-trajectory-msgs==5.5.1",
+        "ros-visualization-msgs==5.5.1",
+    ],
+    "train": [
+        "torch==2.13.0",
+        "diffusers>=0.35",
+        "onnx>=1.18",
+        "onnxscript>=0.5",
+        "tqdm>=4.66",
+        "tensorboard>=2.18",
+        "matplotlib>=3.9",
+    ],
+    "bags": ["rosbags>=0.11"],
+    "viz": ["viser>=1.0"],
+    "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],
+    "test": [
+        "pytest>=8.3",
+        "hypothesis>=6.130",
+        "ruff==0.17.5",
+        "mypy==2.4.1",
+        "types-PyYAML",
+        "types-tqdm",
+        "example-robot-data==6.0.0",
+        "colcon-core>=0.18",
+        "colcon-ros>=0.5",
+        "catkin-pkg>=1.0",
+    ],
+}
+
 setup(
     name=NAME,
     version=version(),
     description="Robot motion planning with a learned diffusion policy and constrained trajectory optimization",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The sobo_planner authors",
+    maintainer="The sobo_planner authors",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=packages(),
     package_dir={"sobo_training": "training"},
+    package_data={NAME: ["py.typed"]},
     data_files=share_files(),
     ext_modules=[Extension(f"{NAME}._native", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
     zip_safe=False,
-    install_requires=[
-        "numpy>=1.26",
-        "pin==4.1.0",
-        "libaligator==0.19.1",
-        "onnxruntime>=1.20",
-        "PyYAML>=6.0",
-        "safetensors>=0.5",
-        "tyro>=0.9",
-    ],
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS,
     entry_points={"console_scripts": ["sobo = sobo_planner.cli:main"]},
 )
