@@ -63,7 +63,6 @@ $(STAMPS)/venv-$(ROS):
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dependencies: $(STAMPS)/venv-$(ROS) setup.py setup.cfg pyproject.toml constraints.txt
-	$(PIP) install --quiet --upgrade pip
 	@$(BIN)/python -c "$$BUILD_REQUIREMENTS" > $(STAMPS)/build-requirements.txt
 	$(PIP) install $(CONSTRAINTS) -r $(STAMPS)/build-requirements.txt
 	$(PIP) install $(CONSTRAINTS) --no-build-isolation --editable ".[$(EXTRAS)]"
