@@ -36,7 +36,7 @@ def module_names() -> list[str]:
 
 
 def imports(tree: ast.AST, package: str, whole_file: bool) -> Iterator[str]:
-    """Yields what a module imports when it loads or (`whole_file`) anywhere; `if TYPE_CHECKING` does not count."""
+    """Yields what a module imports when it loads or (`whole_file`) anywhere, `if TYPE_CHECKING` aside."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -96,7 +96,7 @@ def test_imports_run_one_way(layer: str) -> None:
 
 
 def test_every_module_loads_without_torch() -> None:
-    """In a process of its own where torch and its companions cannot be imported; ros/ where rclpy is installed."""
+    """In a process where torch and its companions cannot be imported; ros/ only where rclpy is."""
     code = f"""
 import importlib, importlib.util, sys
 

@@ -1,4 +1,4 @@
-"""Installations as users make them: pip into an empty environment, colcon with and without --symlink-install."""
+"""Installations as users make them: pip into an empty environment, colcon with and without symbolic links."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # The wheels of ROS point every Python at their libraries: an installation under test must not see them.
-LEAKS = ("PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "VIRTUAL_ENV")
-SHIPPED = ("package.xml", "config/ur5.yaml", "config/ur5.params.yaml", "urdf/ur5.urdf", "launch/ur5.launch.py")
+LEAKS = {"PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+SHIPPED = (
+    "package.xml",
+    "config/ur5.yaml",
+    "config/ur5.params.yaml",
+    "urdf/ur5.urdf",
+    "launch/ur5.launch.py",
+    "config/policies/ur5/config.json",
+)
 NODES = ("planner_node", "arm_simulator_node")
 
 # Run with the installed package from a folder without sources: prints where everything was found.
@@ -25,10 +32,9 @@ import importlib, importlib.util, pkgutil, sys
 import sobo_planner, sobo_training
 from sobo_planner import _native
 from sobo_planner.paths import share_path
-print("extension", _native.__file__)
+print("found", _native.__file__)
 for name in {SHIPPED!r}:
-    print("share", share_path(name))
-assert list(share_path("config").glob("policies/*/config.json")), "no policy is shipped"
+    print("found", share_path(name))
 if "--every-module" in sys.argv:
     assert importlib.util.find_spec("torch") is None
     for module in pkgutil.walk_packages(sobo_planner.__path__, "sobo_planner."):
@@ -53,12 +59,15 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+def found_files(printed: str) -> list[Path]:
+    """Returns the paths that the probe printed: the extension first, then the shared files."""
+    return [Path(line) for line in re.findall(r"^found (.+)$", printed, re.MULTILINE)]
+
+
 def copy_sources(target: Path) -> Path:
     """Copies the source tree as a checkout would have it, without anything that was built."""
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "build", "install", "log", "out", "runs", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache"
-    )
-    shutil.copytree(ROOT, target, ignore=ignored)
+    built = ["build", "install", "log", "out", "runs", "dist", "*.egg-info", "*.so", "__pycache__", ".*"]
+    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*built))
     return target
 
 
@@ -67,8 +76,7 @@ def assert_nodes(prefix: Path) -> None:
     for node in NODES:
         script = prefix / "lib" / "sobo_planner" / node
         assert script.is_file() and os.access(script, os.X_OK), f"{script} is missing or not executable"
-    marker = prefix / "share/ament_index/resource_index/packages/sobo_planner"
-    assert marker.is_file()
+    assert (prefix / "share/ament_index/resource_index/packages/sobo_planner").is_file()
 
 
 def test_version_stands_the_same_everywhere() -> None:
@@ -90,34 +98,26 @@ def test_pip_install_into_an_empty_environment(tmp_path: Path) -> None:
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    found = run(python, "-c", PROBE, "--every-module", cwd=elsewhere)
-    places = dict(line.rsplit(" ", 1)[::-1] for line in found.splitlines() if line.startswith(("extension", "share")))
-    assert all(Path(place).is_relative_to(environment) for place in places), found
+    found = found_files(run(python, "-c", PROBE, "--every-module", cwd=elsewhere))
+    assert len(found) == 1 + len(SHIPPED)
+    assert all(file.is_relative_to(environment) for file in found), found
     assert_nodes(environment)
     assert "plan" in run(environment / "bin" / "sobo", "--help", cwd=elsewhere)
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A colcon workspace with a copy of the package."""
-    folder = tmp_path_factory.mktemp("workspace")
-    copy_sources(folder / "src" / "sobo_planner")
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--symlink-install",)], ids=["copied", "symlinked"])
-def test_colcon_build(workspace: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
-    """`colcon build` in a workspace; both ways share the compiled objects, as two builds in one workspace would."""
-    bases = ("--build-base", tmp_path / "build", "--install-base", tmp_path / "install")
+def test_colcon_build(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """`colcon build` of this tree. What the environment has compiled before is not compiled again."""
+    bases = ("--base-paths", ROOT, "--build-base", tmp_path / "build", "--install-base", tmp_path / "install")
     command = (sys.executable, "-m", "colcon", "--log-base", tmp_path / "log", "build", *bases, *options)
-    run(*command, "--event-handlers", "console_direct+", cwd=workspace, SOBO_BUILD_DIR=str(workspace / "objects"))
+    objects = os.environ.get("SOBO_BUILD_DIR", str(ROOT / "build"))
+    run(*command, "--event-handlers", "console_direct+", cwd=tmp_path, SOBO_BUILD_DIR=objects)
 
     prefix = tmp_path / "install" / "sobo_planner"
     assert_nodes(prefix)
-    script = f'. "{tmp_path}/install/local_setup.sh" && exec "{sys.executable}" -c "$PROBE"'
-    found = run("sh", "-c", script, cwd=tmp_path, PROBE=PROBE, COLCON_CURRENT_PREFIX=str(tmp_path / "install"))
-    extension = re.search(r"^extension (.+)$", found, re.MULTILINE)
-    assert extension is not None
-    home = workspace if options else prefix
-    assert Path(extension.group(1)).resolve().is_relative_to(home), found
+    script = f'. install/local_setup.sh && cd / && exec "{sys.executable}" -c "$PROBE"'
+    found = found_files(run("sh", "-c", script, cwd=tmp_path, PROBE=PROBE))
+    assert len(found) == 1 + len(SHIPPED)
+    home = ROOT if options else prefix
+    assert all(file.resolve().is_relative_to(home) for file in found), found
