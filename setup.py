@@ -103,6 +103,7 @@ class CMakeBuild(build_ext):
             "cmake",
             "-G",
             "Ninja",
+            "-Wno-dev",
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DCMAKE_PREFIX_PATH={prefix}",
             f"-Dnanobind_DIR={ask('-m', 'nanobind', '--cmake_dir')}",

@@ -116,8 +116,13 @@ def test_colcon_build(tmp_path: Path, options: tuple[str, ...]) -> None:
 
     prefix = tmp_path / "install" / "sobo_planner"
     assert_nodes(prefix)
-    script = f'. install/local_setup.sh && cd / && exec "{sys.executable}" -c "$PROBE"'
-    found = found_files(run("sh", "-c", script, cwd=tmp_path, PROBE=PROBE))
+    script = (
+        f'. install/local_setup.sh && cd / && echo "$AMENT_PREFIX_PATH" && "{sys.executable}" -c "$PROBE"'
+    )
+    printed = run("sh", "-c", script, cwd=tmp_path, PROBE=PROBE)
+    assert str(prefix) in printed.splitlines()[0]
+    found = found_files(printed)
     assert len(found) == 1 + len(SHIPPED)
-    home = ROOT if options else prefix
-    assert all(file.resolve().is_relative_to(home) for file in found), found
+    # Symbolic links lead from the build folder to this tree.
+    assert found[0].is_relative_to(tmp_path / "build" if options else prefix)
+    assert all(file.resolve().is_relative_to(ROOT if options else prefix) for file in found), found
