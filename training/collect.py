@@ -1,7 +1,7 @@
-"""Collect solver solutions: every instance solved from several starts, the cheapest converged solution kept.
+"""Collect solver solutions: every instance solved from several starts, the cheapest converged one kept.
 
-Shards are written as they fill, so an interrupted collection loses at most the shard in progress; the same call
-again goes on where it stopped and ends with the same data as an uninterrupted one.
+Shards are written as they fill, so an interrupted collection loses at most the shard in progress; the same
+call again goes on where it stopped and ends with the same data as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Collector:
                 for name, symbols in LAYOUT.items()
             }
         tensors = {
-            name: np.stack([np.asarray(getattr(each.solution, name)) for each in kept]) for name in SOLUTION_TENSORS
+            name: np.stack([np.asarray(getattr(each.solution, name)) for each in kept])
+            for name in SOLUTION_TENSORS
         }
         tensors["x0"] = np.stack([each.instance.x0 for each in kept])
         tensors["target"] = np.stack([each.instance.target for each in kept])
@@ -163,7 +164,8 @@ def collect(
         What the folder holds now.
 
     Raises:
-        DatasetError: The folder was collected with other arguments, holds a damaged shard, or cannot be written.
+        DatasetError: The folder holds a damaged shard, was collected with other arguments, or cannot be
+            written.
         SoboError: The policy does not fit the task.
     """
     from sobo_planner.policy import Policy
@@ -177,7 +179,9 @@ def collect(
     with ShardWriter(folder) as writer:
         done = finished(Path(folder), config, summary)
         todo = [number for number in range(options.count) if number not in done]
-        with tqdm(total=options.count, initial=options.count - len(todo), unit="inst", disable=not progress) as bar:
+        with tqdm(
+            total=options.count, initial=options.count - len(todo), unit="inst", disable=not progress
+        ) as bar:
             for first in range(0, len(todo), options.shard_size):
                 began = time.perf_counter()
                 outcomes = collector.solve_shard(todo[first : first + options.shard_size], bar)

@@ -87,6 +87,22 @@ class CollectSummary:
             self.mean_cost = _mix(self.mean_cost, tensors["cost"], weight)
             self.mean_iterations = _mix(self.mean_iterations, tensors["iterations"], weight)
 
+    def render(self) -> str:
+        """The summary as text."""
+        lines = [
+            f"{self.folder}: {self.collected} solutions of {self.attempted} instances",
+            f"{self.resumed} instances done by earlier calls, rejected {self.rejected}",
+        ]
+        if self.causes:
+            causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.causes.items()))
+            lines[-1] += f"; causes of their failed starts: {causes}"
+        if self.mean_cost is not None:
+            lines.append(f"mean cost {self.mean_cost:.4g}, mean iterations {self.mean_iterations:.1f}")
+            winners = ", ".join(f"start {start}: {count}" for start, count in self.winners.items())
+            lines.append(f"cheapest solution by {winners}")
+        lines.append(f"solved in {self.seconds:.1f} s")
+        return "\n".join(lines)
+
 
 def _mix(mean: float | None, values: np.ndarray, weight: float) -> float:
     return (mean or 0.0) * weight + float(values.mean()) * (1.0 - weight)
@@ -106,7 +122,7 @@ def policy_identity(folder: str | Path | None) -> str | None:
 
 
 def resolved_config(task: Task, options: CollectOptions, policy: str | Path | None) -> dict[str, Any]:
-    """All that the stored solutions depend on, as JSON values; calls that differ in it do not share a folder."""
+    """All that the solutions depend on, as JSON values; calls that differ in it do not share a folder."""
     config = dataclasses.asdict(task.config)
     for section in ("policy", "training"):
         config.pop(section, None)

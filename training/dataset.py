@@ -2,8 +2,8 @@
 
     folder/shard-00000.safetensors, shard-00001.safetensors, ...
 
-A shard appears under its name only when it is complete, so a killed writer leaves at most a temporary file behind,
-which nobody reads. See `sobo_training.shards` for what a shard holds.
+A shard appears under its name only when it is complete, so a killed writer leaves at most a temporary file
+behind, which nobody reads. See `sobo_training.shards` for what a shard holds.
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ def shard_paths(folder: str | Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if SHARD_NAME.fullmatch(path.name)), key=shard_number)
 
 
-def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, skip_damaged: bool = False) -> Dataset:
+def load(
+    folder: str | Path | Iterable[str | Path], task: Task | None = None, skip_damaged: bool = False
+) -> Dataset:
     """Load the solutions of one or several folders.
 
     Args:
@@ -167,7 +169,8 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
         skip_damaged: Leave damaged shards out, with a warning and a count, rather than refuse.
 
     Raises:
-        DatasetError: No shard, a damaged shard, or data of another task or robot; names the file and both hashes.
+        DatasetError: No shard, a damaged shard, or data of another task or robot; names the file and both
+            hashes.
     """
     folders = [folder] if isinstance(folder, (str, Path)) else list(folder)
     tensors: list[dict[str, np.ndarray]] = []
@@ -199,13 +202,16 @@ def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: T
         )
     if earlier and (info.task_hash, info.robot_hash) != (earlier[0].task_hash, earlier[0].robot_hash):
         raise DatasetError(
-            f"shard {path} (task hash {info.task_hash}, robot hash {info.robot_hash}) does not belong with the "
-            f"shards before it (task hash {earlier[0].task_hash}, robot hash {earlier[0].robot_hash})"
+            f"shard {path} (task hash {info.task_hash}, robot hash {info.robot_hash}) does not belong with "
+            f"the shards before it (task hash {earlier[0].task_hash}, robot hash {earlier[0].robot_hash})"
         )
 
 
 def _stack(
-    folders: Sequence[str | Path], tensors: list[dict[str, np.ndarray]], infos: list[ShardInfo], skipped: list[str]
+    folders: Sequence[str | Path],
+    tensors: list[dict[str, np.ndarray]],
+    infos: list[ShardInfo],
+    skipped: list[str],
 ) -> Dataset:
     if not sum(len(content["X"]) for content in tensors):
         places = ", ".join(str(each) for each in folders)

@@ -1,8 +1,8 @@
 """Instances and starts that depend on the seed and the instance's number alone.
 
-Instance `i` of seed `s` is drawn from its own generator, seeded by (stream, s, i): the result depends neither on threads,
-nor on interruptions, nor on how many instances were asked for. Collection and evaluation use different streams, so
-no instance of the one is ever an instance of the other, whatever the seeds.
+Instance `i` of seed `s` is drawn from its own generator, seeded by (stream, s, i): the result depends neither
+on threads, nor on interruptions, nor on how many instances were asked for. Collection and evaluation use
+different streams, so no instance of the one is ever an instance of the other, whatever the seeds.
 """
 
 from __future__ import annotations

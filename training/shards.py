@@ -21,7 +21,7 @@ from sobo_planner.errors import DatasetError
 
 FORMAT_VERSION = 1
 
-#: Tensors of a shard and the symbols of their shapes; n solutions, T stages, ndx = tangent dimension of the state.
+#: Tensors of a shard and their shapes: n solutions, T stages, ndx tangent dimensions of the state.
 LAYOUT: dict[str, tuple[str | int, ...]] = {
     "X": ("n", "T+1", "nx"),
     "U": ("n", "T", "nu"),
@@ -133,7 +133,8 @@ def check_tensors(tensors: dict[str, np.ndarray], count: int) -> dict[str, int]:
             key, value = ("T", size - 1) if symbol == "T+1" else (str(symbol), size)
             wanted = symbol if isinstance(symbol, int) else sizes.setdefault(key, value)
             if value != wanted:
-                raise DatasetError(f"{name} has shape {array.shape}, but {key} is {wanted} elsewhere in the shard")
+                where = "" if isinstance(symbol, int) else f" ({key} elsewhere in the shard)"
+                raise DatasetError(f"{name} has shape {array.shape}: a size is {value}, not {wanted}{where}")
         if not np.isfinite(array).all():
             raise DatasetError(f"{name} holds values that are not finite")
     return sizes
@@ -178,7 +179,9 @@ def _write_atomically(path: Path, content: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        raise DatasetError(f"cannot write shard {path}: {error.strerror}; earlier shards are intact") from error
+        raise DatasetError(
+            f"cannot write shard {path}: {error.strerror}; earlier shards are intact"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)

@@ -1,0 +1,142 @@
+"""What the sub-commands of training do; they need the extra `train`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sobo_planner.command_plan import parse_overrides, shipped_policy, task_of
+from sobo_planner.errors import ConfigError, SoboError
+
+if TYPE_CHECKING:
+    from sobo_planner import commands
+
+#: Options of `sobo train` that override the task's configuration of training.
+TRAIN_OPTIONS = ("loss", "mode", "steps", "batch", "lr", "seed", "max_minutes")
+#: File in a run's folder that says what was trained; `sobo export` reads it.
+RUN_RECORD = "run.json"
+
+
+@contextmanager
+def training_extra() -> Iterator[None]:
+    """Say how to install what training needs, where it is missing.
+
+    Raises:
+        ConfigError: A module outside this project cannot be imported.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "sobo_planner":
+            raise
+        hint = 'training needs more packages; install them with: pip install "sobo_planner[train]"'
+        raise ConfigError(f"cannot import {missing}: {hint}") from error
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a report under a temporary name, then give it its own.
+
+    Raises:
+        SoboError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SoboError(f"cannot write {path}: {error.strerror}") from error
+
+
+def collect(command: commands.Collect) -> int:
+    """Collect solutions and print the summary."""
+    with training_extra():
+        from sobo_training.collect import collect as run
+        from sobo_training.collection import CollectOptions
+
+    options = CollectOptions(
+        count=command.instances,
+        seed=command.seed,
+        starts=command.starts,
+        threads=command.threads,
+        shard_size=command.shard_size,
+    )
+    summary = run(task_of(command), command.out, options, command.policy)
+    print(json.dumps(asdict(summary), indent=1) if command.json else summary.render())
+    return 0
+
+
+def train(command: commands.Train) -> int:
+    """Train and print where the run lies."""
+    with training_extra():
+        from sobo_training.config import TrainConfig
+        from sobo_training.dataset import load
+        from sobo_training.train import train as run
+
+    if command.limit is not None and command.limit < 1:
+        raise ConfigError(f"limit must be at least 1, got {command.limit}")
+    task = task_of(command)
+    given = {name: getattr(command, name) for name in TRAIN_OPTIONS}
+    config = TrainConfig.from_task(
+        task, **{name: value for name, value in given.items() if value is not None}
+    )
+    data = load(command.data, task).select(slice(command.limit))
+    record = {
+        "task": command.task,
+        "overrides": parse_overrides(command.overrides),
+        "data": str(command.data),
+        "solutions": len(data),
+    }
+    result = run(data, task, command.out, config)
+    write_json(command.out / RUN_RECORD, record | {"summary": result.summary})
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in result.summary.items())
+    print(f"trained on {len(data)} solutions: {figures}\nrun: {command.out}")
+    return 0
+
+
+def export(command: commands.Export) -> int:
+    """Export the artifact of a run."""
+    raise NotImplementedError
+
+
+def evaluate(command: commands.Evaluate) -> int:
+    """Evaluate a policy, print the table, store the report if asked."""
+    with training_extra():
+        from sobo_training.evaluate import EvaluateOptions
+        from sobo_training.evaluate import evaluate as run
+        from sobo_training.report import render
+
+    options = EvaluateOptions(
+        instances=command.instances,
+        seed=command.seed,
+        starts=command.starts,
+        action_horizon=command.action_horizon,
+        samples=command.samples,
+        threads=command.threads,
+    )
+    report = run(task_of(command), command.policy, options)
+    if command.json is not None:
+        write_json(command.json, report)
+    print(render(report))
+    return 0
+
+
+def bench(command: commands.Bench) -> int:
+    """Measure, print the table, store the report if asked."""
+    with training_extra():
+        from sobo_training.bench import bench as run
+        from sobo_training.bench import render
+
+    task = task_of(command)
+    report = run(task, command.policy or shipped_policy(task))
+    if command.json is not None:
+        write_json(command.json, report)
+    print(render(report))
+    return 0
