@@ -1,0 +1,90 @@
+"""A linear-quadratic reaching task, small enough to train on in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_discrete_are
+
+
+@dataclass
+class ToyRobot:
+    """Stands for `Robot` where only the identity matters."""
+
+    hash: str = "toy-robot"
+
+
+@dataclass
+class ToyTask:
+    """Two double integrators that steer to `target`; x = [q, v], action = (q_h - q_0, v_h)."""
+
+    name: str = "toy"
+    hash: str = "toy-task"
+    policy_hash: str = "toy-policy"
+    dt: float = 0.1
+    T: int = 20
+    nx: int = 4
+    ndx: int = 4
+    nu: int = 2
+    obs_dim: int = 4
+    action_dim: int = 4
+    robot: ToyRobot = field(default_factory=ToyRobot)
+    action_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
+    observation_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
+    state_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
+    config: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            policy=SimpleNamespace(T_h=8, T_o=1, K=5, hidden=(16, 16)),
+            training=SimpleNamespace(loss="sobolev", mode="jvp", alpha=1.0, lr=3e-3, batch=16, steps=20),
+        )
+    )
+
+    def __post_init__(self) -> None:
+        one, zero = np.eye(2), np.zeros((2, 2))
+        self.A = np.block([[one, self.dt * one], [zero, one]])
+        self.B = np.vstack((0.5 * self.dt**2 * one, self.dt * one))
+        S = solve_discrete_are(self.A, self.B, np.eye(4), 0.1 * one)
+        self.K = -np.linalg.solve(0.1 * one + self.B.T @ S @ self.B, self.B.T @ S @ self.A)
+
+    def observation(self, x, target):
+        return np.concatenate((target[:2] - x[:2], x[2:]))
+
+    def observation_jacobian(self, x, target):
+        return np.diag([-1.0, -1.0, 1.0, 1.0])
+
+    def encode_chunk(self, X):
+        return np.concatenate((X[:, :2] - X[0, :2], X[:, 2:]), 1)
+
+    def history(self, x):
+        return self.encode_chunk(x[None])
+
+    def chunk_jacobian(self, Phi):
+        J = Phi.copy()
+        J[:, :2, :2] -= np.eye(2)
+        return J
+
+    def roll(self, x, target, steps):
+        """Optimal closed-loop trajectory: states [steps + 1, 4], controls [steps, 2]."""
+        goal = np.concatenate((target[:2], np.zeros(2)))
+        X, U = [x], []
+        for _ in range(steps):
+            U.append(self.K @ (X[-1] - goal))
+            X.append(self.A @ X[-1] + self.B @ U[-1])
+        return np.array(X), np.array(U)
+
+    def solutions(self, n, seed=0):
+        """`n` optimal trajectories in the layout of a dataset."""
+        rng = np.random.default_rng(seed)
+        x0, target = rng.normal(size=(n, 4)), rng.normal(size=(n, 3))
+        rolls = [self.roll(x, goal, self.T) for x, goal in zip(x0, target, strict=True)]
+        return SimpleNamespace(
+            X=np.stack([r[0] for r in rolls]),
+            U=np.stack([r[1] for r in rolls]),
+            A=np.broadcast_to(self.A, (n, self.T, 4, 4)),
+            B=np.broadcast_to(self.B, (n, self.T, 4, 2)),
+            K=np.broadcast_to(self.K, (n, self.T, 2, 4)),
+            target=target,
+        )

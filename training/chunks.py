@@ -1,0 +1,147 @@
+"""From solver solutions to normalised training samples (chunks with their Jacobians)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sobo_planner.errors import DatasetError
+from sobo_planner.policy.normaliser import Normaliser
+from sobo_training.jacobians import chunk_transitions, closed_loop
+from sobo_training.losses import Batch
+
+Array = NDArray[np.floating]
+
+SCALE_FLOOR = 0.2
+"""Smallest standard deviation, as a share of the largest in its group. A joint that hardly moves would
+otherwise get a tiny scale, and its rows of the normalised Jacobian would drown the others."""
+
+
+class ChunkTask(Protocol):
+    """What chunking needs from a task."""
+
+    action_groups: Sequence[slice]
+    observation_groups: Sequence[slice]
+    state_groups: Sequence[slice]
+
+    def observation(self, x: Array, target: Array) -> Array: ...
+    def observation_jacobian(self, x: Array, target: Array) -> Array: ...
+    def encode_chunk(self, X: Array) -> Array: ...
+    def chunk_jacobian(self, Phi: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """All chunks of a dataset, normalised, as float32 tensors in memory (about 18 kB a chunk for a six-joint
+    arm).
+
+    Attributes:
+        samples: One `Batch` that holds every chunk.
+        normaliser: The scaling used.
+    """
+
+    samples: Batch
+    normaliser: Normaliser
+
+    def __len__(self) -> int:
+        return len(self.samples.chunk)
+
+    def batch(self, index: Tensor) -> Batch:
+        """Chunks at `index` [B] int64."""
+        s = self.samples
+        return Batch(
+            s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index]
+        )
+
+
+def floored_scale(values: Array, groups: Sequence[slice]) -> Array:
+    """Standard deviation of each column, at least `SCALE_FLOOR` times the largest of its group.
+
+    Args:
+        values: [N, d].
+        groups: Slices that together cover 0 .. d.
+
+    Returns:
+        [d], positive; 1 in a group that never varies.
+    """
+    scale = values.std(0)
+    covered = np.zeros(scale.shape, bool)
+    for group in groups:
+        largest = scale[group].max(initial=0.0)
+        scale[group] = np.maximum(scale[group], SCALE_FLOOR * largest) if largest > 1e-9 else 1.0
+        covered[group] = True
+    if not covered.all():
+        raise DatasetError(f"columns {np.flatnonzero(~covered).tolist()} belong to no group")
+    return scale
+
+
+def _sensitivities(solutions: Any, task: ChunkTask, horizon: int) -> Array:
+    """Chunk Jacobians in physical units, [n, starts, T_h, d_a, ndx] float32, one trajectory at a time."""
+    rows = []
+    for A, B, K in zip(solutions.A, solutions.B, solutions.K, strict=True):
+        phi = chunk_transitions(closed_loop(A, B, K)[None], horizon)[0]
+        rows.append(np.stack([np.asarray(task.chunk_jacobian(p), np.float32) for p in phi]))
+    return np.stack(rows)
+
+
+def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser | None = None) -> TrainingSet:
+    """Cut trajectories into whole chunks and normalise them.
+
+    Args:
+        solutions: Has X [n, T+1, nx], K [n, T, nu, ndx], A [n, T, ndx, ndx], B [n, T, ndx, nu], target [n,
+            ...] (`dataset.Dataset`).
+        task: Encodes observations and chunks.
+        horizon: Slots T_h of a chunk.
+        normaliser: Scaling to use; by default it is measured on these chunks.
+
+    Raises:
+        DatasetError: Empty, too short, or not finite.
+    """
+    X = np.asarray(solutions.X, np.float64)
+    if not len(X):
+        raise DatasetError("no trajectories to train on")
+    jacobian = _sensitivities(solutions, task, horizon)
+    starts = jacobian.shape[1]
+    observation, slope, chunk = [], [], []
+    for states, target in zip(X, solutions.target, strict=True):
+        for t in range(starts):
+            observation.append(task.observation(states[t], target))
+            slope.append(task.observation_jacobian(states[t], target))
+            chunk.append(task.encode_chunk(states[t : t + horizon]))
+    o, do, a = np.stack(observation), np.stack(slope), np.stack(chunk)
+    if normaliser is None:
+        flat = a.reshape(-1, a.shape[-1])
+        normaliser = Normaliser(
+            observation_mean=o.mean(0),
+            observation_scale=floored_scale(o, task.observation_groups),
+            action_mean=flat.mean(0),
+            action_scale=floored_scale(flat, task.action_groups),
+            state_scale=floored_scale(X.reshape(-1, X.shape[-1]), task.state_groups),
+        )
+    samples = _normalise(o, do, a, jacobian.reshape(-1, *jacobian.shape[2:]), normaliser)
+    return TrainingSet(samples, normaliser)
+
+
+def _normalise(o: Array, do: Array, a: Array, J: Array, n: Normaliser) -> Batch:
+    """Scale values, and Jacobians by diag(1 / s_out) J diag(s_x)."""
+    J /= n.action_scale[:, None].astype(np.float32)
+    J *= n.state_scale.astype(np.float32)
+    arrays = (
+        n.observation(o),
+        do / n.observation_scale[:, None] * n.state_scale,
+        n.action(a),
+        J,
+    )
+    for name, value in zip(
+        ("observation", "observation Jacobian", "chunk", "chunk Jacobian"), arrays, strict=True
+    ):
+        bad = ~np.isfinite(value).reshape(len(value), -1).all(1)
+        if bad.any():
+            raise DatasetError(f"{int(bad.sum())} of {len(bad)} chunks have a {name} that is not finite")
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in arrays))

@@ -1,0 +1,100 @@
+"""Configuration of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sobo_planner.errors import ConfigError
+from sobo_training.losses import MODES
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that determines a run, apart from the data.
+
+    Attributes:
+        T_h: Slots of a chunk.
+        T_o: Slots of history that are inpainted.
+        K: Denoising steps.
+        hidden: Channels of the U-Net's levels.
+        loss: `diff` or `sobolev`.
+        mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
+        alpha: Weight of the first-order term; 1 weighs both terms equally per element.
+        augment_scale: Size of dx for `augment`, in normalised state units.
+        lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
+        warmup: Steps of linear warm-up.
+        weight_decay: Of AdamW.
+        batch: Chunks per step.
+        steps: Gradient steps.
+        max_minutes: Wall-clock budget; None for no limit. With a budget the cosine ends when the steps or the
+            minutes run out, whichever is first, so the result depends on the machine and is not repeatable
+            bit by bit.
+        ema: Decay of the averaged weights, which are the ones exported.
+        seed: Seeds weights, batches and noise.
+        log_every: Steps between TensorBoard points.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    T_h: int = 32
+    T_o: int = 1
+    K: int = 5
+    hidden: tuple[int, ...] = (24, 24, 32, 32)
+    loss: str = "sobolev"
+    mode: str = "jvp"
+    alpha: float = 1.0
+    augment_scale: float = 0.1
+    lr: float = 3e-3
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    batch: int = 128
+    steps: int = 4000
+    max_minutes: float | None = None
+    ema: float = 0.995
+    seed: int = 0
+    log_every: int = 20
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.loss not in ("diff", "sobolev"):
+            raise ConfigError(f"loss={self.loss!r} is neither 'diff' nor 'sobolev'")
+        if self.mode not in MODES:
+            raise ConfigError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
+        for name in ("T_h", "T_o", "K", "batch", "steps", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("lr", "augment_scale"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be positive")
+        for name in ("alpha", "weight_decay", "warmup"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema={self.ema} must lie in [0, 1)")
+        if self.T_o >= self.T_h:
+            raise ConfigError(f"T_o={self.T_o} leaves nothing to predict of T_h={self.T_h}")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise ConfigError(f"max_minutes={self.max_minutes} must be positive")
+
+    @classmethod
+    def from_task(cls, task: Any, **overrides: Any) -> TrainConfig:
+        """Fields that the task's `policy` and `training` sections name, then the overrides.
+
+        Raises:
+            ConfigError: An unknown override, or a value out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        unknown = sorted(set(overrides) - names)
+        if unknown:
+            raise ConfigError(
+                f"unknown training option {', '.join(unknown)}; known: {', '.join(sorted(names))}"
+            )
+        values: dict[str, Any] = {}
+        for section in (task.config.policy, task.config.training):
+            values |= {name: value for name, value in vars(section).items() if name in names}
+        return cls(**(values | overrides))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored beside a run."""
+        return asdict(self) | {"hidden": list(self.hidden)}
