@@ -15,7 +15,7 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
-# colcon --symlink-install runs a link to this file from its build folder: every path starts from the real file.
+# colcon --symlink-install runs a link to this file from its build folder: paths start from the real file.
 ROOT = Path(__file__).resolve().parent
 NAME = "sobo_planner"
 GIB = 1024**3
@@ -48,9 +48,10 @@ def ask(*arguments: str) -> str:
 def library_folders(prefix: str) -> list[str]:
     """Returns where the module looks for libaligator and libpinocchio at run time.
 
-    Beside the installed package first. colcon and editable installs put the package elsewhere than its libraries, so the
-    site-packages folders of the interpreter follow; `-I` looks past the overlays that pip and colcon build with. The build's
-    own prefix is left out where it is temporary: it will be gone, and anyone could put libraries in its place.
+    Beside the installed package first. colcon and editable installs put the package elsewhere than its
+    libraries, so the site-packages folders of the interpreter follow; `-I` looks past the overlays that pip
+    and colcon build with. A temporary build prefix is left out: it will be gone, and anyone could put
+    libraries in its place.
     """
     code = (
         "import site, sys; user = [site.getusersitepackages()] if sys.prefix == sys.base_prefix else [];"
@@ -89,7 +90,7 @@ class CMakeBuild(build_ext):
         temporary.replace(target)
 
     def _cmake_folder(self, prefix: str) -> Path:
-        """Returns the CMake build folder: one for each interpreter and environment, kept between in-place builds."""
+        """Returns the CMake build folder: one for each environment, kept between in-place builds."""
         key = hashlib.sha256(f"{sys.implementation.cache_tag} {prefix}".encode()).hexdigest()[:8]
         parent = os.environ.get("SOBO_BUILD_DIR")
         if parent is None:
@@ -198,7 +199,7 @@ EXTRAS = {
 setup(
     name=NAME,
     version=version(),
-    description="Robot motion planning with a learned diffusion policy and constrained trajectory optimization",
+    description="Robot motion planning with a diffusion policy and constrained trajectory optimization",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The sobo_planner authors",
