@@ -40,7 +40,7 @@ def imports(tree: ast.AST, package: str, whole_file: bool) -> Iterator[str]:
 
 
 def layer_of(name: str) -> int | None:
-    """Returns the rank of a module or file, given by its name inside the package; None for helpers of a layer."""
+    """Returns the rank of a module, given by its name in the package; None for helpers of a layer."""
     top = "cli" if name.startswith("command") else name
     return LAYERS.index(top) if top in LAYERS else None
 
