@@ -1,0 +1,101 @@
+"""Planner for the UR5; on request also the simulated arm, its state publisher and RViz.
+
+On a real robot the driver publishes joint_states, and `trajectory_topic` names the controller's topic:
+    ros2 launch sobo_planner ur5.launch.py trajectory_topic:=/joint_trajectory_controller/joint_trajectory
+Without a robot:
+    ros2 launch sobo_planner ur5.launch.py simulator:=true rviz:=true
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from sobo_planner.paths import share_path
+
+
+def arguments():
+    """Every argument with its default and description."""
+    return [
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=str(share_path("config/ur5.params.yaml")),
+            description="Parameter file of planner and simulator.",
+        ),
+        DeclareLaunchArgument(
+            "policy",
+            default_value="",
+            description="Folder of a policy artifact; empty: the shipped one; none: plan from interpolation.",
+        ),
+        DeclareLaunchArgument(
+            "tf_prefix",
+            default_value="",
+            description="Prefix of joint names and base frame; leave it empty with the simulator.",
+        ),
+        DeclareLaunchArgument(
+            "trajectory_topic",
+            default_value="joint_trajectory",
+            description="Topic on which the robot's controller expects trajectories.",
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=["true", "false"],
+            description="Take the time from /clock.",
+        ),
+        DeclareLaunchArgument(
+            "simulator",
+            default_value="false",
+            choices=["true", "false"],
+            description="Start the simulated arm and robot_state_publisher.",
+        ),
+        DeclareLaunchArgument(
+            "rviz",
+            default_value="false",
+            choices=["true", "false"],
+            description="Start RViz with config/ur5.rviz; its goal tool sends goal_pose.",
+        ),
+    ]
+
+
+def generate_launch_description():
+    """Returns the launch description."""
+    argument = LaunchConfiguration
+    params = argument("params_file")
+    shared = {"tf_prefix": argument("tf_prefix"), "use_sim_time": argument("use_sim_time")}
+    trajectory = [("joint_trajectory", argument("trajectory_topic"))]
+    simulated = IfCondition(argument("simulator"))
+    description = {"robot_description": share_path("urdf/ur5.urdf").read_text(encoding="utf-8")}
+    nodes = [
+        Node(
+            package="sobo_planner",
+            executable="planner_node",
+            name="planner",
+            output="screen",
+            parameters=[params, {**shared, "policy": argument("policy")}],
+            remappings=trajectory,
+        ),
+        Node(
+            package="sobo_planner",
+            executable="arm_simulator_node",
+            name="arm_simulator",
+            output="screen",
+            parameters=[params, shared],
+            remappings=trajectory,
+            condition=simulated,
+        ),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            parameters=[description, {"use_sim_time": argument("use_sim_time")}],
+            condition=simulated,
+        ),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            arguments=["-d", str(share_path("config/ur5.rviz"))],
+            condition=IfCondition(argument("rviz")),
+        ),
+    ]
+    return LaunchDescription([*arguments(), *nodes])

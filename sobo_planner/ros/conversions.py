@@ -1,0 +1,171 @@
+"""Messages <-> numpy. Pure functions: no node, no clock, no state.
+
+Gains keep the planner's convention, u = u* + K (x - x*), with x = [q, v] in the order of the trajectory's
+joint names. A consumer that computes u* + K (x* - x), as linear_feedback_controller does, needs -K.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from sobo_planner.ros.refusal import Reason, Refused
+
+if TYPE_CHECKING:
+    from sobo_planner.planner import Plan
+
+GAIN_LABELS = ("T", "nu", "ndx")
+FEEDFORWARD_LABELS = ("T", "nu")
+# A remaining speed below this [rad/s] is rounded to rest; a faster end gets a braking point of its own.
+REST_SPEED = 1e-2
+BRAKE_ACCELERATION = 5.0  # [rad/s^2], well under what a UR5 joint delivers
+
+Vector = NDArray[np.float64]
+
+
+def duration_message(seconds: float) -> Duration:
+    """Splits seconds into a Duration, rounded to the nanosecond."""
+    whole, nanoseconds = divmod(round(seconds * 1e9), 1_000_000_000)
+    return Duration(sec=whole, nanosec=nanoseconds)
+
+
+def duration_seconds(message: Duration | Time) -> float:
+    """Seconds of a Duration or Time message."""
+    return float(message.sec + 1e-9 * message.nanosec)
+
+
+def trajectory_message(
+    plan: Plan, joint_names: Sequence[str], stamp: Time, publish_effort: bool = False
+) -> JointTrajectory:
+    """Trajectory that joint_trajectory_controller accepts.
+
+    The plan's state at t = 0 is left out (the controller wants a first point with t > 0) and the last point
+    is at rest. A plan that still moves faster than `REST_SPEED` at its end gets one more point, which brakes
+    it.
+
+    Args:
+        plan: plan with time (T+1,) [s], X (T+1, 2n) [rad, rad/s] and U (T, n) [Nm].
+        joint_names: n names as the controller knows them, prefix included.
+        stamp: start of the motion; also the plan's identity on the topics.
+        publish_effort: also fill `effort`. Off by default: a controller without an effort interface refuses
+            the whole message when it is filled.
+    """
+    n = len(joint_names)
+    message = JointTrajectory(joint_names=list(joint_names))
+    message.header.stamp = stamp
+    times, states = _with_rest_at_end(np.asarray(plan.time), np.asarray(plan.X), n)
+    for i, (time, state) in enumerate(zip(times, states, strict=True)):
+        point = JointTrajectoryPoint(time_from_start=duration_message(time))
+        point.positions = _doubles(state[:n])
+        point.velocities = _doubles(state[n:])
+        if publish_effort:
+            # U[t] acts from time[t] on; the last point repeats the last control.
+            point.effort = _doubles(plan.U[min(i + 1, len(plan.U) - 1)])
+        message.points.append(point)
+    return message
+
+
+def _with_rest_at_end(times: Vector, X: Vector, n: int) -> tuple[Vector, Vector]:
+    """Points 1..T of (time, X), the last one at rest, braked in a further point if it is fast."""
+    times, states = times[1:], X[1:].copy()
+    velocity = states[-1, n:]
+    speed = float(np.abs(velocity).max())
+    if speed > REST_SPEED:
+        braking = max(float(times[-1] - times[-2]), speed / BRAKE_ACCELERATION)
+        rest = np.concatenate([states[-1, :n] + 0.5 * braking * velocity, np.zeros(n)])
+        return np.append(times, times[-1] + braking), np.vstack([states, rest])
+    states[-1, n:] = 0.0
+    return times, states
+
+
+def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> tuple[Vector, Vector]:
+    """Times (N,) [s] and states (N, 2n) of a trajectory, in the order of `joint_names`.
+
+    Raises:
+        Refused: a joint is missing, a size is wrong, a number is not finite or times do not increase.
+    """
+    missing = [name for name in joint_names if name not in message.joint_names]
+    if missing or not message.points:
+        raise Refused(Reason.BAD_PLAN, f"trajectory without points or without joints {missing}")
+    order = [message.joint_names.index(name) for name in joint_names]
+    size = len(message.joint_names)
+    for i, point in enumerate(message.points):
+        if len(point.positions) != size or len(point.velocities) != size:
+            raise Refused(Reason.BAD_PLAN, f"point {i}: positions and velocities need {size} values each")
+    times = np.array([duration_seconds(point.time_from_start) for point in message.points])
+    states = np.array([[*np.take(p.positions, order), *np.take(p.velocities, order)] for p in message.points])
+    if not np.isfinite(states).all():
+        raise Refused(Reason.BAD_PLAN, "trajectory holds a number that is not finite")
+    if times[0] <= 0.0 or (np.diff(times) <= 0.0).any():
+        raise Refused(Reason.BAD_PLAN, "time_from_start must be positive and strictly increasing")
+    return times, states
+
+
+def gains_message(gains: Vector) -> Float64MultiArray:
+    """Feedback gains K (T, nu, ndx) as a row-major array with labelled dimensions."""
+    return multiarray_message(gains, GAIN_LABELS)
+
+
+def gains_array(message: Float64MultiArray) -> Vector:
+    """Inverse of `gains_message`. Raises Refused when labels, sizes or data disagree."""
+    return multiarray_values(message, GAIN_LABELS)
+
+
+def feedforward_message(controls: Vector) -> Float64MultiArray:
+    """Feedforward torques U (T, nu) [Nm] as a row-major array with labelled dimensions."""
+    return multiarray_message(controls, FEEDFORWARD_LABELS)
+
+
+def feedforward_array(message: Float64MultiArray) -> Vector:
+    """Inverse of `feedforward_message`. Raises Refused when labels, sizes or data disagree."""
+    return multiarray_values(message, FEEDFORWARD_LABELS)
+
+
+def multiarray_message(values: Vector, labels: Sequence[str]) -> Float64MultiArray:
+    """Array of any rank; `stride` follows std_msgs (elements from this dimension inwards)."""
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    if values.ndim != len(labels):
+        raise ValueError(f"{values.ndim} dimensions cannot carry the labels {tuple(labels)}")
+    dims = [
+        MultiArrayDimension(label=label, size=size, stride=int(np.prod(values.shape[i:])))
+        for i, (label, size) in enumerate(zip(labels, values.shape, strict=True))
+    ]
+    return Float64MultiArray(layout=MultiArrayLayout(dim=dims, data_offset=0), data=_doubles(values))
+
+
+def multiarray_values(message: Float64MultiArray, labels: Sequence[str]) -> Vector:
+    """Inverse of `multiarray_message`.
+
+    Raises:
+        Refused: labels, sizes or data disagree, or a number is not finite.
+    """
+    found = tuple(dim.label for dim in message.layout.dim)
+    if found != tuple(labels):
+        raise Refused(Reason.BAD_PLAN, f"dimensions are labelled {found}, expected {tuple(labels)}")
+    shape = tuple(dim.size for dim in message.layout.dim)
+    values = np.array(message.data, dtype=np.float64)[message.layout.data_offset :]
+    if values.size != int(np.prod(shape)):
+        raise Refused(Reason.BAD_PLAN, f"{values.size} values do not fill the dimensions {shape}")
+    if not np.isfinite(values).all():
+        raise Refused(Reason.BAD_PLAN, "array holds a number that is not finite")
+    return values.reshape(shape)
+
+
+def checksum(message: Float64MultiArray) -> int:
+    """CRC-32 of an array's data. The plan report names its arrays by it: they carry no header to match."""
+    return zlib.crc32(np.asarray(message.data, dtype="<f8").tobytes())
+
+
+def _doubles(values: Vector) -> array[float]:
+    """array('d') of a numpy array: the one sequence type that rclpy stores without checking every element."""
+    doubles = array("d")
+    doubles.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    return doubles

@@ -1,0 +1,155 @@
+"""Results of the demo: per goal, per disturbed trial, as JSON and as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+REACHED = 0.01  # [m]
+
+
+@dataclass(frozen=True)
+class GoalResult:
+    """One goal with the nominal model. Times in ms, errors in m; *_cold: solved from the naive start."""
+
+    target: list[float]
+    reached: bool
+    final_error_m: float | None
+    plan_ms: float | None
+    policy_ms: float | None
+    refine_ms: float | None
+    iterations_warm: int | None
+    iterations_cold: int | None
+    cost_warm: float | None
+    cost_cold: float | None
+    source: str | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One goal with a wrong model and a push.
+
+    Attributes:
+        gains: whether the plan's feedback was applied.
+        final_error_m: distance of the tool from the target when the plan ended.
+        peak_error_m: largest distance of the tool from where the plan wanted it at that time.
+    """
+
+    target: list[float]
+    gains: bool
+    final_error_m: float
+    peak_error_m: float
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """Distance of the tool from the target over time.
+
+    Attributes:
+        time: (N,) [s], 0 when the motion began.
+        error: (N,) [m].
+        duration: length of the plan [s].
+    """
+
+    time: NDArray[np.float64]
+    error: NDArray[np.float64]
+    duration: float
+
+
+def write_summary(
+    path: Path,
+    goals: Sequence[GoalResult],
+    trials: Sequence[Trial],
+    disturbance: dict[str, Any],
+    **extra: Any,
+) -> None:
+    """Writes the summary, under a temporary name first."""
+    summary = {
+        "goals": [asdict(goal) for goal in goals],
+        "reached": sum(goal.reached for goal in goals),
+        "sent": len(goals),
+        "robustness": {"disturbance": disturbance, "trials": [asdict(trial) for trial in trials]},
+        **extra,
+    }
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def goal_table(goals: Sequence[GoalResult]) -> str:
+    """Table of all goals, with the means in the last row."""
+    head = (
+        "goal",
+        "target [m]",
+        "reached",
+        "error [mm]",
+        "plan",
+        "policy",
+        "refine [ms]",
+        "iterations",
+        "cold",
+    )
+    head += ("cost", "cold")
+    rows = [
+        (
+            str(i + 1),
+            " ".join(f"{value:6.3f}" for value in goal.target),
+            "yes" if goal.reached else goal.refused.split(":")[0] or "no",
+            _number(goal.final_error_m, 2, 1e3),
+            *(_number(value, 1) for value in (goal.plan_ms, goal.policy_ms, goal.refine_ms)),
+            *(_number(value, 0) for value in (goal.iterations_warm, goal.iterations_cold)),
+            *(_number(value, 2) for value in (goal.cost_warm, goal.cost_cold)),
+        )
+        for i, goal in enumerate(goals)
+    ]
+    return _table(
+        [head, *rows, ("mean", "", f"{sum(g.reached for g in goals)}/{len(goals)}", *_means(goals))]
+    )
+
+
+def _means(goals: Sequence[GoalResult]) -> list[str]:
+    columns = [("final_error_m", 2, 1e3), ("plan_ms", 1, 1), ("policy_ms", 1, 1), ("refine_ms", 1, 1)]
+    columns += [
+        ("iterations_warm", 1, 1),
+        ("iterations_cold", 1, 1),
+        ("cost_warm", 2, 1),
+        ("cost_cold", 2, 1),
+    ]
+    means = []
+    for name, digits, scale in columns:
+        values = [getattr(goal, name) for goal in goals if getattr(goal, name) is not None]
+        means.append(_number(float(np.mean(values)) if values else None, digits, scale))
+    return means
+
+
+def trial_table(trials: Sequence[Trial]) -> str:
+    """Table of the disturbed trials, gains on beside gains off."""
+    head = ("target [m]", "final error [mm]: gains on", "off", "peak error [mm]: gains on", "off")
+    on = [trial for trial in trials if trial.gains]
+    off = [trial for trial in trials if not trial.gains]
+    rows = [
+        (
+            " ".join(f"{value:6.3f}" for value in a.target),
+            *(_number(v, 1, 1e3) for v in (a.final_error_m, b.final_error_m, a.peak_error_m, b.peak_error_m)),
+        )
+        for a, b in zip(on, off, strict=True)
+    ]
+    return _table([head, *rows])
+
+
+def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
+    return "-" if value is None else f"{scale * value:.{digits}f}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "-" * len(lines[0]))
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""How a node runs as a process: start, spin, interrupt, one line for an error that the user can mend."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from sobo_planner.errors import SoboError
+
+
+class WorkerThread(threading.Thread):
+    """A daemon thread, so that a solver that hangs cannot keep a process from ending."""
+
+    def __init__(self, name: str, target: Callable[[], None]) -> None:
+        super().__init__(name=name, target=target, daemon=True)
+
+    def join_within(self, timeout: float) -> None:
+        """Waits for the end, if the thread ever began and is not the caller."""
+        if self.is_alive() and self is not threading.current_thread():
+            self.join(timeout)
+
+
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+    """Spins a node until SIGINT or SIGTERM. Returns 0, or 1 when it could not be made or failed.
+
+    rclpy's own signal handlers would invalidate the context under a thread that still publishes; here the node
+    is closed first. The executor is single-threaded: callbacks only store, and it loses no samples where
+    rclpy's multi-threaded one does.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make_node()
+    except SoboError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    failures: list[BaseException] = []
+    spinning = WorkerThread("executor", lambda: _spin(executor, stop, failures))
+    spinning.start()
+    stop.wait()  # in the main thread, which signals interrupt; a wait for messages they do not
+    executor.shutdown(timeout_sec=1.0)
+    spinning.join_within(1.0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 1 if failures else 0
+
+
+def _spin(executor: SingleThreadedExecutor, stop: threading.Event, failures: list[BaseException]) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    except Exception as error:
+        traceback.print_exc()
+        failures.append(error)
+    finally:
+        stop.set()
