@@ -1,11 +1,221 @@
-// Python bindings of the native extension.
+// Python bindings of the native extension. Shapes and units are documented in sobo_planner/robot.py and solver.py.
+#include <nanobind/eigen/dense.h>
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
-#include <aligator/config.hpp>
+#include "errors.hpp"
+#include "rollout.hpp"
+#include "worker.hpp"
 
 namespace nb = nanobind;
+using namespace nb::literals;
+using namespace sobo;
+
+namespace {
+
+// A reference that is kept for the life of the process.
+PyObject *error_class(const char *name) {
+  return nb::object(nb::module_::import_("sobo_planner.errors").attr(name)).release().ptr();
+}
+
+// A C++ error becomes the class of the same name in sobo_planner.errors.
+void translate_errors() {
+  static PyObject *robot_error = error_class("RobotError");
+  static PyObject *solver_error = error_class("SolverError");
+  nb::register_exception_translator([](const std::exception_ptr &p, void *) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const RobotError &e) {
+      PyErr_SetString(robot_error, e.what());
+    } catch (const SolverError &e) {
+      PyErr_SetString(solver_error, e.what());
+    }
+  });
+}
+
+// T matrices of equal shape as one array [T, rows, cols].
+nb::ndarray<nb::numpy, double> stack(const std::vector<RowMatrixXd> &matrices) {
+  const std::size_t count = matrices.size();
+  const std::size_t rows = count ? matrices[0].rows() : 0, cols = count ? matrices[0].cols() : 0;
+  auto *data = new double[count * rows * cols];
+  for (std::size_t t = 0; t < count; ++t)
+    std::copy_n(matrices[t].data(), rows * cols, data + t * rows * cols);
+  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<double *>(p); });
+  return nb::ndarray<nb::numpy, double>(data, {count, rows, cols}, owner);
+}
+
+const char *status_name(Status status) {
+  switch (status) {
+  case Status::Converged:
+    return "converged";
+  case Status::MaxIterations:
+    return "max_iterations";
+  case Status::TimeLimit:
+    return "time_limit";
+  default:
+    return "failed";
+  }
+}
+
+nb::dict to_dict(const Result &result) {
+  nb::dict out;
+  out["X"] = result.X;
+  out["U"] = result.U;
+  out["K"] = stack(result.K);
+  out["k"] = result.k;
+  out["A"] = stack(result.A);
+  out["B"] = stack(result.B);
+  out["cost"] = result.cost;
+  out["iterations"] = result.iterations;
+  out["primal_residual"] = result.primal_residual;
+  out["dual_residual"] = result.dual_residual;
+  out["status"] = status_name(result.status);
+  out["message"] = result.message;
+  out["time_ms"] = result.time_ms;
+  out["cpu_ms"] = result.cpu_ms;
+  return out;
+}
+
+void bind_robot(nb::module_ &m) {
+  nb::class_<Robot>(m, "Robot")
+      .def(nb::init<const std::string &, const std::string &, const std::map<std::string, double> &,
+                    const VectorXd &, const std::vector<std::string> &, bool>(),
+           "urdf_xml"_a, "tool_frame"_a, "locked"_a, "armature"_a, "package_dirs"_a, "collision"_a)
+      .def("with_mass_scale", &Robot::with_mass_scale, "factor"_a)
+      .def_prop_ro("name", &Robot::name)
+      .def_prop_ro("nq", &Robot::nq)
+      .def_prop_ro("nv", &Robot::nv)
+      .def_prop_ro("joint_names", &Robot::joint_names)
+      .def_prop_ro("position_lower", &Robot::position_lower)
+      .def_prop_ro("position_upper", &Robot::position_upper)
+      .def_prop_ro("velocity_limit", &Robot::velocity_limit)
+      .def_prop_ro("effort_limit", &Robot::effort_limit)
+      .def_prop_ro("has_collision_geometry", &Robot::has_collision_geometry)
+      .def("tool_position", &Robot::tool_position, "q"_a)
+      .def("frame_position", &Robot::frame_position, "q"_a, "frame"_a)
+      .def("tool_jacobian", &Robot::tool_jacobian, "q"_a)
+      .def("joint_placement", &Robot::joint_placement, "q"_a, "index"_a)
+      .def("forward_dynamics", &Robot::forward_dynamics, "q"_a, "v"_a, "tau"_a)
+      .def("inverse_dynamics", &Robot::inverse_dynamics, "q"_a, "v"_a, "a"_a)
+      .def("gravity", &Robot::gravity, "q"_a)
+      .def("step", &Robot::step, "x"_a, "u"_a, "dt"_a)
+      .def("colliding_pair", &Robot::colliding_pair, "q"_a);
+  m.def("simulate", &simulate, "robot"_a, "x0"_a, "U"_a, "dt"_a);
+  m.def(
+      "track",
+      [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
+         const VectorXd &lower, const VectorXd &upper) {
+        Tracking out = track(robot, x0, desired, dt, blend, lower, upper);
+        return std::make_pair(out.X, out.U);
+      },
+      "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "lower"_a, "upper"_a);
+}
+
+void bind_specs(nb::module_ &m) {
+  nb::class_<Box>(m, "Box")
+      .def("__init__", [](Box *self, const VectorXd &lower, const VectorXd &upper) { new (self) Box{lower, upper}; },
+           "lower"_a, "upper"_a);
+  nb::class_<ReachWeights>(m, "ReachWeights")
+      .def(nb::init<>())
+      .def_rw("position", &ReachWeights::position)
+      .def_rw("state", &ReachWeights::state)
+      .def_rw("control", &ReachWeights::control)
+      .def_rw("state_reference", &ReachWeights::state_reference)
+      .def_rw("control_reference", &ReachWeights::control_reference);
+  nb::class_<ReachSpec>(m, "ReachSpec")
+      .def(nb::init<>())
+      .def_rw("horizon", &ReachSpec::horizon)
+      .def_rw("dt", &ReachSpec::dt)
+      .def_rw("integrator", &ReachSpec::integrator)
+      .def_rw("actuation", &ReachSpec::actuation)
+      .def_rw("running", &ReachSpec::running)
+      .def_rw("terminal", &ReachSpec::terminal)
+      .def_rw("control", &ReachSpec::control)
+      .def_rw("state", &ReachSpec::state);
+  nb::class_<LinearSpec>(m, "LinearSpec")
+      .def(nb::init<>())
+      .def_rw("horizon", &LinearSpec::horizon)
+      .def_rw("A", &LinearSpec::A)
+      .def_rw("B", &LinearSpec::B)
+      .def_rw("c", &LinearSpec::c)
+      .def_rw("Q", &LinearSpec::Q)
+      .def_rw("R", &LinearSpec::R)
+      .def_rw("q", &LinearSpec::q)
+      .def_rw("r", &LinearSpec::r)
+      .def_rw("Qf", &LinearSpec::Qf)
+      .def_rw("qf", &LinearSpec::qf)
+      .def_rw("control", &LinearSpec::control)
+      .def_rw("state", &LinearSpec::state);
+}
+
+void bind_worker(nb::module_ &m) {
+  nb::class_<SolveOptions>(m, "SolveOptions")
+      .def(nb::init<>())
+      .def_rw("tol", &SolveOptions::tol)
+      .def_rw("mu_init", &SolveOptions::mu_init)
+      .def_rw("reg_min", &SolveOptions::reg_min)
+      .def_rw("max_iterations", &SolveOptions::max_iterations)
+      .def_rw("early_stop", &SolveOptions::early_stop)
+      .def_rw("time_limit", &SolveOptions::time_limit)
+      .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
+      .def_rw("retry", &SolveOptions::retry);
+  nb::class_<Start>(m, "Start")
+      .def("__init__",
+           [](Start *self, const VectorXd &x0, const Vector3d &target, const RowMatrixXd &X, const RowMatrixXd &U) {
+             new (self) Start{x0, target, X, U};
+           },
+           "x0"_a, "target"_a, "X"_a, "U"_a);
+  nb::class_<Worker>(m, "Worker")
+      .def("__init__",
+           [](Worker *self, const Robot &robot, const ReachSpec &spec) {
+             new (self) Worker(robot, spec);
+           })
+      .def("__init__",
+           [](Worker *self, const LinearSpec &spec) { new (self) Worker(spec); })
+      .def_prop_ro("nx", &Worker::nx)
+      .def_prop_ro("nu", &Worker::nu)
+      .def_prop_ro("horizon", &Worker::horizon)
+      .def(
+          "solve",
+          [](Worker &worker, const Start &start, const SolveOptions &options) {
+            Result result;
+            {
+              nb::gil_scoped_release release;
+              result = worker.solve(start, options);
+            }
+            return to_dict(result);
+          },
+          "start"_a, "options"_a)
+      .def("cost", &Worker::cost, "start"_a);
+  m.def(
+      "solve_batch",
+      [](const std::vector<Worker *> &workers, const std::vector<Start> &starts, const SolveOptions &options) {
+        if (workers.empty())
+          throw SolverError("solve_batch needs at least one worker");
+        std::vector<Result> results;
+        {
+          nb::gil_scoped_release release;
+          results = solve_batch(workers, starts, options);
+        }
+        nb::list out;
+        for (const auto &result : results)
+          out.append(to_dict(result));
+        return out;
+      },
+      "workers"_a, "starts"_a, "options"_a);
+}
+
+} // namespace
 
 NB_MODULE(_native, m) {
   m.doc() = "Problems, solver and rollouts over Aligator and Pinocchio.";
-  m.attr("aligator_version") = ALIGATOR_VERSION;
+  translate_errors();
+  bind_robot(m);
+  bind_specs(m);
+  bind_worker(m);
 }

@@ -1,0 +1,149 @@
+"""A fixed-base arm read from a URDF: kinematics, dynamics and self-collision, computed by Pinocchio."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sobo_planner import _native
+from sobo_planner.errors import RobotError
+
+Array = NDArray[np.float64]
+
+
+class Robot:
+    """An arm whose joints are revolute or prismatic, with one tool frame.
+
+    Configurations q are in rad (m for prismatic joints), velocities v per second, torques in Nm (N). Positions are in
+    m, in the frame of the URDF's root link.
+
+    Attributes:
+        name: Name written in the URDF.
+        nq: Number of joints, equal to nv.
+        joint_names: Names of the movable joints, in the order of q.
+        position_lower: Lower position limits, (nq,).
+        position_upper: Upper position limits, (nq,).
+        velocity_limit: Largest joint speeds, (nv,).
+        effort_limit: Largest joint torques, (nv,).
+        hash: Identifies the description: URDF text, tool frame, locked joints and armature.
+    """
+
+    def __init__(self, native: _native.Robot, identity: str) -> None:
+        self.native = native
+        self.name: str = native.name
+        self.nq: int = native.nq
+        self.nv: int = native.nv
+        self.joint_names: list[str] = list(native.joint_names)
+        self.position_lower: Array = native.position_lower
+        self.position_upper: Array = native.position_upper
+        self.velocity_limit: Array = native.velocity_limit
+        self.effort_limit: Array = native.effort_limit
+        self.hash = identity
+
+    @classmethod
+    def from_urdf(
+        cls,
+        path: str | Path,
+        tool_frame: str,
+        *,
+        locked_joints: Mapping[str, float] | None = None,
+        armature: Sequence[float] = (),
+        collision: bool = True,
+    ) -> Robot:
+        """Reads a URDF file.
+
+        Args:
+            path: The URDF; `package://` meshes are looked up in all folders above it.
+            tool_frame: Link or frame that is brought to the target.
+            locked_joints: Joints to freeze (a gripper's, say) and their positions [rad or m].
+            armature: Inertia of each joint's rotor seen through its gear [kg m^2], (nv,). URDF has no field for it.
+            collision: Read the collision geometry.
+
+        Raises:
+            RobotError: The file cannot be read or parsed, or a frame or joint is not in it.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise RobotError(f"the URDF {path} cannot be read: {e}") from e
+        locked = dict(locked_joints or {})
+        identity = hashlib.sha256(repr((text, tool_frame, sorted(locked.items()), list(armature))).encode()).hexdigest()
+        packages = [str(parent) for parent in path.resolve().parents]
+        try:
+            native = _native.Robot(text, tool_frame, locked, np.asarray(armature, float), packages, collision)
+        except RobotError as e:
+            raise RobotError(f"{path}: {e}") from e
+        return cls(native, identity)
+
+    def with_mass_scale(self, factor: float) -> Robot:
+        """The same robot with the mass and inertia of every link multiplied by `factor`."""
+        return Robot(self.native.with_mass_scale(factor), f"{self.hash}*{factor}")
+
+    def tool_position(self, q: ArrayLike) -> Array:
+        """Position of the tool frame at q (nq,), shape (3,) [m]."""
+        return self.native.tool_position(np.asarray(q, float))
+
+    def tool_positions(self, Q: ArrayLike) -> Array:
+        """Positions of the tool frame at each row of Q (N, nq), shape (N, 3) [m]."""
+        return np.array([self.native.tool_position(q) for q in np.atleast_2d(np.asarray(Q, float))])
+
+    def frame_position(self, q: ArrayLike, frame: str) -> Array:
+        """Position of any frame at q (nq,), shape (3,) [m].
+
+        Raises:
+            RobotError: The frame is not in the URDF.
+        """
+        return self.native.frame_position(np.asarray(q, float), frame)
+
+    def tool_jacobian(self, q: ArrayLike) -> Array:
+        """d tool_position / d q, shape (3, nv)."""
+        return self.native.tool_jacobian(np.asarray(q, float))
+
+    def joint_placement(self, q: ArrayLike, index: int) -> tuple[Array, Array]:
+        """Rotation (3, 3) and origin (3,) [m] of the frame that moves with joint `index`."""
+        placement = self.native.joint_placement(np.asarray(q, float), index)
+        return placement[:, :3], placement[:, 3]
+
+    def forward_dynamics(self, q: ArrayLike, v: ArrayLike, tau: ArrayLike) -> Array:
+        """Joint accelerations (nv,) under the torques tau (nv,)."""
+        return self.native.forward_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(tau, float))
+
+    def inverse_dynamics(self, q: ArrayLike, v: ArrayLike, a: ArrayLike) -> Array:
+        """Torques (nv,) that give the accelerations a (nv,)."""
+        return self.native.inverse_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(a, float))
+
+    def gravity(self, q: ArrayLike) -> Array:
+        """Torques (nv,) that hold the arm still at q."""
+        return self.native.gravity(np.asarray(q, float))
+
+    def step(self, x: ArrayLike, u: ArrayLike, dt: float) -> Array:
+        """State (2 nv,) after one semi-implicit Euler step of length dt [s] from x = [q, v] under torques u."""
+        return self.native.step(np.asarray(x, float), np.asarray(u, float), dt)
+
+    def simulate(self, x: ArrayLike, U: ArrayLike, dt: float) -> Array:
+        """States (N+1, 2 nv) that the torques U (N, nv) lead to from x."""
+        return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt)
+
+    def track(self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float) -> tuple[Array, Array]:
+        """Follows desired states by inverse dynamics within the effort limits.
+
+        Args:
+            x: Start, (2 nv,).
+            desired: States to be in after 1 ... N steps, (N, 2 nv).
+            dt: Step [s].
+            blend: Share of the position error that is corrected within a step; 0 follows velocities alone.
+
+        Returns:
+            X (N+1, 2 nv) and U (N, nv), consistent with `step`.
+        """
+        limit = self.effort_limit
+        return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, -limit, limit)
+
+    def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
+        """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
+        return self.native.colliding_pair(np.asarray(q, float))

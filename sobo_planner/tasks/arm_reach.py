@@ -1,0 +1,235 @@
+"""`arm_reach`: bring the tool of a fixed-base arm to a position."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sobo_planner import _native
+from sobo_planner.errors import ConfigError, TaskError
+from sobo_planner.robot import Robot
+from sobo_planner.solver import Guess, Instance, SolverOptions
+from sobo_planner.tasks.config import TaskConfig, Weights
+from sobo_planner.tasks.encoding import ArmEncoding
+from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
+
+Array = NDArray[np.float64]
+
+# A start this far outside a limit [rad or rad/s] comes from encoder noise, not from a fault.
+LIMIT_TOLERANCE = 1e-3
+# Tries before a sample, or the reachability of a goal, is given up.
+MAX_TRIES = 1000
+IK_TRIES = 12
+
+
+class ArmReach:
+    """A task file of kind `arm_reach`, ready to use.
+
+    Attributes:
+        name: Name of the task.
+        config: The resolved task file.
+        robot: The arm.
+        encoding: Observations and action chunks of the policy.
+        horizon: Steps T.
+        dt: Step [s].
+        nx: State size 2 nv; ndx is the same.
+        nu: Number of torques.
+        hash: Identifies everything that shapes stored solutions: robot, problem, distribution.
+        policy_hash: Identifies what a policy depends on: robot and problem.
+    """
+
+    kind = "arm_reach"
+
+    def __init__(self, config: TaskConfig, urdf: Path) -> None:
+        self.config = config
+        self.name = config.name
+        self.robot = Robot.from_urdf(
+            urdf,
+            config.robot.tool_frame,
+            locked_joints=config.robot.locked_joints,
+            armature=config.robot.armature,
+            collision=config.robot.collision,
+        )
+        self._check_sizes()
+        self.horizon, self.dt = config.problem.horizon, config.problem.dt
+        self.nu = self.robot.nv
+        self.nx = self.ndx = 2 * self.robot.nv
+        self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
+        self.encoding = ArmEncoding(self.robot)
+        identity = self.robot.hash + config.digest("problem")
+        self.policy_hash = hashlib.sha256(identity.encode()).hexdigest()
+        self.hash = hashlib.sha256((identity + config.digest("distribution")).encode()).hexdigest()
+        self._evaluator = self.make_worker()
+
+    def _check_sizes(self) -> None:
+        n = self.robot.nv
+        for name, values in (
+            ("robot.home", self.config.robot.home),
+            ("distribution.start_centre", self.config.distribution.start_centre),
+        ):
+            if len(values) != n:
+                raise ConfigError(f"{name} needs one entry for each of the {n} joints, got {len(values)}")
+        if not np.all(np.isfinite(self.robot.effort_limit)) or np.any(self.robot.effort_limit <= 0):
+            raise ConfigError(f"the URDF of {self.robot.name} gives no effort limit for every joint")
+
+    # ---------------------------------------------------------------- optimal control problem
+
+    @property
+    def solver_options(self) -> SolverOptions:
+        """The task file's solver settings."""
+        return self.config.solver
+
+    def make_worker(self) -> _native.Worker:
+        """Builds the native problem with a solver of its own."""
+        problem = self.config.problem
+        spec = _native.ReachSpec()
+        spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, problem.integrator
+        spec.actuation = np.eye(self.nu)
+        spec.running = self._weights(problem.running, self.dt)
+        spec.terminal = self._weights(problem.terminal, 1.0)
+        spec.control = _native.Box(-self.torque_limit, self.torque_limit)
+        if problem.velocity_limits:
+            position = np.full(self.nu, np.inf)
+            upper = np.concatenate([position, self.robot.velocity_limit])
+            spec.state = _native.Box(-upper, upper)
+        return _native.Worker(self.robot.native, spec)
+
+    def _weights(self, weights: Weights, scale: float) -> _native.ReachWeights:
+        out = _native.ReachWeights()
+        out.position = np.full(3, scale * weights.position)
+        out.state = scale * np.concatenate([np.zeros(self.nu), np.full(self.nu, weights.velocity)])
+        out.control = np.full(self.nu, scale * weights.torque)
+        out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
+        return out
+
+    def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
+        """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m]."""
+        X = np.asarray(X, float)
+        start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
+        return float(self._evaluator.cost(start))
+
+    def final_error(self, X: ArrayLike, target: ArrayLike) -> float:
+        """Distance [m] of the tool to the target at the end of X (T+1, nx)."""
+        last = np.asarray(X, float)[-1, : self.nu]
+        return float(np.linalg.norm(self.robot.tool_position(last) - np.asarray(target, float)))
+
+    # ---------------------------------------------------------------- instances
+
+    def sample(self, rng: np.random.Generator) -> Instance:
+        """Draws a start at rest and a target; neither is in self-collision, both are within reach.
+
+        Raises:
+            TaskError: No valid configuration was found.
+        """
+        distribution = self.config.distribution
+        if distribution.r_init:
+            q = self._sample_configuration(rng, None)
+        else:
+            q = self._sample_configuration(rng, np.array(distribution.start_centre))
+        if distribution.r_tgt:
+            target = self.robot.tool_position(self._sample_configuration(rng, None))
+        else:
+            target = np.array(distribution.target)
+        return Instance(np.concatenate([q, np.zeros(self.nu)]), target)
+
+    def _sample_configuration(self, rng: np.random.Generator, centre: Array | None) -> Array:
+        """A collision-free configuration, anywhere or in the small area around `centre`."""
+        half = self.config.distribution.start_spread if centre is not None else self.config.distribution.range
+        middle = np.zeros(self.nu) if centre is None else centre
+        lower = np.maximum(self.robot.position_lower, middle - half)
+        upper = np.minimum(self.robot.position_upper, middle + half)
+        for _ in range(MAX_TRIES):
+            q = rng.uniform(lower, upper)
+            if self.robot.colliding_pair(q) is None:
+                return q
+        raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn and all are in self-collision")
+
+    def check(self, instance: Instance) -> None:
+        """Refuses an instance that cannot be planned for.
+
+        Raises:
+            TaskError: Wrong size, NaN, a joint out of its limits, self-collision, or a target out of reach.
+        """
+        x, target = np.asarray(instance.x0, float), np.asarray(instance.target, float)
+        for name, value, shape in (("state", x, (self.nx,)), ("target", target, (3,))):
+            if value.shape != shape:
+                raise TaskError(f"the {name} has shape {value.shape}, expected {shape}")
+            if not np.all(np.isfinite(value)):
+                raise TaskError(f"the {name} holds a NaN or an infinity: {value}")
+        self._check_limits(x)
+        pair = self.robot.colliding_pair(x[: self.nu])
+        if pair is not None:
+            raise TaskError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
+        if self.reachable_configuration(x[: self.nu], target) is None:
+            raise TaskError(f"the target {np.round(target, 4).tolist()} m is out of reach of {self.robot.name}")
+
+    def _check_limits(self, x: Array) -> None:
+        q, v = x[: self.nu], x[self.nu :]
+        robot = self.robot
+        for i, name in enumerate(robot.joint_names):
+            low, high = robot.position_lower[i], robot.position_upper[i]
+            if not low - LIMIT_TOLERANCE <= q[i] <= high + LIMIT_TOLERANCE:
+                raise TaskError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
+            if abs(v[i]) > robot.velocity_limit[i] + LIMIT_TOLERANCE:
+                raise TaskError(f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}")
+
+    def reachable_configuration(self, q: Array, target: Array, rng: np.random.Generator | None = None) -> Array | None:
+        """A configuration with the tool at the target: near q if there is one, else from other starts; or None.
+
+        With `rng` the search starts at random configurations instead of q.
+        """
+        random = rng or np.random.default_rng(0)  # fixed, so that a goal is accepted or refused always alike
+        start = q if rng is None else self._sample_configuration(random, None)
+        for _ in range(IK_TRIES):
+            found = inverse_kinematics(self.robot, start, target)
+            if found is not None:
+                return found
+            start = self._sample_configuration(random, None)
+        return None
+
+    # ---------------------------------------------------------------- starts of the solver
+
+    def interpolate(self, instance: Instance) -> Guess:
+        """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
+
+        Raises:
+            TaskError: The target is out of reach.
+        """
+        q = self.reachable_configuration(instance.x0[: self.nu], instance.target)
+        if q is None:
+            raise TaskError(f"the target {np.round(instance.target, 4).tolist()} m is out of reach")
+        return self._interpolate_to(instance, q)
+
+    def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
+        Q, V = minimum_jerk(instance.x0[: self.nu], q, self.horizon, self.dt)
+        X, U = self.robot.track(instance.x0, np.hstack([Q, V])[1:], self.dt, 0.0)
+        return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
+
+    def gravity_rollout(self, instance: Instance) -> Guess:
+        """The arm holding its start against gravity."""
+        q = instance.x0[: self.nu]
+        U = np.tile(np.clip(self.robot.gravity(q), -self.torque_limit, self.torque_limit), (self.horizon, 1))
+        return Guess(self.robot.simulate(instance.x0, U, self.dt), U)
+
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
+        """n different starts: nearest interpolation, gravity, then interpolations to other, random postures."""
+        guesses = [self.interpolate(instance), self.gravity_rollout(instance)][:n]
+        while len(guesses) < n:
+            q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng)
+            guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])
+        return guesses
+
+    # ---------------------------------------------------------------- encoding
+
+    @property
+    def obs_dim(self) -> int:
+        """Size of an observation."""
+        return self.encoding.obs_dim
+
+    @property
+    def action_dim(self) -> int:
+        """Size of an action."""
+        return self.encoding.action_dim

@@ -1,0 +1,114 @@
+"""What the policy sees and says: observations and action chunks of an arm, with their Jacobians.
+
+The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool error
+are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity, nothing
+else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.robot import Robot
+
+Array = NDArray[np.float64]
+
+# Distance [m] below which the saturating tool error resolves finely.
+NEAR = 0.1
+
+
+class ArmEncoding:
+    """Encodes states x = [q, v] and targets of one robot.
+
+    The observation is [cos q, sin q, v, target, tool error, saturated tool error], the last three in the frame of the
+    first joint, (obs_dim,). Without the first joint's angle when gravity is along its axis.
+
+    Attributes:
+        obs_dim: Size of an observation.
+        action_dim: Size of an action (q - q_now, v): 2 nv.
+        observation_groups: Entries of like unit, which share a normalisation floor.
+        action_groups: The same for actions.
+        state_groups: The same for states.
+    """
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        n = robot.nv
+        rotation, origin = robot.joint_placement(np.zeros(n), 0)
+        self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
+        self._origin = origin
+        self._first = 1 if abs(abs(self._axis[2]) - 1.0) < 1e-9 else 0
+        angles = n - self._first
+        self.obs_dim = 2 * angles + n + 9
+        self.action_dim = 2 * n
+        ends = np.cumsum([2 * angles, n, 3, 3, 3])
+        self.observation_groups = tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
+        self.action_groups = (slice(0, n), slice(n, 2 * n))
+        self.state_groups = (slice(0, n), slice(n, 2 * n))
+
+    def observation(self, x: Array, target: Array) -> Array:
+        """Observation at state x (2 nv,) with the target (3,) [m], shape (obs_dim,)."""
+        n = self._robot.nv
+        q, v = x[:n], x[n:]
+        rotation, _ = self._robot.joint_placement(q, 0)
+        error = rotation.T @ (target - self._robot.tool_position(q))
+        angles = q[self._first :]
+        goal = rotation.T @ (target - self._origin)
+        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, error / _length(error)])
+
+    def observation_jacobian(self, x: Array, target: Array) -> Array:
+        """d observation / d x, shape (obs_dim, 2 nv)."""
+        n, first = self._robot.nv, self._first
+        q = x[:n]
+        rotation, _ = self._robot.joint_placement(q, 0)
+        offset = target - self._robot.tool_position(q)
+        out = np.zeros((self.obs_dim, 2 * n))
+        angles = n - first
+        out[:angles, first:n] = -np.diag(np.sin(q[first:]))
+        out[angles : 2 * angles, first:n] = np.diag(np.cos(q[first:]))
+        out[2 * angles : 2 * angles + n, n:] = np.eye(n)
+        goal, error, near = (slice(2 * angles + n + 3 * i, 2 * angles + n + 3 * i + 3) for i in range(3))
+        # d(R' d)/dq0 = -R' (axis x d) for a vector d that is fixed in the world
+        out[goal, 0] = -rotation.T @ np.cross(self._axis, target - self._origin)
+        out[error, :n] = -rotation.T @ self._robot.tool_jacobian(q)
+        out[error, 0] -= rotation.T @ np.cross(self._axis, offset)
+        e = rotation.T @ offset
+        length = _length(e)
+        out[near] = (np.eye(3) / length - np.outer(e, e) / length**3) @ out[error]
+        return out
+
+    def encode_chunk(self, states: Array) -> Array:
+        """Actions of consecutive states (T_h, 2 nv), the first of them the current one, shape (T_h, action_dim)."""
+        n = self._robot.nv
+        return np.hstack([states[:, :n] - states[0, :n], states[:, n:]])
+
+    def history(self, x: Array) -> Array:
+        """The known first slot of a chunk that starts at x (2 nv,), shape (1, action_dim)."""
+        return self.encode_chunk(x[None])
+
+    def chunk_jacobian(self, Phi: Array) -> Array:
+        """d chunk / d (first state), from Phi[h] = d x[h] / d x[0], (T_h, 2 nv, 2 nv); the same shape."""
+        n = self._robot.nv
+        out = np.array(Phi)
+        out[:, :n, :n] -= np.eye(n)
+        return out
+
+    def decode_action(self, x: Array, actions: Array) -> Array:
+        """Desired states (..., 2 nv) that actions (..., action_dim) of a chunk starting at x (2 nv,) stand for."""
+        n = self._robot.nv
+        out = np.array(actions, float)
+        out[..., :n] += x[:n]
+        return out
+
+
+def _length(error: Array) -> float:
+    return float(np.sqrt(error @ error + NEAR**2))
+
+
+def _rotation_axis(before: Array, after: Array) -> Array:
+    """World axis of the rotation between two placements of a joint frame; zero for a prismatic joint."""
+    turn = after @ before.T
+    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+    norm = float(np.linalg.norm(axis))
+    return axis / norm if norm > 1e-9 else np.zeros(3)

@@ -1,0 +1,61 @@
+"""Inverse kinematics of the tool position."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.robot import Robot
+
+Array = NDArray[np.float64]
+
+
+def inverse_kinematics(
+    robot: Robot,
+    q: Array,
+    target: Array,
+    *,
+    tolerance: float = 1e-4,
+    max_iterations: int = 200,
+    max_step: float = 0.3,
+) -> Array | None:
+    """Finds a configuration near q whose tool is at the target, by damped least squares.
+
+    Args:
+        robot: The arm.
+        q: Where to start [rad], (nq,).
+        target: Position to reach [m], (3,).
+        tolerance: Accepted distance [m].
+        max_iterations: Steps before giving up.
+        max_step: Largest change of a joint in one step [rad]; keeps the solution near q.
+
+    Returns:
+        The configuration, (nq,), within the position limits; None when the target was not reached.
+    """
+    q = np.array(q, float)
+    for _ in range(max_iterations):
+        error = target - robot.tool_position(q)
+        distance = float(np.linalg.norm(error))
+        if distance <= tolerance:
+            return q
+        jacobian = robot.tool_jacobian(q)
+        damping = 1e-4 + 1e-2 * min(distance, 0.1)
+        step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(3), error)
+        step *= min(1.0, max_step / max(float(np.abs(step).max()), 1e-12))
+        q = np.clip(q + step, robot.position_lower, robot.position_upper)
+    return None
+
+
+def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float) -> tuple[Array, Array]:
+    """Straight line in joint space with the minimum-jerk time law, at rest at both ends.
+
+    Returns:
+        Positions (steps+1, nq), and the velocities (steps+1, nq) with which semi-implicit Euler steps of length dt [s]
+        reproduce them: Q[t+1] = Q[t] + dt V[t+1].
+    """
+    s = np.linspace(0.0, 1.0, steps + 1)
+    law = s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
+    Q = q0 + law[:, None] * (q1 - q0)
+    V = np.zeros_like(Q)
+    V[1:] = np.diff(Q, axis=0) / dt
+    return Q, V

@@ -1,0 +1,92 @@
+// Weighted squared errors of tool position, state and control:
+//   l(x, u) = sum w_p (p(q) - target)^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2   (no factor 1/2)
+#pragma once
+
+#include <memory>
+
+#include <aligator/core/cost-abstract.hpp>
+#include <aligator/core/vector-space.hpp>
+#include <pinocchio/algorithm/frames.hpp>
+#include <pinocchio/algorithm/jacobian.hpp>
+#include <pinocchio/algorithm/kinematics.hpp>
+
+#include "spec.hpp"
+
+namespace sobo {
+
+using CostAbstract = aligator::CostAbstractTpl<double>;
+using CostData = aligator::CostDataAbstractTpl<double>;
+
+struct ReachCostData : CostData {
+  ReachCostData(int ndx, int nu, const pinocchio::Model &model)
+      : CostData(ndx, nu), pinocchio(model), jacobian(6, model.nv), x(ndx), dx(ndx), du(nu) {
+    jacobian.setZero();
+    x.setConstant(std::numeric_limits<double>::quiet_NaN());
+  }
+
+  pinocchio::Data pinocchio;
+  pinocchio::Data::Matrix6x jacobian;
+  Eigen::Vector3d error;
+  Eigen::VectorXd x, dx, du;
+};
+
+/// One cost instead of a stack of residuals: the constant parts of the Hessian are written once.
+struct ReachCost : CostAbstract {
+  /// All copies share `target`, so that writing it changes the target of every stage in place.
+  ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
+            std::shared_ptr<const Eigen::Vector3d> target, const ReachWeights &weights)
+      : CostAbstract(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * model->nv),
+                     static_cast<int>(weights.control.size())),
+        model_(std::move(model)), tool_(tool), target_(std::move(target)), weights_(weights) {}
+
+  using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
+
+  void evaluate(const VectorRef &x, const VectorRef &u, CostData &base) const override {
+    auto &data = static_cast<ReachCostData &>(base);
+    data.x = x;
+    pinocchio::forwardKinematics(*model_, data.pinocchio, data.x.head(model_->nv));
+    data.error = pinocchio::updateFramePlacement(*model_, data.pinocchio, tool_).translation() - *target_;
+    data.dx = x - weights_.state_reference;
+    data.du = u - weights_.control_reference;
+    data.value_ = weights_.position.dot(data.error.cwiseAbs2()) + weights_.state.dot(data.dx.cwiseAbs2()) +
+                  weights_.control.dot(data.du.cwiseAbs2());
+  }
+
+  void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
+    auto &data = static_cast<ReachCostData &>(base);
+    const int n = model_->nv;
+    // The target may have moved since the last evaluation at the same point, so check the state only in the
+    // solver's loop: there every run starts with an evaluation.
+    if (data.x != x)
+      evaluate(x, u, base);
+    pinocchio::computeJointJacobians(*model_, data.pinocchio);
+    pinocchio::getFrameJacobian(*model_, data.pinocchio, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
+    data.Lx_ = 2.0 * weights_.state.cwiseProduct(data.dx);
+    data.Lx_.head(n).noalias() +=
+        2.0 * data.jacobian.topRows<3>().transpose() * weights_.position.cwiseProduct(data.error);
+    data.Lu_ = 2.0 * weights_.control.cwiseProduct(data.du);
+  }
+
+  void computeHessians(const VectorRef &, const VectorRef &, CostData &base) const override {
+    auto &data = static_cast<ReachCostData &>(base);
+    const int n = model_->nv;
+    // Gauss-Newton: the curvature of the forward kinematics is left out.
+    data.Lxx_.topLeftCorner(n, n).noalias() = 2.0 * data.jacobian.topRows<3>().transpose() *
+                                              weights_.position.asDiagonal() * data.jacobian.topRows<3>();
+    data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * weights_.state.head(n);
+  }
+
+  std::shared_ptr<CostData> createData() const override {
+    auto data = std::make_shared<ReachCostData>(ndx(), nu, *model_);
+    data->Lxx_.diagonal() = 2.0 * weights_.state;
+    data->Luu_.diagonal() = 2.0 * weights_.control;
+    return data;
+  }
+
+  std::shared_ptr<const pinocchio::Model> model_;
+  pinocchio::FrameIndex tool_;
+  std::shared_ptr<const Eigen::Vector3d> target_;
+  ReachWeights weights_;
+};
+
+} // namespace sobo

@@ -1,0 +1,25 @@
+// Aligator problems from plain numbers.
+#pragma once
+
+#include <memory>
+
+#include <aligator/core/traj-opt-problem.hpp>
+
+#include "robot.hpp"
+#include "spec.hpp"
+
+namespace sobo {
+
+using TrajOptProblem = aligator::TrajOptProblemTpl<double>;
+
+/// An aligator problem and the target that all its stages share.
+struct Problem {
+  std::unique_ptr<TrajOptProblem> ocp;
+  std::shared_ptr<Vector3d> target; // null for problems without one
+  int nx = 0, nu = 0, horizon = 0;
+};
+
+Problem make_reach_problem(const Robot &robot, const ReachSpec &spec);
+Problem make_linear_problem(const LinearSpec &spec);
+
+} // namespace sobo

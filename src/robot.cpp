@@ -1,0 +1,235 @@
+#include "robot.hpp"
+
+#include <sstream>
+
+#include <pinocchio/algorithm/aba.hpp>
+#include <pinocchio/algorithm/frames.hpp>
+#include <pinocchio/algorithm/joint-configuration.hpp>
+#include <pinocchio/algorithm/kinematics.hpp>
+#include <pinocchio/algorithm/model.hpp>
+#include <pinocchio/algorithm/rnea.hpp>
+#include <pinocchio/collision/collision.hpp>
+#include <pinocchio/parsers/urdf.hpp>
+
+#include "errors.hpp"
+#include "robot_impl.hpp"
+
+namespace sobo {
+namespace {
+
+using pinocchio::GeometryModel;
+using pinocchio::JointIndex;
+using pinocchio::Model;
+
+Model parse_model(const std::string &urdf_xml) {
+  Model model;
+  try {
+    pinocchio::urdf::buildModelFromXML(urdf_xml, model);
+  } catch (const std::exception &e) {
+    throw RobotError(std::string("the URDF cannot be parsed: ") + e.what());
+  }
+  return model;
+}
+
+GeometryModel parse_geometry(const Model &model, const std::string &urdf_xml,
+                             const std::vector<std::string> &package_dirs) {
+  GeometryModel geometry;
+  std::istringstream stream(urdf_xml);
+  try {
+    pinocchio::urdf::buildGeom(model, stream, pinocchio::COLLISION, geometry, package_dirs);
+  } catch (const std::exception &e) {
+    throw RobotError(std::string("the collision geometry of the URDF cannot be read: ") + e.what());
+  }
+  return geometry;
+}
+
+void lock_joints(Model &model, GeometryModel &geometry, const std::map<std::string, double> &locked) {
+  std::vector<JointIndex> ids;
+  VectorXd reference = pinocchio::neutral(model);
+  for (const auto &[name, position] : locked) {
+    if (!model.existJointName(name))
+      throw RobotError("the locked joint '" + name + "' is not in the URDF");
+    const JointIndex id = model.getJointId(name);
+    ids.push_back(id);
+    reference[model.idx_qs[id]] = position;
+  }
+  if (ids.empty())
+    return;
+  Model reduced;
+  GeometryModel reduced_geometry;
+  pinocchio::buildReducedModel(model, geometry, ids, reference, reduced, reduced_geometry);
+  model = reduced;
+  geometry = reduced_geometry;
+}
+
+void check_joints(const Model &model) {
+  if (model.nv == 0)
+    throw RobotError("the URDF has no movable joint");
+  for (JointIndex i = 1; i < static_cast<JointIndex>(model.njoints); ++i) {
+    if (model.nqs[i] != 1 || model.nvs[i] != 1)
+      throw RobotError("joint '" + model.names[i] + "' has " + std::to_string(model.nqs[i]) +
+                       " position variables; only revolute (with limits) and prismatic joints are supported");
+  }
+}
+
+void set_armature(Model &model, const VectorXd &armature) {
+  if (armature.size() == 0)
+    return;
+  if (armature.size() != model.nv || !(armature.minCoeff() >= 0.0))
+    throw RobotError("the armature needs " + std::to_string(model.nv) + " non-negative entries, one for each joint");
+  model.armature = armature;
+}
+
+// Links joined by one joint touch by construction, so such pairs are not checked.
+void add_collision_pairs(const Model &model, GeometryModel &geometry) {
+  for (std::size_t a = 0; a < geometry.ngeoms; ++a) {
+    for (std::size_t b = a + 1; b < geometry.ngeoms; ++b) {
+      const JointIndex ja = geometry.geometryObjects[a].parentJoint;
+      const JointIndex jb = geometry.geometryObjects[b].parentJoint;
+      if (ja != jb && model.parents[ja] != jb && model.parents[jb] != ja)
+        geometry.addCollisionPair(pinocchio::CollisionPair(a, b));
+    }
+  }
+}
+
+std::string link_name(const Model &model, const pinocchio::GeometryObject &object) {
+  return model.frames[object.parentFrame].name;
+}
+
+void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
+  if (value.size() != size)
+    throw RobotError(std::string(what) + " has " + std::to_string(value.size()) + " entries, expected " +
+                     std::to_string(size));
+}
+
+} // namespace
+
+Robot::Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,
+             const VectorXd &armature, const std::vector<std::string> &package_dirs, bool collision) {
+  Model model = parse_model(urdf_xml);
+  GeometryModel geometry;
+  if (collision)
+    geometry = parse_geometry(model, urdf_xml, package_dirs);
+  lock_joints(model, geometry, locked);
+  check_joints(model);
+  if (!model.existFrame(tool_frame)) {
+    std::string known;
+    for (const auto &frame : model.frames)
+      if (frame.type == pinocchio::BODY)
+        known += (known.empty() ? "" : ", ") + frame.name;
+    throw RobotError("the frame '" + tool_frame + "' is not in the URDF; its links are: " + known);
+  }
+  set_armature(model, armature);
+  add_collision_pairs(model, geometry);
+  impl_ = std::make_shared<RobotImpl>(std::make_shared<const Model>(model),
+                                      std::make_shared<const GeometryModel>(geometry),
+                                      model.getFrameId(tool_frame));
+}
+
+Robot::Robot(std::shared_ptr<RobotImpl> impl) : impl_(std::move(impl)) {}
+
+Robot Robot::with_mass_scale(double factor) const {
+  if (!(factor > 0.0))
+    throw RobotError("the mass scale must be positive, got " + std::to_string(factor));
+  Model scaled = *impl_->model;
+  for (auto &inertia : scaled.inertias) {
+    const Eigen::Matrix3d rotational = factor * inertia.inertia().matrix();
+    inertia = pinocchio::Inertia(factor * inertia.mass(), inertia.lever(), pinocchio::Symmetric3(rotational));
+  }
+  return Robot(
+      std::make_shared<RobotImpl>(std::make_shared<const Model>(scaled), impl_->geometry, impl_->tool));
+}
+
+std::string Robot::name() const { return impl_->model->name; }
+int Robot::nq() const { return impl_->model->nq; }
+int Robot::nv() const { return impl_->model->nv; }
+VectorXd Robot::position_lower() const { return impl_->model->lowerPositionLimit; }
+VectorXd Robot::position_upper() const { return impl_->model->upperPositionLimit; }
+VectorXd Robot::velocity_limit() const { return impl_->model->upperVelocityLimit; }
+VectorXd Robot::effort_limit() const { return impl_->model->upperEffortLimit; }
+bool Robot::has_collision_geometry() const { return !impl_->geometry->collisionPairs.empty(); }
+
+std::vector<std::string> Robot::joint_names() const {
+  const auto &names = impl_->model->names;
+  return std::vector<std::string>(names.begin() + 1, names.end()); // names[0] is the universe
+}
+
+Vector3d Robot::tool_position(const VectorXd &q) const {
+  check_size(q, impl_->model->nq, "q");
+  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
+  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool).translation();
+}
+
+Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) const {
+  check_size(q, impl_->model->nq, "q");
+  if (!impl_->model->existFrame(frame))
+    throw RobotError("the frame '" + frame + "' is not in the URDF");
+  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
+  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->model->getFrameId(frame)).translation();
+}
+
+RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const {
+  check_size(q, impl_->model->nq, "q");
+  pinocchio::Data::Matrix6x jacobian(6, impl_->model->nv);
+  jacobian.setZero();
+  pinocchio::computeFrameJacobian(*impl_->model, impl_->data, q, impl_->tool, pinocchio::LOCAL_WORLD_ALIGNED, jacobian);
+  return jacobian.topRows<3>();
+}
+
+RowMatrixXd Robot::joint_placement(const VectorXd &q, int index) const {
+  check_size(q, impl_->model->nq, "q");
+  if (index < 0 || index + 1 >= impl_->model->njoints)
+    throw RobotError("joint index " + std::to_string(index) + " is out of range");
+  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
+  RowMatrixXd out(3, 4);
+  out << impl_->data.oMi[index + 1].rotation(), impl_->data.oMi[index + 1].translation();
+  return out;
+}
+
+VectorXd Robot::forward_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &tau) const {
+  check_size(q, impl_->model->nq, "q");
+  check_size(v, impl_->model->nv, "v");
+  check_size(tau, impl_->model->nv, "tau");
+  return pinocchio::aba(*impl_->model, impl_->data, q, v, tau, pinocchio::Convention::WORLD);
+}
+
+VectorXd Robot::inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const {
+  check_size(q, impl_->model->nq, "q");
+  check_size(v, impl_->model->nv, "v");
+  check_size(a, impl_->model->nv, "a");
+  return pinocchio::rnea(*impl_->model, impl_->data, q, v, a);
+}
+
+VectorXd Robot::gravity(const VectorXd &q) const {
+  check_size(q, impl_->model->nq, "q");
+  return pinocchio::computeGeneralizedGravity(*impl_->model, impl_->data, q);
+}
+
+VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt) const {
+  check_size(x, impl_->model->nq + impl_->model->nv, "x");
+  check_size(u, impl_->model->nv, "u");
+  const int n = impl_->model->nv;
+  const auto &a = pinocchio::aba(*impl_->model, impl_->data, x.head(n), x.tail(n), u, pinocchio::Convention::WORLD);
+  VectorXd out(2 * n);
+  out.tail(n) = x.tail(n) + dt * a;
+  out.head(n) = x.head(n) + dt * out.tail(n);
+  return out;
+}
+
+std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const VectorXd &q) const {
+  check_size(q, impl_->model->nq, "q");
+  if (!has_collision_geometry())
+    return std::nullopt;
+  if (!pinocchio::computeCollisions(*impl_->model, impl_->data, *impl_->geometry, impl_->geometry_data, q, true))
+    return std::nullopt;
+  for (std::size_t k = 0; k < impl_->geometry->collisionPairs.size(); ++k) {
+    if (impl_->geometry_data.collisionResults[k].isCollision()) {
+      const auto &pair = impl_->geometry->collisionPairs[k];
+      return std::make_pair(link_name(*impl_->model, impl_->geometry->geometryObjects[pair.first]),
+                            link_name(*impl_->model, impl_->geometry->geometryObjects[pair.second]));
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace sobo

@@ -1,0 +1,64 @@
+// A fixed-base arm: Pinocchio model, tool frame and collision geometry.
+#pragma once
+
+#include <Eigen/Core>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sobo {
+
+using Eigen::MatrixXd;
+using Eigen::Vector3d;
+using Eigen::VectorXd;
+using RowMatrixXd = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// Pinocchio's objects behind a Robot (robot_impl.hpp): only units that compute with them pay for its headers.
+struct RobotImpl;
+
+class Robot {
+public:
+  /// Joints named in `locked` are frozen at the given position [rad or m]. `armature` is the inertia of each
+  /// remaining joint's rotor seen through its gear [kg m^2]; empty means none. Without `collision`, collision
+  /// geometry is not read (meshes then need not exist).
+  Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,
+        const VectorXd &armature, const std::vector<std::string> &package_dirs, bool collision);
+
+  /// The same robot with the mass and inertia of every link multiplied by `factor`; rotors stay as they are.
+  Robot with_mass_scale(double factor) const;
+
+  const RobotImpl &impl() const { return *impl_; }
+  std::string name() const;
+  int nq() const;
+  int nv() const;
+  std::vector<std::string> joint_names() const;
+  VectorXd position_lower() const;
+  VectorXd position_upper() const;
+  VectorXd velocity_limit() const;
+  VectorXd effort_limit() const;
+
+  Vector3d tool_position(const VectorXd &q) const;
+  Vector3d frame_position(const VectorXd &q, const std::string &frame) const;
+  /// d(tool position)/dq in the world frame, 3 x nv.
+  RowMatrixXd tool_jacobian(const VectorXd &q) const;
+  /// World placement of joint `index` (0 = first joint): rotation (3 x 3) and translation (3) side by side.
+  RowMatrixXd joint_placement(const VectorXd &q, int index) const;
+  VectorXd forward_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &tau) const;
+  VectorXd inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const;
+  VectorXd gravity(const VectorXd &q) const;
+  /// One semi-implicit Euler step of length dt [s] from x = [q, v] under the joint torques u.
+  VectorXd step(const VectorXd &x, const VectorXd &u, double dt) const;
+  bool has_collision_geometry() const;
+  /// Links of the first pair of collision bodies in contact, if any.
+  std::optional<std::pair<std::string, std::string>> colliding_pair(const VectorXd &q) const;
+
+private:
+  explicit Robot(std::shared_ptr<RobotImpl> impl);
+
+  std::shared_ptr<RobotImpl> impl_;
+};
+
+} // namespace sobo

@@ -1,0 +1,39 @@
+#include "rollout.hpp"
+
+#include "errors.hpp"
+
+namespace sobo {
+
+RowMatrixXd simulate(const Robot &robot, const VectorXd &x0, const RowMatrixXd &U, double dt) {
+  RowMatrixXd X(U.rows() + 1, x0.size());
+  X.row(0) = x0.transpose();
+  VectorXd x = x0;
+  for (Eigen::Index t = 0; t < U.rows(); ++t) {
+    x = robot.step(x, U.row(t).transpose(), dt);
+    X.row(t + 1) = x.transpose();
+  }
+  return X;
+}
+
+Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
+               const VectorXd &lower, const VectorXd &upper) {
+  const int n = robot.nv();
+  if (x0.size() != 2 * n || desired.cols() != 2 * n || lower.size() != n || upper.size() != n)
+    throw RobotError("track: x0 and desired need " + std::to_string(2 * n) + " columns, the bounds " +
+                     std::to_string(n));
+  Tracking out{RowMatrixXd(desired.rows() + 1, 2 * n), RowMatrixXd(desired.rows(), n)};
+  out.X.row(0) = x0.transpose();
+  VectorXd x = x0;
+  for (Eigen::Index t = 0; t < desired.rows(); ++t) {
+    const VectorXd q_des = desired.row(t).head(n), v_des = desired.row(t).tail(n);
+    const VectorXd v_next = v_des + blend * ((q_des - x.head(n)) / dt - v_des);
+    const VectorXd tau = robot.inverse_dynamics(x.head(n), x.tail(n), (v_next - x.tail(n)) / dt);
+    const VectorXd u = tau.cwiseMax(lower).cwiseMin(upper);
+    x = robot.step(x, u, dt);
+    out.U.row(t) = u.transpose();
+    out.X.row(t + 1) = x.transpose();
+  }
+  return out;
+}
+
+} // namespace sobo

@@ -1,0 +1,20 @@
+// Rollouts through the discrete dynamics.
+#pragma once
+
+#include "robot.hpp"
+
+namespace sobo {
+
+/// States (N+1) x nx that the torques U (N x nv) lead to from x0, semi-implicit Euler with step dt [s].
+RowMatrixXd simulate(const Robot &robot, const VectorXd &x0, const RowMatrixXd &U, double dt);
+
+struct Tracking {
+  RowMatrixXd X, U; // (N+1) x nx, N x nv
+};
+
+/// Follows desired states (N x nx, the first one step after x0) by inverse dynamics. The commanded velocity is
+/// v_des + blend ((q_des - q)/dt - v_des); torques are clipped to [lower, upper].
+Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
+               const VectorXd &lower, const VectorXd &upper);
+
+} // namespace sobo

@@ -1,0 +1,39 @@
+// Problems as plain numbers.
+#pragma once
+
+#include <Eigen/Core>
+#include <optional>
+#include <string>
+
+namespace sobo {
+
+struct Box {
+  Eigen::VectorXd lower, upper;
+};
+
+/// Diagonal weights of squared errors, see ReachCost.
+struct ReachWeights {
+  Eigen::Vector3d position;
+  Eigen::VectorXd state, control; // sizes 2 nv and nu
+  Eigen::VectorXd state_reference, control_reference;
+};
+
+/// Reaching with an arm. The running weights are per step: multiplied by dt already.
+struct ReachSpec {
+  int horizon = 0;
+  double dt = 0.0;           // s
+  std::string integrator;    // "semi_implicit_euler" or "rk2"
+  Eigen::MatrixXd actuation; // nv x nu
+  ReachWeights running, terminal;
+  std::optional<Box> control, state;
+};
+
+/// min sum_t 1/2 x'Qx + 1/2 u'Ru + q'x + r'u  (+ terminal Qf, qf)  with x' = A x + B u + c.
+struct LinearSpec {
+  int horizon = 0;
+  Eigen::MatrixXd A, B, Q, R, Qf;
+  Eigen::VectorXd c, q, r, qf;
+  std::optional<Box> control, state;
+};
+
+} // namespace sobo

@@ -1,0 +1,266 @@
+#include "worker.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <exception>
+#include <thread>
+
+#include <aligator/core/lagrangian.hpp>
+#include <aligator/solvers/proxddp/solver-proxddp.hpp>
+
+#include "errors.hpp"
+#include "problem.hpp"
+
+namespace aligator {
+// Defined and instantiated inside libaligator; its header would compile the whole solver again.
+template <typename Scalar>
+void computeProjectedJacobians(const TrajOptProblemTpl<Scalar> &, const Scalar, WorkspaceTpl<Scalar> &);
+extern template void computeProjectedJacobians<double>(const TrajOptProblemTpl<double> &, const double,
+                                                       WorkspaceTpl<double> &);
+} // namespace aligator
+
+namespace sobo {
+namespace {
+
+using ProxDDP = aligator::SolverProxDDPTpl<double>;
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double cpu_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// Most iterations of ProxDDP near a solution chase the dual residual without changing the cost. This stops once
+// the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau
+// that the solver is about to leave (a hanging pendulum).
+struct EarlyStop : aligator::CallbackBaseTpl<double> {
+  static constexpr double primal_tolerance = 1e-4;
+  static constexpr double dual_ratio = 0.1;
+
+  EarlyStop(ProxDDP &solver, const SolveOptions &options, double cost, double deadline)
+      : solver_(solver), tolerance_(options.early_stop), last_cost_(cost), deadline_(deadline) {}
+
+  void call(const Workspace &, const Results &results) override {
+    largest_dual_ = std::max(largest_dual_, results.dual_infeas);
+    const double change = std::abs(results.traj_cost_ - last_cost_);
+    last_cost_ = results.traj_cost_;
+    if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
+        results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_)
+      settled = true;
+    else if (deadline_ > 0.0 && wall_seconds() > deadline_)
+      out_of_time = true;
+    if (settled || out_of_time)
+      solver_.max_iters = 0; // the solver's loop compares against it after each iteration
+  }
+
+  bool settled = false, out_of_time = false;
+
+private:
+  ProxDDP &solver_;
+  double tolerance_, last_cost_, deadline_, largest_dual_ = 0.0;
+};
+
+template <typename Vectors> void set_zero(Vectors &vectors) {
+  for (auto &v : vectors)
+    v.setZero();
+}
+
+template <typename Vectors> RowMatrixXd stack(const Vectors &vectors) {
+  RowMatrixXd out(static_cast<Eigen::Index>(vectors.size()), vectors.front().size());
+  for (std::size_t i = 0; i < vectors.size(); ++i)
+    out.row(static_cast<Eigen::Index>(i)) = vectors[i].transpose();
+  return out;
+}
+
+} // namespace
+
+struct Worker::Impl {
+  explicit Impl(Problem p) : problem(std::move(p)) {
+    // The default merit-function line search stalls on problems with active bounds; the filter does not.
+    ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::FILTER;
+    ddp.rollout_type_ = aligator::RolloutType::LINEAR;
+    ddp.setup(*problem.ocp);
+    xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
+    us.assign(problem.horizon, VectorXd::Zero(problem.nu));
+  }
+
+  Problem problem;
+  ProxDDP ddp;
+  std::vector<VectorXd> xs, us; // the guess
+};
+
+Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Worker::Worker(const Robot &robot, const ReachSpec &spec)
+    : Worker(std::make_unique<Impl>(make_reach_problem(robot, spec))) {}
+Worker::Worker(const LinearSpec &spec) : Worker(std::make_unique<Impl>(make_linear_problem(spec))) {}
+Worker::~Worker() = default;
+Worker::Worker(Worker &&) noexcept = default;
+
+int Worker::nx() const { return impl_->problem.nx; }
+int Worker::nu() const { return impl_->problem.nu; }
+int Worker::horizon() const { return impl_->problem.horizon; }
+
+void Worker::check(const Start &start) const {
+  const auto shape = [](const RowMatrixXd &m) {
+    return "(" + std::to_string(m.rows()) + ", " + std::to_string(m.cols()) + ")";
+  };
+  if (start.x0.size() != nx())
+    throw SolverError("x0 has " + std::to_string(start.x0.size()) + " entries, expected " + std::to_string(nx()));
+  if (start.X.rows() != horizon() + 1 || start.X.cols() != nx())
+    throw SolverError("the guess X has shape " + shape(start.X) + ", expected (" + std::to_string(horizon() + 1) +
+                      ", " + std::to_string(nx()) + ")");
+  if (start.U.rows() != horizon() || start.U.cols() != nu())
+    throw SolverError("the guess U has shape " + shape(start.U) + ", expected (" + std::to_string(horizon()) + ", " +
+                      std::to_string(nu()) + ")");
+  if (!start.x0.allFinite() || !start.X.allFinite() || !start.U.allFinite())
+    throw SolverError("x0 or the guess holds a NaN or an infinity");
+  if (impl_->problem.target && !start.target.allFinite())
+    throw SolverError("the target holds a NaN or an infinity");
+}
+
+void Worker::load(const Start &start) {
+  if (impl_->problem.target)
+    *impl_->problem.target = start.target;
+  impl_->problem.ocp->setInitState(start.x0);
+  for (int t = 0; t <= horizon(); ++t)
+    impl_->xs[t] = start.X.row(t).transpose();
+  for (int t = 0; t < horizon(); ++t)
+    impl_->us[t] = start.U.row(t).transpose();
+  impl_->xs[0] = start.x0; // a guess that starts elsewhere would keep its own first state
+}
+
+double Worker::cost(const Start &start) {
+  check(start);
+  load(start);
+  return impl_->problem.ocp->evaluate(impl_->xs, impl_->us, impl_->ddp.workspace_.problem_data);
+}
+
+bool Worker::attempt(const SolveOptions &options, Result &result, double deadline) {
+  auto &ddp = impl_->ddp;
+  ddp.target_tol_ = options.tol;
+  ddp.mu_init_ = options.mu_init;
+  ddp.reg_min = options.reg_min;
+  ddp.reg_init = std::max(options.reg_min, 1e-9);
+  ddp.max_iters = static_cast<std::size_t>(options.max_iterations);
+  ddp.rollout_type_ =
+      options.nonlinear_rollout ? aligator::RolloutType::NONLINEAR : aligator::RolloutType::LINEAR;
+  // run() resets neither the filter nor the multipliers of the last solve.
+  ddp.filter_.resetFilter(0.0, ddp.ls_params.alpha_min, ddp.ls_params.max_num_steps);
+  ddp.linesearch_.reset();
+  set_zero(ddp.results_.vs);
+  set_zero(ddp.results_.lams);
+  const double initial_cost = impl_->problem.ocp->evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
+  auto stop = std::make_shared<EarlyStop>(ddp, options, initial_cost, deadline);
+  ddp.registerCallback("early_stop", stop);
+  const auto finish = [&](Status status) {
+    result.iterations += static_cast<int>(ddp.results_.num_iters);
+    result.status = status;
+    return status == Status::Converged;
+  };
+  try {
+    const bool converged = ddp.run(*impl_->problem.ocp, impl_->xs, impl_->us);
+    if (converged || stop->settled)
+      return finish(Status::Converged);
+    if (stop->out_of_time)
+      return finish(Status::TimeLimit);
+    return finish(static_cast<int>(ddp.results_.num_iters) >= options.max_iterations ? Status::MaxIterations
+                                                                                     : Status::Failed);
+  } catch (const std::exception &e) {
+    result.message = e.what();
+    return finish(Status::Failed);
+  }
+}
+
+// The gains in `results_` belong to the iterate before the last step and carry its regularisation; they are zero
+// after no iterations. One more sweep at the returned point, at minimal regularisation, gives the right ones.
+void Worker::refresh_gains(Result &result) {
+  auto &ddp = impl_->ddp;
+  auto &ws = ddp.workspace_;
+  auto &res = ddp.results_;
+  auto &ocp = *impl_->problem.ocp;
+  result.cost = ocp.evaluate(res.xs, res.us, ws.problem_data);
+  ddp.computeMultipliers(ocp, res.xs, res.lams, res.vs);
+  ocp.computeDerivatives(res.xs, res.us, ws.problem_data);
+  aligator::LagrangianDerivatives<double>::compute(ocp, ws.problem_data, res.lams, res.vs, ws.Lxs, ws.Lus);
+  ws.Lxs[0].setZero();
+  ddp.computeCriterion();
+  aligator::computeProjectedJacobians(ocp, ddp.mu_inv(), ws);
+  ddp.preg_ = ddp.reg_min;
+  ddp.updateLQSubproblem();
+  ddp.linear_solver_->backward(ddp.mu());
+  ddp.linear_solver_->collapseFeedback();
+  result.primal_residual = res.prim_infeas;
+  result.dual_residual = res.dual_infeas;
+  result.k.resize(horizon(), nu());
+  for (int t = 0; t < horizon(); ++t) {
+    result.k.row(t) = ddp.linear_solver_->getFeedforward(t).head(nu()).transpose();
+    result.K.push_back(ddp.linear_solver_->getFeedback(t).topRows(nu()));
+    const auto &dynamics = *ws.problem_data.stage_data[t]->dynamics_data;
+    result.A.push_back(dynamics.Jx());
+    result.B.push_back(dynamics.Ju());
+  }
+}
+
+Result Worker::solve(const Start &start, const SolveOptions &options) {
+  check(start);
+  const double wall = wall_seconds(), cpu = cpu_seconds();
+  const double deadline = options.time_limit > 0.0 ? wall + options.time_limit : 0.0;
+  Result result;
+  load(start);
+  bool solved = attempt(options, result, deadline);
+  if (!solved && options.retry && result.status != Status::TimeLimit) {
+    SolveOptions careful = options;
+    careful.nonlinear_rollout = true;
+    careful.mu_init = 1e-4;
+    careful.reg_min = 1e-4;
+    result.message.clear();
+    attempt(careful, result, deadline);
+  }
+  try {
+    refresh_gains(result);
+  } catch (const std::exception &e) {
+    result.status = Status::Failed;
+    result.message = e.what();
+  }
+  result.X = stack(impl_->ddp.results_.xs);
+  result.U = stack(impl_->ddp.results_.us);
+  if (!result.X.allFinite() || !result.U.allFinite() || !std::isfinite(result.cost))
+    result.status = Status::Failed;
+  if (result.status == Status::Failed && result.message.empty())
+    result.message = "no acceptable step was found";
+  result.time_ms = 1e3 * (wall_seconds() - wall);
+  result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
+  return result;
+}
+
+std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
+                                const SolveOptions &options) {
+  std::vector<Result> results(starts.size());
+  std::vector<std::exception_ptr> errors(workers.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&](std::size_t w) {
+    try {
+      for (std::size_t i = next++; i < starts.size(); i = next++)
+        results[i] = workers[w]->solve(starts[i], options);
+    } catch (...) {
+      errors[w] = std::current_exception();
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t w = 1; w < workers.size(); ++w)
+    threads.emplace_back(work, w);
+  work(0);
+  for (auto &thread : threads)
+    thread.join();
+  for (const auto &error : errors)
+    if (error)
+      std::rethrow_exception(error);
+  return results;
+}
+
+} // namespace sobo

@@ -1,0 +1,75 @@
+// ProxDDP on one problem: warm starts, targets changed in place, gains at the returned trajectory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "robot.hpp"
+#include "spec.hpp"
+
+namespace sobo {
+
+struct SolveOptions {
+  double tol = 1e-4;
+  double mu_init = 1e-3;
+  double reg_min = 1e-10;
+  int max_iterations = 200;
+  /// Relative cost change below which a feasible iterate is accepted; 0 switches the early stop off.
+  double early_stop = 1e-4;
+  double time_limit = 0.0; // s of wall time, 0 = none
+  bool nonlinear_rollout = false;
+  /// On failure solve once more with nonlinear rollouts, mu 1e-4 and regularisation 1e-4.
+  bool retry = true;
+};
+
+enum class Status { Converged, MaxIterations, TimeLimit, Failed };
+
+struct Result {
+  RowMatrixXd X, U, k;                 // (T+1) x nx, T x nu, T x nu
+  std::vector<RowMatrixXd> K, A, B;    // T times nu x ndx, ndx x ndx, ndx x nu
+  double cost = 0.0, primal_residual = 0.0, dual_residual = 0.0, time_ms = 0.0, cpu_ms = 0.0;
+  int iterations = 0;
+  Status status = Status::Failed;
+  std::string message;
+};
+
+/// One instance to solve: initial state, target (ignored by problems without one) and initial guess.
+struct Start {
+  VectorXd x0;
+  Vector3d target;
+  RowMatrixXd X, U;
+};
+
+class Worker {
+public:
+  Worker(const Robot &robot, const ReachSpec &spec);
+  explicit Worker(const LinearSpec &spec);
+  ~Worker();
+  Worker(Worker &&) noexcept;
+
+  int nx() const;
+  int nu() const;
+  int horizon() const;
+
+  /// Throws SolverError on malformed input; a solve that diverges returns Status::Failed.
+  Result solve(const Start &start, const SolveOptions &options);
+  /// Cost of a trajectory under the problem's own cost functions.
+  double cost(const Start &start);
+
+private:
+  struct Impl; // the aligator problem and solver
+  explicit Worker(std::unique_ptr<Impl> impl);
+  void check(const Start &start) const;
+  void load(const Start &start);
+  bool attempt(const SolveOptions &options, Result &result, double deadline);
+  void refresh_gains(Result &result);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Solves all starts on as many threads as there are workers; results do not depend on their number.
+std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
+                                const SolveOptions &options);
+
+} // namespace sobo
