@@ -6,6 +6,7 @@ call again goes on where it stopped and ends with the same data as an uninterrup
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from sobo_planner.errors import SoboError
+from sobo_planner.solver import Solver
 from sobo_training.collection import CollectOptions, CollectSummary, finished, resolved_config
 from sobo_training.dataset import ShardWriter
 from sobo_training.instances import Stream, draw, draw_starts
@@ -21,8 +24,10 @@ from sobo_training.shards import LAYOUT, ShardInfo
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
-    from sobo_planner.solver import Solution, Solver
+    from sobo_planner.solver import Guess, Solution
     from sobo_planner.tasks import Instance, Task
+
+logger = logging.getLogger(__name__)
 
 #: Tensors of a shard that are attributes of a solution.
 SOLUTION_TENSORS = ("X", "U", "K", "k", "A", "B", "cost", "iterations")
@@ -37,7 +42,7 @@ class Outcome:
         instance: Initial state and target.
         start: Index of the winning start, or None if every start failed.
         solution: The cheapest converged solution, or None.
-        causes: Causes of the failed starts.
+        causes: Causes of the failed starts; `no_start` if there was none to solve from.
     """
 
     number: int
@@ -90,7 +95,7 @@ class Collector:
     def solve(self, numbers: list[int]) -> list[Outcome]:
         """Solve some instances, all starts of all of them in one native batch."""
         drawn = [draw(self.task, Stream.COLLECT, self.options.seed, number) for number in numbers]
-        starts = [draw_starts(self.task, each, self.options.starts, rng, self.policy) for each, rng in drawn]
+        starts = [self._starts(each, rng) for each, rng in drawn]
         instances = [each for (each, _), guesses in zip(drawn, starts, strict=True) for _ in guesses]
         flat = [guess for guesses in starts for guess in guesses]
         solved = iter(self.solver.solve_batch(instances, flat, threads=self.options.threads))
@@ -99,8 +104,16 @@ class Collector:
             solutions = [next(solved) for _ in guesses]
             start, causes = cheapest(solutions)
             best = None if start is None else solutions[start]
+            causes = causes if solutions else ("no_start",)
             outcomes.append(Outcome(number, instance, start, best, causes))
         return outcomes
+
+    def _starts(self, instance: Instance, rng: np.random.Generator) -> list[Guess]:
+        try:
+            return draw_starts(self.task, instance, self.options.starts, rng, self.policy)
+        except SoboError as error:
+            logger.warning("no start for the instance %s: %s", instance, error)
+            return []
 
     def solve_shard(self, numbers: list[int], bar: tqdm[Any]) -> list[Outcome]:
         """Solve the instances of one shard, batch by batch."""
@@ -144,6 +157,12 @@ class Collector:
         )
 
 
+def _load_policy(folder: str | Path, task: Task) -> Policy:
+    from sobo_planner.policy import Policy  # brings the inference engine, which most collections do not need
+
+    return Policy.load(folder, task)
+
+
 def collect(
     task: Task,
     folder: str | Path,
@@ -168,12 +187,9 @@ def collect(
             written.
         SoboError: The policy does not fit the task.
     """
-    from sobo_planner.policy import Policy
-    from sobo_planner.solver import Solver
-
     options = options or CollectOptions()
     config = resolved_config(task, options, policy_folder)
-    policy = None if policy_folder is None else Policy.load(policy_folder, task)
+    policy = None if policy_folder is None else _load_policy(policy_folder, task)
     collector = Collector(task, Solver(task), options, policy)
     summary = CollectSummary(folder=str(folder))
     with ShardWriter(folder) as writer:
