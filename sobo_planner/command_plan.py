@@ -77,7 +77,7 @@ def policy_of(task: Task, choice: str) -> Policy | None:
 
 def start_state(task: Task, positions: Sequence[float]) -> np.ndarray:
     """The state at rest at some joint positions, or at the task's home configuration if none are given."""
-    q = np.asarray(positions if len(positions) else task.config.home, dtype=float)
+    q = np.asarray(positions if len(positions) else task.config.robot.home, dtype=float)
     if q.shape != (task.robot.nq,):
         raise TaskError(f"--start has {q.size} values, {task.robot.name} has {task.robot.nq} joints")
     return np.concatenate([q, np.zeros(task.robot.nv)])
