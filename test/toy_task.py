@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_discrete_are
 
 
 @dataclass
@@ -37,7 +36,7 @@ class ToyTask:
     state_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
     config: Any = field(
         default_factory=lambda: SimpleNamespace(
-            policy=SimpleNamespace(T_h=8, T_o=1, K=5, hidden=(16, 16)),
+            policy=SimpleNamespace(T_h=8, T_o=1, T_a=4, K=5, hidden=(16, 16)),
             training=SimpleNamespace(loss="sobolev", mode="jvp", alpha=1.0, lr=3e-3, batch=16, steps=20),
         )
     )
@@ -46,8 +45,10 @@ class ToyTask:
         one, zero = np.eye(2), np.zeros((2, 2))
         self.A = np.block([[one, self.dt * one], [zero, one]])
         self.B = np.vstack((0.5 * self.dt**2 * one, self.dt * one))
-        S = solve_discrete_are(self.A, self.B, np.eye(4), 0.1 * one)
-        self.K = -np.linalg.solve(0.1 * one + self.B.T @ S @ self.B, self.B.T @ S @ self.A)
+        S = np.eye(4)
+        for _ in range(500):
+            self.K = -np.linalg.solve(0.1 * one + self.B.T @ S @ self.B, self.B.T @ S @ self.A)
+            S = np.eye(4) + self.A.T @ S @ (self.A + self.B @ self.K)
 
     def observation(self, x, target):
         return np.concatenate((target[:2] - x[:2], x[2:]))

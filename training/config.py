@@ -16,6 +16,7 @@ class TrainConfig:
     Attributes:
         T_h: Slots of a chunk.
         T_o: Slots of history that are inpainted.
+        T_a: Slots that are executed before the next prediction.
         K: Denoising steps.
         hidden: Channels of the U-Net's levels.
         loss: `diff` or `sobolev`.
@@ -38,6 +39,7 @@ class TrainConfig:
 
     T_h: int = 32
     T_o: int = 1
+    T_a: int = 8
     K: int = 5
     hidden: tuple[int, ...] = (24, 24, 32, 32)
     loss: str = "sobolev"
@@ -61,7 +63,7 @@ class TrainConfig:
             raise ConfigError(f"loss={self.loss!r} is neither 'diff' nor 'sobolev'")
         if self.mode not in MODES:
             raise ConfigError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
-        for name in ("T_h", "T_o", "K", "batch", "steps", "log_every", "checkpoint_every"):
+        for name in ("T_h", "T_o", "T_a", "K", "batch", "steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("lr", "augment_scale"):
@@ -72,8 +74,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema={self.ema} must lie in [0, 1)")
-        if self.T_o >= self.T_h:
-            raise ConfigError(f"T_o={self.T_o} leaves nothing to predict of T_h={self.T_h}")
+        if self.T_o + self.T_a > self.T_h:
+            raise ConfigError(f"T_o={self.T_o} and T_a={self.T_a} do not fit into T_h={self.T_h}")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise ConfigError(f"max_minutes={self.max_minutes} must be positive")
 

@@ -42,7 +42,7 @@ class TrainResult:
         net: Network with the averaged weights, in eval mode.
         normaliser: Scaling of its inputs and outputs.
         config: The configuration used.
-        summary: steps, minutes, loss, first_order (means over the last logging window), chunks, trajectories.
+        summary: steps, minutes, chunks, loss and first_order (means over the last logging window).
     """
 
     net: UNet
@@ -84,6 +84,7 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0
+        self.means: dict[str, float] = {}
 
     def progress(self) -> float:
         """Share of the run that is done, 0 .. 1, in steps or in wall-clock time, whichever is further."""
@@ -139,12 +140,18 @@ class Trainer:
             return diff_loss(self.net, self.noiser, batch, sample), None
         return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale)
 
+    def summary(self) -> dict[str, Any]:
+        """What is worth telling about the run so far."""
+        minutes = round(self.seconds / 60, 2)
+        return {"steps": self.step, "minutes": minutes, "chunks": len(self.data), **self.means}
+
     def save(self, path: Path) -> None:
         """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
         state = {
             "config": self.config.to_dict(),
             "normaliser": self.data.normaliser.to_dict(),
             "chunks": len(self.data),
+            "summary": self.summary(),
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -231,7 +238,6 @@ def train(
 def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:
     config = trainer.config
     window: list[tuple[Tensor, Tensor | None]] = []
-    means: dict[str, float] = {}
     bar = tqdm(total=config.steps, initial=trainer.step, disable=not progress, desc="train", unit="step")
     with SummaryWriter(str(out_dir), purge_step=trainer.step) as writer, bar:
         while trainer.progress() < 1:
@@ -241,15 +247,15 @@ def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:
                 _dump(trainer, out_dir / "diverged.pt", error)
             bar.update()
             if trainer.step % config.log_every == 0:
-                means = _log(trainer, writer, window)
-                bar.set_postfix({name: f"{value:.4f}" for name, value in means.items()})
+                _log(trainer, writer, window)
+                bar.set_postfix({name: f"{value:.4f}" for name, value in trainer.means.items()})
                 window.clear()
             if trainer.step % config.checkpoint_every == 0:
                 trainer.save(out_dir / CHECKPOINT)
         if window:
-            means = _log(trainer, writer, window)
+            _log(trainer, writer, window)
     trainer.save(out_dir / CHECKPOINT)
-    return {"steps": trainer.step, "minutes": trainer.seconds / 60, "chunks": len(trainer.data), **means}
+    return trainer.summary()
 
 
 def _log(
@@ -262,7 +268,7 @@ def _log(
     for name, value in means.items():
         writer.add_scalar(f"train/{name}", value, trainer.step)
     writer.add_scalar("train/lr", trainer.learning_rate(), trainer.step)
-    return means
+    trainer.means = means
 
 
 def _dump(trainer: Trainer, path: Path, error: TrainingDiverged) -> None:

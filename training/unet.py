@@ -187,9 +187,19 @@ class UNet(nn.Module):
         y, dy = self._trunk(DualOps, x, film)
         return y.permute(2, 0, 1), dy.permute(2, 0, 1)
 
-    def forward_reference(self, sample: Tensor, step: Tensor, observation: Tensor) -> Tensor:
-        """Same function as `forward` out of stock PyTorch layers: for export and as a test's reference."""
-        film = self._condition(BatchMajorOps, observation, self.step_table()[step])
+    def forward_reference(
+        self, sample: Tensor, step: Tensor, observation: Tensor, table: Tensor | None = None
+    ) -> Tensor:
+        """Same function as `forward` out of stock PyTorch layers: for export and as a test's reference.
+
+        Args:
+            sample: As in `forward`.
+            step: As in `forward`.
+            observation: As in `forward`.
+            table: Result of `step_table`, to avoid computing it again.
+        """
+        table = self.step_table() if table is None else table
+        film = self._condition(BatchMajorOps, observation, table[step])
         return self._trunk(BatchMajorOps, sample.transpose(1, 2), film).transpose(1, 2)
 
 

@@ -1,0 +1,58 @@
+"""Denoising diffusion sampling with inpainting, in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.policy.engine import PolicyEngine
+
+Floats = NDArray[np.float32]
+
+
+class Sampler:
+    """Reverse diffusion of arXiv:2604.19011, Algorithm 2, with the posterior of eq. (4)-(5).
+
+    In eq. (5) the factor of tau_k is sqrt(alpha_k) = sqrt(1 - beta_k); the paper prints alpha-bar there,
+    which would not be the posterior of eq. (3).
+
+    Args:
+        alphas_cumprod: alpha-bar of each of the K steps, least noisy first.
+    """
+
+    def __init__(self, alphas_cumprod: Sequence[float]) -> None:
+        alpha_bar = np.asarray(alphas_cumprod, np.float64)
+        previous = np.concatenate(([1.0], alpha_bar[:-1]))
+        alpha = alpha_bar / previous
+        self.clean_weight = np.sqrt(previous) * (1 - alpha) / (1 - alpha_bar)
+        self.noised_weight = np.sqrt(alpha) * (1 - previous) / (1 - alpha_bar)
+        self.deviation = np.sqrt((1 - previous) / (1 - alpha_bar) * (1 - alpha))
+
+    def noise(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
+        """Every random number of one call of `sample`, [K, B, T_h, d_a]: the start, then one draw a step."""
+        return rng.standard_normal((len(self.clean_weight), *shape), np.float32)
+
+    def sample(self, engine: PolicyEngine, observation: Floats, history: Floats, noise: Floats) -> Floats:
+        """Draw chunks.
+
+        Args:
+            engine: Runs the network.
+            observation: Normalised, [B, d_o].
+            history: Normalised known leading slots, [B, T_o, d_a].
+            noise: [K, B, T_h, d_a] (`noise`).
+
+        Returns:
+            Normalised chunks whose first T_o slots are `history`, [B, T_h, d_a].
+        """
+        known = history.shape[1]
+        steps, batch = noise.shape[:2]
+        chunk = noise[0].copy()
+        for k in reversed(range(steps)):
+            chunk[:, :known] = history
+            clean = engine.denoise(chunk, np.full(batch, k, np.int64), observation)
+            mean = np.float32(self.clean_weight[k]) * clean + np.float32(self.noised_weight[k]) * chunk
+            chunk = mean + np.float32(self.deviation[k]) * noise[steps - k] if k else mean
+        chunk[:, :known] = history
+        return chunk
