@@ -126,9 +126,8 @@ def store(path: Path, task: Task, summary: dict[str, Any], result: Plan) -> None
     arrays = {name: np.asarray(getattr(result, name)) for name in ARRAYS}
     try:
         if path.suffix == ".npz":
-            np.savez(
-                path, summary=json.dumps(summary), joint_names=np.array(task.robot.joint_names), **arrays
-            )
+            contents: dict[str, Any] = {"joint_names": np.array(task.robot.joint_names), **arrays}
+            np.savez(path, summary=np.array(json.dumps(summary)), **contents)
             return
         lists = {name: array.tolist() for name, array in arrays.items()}
         path.write_text(json.dumps({**summary, "joint_names": list(task.robot.joint_names), **lists}))

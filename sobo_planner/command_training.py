@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sobo_planner.command_plan import parse_overrides, shipped_policy, task_of
-from sobo_planner.errors import ConfigError, SoboError
+from sobo_planner.errors import ConfigError, PolicyError, SoboError
+from sobo_planner.tasks import load_task
 
 if TYPE_CHECKING:
     from sobo_planner import commands
@@ -91,19 +92,43 @@ def train(command: commands.Train) -> int:
     record = {
         "task": command.task,
         "overrides": parse_overrides(command.overrides),
-        "data": str(command.data),
+        "data": [str(folder) for folder in command.data],
         "solutions": len(data),
     }
+    write_json(command.out / RUN_RECORD, record)
     result = run(data, task, command.out, config)
-    write_json(command.out / RUN_RECORD, record | {"summary": result.summary})
     figures = ", ".join(f"{name} {value:.4g}" for name, value in result.summary.items())
     print(f"trained on {len(data)} solutions: {figures}\nrun: {command.out}")
     return 0
 
 
 def export(command: commands.Export) -> int:
-    """Export the artifact of a run."""
-    raise NotImplementedError
+    """Export the artifact of a run and print where it lies."""
+    with training_extra():
+        from sobo_training.export import export as run
+        from sobo_training.export import load_run
+
+    record = read_run(command.run_folder)
+    task = load_task(record["task"], **record["overrides"])
+    artifact = run(load_run(command.run_folder, task), task, command.out)
+    print(f"policy: {artifact.folder}")
+    return 0
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `sobo train` wrote about a run.
+
+    Raises:
+        PolicyError: The folder holds no training run.
+    """
+    path = folder / RUN_RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"task": str(record["task"]), "overrides": dict(record["overrides"])}
+    except OSError as error:
+        raise PolicyError(f"no training run at {folder}: cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise PolicyError(f"{path} is damaged: {error!r}") from error
 
 
 def evaluate(command: commands.Evaluate) -> int:

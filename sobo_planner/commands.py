@@ -74,8 +74,8 @@ class Collect(TaskCommand):
 class Train(TaskCommand):
     """Train a diffusion policy on collected solutions and their feedback gains."""
 
-    data: Path
-    """Dataset folder."""
+    data: Annotated[tuple[Path, ...], arg(metavar="DIR ...")]
+    """Dataset folder, or several."""
     out: Path
     """Folder of the run: configuration, checkpoints, TensorBoard log; a stopped run in it is resumed."""
     loss: Literal["diff", "sobolev"] | None = None
@@ -171,11 +171,9 @@ class Plan(TaskCommand):
 
 
 @dataclass(kw_only=True)
-class Bench(Command):
+class Bench(TaskCommand):
     """Measure the planner beside its alternatives, as ratios."""
 
-    task: TaskName = "ur5"
-    """Name of a shipped task, or path of a task's YAML file."""
     policy: Path | None = None
     """Policy artifact. Default: the task's shipped policy."""
     json: Path | None = None

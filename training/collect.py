@@ -24,8 +24,8 @@ from sobo_training.shards import LAYOUT, ShardInfo
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
-    from sobo_planner.solver import Guess, Solution
-    from sobo_planner.tasks import Instance, Task
+    from sobo_planner.solver import Guess, Instance, Solution
+    from sobo_planner.tasks import Task
 
 logger = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from sobo_training.instances import Stream, draw, draw_starts, policy_start
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
-    from sobo_planner.solver import Guess, Solver
-    from sobo_planner.tasks import Instance, Task
+    from sobo_planner.solver import Guess, Instance, Solver
+    from sobo_planner.tasks import Task
 
 #: A rollout or a plan succeeds when it ends closer to the target than this [m].
 SUCCESS_DISTANCE = 0.01

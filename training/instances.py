@@ -16,8 +16,8 @@ from sobo_planner.errors import SoboError
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
-    from sobo_planner.solver import Guess
-    from sobo_planner.tasks import Instance, Task
+    from sobo_planner.solver import Guess, Instance
+    from sobo_planner.tasks import Task
 
 
 class Stream(IntEnum):
