@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sobo_planner.tasks import Task
 
 #: Arrays of a plan that `--out` stores.
-ARRAYS = ("time", "X", "U", "K", "k")
+ARRAYS = ("time", "X", "U", "K")
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

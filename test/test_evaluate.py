@@ -11,7 +11,8 @@ import pytest
 from sobo_planner.cli import main
 from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
-from sobo_training.evaluate import Attempt, EvaluateOptions, Row
+from sobo_training.attempts import Attempt, Row
+from sobo_training.evaluate import EvaluateOptions
 from sobo_training.instances import Stream, draw
 from sobo_training.report import best_of_starts, choose_cold_start, compare, render
 from sobo_training.statistics import paired_ratio, summarise, table
@@ -104,7 +105,7 @@ def attempt(cost: float, iterations: int, status: str = "converged") -> Attempt:
 
 def row(interpolation: Attempt, gravity: Attempt, refined: Attempt, best: float | None = 1.0) -> Row:
     policy = Attempt("valid", 3.0, 0, 4.0, 0.0, 0.02)
-    return Row(0, [0.0], [0.0], interpolation, gravity, policy, refined, best, 0)
+    return Row(0, [0.0], [0.0], interpolation, gravity, policy, refined, refined, "policy", best, 0)
 
 
 def test_a_failed_solve_is_no_advantage_for_a_naive_start():

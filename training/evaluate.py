@@ -3,6 +3,7 @@
     naive start ---------> solver = cold     (both naive starts; the better one on average is called `cold`)
     policy rollout ------> cost of the policy alone
     policy rollout ------> solver = refined
+    Planner.plan --------> planner: picks among policy and naive starts itself, and checks the result
     several starts ------> solver, the cheapest converged solution = best of starts
 
 Everything that is timed runs one instance at a time on one thread.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,17 @@ import numpy as np
 from tqdm import tqdm
 
 from sobo_planner.errors import ConfigError, SoboError
+from sobo_planner.planner import Planner, PlanStatus
+from sobo_planner.policy import Policy
+from sobo_planner.solver import Solver
+from sobo_training.attempts import Attempt, Row
 from sobo_training.collect import cheapest
 from sobo_training.instances import Stream, draw, draw_starts, policy_start
+from sobo_training.report import report
 
 if TYPE_CHECKING:
-    from sobo_planner.policy import Policy
-    from sobo_planner.solver import Guess, Instance, Solver
+    from sobo_planner.solver import Guess, Instance
     from sobo_planner.tasks import Task
-
-#: A rollout or a plan succeeds when it ends closer to the target than this [m].
-SUCCESS_DISTANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -60,73 +62,6 @@ class EvaluateOptions:
             raise ConfigError(f"action_horizon must be at least 1, got {self.action_horizon}")
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """A trajectory for one instance.
-
-    Attributes:
-        status: `converged` or how the solver failed; `valid` or `invalid` for a policy's rollout.
-        cost: Cost of the trajectory, None if there is none.
-        iterations: Solver iterations; 0 for a rollout.
-        time_ms: Time of the solve, or of the policy's rollout [ms].
-        start_ms: Time to make the naive start [ms]; not part of `time_ms`.
-        error_m: Final distance of the tool from the target [m], None if there is no trajectory.
-    """
-
-    status: str
-    cost: float | None = None
-    iterations: int = 0
-    time_ms: float | None = None
-    start_ms: float = 0.0
-    error_m: float | None = None
-
-    @property
-    def good(self) -> bool:
-        """Whether the trajectory is a converged solution or a valid rollout."""
-        return self.status in ("converged", "valid")
-
-    @property
-    def usable_cost(self) -> float | None:
-        """The cost, if the trajectory is good."""
-        return self.cost if self.good else None
-
-    @property
-    def success(self) -> bool:
-        """Whether it is good and ends at the target."""
-        return self.good and self.error_m is not None and self.error_m < SUCCESS_DISTANCE
-
-
-@dataclass(frozen=True)
-class Row:
-    """All attempts at one instance.
-
-    Attributes:
-        index: Number of the instance.
-        x0: Initial state.
-        target: Tool target [m].
-        interpolation: Solve from the joint interpolation to an IK solution.
-        gravity: Solve from the gravity-torque rollout.
-        policy: The policy's rollout.
-        refined: Solve from the policy's rollout.
-        best_of_starts: Cheapest cost over the different starts, None if not asked for or none converged.
-        best_start: Which start that was.
-    """
-
-    index: int
-    x0: list[float]
-    target: list[float]
-    interpolation: Attempt
-    gravity: Attempt
-    policy: Attempt
-    refined: Attempt
-    best_of_starts: float | None
-    best_start: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
@@ -137,12 +72,20 @@ class Evaluator:
     Args:
         task: The task.
         policy: The policy.
-        solver: Solver of the task.
         options: How to evaluate.
+
+    Raises:
+        ConfigError: The action horizon is longer than a chunk.
     """
 
-    def __init__(self, task: Task, policy: Policy, solver: Solver, options: EvaluateOptions) -> None:
-        self.task, self.policy, self.solver, self.options = task, policy, solver, options
+    def __init__(self, task: Task, policy: Policy, options: EvaluateOptions) -> None:
+        longest = policy.T_h - policy.T_o
+        self.action_horizon = options.action_horizon or policy.T_a
+        if self.action_horizon > longest:
+            raise ConfigError(f"action_horizon must be at most {longest}, got {self.action_horizon}")
+        self.task, self.policy, self.options = task, policy, options
+        self.solver = Solver(task)
+        self.planner = Planner(task, policy, samples=options.samples)
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -169,15 +112,24 @@ class Evaluator:
 
     def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
         """Let the policy alone act."""
-        options = self.options
         began = time.perf_counter()
-        guess = policy_start(self.task, self.policy, instance, rng, options.action_horizon, options.samples)
+        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.options.samples)
         elapsed = 1e3 * (time.perf_counter() - began)
         if guess is None:
             return Attempt("invalid", time_ms=elapsed), None
         cost = _finite(self.task.cost(guess.X, guess.U, instance.target))
         error = _finite(self.task.final_error(guess.X, instance.target))
         return Attempt("invalid" if cost is None else "valid", cost, 0, elapsed, 0.0, error), guess
+
+    def plan(self, instance: Instance) -> tuple[Attempt, str | None]:
+        """Plan as the planner does at run time, and say which start it used."""
+        try:
+            plan = self.planner.plan(instance.x0, instance.target)
+        except SoboError:
+            return Attempt("failed"), None
+        total = plan.phases_ms["total"]
+        status = "valid" if plan.status is PlanStatus.FEASIBLE else "converged"
+        return Attempt(status, plan.cost, plan.iterations, total, 0.0, plan.tool_error), plan.source
 
     def best(self, instance: Instance, rng: np.random.Generator) -> tuple[float | None, int | None]:
         """Cheapest converged cost over the different starts, and which start gave it."""
@@ -193,6 +145,7 @@ class Evaluator:
         instance, rng = draw(self.task, Stream.EVALUATE, self.options.seed, index)
         best, best_start = self.best(instance, rng)
         policy, guess = self.roll_out(instance, rng)
+        planner, planner_source = self.plan(instance)
         return Row(
             index=index,
             x0=np.asarray(instance.x0).tolist(),
@@ -201,6 +154,8 @@ class Evaluator:
             gravity=self.solve_from(instance, self.task.gravity_rollout),
             policy=policy,
             refined=self.solve(instance, guess),
+            planner=planner,
+            planner_source=planner_source,
             best_of_starts=best,
             best_start=best_start,
         )
@@ -223,16 +178,11 @@ def evaluate(
     Raises:
         SoboError: The policy does not fit the task.
     """
-    from sobo_planner.policy import Policy
-    from sobo_planner.solver import Solver
-    from sobo_training.report import report
-
     options = options or EvaluateOptions()
     policy = Policy.load(policy_folder, task)
-    evaluator = Evaluator(task, policy, Solver(task), options)
+    evaluator = Evaluator(task, policy, options)
     evaluator.row(0)  # first calls allocate; what follows is timed
     rows = [
         evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)
     ]
-    horizon = options.action_horizon or policy.T_a
-    return report(task, policy_folder, options, horizon, rows)
+    return report(task, policy_folder, options, evaluator.action_horizon, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from sobo_training.statistics import number, paired_ratio, summarise, table
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import Task
-    from sobo_training.evaluate import Attempt, EvaluateOptions, Row
+    from sobo_training.attempts import Attempt, Row
+    from sobo_training.evaluate import EvaluateOptions
 
 NAIVE_STARTS = {
     "interpolation": "joint interpolation to an IK solution",
@@ -72,6 +74,12 @@ def compare(rows: Sequence[Row], cold_start: str) -> dict[str, Any]:
     }
 
 
+def planner_figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """What `Planner.plan` achieves, and how often it used which start."""
+    sources = Counter(row.planner_source for row in rows if row.planner_source is not None)
+    return summarise_attempts([row.planner for row in rows]) | {"sources": dict(sources)}
+
+
 def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[str, Any] | None:
     """Costs beside the cheapest solution of several different starts, None if that was not asked for."""
     if not starts:
@@ -84,6 +92,7 @@ def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[st
         "cost": summarise(best),
         "refined_over_best": paired_ratio(refined, best),
         "policy_over_best": paired_ratio([row.policy.usable_cost for row in rows], best),
+        "planner_over_best": paired_ratio([row.planner.usable_cost for row in rows], best),
         "solver_over_best": paired_ratio([getattr(row, cold_start).usable_cost for row in rows], best),
         "refined_share_above_1.1": float(np.mean(np.array(ratios) > 1.1)) if ratios else None,
     }
@@ -124,6 +133,7 @@ def report(
         },
         "success": {"solver": cold["success"], "policy": policy["success"], "refined": refined["success"]},
         "error_m": {"solver": cold["error_m"], "policy": policy["error_m"], "refined": refined["error_m"]},
+        "planner": planner_figures(rows),
         "paired": compare(rows, cold_start),
         "best_of_starts": best_of_starts(rows, options.starts, cold_start),
         "naive_starts": {
@@ -151,6 +161,8 @@ def render(data: dict[str, Any]) -> str:
         for group in ("cost", "iterations", "time_ms")
         for name in data[group]
     ]
+    planner = data["planner"]
+    figures += [(f"{name} planner", planner[name]) for name in ("cost", "iterations", "time_ms")]
     figures += [(f"final error [m] {name}", values) for name, values in data["error_m"].items()]
     figures += [(name.replace("_", " "), values) for name, values in data["paired"].items()]
     best = data["best_of_starts"]
@@ -161,7 +173,9 @@ def render(data: dict[str, Any]) -> str:
         ]
     lines += [table(figures), ""]
     share = ", ".join(f"{name} {100 * value:.0f} %" for name, value in data["success"].items())
-    lines.append(f"final tool error under 1 cm: {share}")
+    lines.append(f"final tool error under 1 cm: {share}, planner {100 * planner['success']:.0f} %")
+    sources = ", ".join(f"{name} {count}" for name, count in planner["sources"].items())
+    lines.append(f"starts that the planner used: {sources or 'none'}")
     if best and best["refined_over_best"]["ratio_of_means"] is not None:
         ratio = best["refined_over_best"]["ratio_of_means"]
         lines.append(f"mean refined cost / mean cost of the best of {best['starts']} starts: {ratio:.3f}")
