@@ -208,7 +208,7 @@ setup(
     python_requires=">=3.10",
     packages=packages(),
     package_dir={"sobo_training": "training"},
-    package_data={NAME: ["py.typed"]},
+    package_data={NAME: ["py.typed"], "sobo_training": ["*.c"]},
     data_files=share_files(),
     ext_modules=[Extension(f"{NAME}._native", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
