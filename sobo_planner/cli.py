@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Plan robot motions with a learned diffusion policy and ProxDDP, and train the policy.",
         args=expand_overrides(given),
     )
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for package in ("sobo_planner", "sobo_training"):  # other packages speak up from warnings on
+        logging.getLogger(package).setLevel(logging.INFO)
     try:
         return command.run()
     except SoboError as error:

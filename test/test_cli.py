@@ -128,14 +128,22 @@ def test_plan_without_policy_stores_json(tmp_path, capsys):
     assert len(stored["U"]) == len(stored["X"]) - 1
 
 
-def test_a_missing_extra_is_named():
+@pytest.mark.parametrize("name", ["train", "collect"])
+def test_a_missing_extra_is_named(name):
     code = """
 import sys
-sys.modules["torch"] = sys.modules["tqdm"] = None
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "tqdm"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
 from sobo_planner.cli import main
 sys.exit(main(sys.argv[1:]))
 """
-    done = sobo("train", "ur5", "--data", "data", "--out", "run", code=code)
+    data = ["--data", "data"] if name == "train" else []
+    done = sobo(name, "ur5", *data, "--out", "/no/such/folder/out", code=code)
     assert done.returncode == 2
     assert 'pip install "sobo_planner[train]"' in done.stderr and "Traceback" not in done.stderr
 
