@@ -35,7 +35,6 @@ STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
 # A process that was stopped for longer than this goes on from where it was instead of racing through the gap.
 LONGEST_CATCH_UP = 1.0  # [s]
 
-START_SEED = 0  # of the start when no `start_position` is given
 
 Message = TypeVar("Message")
 
@@ -45,9 +44,12 @@ class ArmSimulatorNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("arm_simulator", **kwargs)
+        # First: a node whose task cannot be loaded is destroyed too.
+        self._stopping = False
+        self._worker = WorkerThread("simulation", self._run)
         values = declare(self, node_parameters.SIMULATOR)
         task = load_task(values["task"])
-        start = node_parameters.start_position(default_start(values["task"]))
+        start = node_parameters.start_position(list(task.config.robot.home))
         self._sizes = {"push_force": 3, "start_position": task.robot.nq}
         self._values = values | declare(self, [start])
         self._joint_names = [values["tf_prefix"] + name for name in task.robot.joint_names]
@@ -56,11 +58,9 @@ class ArmSimulatorNode(Node):
         self._assembler = PlanAssembler(self._joint_names)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._finished = True
-        self._stopping = False
         self._create_interfaces()
         self.add_on_set_parameters_callback(self._veto)
         self.add_post_set_parameters_callback(self._on_parameters_set)
-        self._worker = WorkerThread("simulation", self._run)
         self._worker.start()
         self.get_logger().info(f"task {task.name}: simulating {task.robot.name} at {1 / STEP:.0f} Hz")
 
@@ -166,13 +166,6 @@ class ArmSimulatorNode(Node):
         self._stopping = True
         self._worker.join_within(2.0)
         super().destroy_node()
-
-
-def default_start(task_name: str) -> list[float]:
-    """Joint positions [rad] of one start from the task's small start area."""
-    task = load_task(task_name, r_init=0)
-    x0 = task.sample(np.random.default_rng(START_SEED)).x0
-    return [float(value) for value in x0[: task.robot.nq]]
 
 
 def main(args: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ PLANNER = (
         read_only=True,
     ),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
-    ParameterSpec("base_frame", "base_link", "Frame of the goals, without prefix.", read_only=True),
+    ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
     ParameterSpec(
         "state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)
     ),

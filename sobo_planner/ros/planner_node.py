@@ -43,6 +43,9 @@ class PlannerNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
+        # First: a node whose task cannot be loaded is destroyed too.
+        self._inbox = Inbox()
+        self._worker = WorkerThread("planning", self._serve_goals)
         self._values = declare(self, node_parameters.PLANNER)
         self._task = load_task(self._values["task"])
         self._policy, self._policy_name, self._policy_problem = open_policy(
@@ -54,11 +57,10 @@ class PlannerNode(Node):
         prefix = self._values["tf_prefix"]
         self._joint_names = [prefix + name for name in self._task.robot.joint_names]
         self._reader = JointStateReader(self._task.robot.joint_names, prefix)
-        self._inbox = Inbox()
+        self._base_frame = prefix + (self._values["base_frame"] or self._task.config.robot.base_frame)
         self._ledger = diagnostics.Ledger()
         self._last_logged: dict[Reason, float] = {}
         self._plan_id = 0
-        self._worker = WorkerThread("planning", self._serve_goals)
         self._create_interfaces()
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._worker.start()
@@ -87,7 +89,7 @@ class PlannerNode(Node):
 
     def _on_goal(self, message: PoseStamped) -> None:
         try:
-            goal = read_goal(message, self._values["tf_prefix"] + self._values["base_frame"])
+            goal = read_goal(message, self._base_frame)
         except Refused as refusal:
             self._refuse_goal(refusal, None)
             return
@@ -172,6 +174,7 @@ class PlannerNode(Node):
         values = {
             "policy": self._policy_name,
             "policy_error": self._policy_problem,
+            "policy_failures": str(self._planner.policy_failures),
             "state_age_s": "" if state is None else f"{state.age:.3f}",
             "states_without_velocity": str(self._reader.without_velocity),
             **{

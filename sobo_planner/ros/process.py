@@ -31,8 +31,8 @@ class WorkerThread(threading.Thread):
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Spins a node until SIGINT or SIGTERM. Returns 0, or 1 when it could not be made or failed.
 
-    rclpy's own signal handlers would invalidate the context under a thread that still publishes; here the node
-    is closed first. The executor is single-threaded: callbacks only store, and it loses no samples where
+    rclpy's own signal handlers would invalidate the context under threads that still publish; here the node
+    goes first. The executor is single-threaded: callbacks only store, and it loses no samples where
     rclpy's multi-threaded one does.
     """
     stop = threading.Event()

@@ -29,7 +29,7 @@ class JointStateReader:
     def __init__(self, joint_names: Sequence[str], tf_prefix: str = "") -> None:
         self._wanted = [tf_prefix + name for name in joint_names]
         # The order of names hardly ever changes from one message to the next: remember the last mapping.
-        self._names: list[str] = []
+        self._names: list[str] | None = None
         self._order = np.zeros(0, dtype=np.intp)
         self.without_velocity = 0
 
@@ -40,11 +40,12 @@ class JointStateReader:
             Refused: BAD_STATE with the joint or the size that is wrong.
         """
         order = self._mapping(list(message.name))
-        q = self._column(message.position, order, "position")
+        count = len(message.name)
+        q = self._column(message.position, order, "position", count)
         if len(message.velocity) == 0:
             self.without_velocity += 1
             return np.concatenate([q, np.zeros_like(q)])
-        return np.concatenate([q, self._column(message.velocity, order, "velocity")])
+        return np.concatenate([q, self._column(message.velocity, order, "velocity", count)])
 
     def _mapping(self, names: list[str]) -> NDArray[np.intp]:
         if names == self._names:
@@ -60,9 +61,11 @@ class JointStateReader:
         self._names = names
         return self._order
 
-    def _column(self, data: Sequence[float], order: NDArray[np.intp], field: str) -> NDArray[np.float64]:
-        if len(data) != len(self._names):
-            raise Refused(Reason.BAD_STATE, f"{len(self._names)} names but {len(data)} values of {field}")
+    def _column(
+        self, data: Sequence[float], order: NDArray[np.intp], field: str, count: int
+    ) -> NDArray[np.float64]:
+        if len(data) != count:
+            raise Refused(Reason.BAD_STATE, f"{count} names but {len(data)} values of {field}")
         values = np.asarray(data, dtype=np.float64)[order]
         if not np.isfinite(values).all():
             bad = {name: float(v) for name, v in zip(self._wanted, values, strict=True) if not np.isfinite(v)}

@@ -16,18 +16,21 @@ REACHED = 0.01  # [m]
 
 @dataclass(frozen=True)
 class GoalResult:
-    """One goal with the nominal model. Times in ms, errors in m; *_cold: solved from the naive start."""
+    """One goal with the nominal model. Times in ms, errors in m; *_cold: solved from the naive start.
+
+    A goal that was refused has none of them.
+    """
 
     target: list[float]
     reached: bool
-    final_error_m: float | None
-    plan_ms: float | None
-    policy_ms: float | None
-    refine_ms: float | None
-    iterations_warm: int | None
-    iterations_cold: int | None
-    cost_warm: float | None
-    cost_cold: float | None
+    final_error_m: float | None = None
+    plan_ms: float | None = None
+    policy_ms: float | None = None
+    refine_ms: float | None = None
+    iterations_warm: int | None = None
+    iterations_cold: int | None = None
+    cost_warm: float | None = None
+    cost_cold: float | None = None
     source: str | None = None
     refused: str = ""
 
@@ -85,7 +88,7 @@ def write_summary(
 
 def goal_table(goals: Sequence[GoalResult]) -> str:
     """Table of all goals, with the means in the last row."""
-    head = (
+    head: tuple[str, ...] = (
         "goal",
         "target [m]",
         "reached",

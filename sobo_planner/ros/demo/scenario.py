@@ -12,13 +12,14 @@ from sobo_planner.errors import TaskError
 from sobo_planner.ros.demo.client import DemoClient, Motion
 from sobo_planner.ros.demo.processes import DemoError
 from sobo_planner.ros.demo.results import REACHED, ErrorCurve, GoalResult, Trial
-from sobo_planner.solver import Solver
-from sobo_planner.tasks import Instance, Task
+from sobo_planner.solver import Instance, Solver
+from sobo_planner.tasks import Task
 
 Vector = NDArray[np.float64]
 
 SETTLE = 0.5  # [s] between the end of a plan and the measurement of its final error
 SAMPLES = 1000  # targets looked at before we say that none can be reached from here
+INSTANCES = 10  # tried for each disturbed goal until the planner takes one
 DISTURBANCE: dict[str, Any] = {
     "mass_error": 0.2,
     "push_force": [40.0, 40.0, 0.0],
@@ -36,7 +37,7 @@ def reach_goals(
     results, curves = [], []
     progress = tqdm(range(count), desc="goals", unit="goal")
     for _ in progress:
-        target = reachable_target(task, client.fresh_state(), rng)
+        target = reachable_target(task, valid_state(client, task), rng)
         motion = client.move_to(target, SETTLE)
         result = goal_result(task, solver, target, motion)
         results.append(result)
@@ -44,6 +45,21 @@ def reach_goals(
             curves.append(error_curve(task, target, motion))
         progress.set_postfix(reached=f"{sum(r.reached for r in results)}/{len(results)}")
     return results, curves
+
+
+def valid_state(client: DemoClient, task: Task) -> Vector:
+    """The arm's state (2n,), after putting it home if no plan may start from where it is.
+
+    Plans do not avoid self-collision, so that one may end where the next cannot begin.
+    """
+    x = client.fresh_state()
+    try:
+        task.check(Instance(x, task.robot.tool_position(x[: task.robot.nq])))
+    except TaskError as error:
+        tqdm.write(f"putting the arm home: {error}")
+        client.place_arm(np.array(task.config.robot.home))
+        x = client.fresh_state()
+    return x
 
 
 def reachable_target(task: Task, x: Vector, rng: np.random.Generator) -> Vector:
@@ -63,8 +79,7 @@ def reachable_target(task: Task, x: Vector, rng: np.random.Generator) -> Vector:
 def goal_result(task: Task, solver: Solver, target: Vector, motion: Motion) -> GoalResult:
     """Measures one motion, and solves the same instance from the naive start for comparison."""
     if motion.refused:
-        unknown = [None] * 8
-        return GoalResult(target.tolist(), False, *unknown, refused=motion.refused)
+        return GoalResult(target.tolist(), reached=False, refused=motion.refused)
     report = motion.report
     error = float(tool_error(task, motion.X[-1:], target)[0])
     instance = Instance(np.array(report["start"]), target)
@@ -87,19 +102,25 @@ def goal_result(task: Task, solver: Solver, target: Vector, motion: Motion) -> G
 
 def compare_gains(client: DemoClient, task: Task, count: int, rng: np.random.Generator) -> list[Trial]:
     """Sends the same goals from the same starts to a disturbed arm, with and without feedback gains."""
-    n = task.robot.nq
     trials = []
     for _ in tqdm(range(count), desc="disturbed goals", unit="goal"):
-        instance = task.sample(rng)
-        for gains in (True, False):
-            client.set_simulator(**DISTURBANCE, use_gains=gains)
-            client.place_arm(np.asarray(instance.x0)[:n])
-            motion = client.move_to(np.asarray(instance.target), 0.0)
-            if motion.refused:
-                raise DemoError(f"goal {instance.target} was refused: {motion.refused}")
-            trials.append(measure_trial(task, instance.target, gains, motion))
+        for _ in range(INSTANCES):
+            instance = task.sample(rng)
+            pair = [disturbed_trial(client, task, instance, gains) for gains in (True, False)]
+            found = [trial for trial in pair if trial is not None]
+            if len(found) == len(pair):  # the planner took both: the states it starts from differ a little
+                trials += found
+                break
         client.set_simulator(**UNDISTURBED)
     return trials
+
+
+def disturbed_trial(client: DemoClient, task: Task, instance: Instance, gains: bool) -> Trial | None:
+    """One disturbed motion from the instance's start; None when the planner refuses the goal."""
+    client.set_simulator(**DISTURBANCE, use_gains=gains)
+    client.place_arm(instance.x0[: task.robot.nq])
+    motion = client.move_to(instance.target, 0.0)
+    return None if motion.refused else measure_trial(task, instance.target, gains, motion)
 
 
 def measure_trial(task: Task, target: Vector, gains: bool, motion: Motion) -> Trial:
