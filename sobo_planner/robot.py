@@ -130,7 +130,7 @@ class Robot:
         return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt)
 
     def track(self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float) -> tuple[Array, Array]:
-        """Follows desired states by inverse dynamics within the effort limits.
+        """Follows desired states by inverse dynamics within the effort and velocity limits.
 
         Args:
             x: Start, (2 nv,).
@@ -141,8 +141,8 @@ class Robot:
         Returns:
             X (N+1, 2 nv) and U (N, nv), consistent with `step`.
         """
-        limit = self.effort_limit
-        return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, -limit, limit)
+        limits = (self.effort_limit, self.velocity_limit)
+        return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, *limits)
 
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
         """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""

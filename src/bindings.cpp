@@ -109,11 +109,11 @@ void bind_robot(nb::module_ &m) {
   m.def(
       "track",
       [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
-         const VectorXd &lower, const VectorXd &upper) {
-        Tracking out = track(robot, x0, desired, dt, blend, lower, upper);
+         const VectorXd &torque_limit, const VectorXd &velocity_limit) {
+        Tracking out = track(robot, x0, desired, dt, blend, torque_limit, velocity_limit);
         return std::make_pair(out.X, out.U);
       },
-      "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "lower"_a, "upper"_a);
+      "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "torque_limit"_a, "velocity_limit"_a);
 }
 
 void bind_specs(nb::module_ &m) {
@@ -136,7 +136,7 @@ void bind_specs(nb::module_ &m) {
       .def_rw("running", &ReachSpec::running)
       .def_rw("terminal", &ReachSpec::terminal)
       .def_rw("control", &ReachSpec::control)
-      .def_rw("state", &ReachSpec::state);
+      .def_rw("velocity", &ReachSpec::velocity);
   nb::class_<LinearSpec>(m, "LinearSpec")
       .def(nb::init<>())
       .def_rw("horizon", &LinearSpec::horizon)

@@ -22,6 +22,21 @@ using Dynamics = xyz::polymorphic<ExplicitDynamics>;
 using Cost = xyz::polymorphic<CostAbstract>;
 using Stage = aligator::StageModelTpl<double>;
 
+/// Joint velocities of x = [q, v]: half the rows that a residual on the whole state would add to each stage.
+struct VelocityResidual : aligator::UnaryFunctionTpl<double> {
+  using Base = aligator::UnaryFunctionTpl<double>;
+  using Data = aligator::StageFunctionDataTpl<double>;
+  using Base::computeJacobians;
+  using Base::evaluate;
+
+  VelocityResidual(int nv, int nu) : Base(2 * nv, nu, nv) {}
+
+  void evaluate(const ConstVectorRef &x, Data &data) const override { data.value_ = x.tail(nr); }
+  void computeJacobians(const ConstVectorRef &, Data &data) const override {
+    data.Jx_.rightCols(nr).setIdentity(); // the other columns stay zero
+  }
+};
+
 void check_box(const std::optional<Box> &box, Eigen::Index size, const char *what) {
   if (!box)
     return;
@@ -57,12 +72,16 @@ Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec) {
   throw SolverError("unknown integrator '" + spec.integrator + "'; use semi_implicit_euler or rk2");
 }
 
+/// A bound that holds at every stage but the first, whose state is given.
+struct StateBound {
+  xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
+  Box box;
+};
+
 Problem assemble(const Dynamics &dynamics, const Cost &running, const Cost &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::optional<Box> &state) {
+                 const std::optional<Box> &control, const std::optional<StateBound> &state) {
   if (horizon < 1)
     throw SolverError("the horizon must be at least 1 step, got " + std::to_string(horizon));
-  check_box(control, nu, "control");
-  check_box(state, nx, "state");
   // The configuration spaces that reach here are vector spaces (nq = nv), whatever the dynamics call them.
   const VectorSpace space(nx);
   Problem problem{std::make_unique<TrajOptProblem>(VectorXd::Zero(nx), nu, space, terminal), nullptr, nx, nu, horizon};
@@ -71,12 +90,8 @@ Problem assemble(const Dynamics &dynamics, const Cost &running, const Cost &term
     stage.addConstraint(ControlErrorResidualTpl<double>(nx, nu),
                         BoxConstraintTpl<double>(control->lower, control->upper));
   Stage bounded = stage;
-  if (state) {
-    const StateErrorResidualTpl<double> residual(xyz::polymorphic<aligator::ManifoldAbstractTpl<double>>(space), nu,
-                                                 VectorXd::Zero(nx));
-    bounded.addConstraint(residual, BoxConstraintTpl<double>(state->lower, state->upper));
-  }
-  // The first state is given: a bound on it could only make the problem infeasible.
+  if (state)
+    bounded.addConstraint(state->function, BoxConstraintTpl<double>(state->box.lower, state->box.upper));
   for (int t = 0; t < horizon; ++t)
     problem.ocp->addStage(t == 0 ? stage : bounded);
   return problem;
@@ -94,11 +109,16 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
     throw SolverError("dt must be positive, got " + std::to_string(spec.dt));
   check_weights(spec.running, 2 * nv, nu);
   check_weights(spec.terminal, 2 * nv, nu);
+  check_box(spec.control, nu, "control");
+  check_box(spec.velocity, nv, "velocity");
+  std::optional<StateBound> state;
+  if (spec.velocity)
+    state = StateBound{VelocityResidual(nv, nu), *spec.velocity};
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   const ReachCost running(robot.impl().model, robot.impl().tool, target, spec.running);
   const ReachCost terminal(robot.impl().model, robot.impl().tool, target, spec.terminal);
   Problem problem =
-      assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, spec.state);
+      assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, state);
   problem.target = target;
   return problem;
 }
@@ -112,11 +132,18 @@ Problem make_linear_problem(const LinearSpec &spec) {
   if (!sizes)
     throw SolverError("the matrices of the linear-quadratic problem do not agree with A (" + std::to_string(nx) +
                       " states) and B (" + std::to_string(nu) + " controls)");
+  check_box(spec.control, nu, "control");
+  check_box(spec.state, nx, "state");
+  std::optional<StateBound> state;
+  if (spec.state) {
+    const xyz::polymorphic<aligator::ManifoldAbstractTpl<double>> space{VectorSpace(nx)};
+    state = StateBound{StateErrorResidualTpl<double>(space, nu, VectorXd::Zero(nx)), *spec.state};
+  }
   using Quadratic = aligator::QuadraticCostTpl<double>;
   const Quadratic running(spec.Q, spec.R, spec.q, spec.r);
   const Quadratic terminal(spec.Qf, MatrixXd::Zero(nu, nu), spec.qf, VectorXd::Zero(nu));
   const aligator::dynamics::LinearDiscreteDynamicsTpl<double> dynamics(spec.A, spec.B, spec.c);
-  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, spec.control, spec.state);
+  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, spec.control, state);
 }
 
 } // namespace sobo

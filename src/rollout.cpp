@@ -16,19 +16,21 @@ RowMatrixXd simulate(const Robot &robot, const VectorXd &x0, const RowMatrixXd &
 }
 
 Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
-               const VectorXd &lower, const VectorXd &upper) {
+               const VectorXd &torque_limit, const VectorXd &velocity_limit) {
   const int n = robot.nv();
-  if (x0.size() != 2 * n || desired.cols() != 2 * n || lower.size() != n || upper.size() != n)
-    throw RobotError("track: x0 and desired need " + std::to_string(2 * n) + " columns, the bounds " +
+  if (x0.size() != 2 * n || desired.cols() != 2 * n || torque_limit.size() != n ||
+      velocity_limit.size() != n)
+    throw RobotError("track: x0 and desired need " + std::to_string(2 * n) + " columns, the limits " +
                      std::to_string(n));
   Tracking out{RowMatrixXd(desired.rows() + 1, 2 * n), RowMatrixXd(desired.rows(), n)};
   out.X.row(0) = x0.transpose();
   VectorXd x = x0;
   for (Eigen::Index t = 0; t < desired.rows(); ++t) {
     const VectorXd q_des = desired.row(t).head(n), v_des = desired.row(t).tail(n);
-    const VectorXd v_next = v_des + blend * ((q_des - x.head(n)) / dt - v_des);
+    const VectorXd v_next =
+        (v_des + blend * ((q_des - x.head(n)) / dt - v_des)).cwiseMax(-velocity_limit).cwiseMin(velocity_limit);
     const VectorXd tau = robot.inverse_dynamics(x.head(n), x.tail(n), (v_next - x.tail(n)) / dt);
-    const VectorXd u = tau.cwiseMax(lower).cwiseMin(upper);
+    const VectorXd u = tau.cwiseMax(-torque_limit).cwiseMin(torque_limit);
     x = robot.step(x, u, dt);
     out.U.row(t) = u.transpose();
     out.X.row(t + 1) = x.transpose();

@@ -13,8 +13,8 @@ struct Tracking {
 };
 
 /// Follows desired states (N x nx, the first one step after x0) by inverse dynamics. The commanded velocity is
-/// v_des + blend ((q_des - q)/dt - v_des); torques are clipped to [lower, upper].
+/// v_des + blend ((q_des - q)/dt - v_des), clipped to +-velocity_limit; torques are clipped to +-torque_limit.
 Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
-               const VectorXd &lower, const VectorXd &upper);
+               const VectorXd &torque_limit, const VectorXd &velocity_limit);
 
 } // namespace sobo

@@ -25,14 +25,12 @@ MAX_TRIES = 1000
 IK_TRIES = 12
 
 
-class ArmReach:
-    """A task file of kind `arm_reach`, ready to use.
+class ArmReach(ArmEncoding):
+    """A task file of kind `arm_reach`, ready to use; it encodes for its policy as `ArmEncoding` says.
 
     Attributes:
         name: Name of the task.
         config: The resolved task file.
-        robot: The arm.
-        encoding: Observations and action chunks of the policy.
         horizon: Steps T.
         dt: Step [s].
         nx: State size 2 nv; ndx is the same.
@@ -46,19 +44,19 @@ class ArmReach:
     def __init__(self, config: TaskConfig, urdf: Path) -> None:
         self.config = config
         self.name = config.name
-        self.robot = Robot.from_urdf(
+        robot = Robot.from_urdf(
             urdf,
             config.robot.tool_frame,
             locked_joints=config.robot.locked_joints,
             armature=config.robot.armature,
             collision=config.robot.collision,
         )
+        super().__init__(robot)
         self._check_sizes()
         self.horizon, self.dt = config.problem.horizon, config.problem.dt
         self.nu = self.robot.nv
         self.nx = self.ndx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
-        self.encoding = ArmEncoding(self.robot)
         identity = self.robot.hash + config.digest("problem")
         self.policy_hash = hashlib.sha256(identity.encode()).hexdigest()
         self.hash = hashlib.sha256((identity + config.digest("distribution")).encode()).hexdigest()
@@ -92,9 +90,7 @@ class ArmReach:
         spec.terminal = self._weights(problem.terminal, 1.0)
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
-            position = np.full(self.nu, np.inf)
-            upper = np.concatenate([position, self.robot.velocity_limit])
-            spec.state = _native.Box(-upper, upper)
+            spec.velocity = _native.Box(-self.robot.velocity_limit, self.robot.velocity_limit)
         return _native.Worker(self.robot.native, spec)
 
     def _weights(self, weights: Weights, scale: float) -> _native.ReachWeights:
@@ -221,15 +217,3 @@ class ArmReach:
             q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng)
             guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])
         return guesses
-
-    # ---------------------------------------------------------------- encoding
-
-    @property
-    def obs_dim(self) -> int:
-        """Size of an observation."""
-        return self.encoding.obs_dim
-
-    @property
-    def action_dim(self) -> int:
-        """Size of an action."""
-        return self.encoding.action_dim

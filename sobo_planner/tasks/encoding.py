@@ -25,6 +25,7 @@ class ArmEncoding:
     first joint, (obs_dim,). Without the first joint's angle when gravity is along its axis.
 
     Attributes:
+        robot: The arm.
         obs_dim: Size of an observation.
         action_dim: Size of an action (q - q_now, v): 2 nv.
         observation_groups: Entries of like unit, which share a normalisation floor.
@@ -33,7 +34,7 @@ class ArmEncoding:
     """
 
     def __init__(self, robot: Robot) -> None:
-        self._robot = robot
+        self.robot = robot
         n = robot.nv
         rotation, origin = robot.joint_placement(np.zeros(n), 0)
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
@@ -49,20 +50,20 @@ class ArmEncoding:
 
     def observation(self, x: Array, target: Array) -> Array:
         """Observation at state x (2 nv,) with the target (3,) [m], shape (obs_dim,)."""
-        n = self._robot.nv
+        n = self.robot.nv
         q, v = x[:n], x[n:]
-        rotation, _ = self._robot.joint_placement(q, 0)
-        error = rotation.T @ (target - self._robot.tool_position(q))
+        rotation, _ = self.robot.joint_placement(q, 0)
+        error = rotation.T @ (target - self.robot.tool_position(q))
         angles = q[self._first :]
         goal = rotation.T @ (target - self._origin)
         return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, error / _length(error)])
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, shape (obs_dim, 2 nv)."""
-        n, first = self._robot.nv, self._first
+        n, first = self.robot.nv, self._first
         q = x[:n]
-        rotation, _ = self._robot.joint_placement(q, 0)
-        offset = target - self._robot.tool_position(q)
+        rotation, _ = self.robot.joint_placement(q, 0)
+        offset = target - self.robot.tool_position(q)
         out = np.zeros((self.obs_dim, 2 * n))
         angles = n - first
         out[:angles, first:n] = -np.diag(np.sin(q[first:]))
@@ -71,7 +72,7 @@ class ArmEncoding:
         goal, error, near = (slice(2 * angles + n + 3 * i, 2 * angles + n + 3 * i + 3) for i in range(3))
         # d(R' d)/dq0 = -R' (axis x d) for a vector d that is fixed in the world
         out[goal, 0] = -rotation.T @ np.cross(self._axis, target - self._origin)
-        out[error, :n] = -rotation.T @ self._robot.tool_jacobian(q)
+        out[error, :n] = -rotation.T @ self.robot.tool_jacobian(q)
         out[error, 0] -= rotation.T @ np.cross(self._axis, offset)
         e = rotation.T @ offset
         length = _length(e)
@@ -80,7 +81,7 @@ class ArmEncoding:
 
     def encode_chunk(self, states: Array) -> Array:
         """Actions of consecutive states (T_h, 2 nv), the first of them the current one, shape (T_h, action_dim)."""
-        n = self._robot.nv
+        n = self.robot.nv
         return np.hstack([states[:, :n] - states[0, :n], states[:, n:]])
 
     def history(self, x: Array) -> Array:
@@ -89,14 +90,14 @@ class ArmEncoding:
 
     def chunk_jacobian(self, Phi: Array) -> Array:
         """d chunk / d (first state), from Phi[h] = d x[h] / d x[0], (T_h, 2 nv, 2 nv); the same shape."""
-        n = self._robot.nv
+        n = self.robot.nv
         out = np.array(Phi)
         out[:, :n, :n] -= np.eye(n)
         return out
 
     def decode_action(self, x: Array, actions: Array) -> Array:
         """Desired states (..., 2 nv) that actions (..., action_dim) of a chunk starting at x (2 nv,) stand for."""
-        n = self._robot.nv
+        n = self.robot.nv
         out = np.array(actions, float)
         out[..., :n] += x[:n]
         return out

@@ -1,0 +1,96 @@
+"""Policy rollout (Algorithm 2 of arXiv:2604.19011): chunk after chunk through the true dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import PolicyError
+from sobo_planner.policy import Policy
+from sobo_planner.solver import Guess, Instance
+from sobo_planner.tasks import Task
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Rollouts of several noise samples from one instance.
+
+    Attributes:
+        guesses: One trajectory a sample.
+        costs: Their total costs, (samples,); infinite where a trajectory is not finite.
+    """
+
+    guesses: list[Guess]
+    costs: Array
+
+    @property
+    def best(self) -> Guess:
+        """The cheapest of them."""
+        return self.guesses[int(np.argmin(self.costs))]
+
+
+def rollouts(
+    task: Task,
+    policy: Policy,
+    instance: Instance,
+    *,
+    rng: np.random.Generator,
+    T_a: int | None = None,
+    samples: int = 1,
+) -> Rollouts:
+    """Rolls the policy out over the task's horizon, all samples in one batch.
+
+    Each chunk predicts states; inverse dynamics (RNEA) within the torque and velocity limits follows the first T_a of
+    them through the discrete dynamics, then the policy predicts again from where the arm really is.
+
+    Args:
+        task: The task.
+        policy: A policy made for it.
+        instance: Initial state and target.
+        rng: Source of the diffusion noise; fixes the result.
+        T_a: Steps executed of each chunk; the policy's own by default.
+        samples: Noise samples.
+
+    Raises:
+        PolicyError: T_a out of range, or a prediction that is not finite.
+    """
+    T_a = policy.T_a if T_a is None else T_a
+    if not 1 <= T_a <= policy.T_h - policy.T_o:
+        raise PolicyError(f"T_a={T_a} must lie in 1 ... {policy.T_h - policy.T_o}, what a chunk holds")
+    blend = task.config.policy.blend
+    X = np.empty((samples, task.horizon + 1, task.nx))
+    U = np.empty((samples, task.horizon, task.nu))
+    X[:, 0] = instance.x0
+    for t in range(0, task.horizon, T_a):
+        steps = min(T_a, task.horizon - t)
+        if t == 0:
+            chunks = policy.sample(X[0, 0], instance.target, rng, samples)
+        else:
+            chunks = policy.sample(X[:, t], instance.target, rng)
+        for i, chunk in enumerate(chunks):
+            desired = task.decode_action(X[i, t], chunk[policy.T_o : policy.T_o + steps])
+            X[i, t : t + steps + 1], U[i, t : t + steps] = task.robot.track(X[i, t], desired, task.dt, blend)
+    guesses = [Guess(x, u) for x, u in zip(X, U, strict=True)]
+    costs = [task.cost(g.X, g.U, instance.target) if _finite(g) else np.inf for g in guesses]
+    return Rollouts(guesses, np.array(costs))
+
+
+def rollout(
+    task: Task,
+    policy: Policy,
+    instance: Instance,
+    T_a: int | None = None,
+    *,
+    rng: np.random.Generator,
+    samples: int = 1,
+) -> Guess:
+    """The cheapest of `samples` rollouts; see `rollouts`."""
+    return rollouts(task, policy, instance, rng=rng, T_a=T_a, samples=samples).best
+
+
+def _finite(guess: Guess) -> bool:
+    return bool(np.all(np.isfinite(guess.X)) and np.all(np.isfinite(guess.U)))

@@ -1,0 +1,140 @@
+"""Robot against Pinocchio's own Python bindings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from robots import PANDA_FINGERS, PANDA_READY, PANDA_TOOL_FRAME, panda_urdf, ur5_urdf
+from sobo_planner.errors import RobotError
+from sobo_planner.robot import Robot
+
+ARMATURE = [0.67, 0.47, 0.81, 0.125, 0.121, 0.122]
+
+
+@pytest.fixture(scope="module")
+def robot() -> Robot:
+    return Robot.from_urdf(ur5_urdf(), "tool0", armature=ARMATURE)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    model = pin.buildModelFromUrdf(str(ur5_urdf()))
+    model.armature = np.array(ARMATURE)
+    return model, model.createData()
+
+
+def draw(count: int):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        yield rng.uniform(-3, 3, 6), rng.normal(size=6), 20 * rng.normal(size=6)
+
+
+def test_one_step_of_the_dynamics(robot, reference) -> None:
+    model, data = reference
+    for q, v, tau in draw(20):
+        v_next = v + 0.02 * pin.aba(model, data, q, v, tau)
+        expected = np.concatenate([q + 0.02 * v_next, v_next])
+        np.testing.assert_allclose(robot.step(np.concatenate([q, v]), tau, 0.02), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_dynamics_and_kinematics(robot, reference) -> None:
+    model, data = reference
+    frame = model.getFrameId("tool0")
+    for q, v, a in draw(20):
+        np.testing.assert_allclose(robot.inverse_dynamics(q, v, a), pin.rnea(model, data, q, v, a), atol=1e-11)
+        np.testing.assert_allclose(robot.forward_dynamics(q, v, a), pin.aba(model, data, q, v, a), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(robot.gravity(q), pin.computeGeneralizedGravity(model, data, q), atol=1e-12)
+        pin.framesForwardKinematics(model, data, q)
+        np.testing.assert_allclose(robot.tool_position(q), data.oMf[frame].translation, atol=1e-14)
+        jacobian = pin.computeFrameJacobian(model, data, q, frame, pin.LOCAL_WORLD_ALIGNED)
+        np.testing.assert_allclose(robot.tool_jacobian(q), jacobian[:3], atol=1e-13)
+
+
+def test_frames_and_joint_placements(robot, reference) -> None:
+    model, data = reference
+    q = np.arange(6) * 0.3
+    pin.framesForwardKinematics(model, data, q)
+    expected = data.oMf[model.getFrameId("wrist_2_link")].translation
+    np.testing.assert_allclose(robot.frame_position(q, "wrist_2_link"), expected, atol=1e-14)
+    rotation, origin = robot.joint_placement(q, 3)
+    np.testing.assert_allclose(rotation, data.oMi[4].rotation, atol=1e-14)
+    np.testing.assert_allclose(origin, data.oMi[4].translation, atol=1e-14)
+    np.testing.assert_allclose(robot.tool_positions([q, q])[1], robot.tool_position(q))
+
+
+def test_simulate_repeats_step_and_track_follows(robot) -> None:
+    x = np.concatenate([[0.0, -1.5, 1.5, -1.5, -1.5, 0.0], np.zeros(6)])
+    U = np.tile(robot.gravity(x[:6]), (5, 1)) + 1.0
+    X = robot.simulate(x, U, 0.01)
+    for t in range(5):
+        np.testing.assert_allclose(robot.step(X[t], U[t], 0.01), X[t + 1], atol=1e-13)
+    followed, torques = robot.track(x, X[1:], 0.01, 0.0)
+    np.testing.assert_allclose(followed, X, atol=1e-9)
+    np.testing.assert_allclose(torques, U, atol=1e-6)
+
+
+def test_track_keeps_torque_and_velocity_limits(robot) -> None:
+    x = np.zeros(12)
+    desired = np.full((10, 12), 50.0)
+    X, U = robot.track(x, desired, 0.02, 0.05)
+    assert np.all(np.abs(U) <= robot.effort_limit)
+    assert np.abs(U).max() > 0.99 * robot.effort_limit.max()
+    slow, _ = robot.track(x, np.hstack([np.zeros((200, 6)), np.full((200, 6), 10.0)]), 0.02, 0.0)
+    assert slow[-1, 11] == pytest.approx(robot.velocity_limit[5])
+
+
+def test_mass_scale_leaves_rotors_alone(robot, reference) -> None:
+    heavier = robot.with_mass_scale(1.2)
+    q = np.array([0.1, -1.0, 1.0, 0.3, 0.2, 0.1])
+    np.testing.assert_allclose(heavier.gravity(q), 1.2 * robot.gravity(q), atol=1e-10)
+    model, data = reference
+    mass = pin.crba(model, data, q)
+    mass = np.triu(mass) + np.triu(mass, 1).T
+    links = mass - np.diag(ARMATURE)
+    unit = np.array([heavier.inverse_dynamics(q, np.zeros(6), e) - heavier.gravity(q) for e in np.eye(6)]).T
+    np.testing.assert_allclose(unit, 1.2 * links + np.diag(ARMATURE), atol=1e-9)
+    with pytest.raises(RobotError, match="must be positive"):
+        robot.with_mass_scale(0.0)
+
+
+def test_self_collision_names_the_links(robot) -> None:
+    assert robot.colliding_pair([0.0, -1.57, 1.57, -1.57, -1.57, 0.0]) is None
+    pair = robot.colliding_pair([0.0, -1.57, 3.1, 0.0, 0.0, 0.0])
+    assert pair is not None and all(name.endswith("_link") for name in pair)
+
+
+def test_hash_tells_descriptions_apart(robot) -> None:
+    assert Robot.from_urdf(ur5_urdf(), "tool0", armature=ARMATURE).hash == robot.hash
+    assert Robot.from_urdf(ur5_urdf(), "tool0").hash != robot.hash
+    assert Robot.from_urdf(ur5_urdf(), "wrist_3_link", armature=ARMATURE).hash != robot.hash
+
+
+def test_panda_with_locked_fingers() -> None:
+    panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, locked_joints=dict.fromkeys(PANDA_FINGERS, 0.0), collision=False)
+    assert panda.nq == 7
+    model = pin.buildModelFromUrdf(str(panda_urdf()))
+    data = model.createData()
+    q = np.array(PANDA_READY)
+    pin.framesForwardKinematics(model, data, np.concatenate([q, np.zeros(model.nq - 7)]))
+    expected = data.oMf[model.getFrameId(PANDA_TOOL_FRAME)].translation
+    np.testing.assert_allclose(panda.tool_position(q), expected, atol=1e-12)
+
+
+def test_bad_descriptions_are_refused(tmp_path) -> None:
+    with pytest.raises(RobotError, match="frame 'flange9' is not in the URDF; its links are: .*wrist_3_link"):
+        Robot.from_urdf(ur5_urdf(), "flange9")
+    with pytest.raises(RobotError, match="locked joint 'finger' is not in the URDF"):
+        Robot.from_urdf(ur5_urdf(), "tool0", locked_joints={"finger": 0.0})
+    with pytest.raises(RobotError, match="armature needs 6 non-negative entries"):
+        Robot.from_urdf(ur5_urdf(), "tool0", armature=[1.0])
+    with pytest.raises(RobotError, match="cannot be read"):
+        Robot.from_urdf(tmp_path / "missing.urdf", "tool0")
+    broken = tmp_path / "broken.urdf"
+    broken.write_text(ur5_urdf().read_text()[:5000])
+    with pytest.raises(RobotError, match="broken.urdf: the URDF cannot be parsed"):
+        Robot.from_urdf(broken, "tool0")
+    turning = tmp_path / "turning.urdf"
+    turning.write_text(ur5_urdf().read_text().replace('name="wrist_3_joint" type="revolute"', 'name="wrist_3_joint" type="continuous"'))
+    with pytest.raises(RobotError, match="joint 'wrist_3_joint' has 2 position variables"):
+        Robot.from_urdf(turning, "tool0")

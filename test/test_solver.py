@@ -1,0 +1,270 @@
+"""ProxDDP through the extension: optima, gains, Jacobians, limits, repeatability and bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sobo_planner.errors import ConfigError, SolverError
+from sobo_planner.solver import Guess, Instance, LinearQuadratic, Solver, SolverOptions, SolverStatus
+from sobo_planner.tasks import load_task
+
+EXACT = SolverOptions(tol=1e-7, early_stop=0.0)
+
+
+def linear_quadratic(seed: int = 0, bounds: float | None = None) -> LinearQuadratic:
+    rng = np.random.default_rng(seed)
+    nx, nu, T = 4, 2, 20
+    A = np.eye(nx) + 0.1 * rng.normal(size=(nx, nx))
+    root, terminal = rng.normal(size=(nx, nx)), rng.normal(size=(nx, nx))
+    limit = None if bounds is None else (np.full(nu, -bounds), np.full(nu, bounds))
+    return LinearQuadratic(
+        horizon=T,
+        A=A,
+        B=rng.normal(size=(nx, nu)),
+        c=0.1 * rng.normal(size=nx),
+        Q=root @ root.T / nx,
+        R=np.diag([0.5, 1.0]),
+        q=rng.normal(size=nx),
+        r=rng.normal(size=nu),
+        Qf=terminal @ terminal.T,
+        qf=rng.normal(size=nx),
+        control_bounds=limit,
+    )
+
+
+def riccati(p: LinearQuadratic) -> tuple[np.ndarray, np.ndarray]:
+    """Gains (T, nu, nx) and offsets (T, nu) of the optimal u = K x + k, by backward recursion."""
+    V, v = p.Qf, p.qf
+    K, k = [], []
+    for _ in range(p.horizon):
+        H = p.R + p.B.T @ V @ p.B
+        K.append(-np.linalg.solve(H, p.B.T @ V @ p.A))
+        k.append(-np.linalg.solve(H, p.r + p.B.T @ (v + V @ p.c)))
+        closed = p.A + p.B @ K[-1]
+        v = p.q + p.A.T @ (v + V @ p.c) + p.A.T @ V @ p.B @ k[-1]
+        V = p.Q + p.A.T @ V @ closed
+    return np.array(K[::-1]), np.array(k[::-1])
+
+
+def zeros(p: LinearQuadratic) -> Guess:
+    return Guess(np.zeros((p.horizon + 1, len(p.A))), np.zeros((p.horizon, p.B.shape[1])))
+
+
+def solve_linear(p: LinearQuadratic, x0: np.ndarray):
+    return Solver(p, EXACT).solve(Instance(x0, np.zeros(3)), zeros(p))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_linear_quadratic_problem_against_riccati_recursion(seed: int) -> None:
+    p = linear_quadratic(seed)
+    x = np.random.default_rng(seed + 100).normal(size=4)
+    solution = solve_linear(p, x)
+    K, k = riccati(p)
+    assert solution.converged
+    np.testing.assert_allclose(solution.K, K, atol=1e-6)
+    for t in range(p.horizon):
+        np.testing.assert_allclose(solution.X[t], x, atol=1e-6)
+        np.testing.assert_allclose(solution.U[t], K[t] @ x + k[t], atol=1e-6)
+        x = p.A @ x + p.B @ solution.U[t] + p.c
+    np.testing.assert_array_equal(solution.A[3], p.A)
+    np.testing.assert_array_equal(solution.B[3], p.B)
+
+
+def test_gains_with_active_bounds_against_solving_again() -> None:
+    p = linear_quadratic(0, bounds=0.35)
+    x0 = np.array([1.0, -0.5, 0.3, 0.8])
+    solution = solve_linear(p, x0)
+    active = np.abs(np.abs(solution.U) - 0.35) < 1e-6
+    assert active.any() and not active.all()
+    for direction in np.eye(4):
+        step = 1e-5
+        moved, back = (solve_linear(p, x0 + sign * step * direction) for sign in (1, -1))
+        dU = (moved.U - back.U) / (2 * step)
+        dX = (moved.X - back.X) / (2 * step)
+        predicted = np.einsum("tij,tj->ti", solution.K, dX[:-1])
+        np.testing.assert_allclose(predicted, dU, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return load_task("ur5")
+
+
+@pytest.fixture(scope="module")
+def solved(task):
+    instance = task.sample(np.random.default_rng(1))
+    return instance, Solver(task).solve(instance, task.interpolate(instance))
+
+
+def test_dynamics_jacobians_against_finite_differences(task, solved) -> None:
+    _, solution = solved
+    for t in (0, 7, 60):
+        x, u = solution.X[t], solution.U[t]
+        for jacobian, size, step in (
+            (solution.A[t], task.ndx, lambda d: task.robot.step(x + d, u, task.dt)),
+            (solution.B[t], task.nu, lambda d: task.robot.step(x, u + d, task.dt)),
+        ):
+            numeric = np.stack([(step(d) - step(-d)) / 2e-6 for d in 1e-6 * np.eye(size)], axis=1)
+            np.testing.assert_allclose(jacobian, numeric, atol=1e-6)
+
+
+def test_solution_is_consistent_and_within_limits(task, solved) -> None:
+    instance, solution = solved
+    assert solution.converged
+    np.testing.assert_array_equal(solution.X[0], instance.x0)
+    replayed = np.array([task.robot.step(x, u, task.dt) for x, u in zip(solution.X, solution.U, strict=False)])
+    np.testing.assert_allclose(replayed, solution.X[1:], atol=2e-4)
+    assert np.all(np.abs(solution.U) <= task.torque_limit + 2e-4)
+    if task.config.problem.velocity_limits:
+        assert np.all(np.abs(solution.X[:, 6:]) <= task.robot.velocity_limit + 2e-4)
+    assert task.final_error(solution.X, instance.target) < 0.01
+
+
+def test_feedback_of_a_plan_reduces_a_perturbation(task, solved) -> None:
+    """A wrong sign or a gain of another iterate would amplify it instead."""
+    _, solution = solved
+    kick = np.concatenate([np.full(6, 0.02), np.zeros(6)])
+    ends = {}
+    for name, gain in (("open", 0.0), ("closed", 1.0)):
+        x = solution.X[0] + kick
+        for t in range(task.horizon):
+            x = task.robot.step(x, solution.U[t] + gain * solution.K[t] @ (x - solution.X[t]), task.dt)
+        ends[name] = np.linalg.norm(task.robot.tool_position(x[:6]) - task.robot.tool_position(solution.X[-1, :6]))
+    assert ends["closed"] < 0.2 * ends["open"]
+    assert ends["closed"] < 0.01
+
+
+def test_gains_are_finite_after_no_iterations(task, solved) -> None:
+    instance, solution = solved
+    again = Solver(task).solve(instance, Guess(solution.X, solution.U))
+    assert again.iterations <= 2
+    assert np.linalg.norm(again.K - solution.K) < 0.05 * np.linalg.norm(solution.K)
+
+
+def test_cost_against_its_formula(task) -> None:
+    rng = np.random.default_rng(3)
+    X, U = rng.normal(size=(task.horizon + 1, 12)), rng.normal(size=(task.horizon, 6))
+    target = rng.normal(size=3)
+    problem = task.config.problem
+
+    def stage(x, weights) -> float:
+        error = task.robot.tool_position(x[:6]) - target
+        return weights.position * error @ error + weights.velocity * x[6:] @ x[6:]
+
+    expected = sum(task.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False))
+    expected += stage(X[-1], problem.terminal)
+    assert task.cost(X, U, target) == pytest.approx(expected, rel=1e-12)
+
+
+def test_threads_and_history_do_not_change_results(task) -> None:
+    rng = np.random.default_rng(5)
+    instances = [task.sample(rng) for _ in range(4)]
+    guesses = [task.interpolate(instance) for instance in instances]
+    one, two = Solver(task), Solver(task)
+    batches = [one.solve_batch(instances, guesses, threads=1), two.solve_batch(instances, guesses, threads=2)]
+    batches.append([one.solve(*pair) for pair in reversed(list(zip(instances, guesses, strict=True)))][::-1])
+    for other in batches[1:]:
+        for a, b in zip(batches[0], other, strict=True):
+            assert (a.iterations, a.cost) == (b.iterations, b.cost)
+            for name in ("X", "U", "K", "A", "B", "k"):
+                np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_early_stop_saves_iterations_at_the_same_cost(task) -> None:
+    rng = np.random.default_rng(6)
+    instances = [task.sample(rng) for _ in range(4)]
+    guesses = [task.interpolate(instance) for instance in instances]
+    options = dataclasses.replace(task.solver_options, early_stop=0.0)
+    early, full = Solver(task).solve_batch(instances, guesses), Solver(task, options).solve_batch(instances, guesses)
+    assert sum(s.iterations for s in early) < sum(s.iterations for s in full)
+    for a, b in zip(early, full, strict=True):
+        assert not b.converged or a.cost <= b.cost * 1.01
+
+
+def test_time_limit_returns_the_current_iterate(task) -> None:
+    instance = task.sample(np.random.default_rng(7))
+    solution = Solver(task).solve(instance, task.gravity_rollout(instance), time_limit=1e-9)
+    assert solution.status is SolverStatus.TIME_LIMIT
+    assert solution.iterations == 1
+
+
+def test_rk2_follows_the_midpoint_rule() -> None:
+    task = load_task("ur5", integrator="rk2", velocity_limits=False)
+    instance = task.sample(np.random.default_rng(8))
+    solution = Solver(task).solve(instance, task.interpolate(instance))
+    assert solution.converged
+    robot, dt = task.robot, task.dt
+
+    def derivative(x, u):
+        return np.concatenate([x[6:], robot.forward_dynamics(x[:6], x[6:], u)])
+
+    for t in (0, 10, 50):
+        x, u = solution.X[t], solution.U[t]
+        middle = x + 0.5 * dt * derivative(x, u)
+        np.testing.assert_allclose(x + dt * derivative(middle, u), solution.X[t + 1], atol=2e-4)
+
+
+@settings(max_examples=25)
+@given(
+    where=st.sampled_from(["x0", "target", "X", "U"]),
+    value=st.sampled_from([np.nan, np.inf, -np.inf]),
+    index=st.integers(0, 10_000),
+)
+def test_values_that_are_not_finite_are_refused_and_the_solver_lives_on(task, where, value, index) -> None:
+    solver = _shared_solver(task)
+    instance = task.sample(np.random.default_rng(9))
+    guess = task.gravity_rollout(instance)
+    arrays = {"x0": instance.x0, "target": instance.target, "X": guess.X, "U": guess.U}
+    spoilt = {name: array.copy() for name, array in arrays.items()}
+    spoilt[where].flat[index % spoilt[where].size] = value
+    with pytest.raises(SolverError, match="NaN or an infinity"):
+        solver.solve(Instance(spoilt["x0"], spoilt["target"]), Guess(spoilt["X"], spoilt["U"]))
+    assert solver.solve(instance, guess).cost == _shared_cost(task)
+
+
+_cache: dict[str, object] = {}
+
+
+def _shared_solver(task) -> Solver:
+    return _cache.setdefault("solver", Solver(task, SolverOptions(max_iterations=3, retry=False)))
+
+
+def _shared_cost(task) -> float:
+    if "cost" not in _cache:
+        instance = task.sample(np.random.default_rng(9))
+        fresh = Solver(task, SolverOptions(max_iterations=3, retry=False))
+        _cache["cost"] = fresh.solve(instance, task.gravity_rollout(instance)).cost
+    return _cache["cost"]
+
+
+def test_divergence_is_a_status_and_the_solver_lives_on(task, solved) -> None:
+    instance, solution = solved
+    solver = Solver(task)
+    absurd = solver.solve(instance, Guess(np.full_like(solution.X, 1e150), np.full_like(solution.U, 1e150)))
+    assert absurd.status is SolverStatus.FAILED
+    assert absurd.message
+    np.testing.assert_array_equal(solver.solve(instance, task.interpolate(instance)).X, solution.X)
+
+
+def test_wrong_shapes_and_infeasible_bounds_are_named(task, solved) -> None:
+    instance, solution = solved
+    solver = Solver(task)
+    with pytest.raises(SolverError, match=r"X has shape \(100, 12\), expected \(101, 12\)"):
+        solver.solve(instance, Guess(solution.X[1:], solution.U))
+    with pytest.raises(SolverError, match="x0 has 11 entries, expected 12"):
+        solver.solve(Instance(instance.x0[1:], instance.target), Guess(solution.X, solution.U))
+    with pytest.raises(SolverError, match="must be numbers of shape"):
+        solver.solve(Instance(instance.x0, np.zeros(2)), Guess(solution.X, solution.U))
+    with pytest.raises(SolverError, match="control bounds are infeasible: entry 1 has lower 2.0+ > upper 1.0"):
+        bounds = (np.array([-1.0, 2.0]), np.array([1.0, 1.0]))
+        Solver(dataclasses.replace(linear_quadratic(), control_bounds=bounds))
+    with pytest.raises(SolverError, match="do not agree"):
+        Solver(dataclasses.replace(linear_quadratic(), q=np.zeros(3)))
+    with pytest.raises(SolverError, match="2 instances but 1 guesses"):
+        solver.solve_batch([instance, instance], [Guess(solution.X, solution.U)])
+    with pytest.raises(ConfigError, match="solver.tol must be positive"):
+        SolverOptions(tol=0.0)
