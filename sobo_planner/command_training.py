@@ -34,8 +34,8 @@ def training_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing == "sobo_planner":
-            raise
+        if missing in ("sobo_planner", "sobo_training"):
+            raise ConfigError(f"{error.name} is not part of this installation") from error
         hint = 'training needs more packages; install them with: pip install "sobo_planner[train]"'
         raise ConfigError(f"cannot import {missing}: {hint}") from error
 
