@@ -110,7 +110,8 @@ def vjp_terms(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Te
     history = noiser.history
     noised = noiser(batch.chunk, sample.noise, sample.step)
     moved = noised[:, :history] + apply(batch.chunk_jacobian[:, :history], dx)
-    prediction = net(torch.cat((moved, noised[:, history:]), 1), sample.step, observation)
+    noised = torch.cat((moved, noised[:, history:]), 1)
+    prediction = net(noised, sample.step, observation, twice_differentiable=True)
     (projected,) = torch.autograd.grad(prediction, dx, v, create_graph=True)
     target = torch.einsum("bta,btax->bx", v, batch.chunk_jacobian)
     return (prediction - batch.chunk).square().mean(), (projected - target).square().sum(1).mean()

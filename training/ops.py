@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sobo_training.kernels import Activate, library
+
 NORM_EPS = 1e-5
 
 
@@ -223,6 +225,11 @@ class PlainOps:
         y = _Conv.apply(x, up_weight(conv), 1, 1)
         return y.view(2 * x.shape[0], -1, x.shape[2])
 
+    @classmethod
+    def activate(cls, x: Tensor, norm: nn.GroupNorm, film: tuple[Tensor, Tensor] | None) -> Tensor:
+        h = cls.mish(cls.norm(x, norm))
+        return h if film is None else torch.addcmul(h + film[1], h, film[0])
+
     @staticmethod
     def norm(x: Tensor, norm: nn.GroupNorm) -> Tensor:
         z = x.view(x.shape[0], norm.num_groups, -1, x.shape[2])
@@ -239,10 +246,6 @@ class PlainOps:
     def linear(x: Tensor, linear: nn.Linear) -> Tensor:
         """[in, B] -> [out, B]."""
         return torch.addmm(linear.bias[:, None], linear.weight, x)
-
-    @staticmethod
-    def film(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        return torch.addcmul(x + shift, x, scale)
 
     @staticmethod
     def add(x: Tensor, y: Tensor) -> Tensor:
@@ -303,9 +306,12 @@ class DualOps:
     def linear(x: Dual, linear: nn.Linear) -> Dual:
         return torch.addmm(linear.bias[:, None], linear.weight, x[0]), linear.weight @ x[1]
 
-    @staticmethod
-    def film(x: Dual, scale: Dual, shift: Dual) -> Dual:
-        y, dy = x
+    @classmethod
+    def activate(cls, x: Dual, norm: nn.GroupNorm, film: tuple[Dual, Dual] | None) -> Dual:
+        y, dy = cls.mish(cls.norm(x, norm))
+        if film is None:
+            return y, dy
+        scale, shift = film
         tangent = torch.addcmul(torch.addcmul(dy + shift[1], dy, scale[0]), y, scale[1])
         return torch.addcmul(y + shift[0], y, scale[0]), tangent
 
@@ -320,6 +326,25 @@ class DualOps:
     @staticmethod
     def split(x: Dual, sizes: list[int]) -> list[Dual]:
         return list(zip(x[0].split(sizes), x[1].split(sizes), strict=True))
+
+
+class FusedOps(PlainOps):
+    """`PlainOps` with compiled sweeps: float32, differentiable once."""
+
+    @classmethod
+    def activate(cls, x: Tensor, norm: nn.GroupNorm, film: tuple[Tensor, Tensor] | None) -> Tensor:
+        scale, shift = film or (None, None)
+        return Activate.apply(norm.num_groups, x, None, norm.weight, norm.bias, scale, shift, None, None)[0]
+
+
+class FusedDualOps(DualOps):
+    """`DualOps` with compiled sweeps: float32."""
+
+    @classmethod
+    def activate(cls, x: Dual, norm: nn.GroupNorm, film: tuple[Dual, Dual] | None) -> Dual:
+        scale, shift = film or ((None, None), (None, None))
+        modulation = (scale[0], shift[0], scale[1], shift[1])
+        return Activate.apply(norm.num_groups, *x, norm.weight, norm.bias, *modulation)
 
 
 class BatchMajorOps:
@@ -337,9 +362,10 @@ class BatchMajorOps:
     def up(x: Tensor, conv: nn.ConvTranspose1d) -> Tensor:
         return conv(x)
 
-    @staticmethod
-    def norm(x: Tensor, norm: nn.GroupNorm) -> Tensor:
-        return norm(x)
+    @classmethod
+    def activate(cls, x: Tensor, norm: nn.GroupNorm, film: tuple[Tensor, Tensor] | None) -> Tensor:
+        h = cls.mish(norm(x))
+        return h if film is None else h * (1 + film[0][:, :, None]) + film[1][:, :, None]
 
     @staticmethod
     def mish(x: Tensor) -> Tensor:
@@ -353,10 +379,6 @@ class BatchMajorOps:
         return linear(x)
 
     @staticmethod
-    def film(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        return x * (1 + scale[:, :, None]) + shift[:, :, None]
-
-    @staticmethod
     def add(x: Tensor, y: Tensor) -> Tensor:
         return x + y
 
@@ -367,3 +389,13 @@ class BatchMajorOps:
     @staticmethod
     def split(x: Tensor, sizes: list[int]) -> list[Tensor]:
         return list(x.split(sizes, 1))
+
+
+def plain_ops(sample: Tensor) -> type[PlainOps]:
+    """Fastest backend for a pass that is differentiated once."""
+    return FusedOps if sample.dtype == torch.float32 and library() is not None else PlainOps
+
+
+def dual_ops(sample: Tensor) -> type[DualOps]:
+    """Fastest backend for a dual pass."""
+    return FusedDualOps if sample.dtype == torch.float32 and library() is not None else DualOps

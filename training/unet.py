@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sobo_planner.errors import ConfigError
-from sobo_training.ops import BatchMajorOps, DualOps, PlainOps
+from sobo_training.ops import BatchMajorOps, PlainOps, dual_ops, plain_ops
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, config.kernel, padding=config.kernel // 2, bias=False)
         self.norm = nn.GroupNorm(config.groups, outputs)
 
-    def run(self, ops: Any, x: Any) -> Any:
-        return ops.mish(ops.norm(ops.conv(x, self.conv), self.norm))
+    def run(self, ops: Any, x: Any, film: Any = None) -> Any:
+        return ops.activate(ops.conv(x, self.conv), self.norm, film)
 
 
 class ResidualBlock(nn.Module):
@@ -82,8 +82,8 @@ class ResidualBlock(nn.Module):
         self.second = ConvBlock(outputs, outputs, config)
         self.shortcut = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else None
 
-    def run(self, ops: Any, x: Any, scale: Any, shift: Any) -> Any:
-        h = self.second.run(ops, ops.film(self.first.run(ops, x), scale, shift))
+    def run(self, ops: Any, x: Any, film: Any) -> Any:
+        h = self.second.run(ops, self.first.run(ops, x, film))
         return ops.add(h, x if self.shortcut is None else ops.conv(x, self.shortcut))
 
 
@@ -139,35 +139,38 @@ class UNet(nn.Module):
         skips = []
         for level, pair in enumerate(self.down_blocks):
             for block in pair:  # type: ignore[union-attr]
-                x = block.run(ops, x, *next(modulation))
+                x = block.run(ops, x, next(modulation))
             if level < len(self.down_samplers):
                 skips.append(x)
                 x = ops.down(x, self.down_samplers[level])
             else:
                 skips.append(x)
         for block in self.middle_blocks:
-            x = block.run(ops, x, *next(modulation))
+            x = block.run(ops, x, next(modulation))
         for pair, sampler in zip(self.up_blocks, self.up_samplers, strict=True):
             x = ops.join(x, skips.pop())
             for block in pair:  # type: ignore[union-attr]
-                x = block.run(ops, x, *next(modulation))
+                x = block.run(ops, x, next(modulation))
             x = ops.up(x, sampler)
         return ops.conv(self.final_block.run(ops, x), self.final_conv)
 
-    def forward(self, sample: Tensor, step: Tensor, observation: Tensor) -> Tensor:
+    def forward(
+        self, sample: Tensor, step: Tensor, observation: Tensor, twice_differentiable: bool = False
+    ) -> Tensor:
         """Predict the clean chunk.
 
         Args:
             sample: Noised chunk tau_k, [B, T_h, d_a].
             step: Denoising step counted from 0 (diffusers' numbering, k - 1 in the paper's), [B] int64.
             observation: [B, d_o].
+            twice_differentiable: Allow a backward pass through the backward pass, which is slower.
 
         Returns:
             [B, T_h, d_a].
         """
-        table = self.step_table()[step].t()
-        film = self._condition(PlainOps, observation.t(), table)
-        return self._trunk(PlainOps, _to_time_major(sample), film).permute(2, 0, 1)
+        ops = PlainOps if twice_differentiable else plain_ops(sample)
+        film = self._condition(ops, observation.t(), self.step_table()[step].t())
+        return self._trunk(ops, _to_time_major(sample), film).permute(2, 0, 1)
 
     def forward_dual(
         self, sample: Tensor, d_sample: Tensor, step: Tensor, observation: Tensor, d_observation: Tensor
@@ -179,12 +182,10 @@ class UNet(nn.Module):
         Returns:
             Prediction and tangent, each [B, T_h, d_a].
         """
-        table = self.step_table()[step].t()
-        film = self._condition(
-            DualOps, (observation.t(), d_observation.t()), (table, torch.zeros_like(table))
-        )
+        ops, table = dual_ops(sample), self.step_table()[step].t()
+        film = self._condition(ops, (observation.t(), d_observation.t()), (table, torch.zeros_like(table)))
         x = (_to_time_major(sample), _to_time_major(d_sample))
-        y, dy = self._trunk(DualOps, x, film)
+        y, dy = self._trunk(ops, x, film)
         return y.permute(2, 0, 1), dy.permute(2, 0, 1)
 
     def forward_reference(
