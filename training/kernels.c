@@ -1,7 +1,7 @@
-/* Group normalisation, Mish and FiLM of activations [T, C, B] in one sweep, with the tangent, and its backward pass.
+/* Group normalisation, Mish and FiLM of activations [T, C, B] in one sweep, with tangent and backward pass.
  *
- * Between two convolutions PyTorch would make about fifteen passes over memory (fifty with a tangent and its backward pass);
- * here it is three. Everything is recomputed in the backward pass from the inputs and the group statistics.
+ * Between two convolutions PyTorch would make about fifteen passes over memory (fifty with a tangent and its
+ * backward pass); here it is three. The backward pass recomputes everything from inputs and group statistics.
  *
  *   unit = (z - mean z) r,  r = 1 / sqrt(var z + eps)        y  = gain unit + bias
  *   dunit = r w,  w = u - unit p,  u = dz - mean dz,          dy = gain r w
@@ -9,7 +9,7 @@
  *   h = mish(y), dh = mish'(y) dy                             out  = h (1 + scale) + shift
  *                                                             dout = dh (1 + scale) + h dscale + dshift
  *
- * Compiled by kernels.py for the machine it runs on. Inner loops run over the batch, in strips of LANES samples.
+ * Compiled by kernels.py for the machine it runs on. Inner loops run over the batch, LANES samples at a time.
  */
 #include <math.h>
 #include <stddef.h>
@@ -28,12 +28,12 @@ typedef struct {
     float *stats;                                  /* [4, G, B]: mean, r, mean of dz, p */
     float *out, *dout;                             /* forward */
     const float *g_out, *g_dout;                   /* backward */
-    float *g_z, *g_dz, *g_gain, *g_bias;
+    float *g_z, *g_dz, *g_gain, *g_bias;           /* g_gain and g_bias are added to */
     float *g_scale, *g_shift, *g_dscale, *g_dshift;
 } Args;
 
 INLINE float fast_exp(float x) {
-    /* Cody-Waite reduction and a polynomial: 2 ulp, and unlike expf the compiler turns it into vector code. */
+    /* Cody-Waite reduction and a polynomial: 2 ulp, and unlike expf it becomes vector code. */
     x = x < -87.0f ? -87.0f : x; /* not fmaxf: its treatment of NaN is a function call */
     x = x > 20.0f ? 20.0f : x;
     float n = rintf(x * 1.44269504f);
@@ -50,13 +50,13 @@ INLINE float fast_exp(float x) {
     return p * power.value;
 }
 
-/* mish(y) = y t with t = tanh(softplus(y)), s = sigmoid(y); its first and second derivative. Macros of named values, as
- * results returned through pointers keep the compiler from vectorising. */
-#define MISH(y)                                   \
-    const float e = fast_exp(y), num = e * (e + 2.0f); \
+/* mish(y) = y th with th = tanh(softplus(y)), s = sigmoid(y), and its first and second derivative. A macro, as
+ * results returned through pointers would keep the compiler from vectorising. */
+#define MISH(y)                                                                      \
+    const float e = fast_exp(y), num = e * (e + 2.0f);                               \
     const float s = e / (e + 1.0f), th = num / (num + 2.0f), d_th = s - th * th * s; \
-    const float slope = th + y * d_th; \
-    const float bend = d_th * (2.0f + y * (1.0f - s - 2.0f * th * s)); \
+    const float slope = th + y * d_th;                                               \
+    const float bend = d_th * (2.0f + y * (1.0f - s - 2.0f * th * s));               \
     (void)bend;
 
 INLINE void statistics(const Args *a, int group, int b, int n, int dual) {
@@ -117,13 +117,14 @@ INLINE void forward_strip(const Args *a, int group, int b, int n, int dual, int 
     }
 }
 
-/* First sweep: gradients before the normalisation (kept in g_z, g_dz), and the sums that its backward pass needs. */
+/* First sweep: gradients before the normalisation (kept in g_z, g_dz), and the sums its backward pass needs. */
 INLINE void backward_strip(const Args *a, int group, int b, int n, int dual, int film) {
     const int width = a->C / a->G, rows = a->T * width;
     const size_t B = (size_t)a->B, next = (size_t)a->G * B;
     const float *restrict mean = a->stats + group * B + b, *restrict r = mean + next;
     const float *restrict dmean = r + next, *restrict p = dmean + next;
-    float sum_g[LANES] = {0}, sum_gu[LANES] = {0}, sum_h[LANES] = {0}, sum_hu[LANES] = {0}, sum_hw[LANES] = {0};
+    float sum_g[LANES] = {0}, sum_gu[LANES] = {0};
+    float sum_h[LANES] = {0}, sum_hu[LANES] = {0}, sum_hw[LANES] = {0};
     for (int c = group * width; c < (group + 1) * width; ++c) {
         const float gain = a->gain[c], bias = a->bias[c];
         const size_t f = film ? c * B + b : 0;

@@ -1,7 +1,7 @@
 """Compiled sweeps between convolutions (kernels.c): built once per machine, with a fall-back to PyTorch.
 
-Needs a C compiler (`cc`, or what $CC names) at training time; without one, training is about half as fast. Set
-SOBO_KERNELS=0 to do without.
+Needs a C compiler (`cc`, or what $CC names) at training time; without one, training is about half as fast.
+Set SOBO_KERNELS=0 to do without.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("kernels.c")
-# Not -ffast-math: it may reorder the steps of the exponential. These flags only free the compiler from errno and traps.
-FLAGS = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp-simd -shared -fPIC".split()
+# Not -ffast-math, which may reorder the steps of the exponential; these only drop errno and traps.
+MATH_FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
+FLAGS = ("-O3", "-march=native", *MATH_FLAGS, "-shared", "-fPIC")
+FORWARD_INPUTS = ("z", "dz", "gain", "bias", "scale", "shift", "dscale", "dshift")
+# In the order of Args in kernels.c.
 FIELDS = (
-    "z dz gain bias scale shift dscale dshift stats out dout g_out g_dout g_z g_dz g_gain g_bias"
-    " g_scale g_shift g_dscale g_dshift"
-).split()
+    *FORWARD_INPUTS,
+    *("stats", "out", "dout", "g_out", "g_dout"),
+    *(f"g_{name}" for name in FORWARD_INPUTS),
+)
 
 
 class _Args(ctypes.Structure):
@@ -73,9 +77,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.machine()
-    return "\n".join(
-        dict.fromkeys(line for line in lines if line.startswith(("model name", "flags", "Features")))
-    )
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
 def _call(name: str, shape: tuple[int, int, int], groups: int, tensors: dict[str, Tensor | None]) -> None:
@@ -86,14 +88,11 @@ def _call(name: str, shape: tuple[int, int, int], groups: int, tensors: dict[str
     getattr(library(), name)(ctypes.byref(args))
 
 
-FORWARD_INPUTS = ("z", "dz", "gain", "bias", "scale", "shift", "dscale", "dshift")
-
-
 class Activate(torch.autograd.Function):
     """film(mish(group_norm(z))) and its tangent; differentiable once, float32 only.
 
-    Inputs: groups, z [T, C, B], dz or None, gain [C], bias [C], and scale, shift, dscale, dshift [C, B] or None. Returns
-    the result and its tangent (None without dz).
+    Inputs: groups, z [T, C, B], dz or None, gain [C], bias [C], and scale, shift, dscale, dshift [C, B] or
+    None. Returns the result and its tangent (None without dz).
     """
 
     @staticmethod
@@ -117,9 +116,7 @@ class Activate(torch.autograd.Function):
         gradients = {f"g_{key}": None if x is None else torch.empty_like(x) for key, x in named.items()}
         gradients["g_gain"] = torch.zeros_like(named["gain"])
         gradients["g_bias"] = torch.zeros_like(named["bias"])
-        outputs = dict(
-            zip(("g_out", "g_dout"), (None if g is None else g.contiguous() for g in grads), strict=True)
-        )
-        shape = tuple(named["z"].shape)
-        _call("activate_backward", shape, ctx.groups, {**named, "stats": stats, **outputs, **gradients})
+        g_out, g_dout = (None if g is None else g.contiguous() for g in grads)
+        outputs = {"stats": stats, "g_out": g_out, "g_dout": g_dout}
+        _call("activate_backward", tuple(named["z"].shape), ctx.groups, {**named, **outputs, **gradients})
         return None, *gradients.values()
