@@ -41,6 +41,7 @@ double cpu_seconds() {
 struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double primal_tolerance = 1e-4;
   static constexpr double dual_ratio = 0.1;
+  static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
 
   EarlyStop(ProxDDP &solver, const SolveOptions &options, double cost, double deadline)
       : solver_(solver), tolerance_(options.early_stop), last_cost_(cost), deadline_(deadline) {}
@@ -50,7 +51,8 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
     const double change = std::abs(results.traj_cost_ - last_cost_);
     last_cost_ = results.traj_cost_;
     if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
-        results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_)
+        results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
+        results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))
       settled = true;
     else if (deadline_ > 0.0 && wall_seconds() > deadline_)
       out_of_time = true;

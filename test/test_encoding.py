@@ -1,0 +1,90 @@
+"""Encodings: Jacobians against finite differences, the symmetry they promise, and their inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from robots import PANDA_TOOL_FRAME, panda_urdf
+from sobo_planner.robot import Robot
+from sobo_planner.tasks import load_task
+from sobo_planner.tasks.encoding import ArmEncoding
+
+angles = st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6).map(np.array)
+speeds = st.lists(st.floats(-2.0, 2.0), min_size=6, max_size=6).map(np.array)
+points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3).map(np.array)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return load_task("ur5")
+
+
+@settings(max_examples=30)
+@given(q=angles, v=speeds, target=points)
+def test_observation_jacobian(task, q, v, target) -> None:
+    x = np.concatenate([q, v])
+    numeric = np.stack(
+        [(task.observation(x + d, target) - task.observation(x - d, target)) / 2e-6 for d in 1e-6 * np.eye(12)], axis=1
+    )
+    np.testing.assert_allclose(task.observation_jacobian(x, target), numeric, atol=1e-7)
+    assert task.observation(x, target).shape == (task.obs_dim,)
+
+
+@settings(max_examples=30)
+@given(q=angles, v=speeds, target=points, turn=st.floats(-3.0, 3.0))
+def test_turning_arm_and_target_about_gravity_changes_nothing(task, q, v, target, turn) -> None:
+    c, s = np.cos(turn), np.sin(turn)
+    x = np.concatenate([q, v])
+    turned = x + turn * np.eye(12)[0]
+    np.testing.assert_allclose(
+        task.observation(turned, np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ target), task.observation(x, target), atol=1e-12
+    )
+    np.testing.assert_allclose(task.robot.gravity(turned[:6]), task.robot.gravity(q), atol=1e-10)
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_chunks_decode_to_what_was_encoded(task, seed) -> None:
+    states = np.random.default_rng(seed).normal(size=(8, 12))
+    chunk = task.encode_chunk(states)
+    np.testing.assert_allclose(task.decode_action(states[0], chunk), states, atol=1e-14)
+    np.testing.assert_array_equal(task.history(states[0]), chunk[:1])
+    np.testing.assert_array_equal(chunk[0, :6], 0.0)
+
+
+def test_chunk_jacobian(task) -> None:
+    """Encoding states that move with the first one as Phi says."""
+    rng = np.random.default_rng(0)
+    Phi = np.concatenate([np.eye(12)[None], rng.normal(size=(7, 12, 12))])
+    states = rng.normal(size=(8, 12))
+    J = task.chunk_jacobian(Phi)
+    for d in np.eye(12):
+        moved = task.encode_chunk(states + 0.5 * Phi @ d)
+        np.testing.assert_allclose((moved - task.encode_chunk(states)) / 0.5, J @ d, atol=1e-12)
+
+
+def test_groups_cover_every_entry_once(task) -> None:
+    for groups, size in ((task.observation_groups, task.obs_dim), (task.action_groups, 12), (task.state_groups, 12)):
+        covered = np.concatenate([np.arange(size)[group] for group in groups])
+        np.testing.assert_array_equal(covered, np.arange(size))
+
+
+def test_an_arm_mounted_sideways_keeps_its_first_angle() -> None:
+    """Gravity then does depend on that angle; seen by turning the first joint's axis out of the vertical."""
+    panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, collision=False)
+    upright = ArmEncoding(panda)
+    text = panda_urdf().read_text()
+    assert upright.obs_dim == 2 * (panda.nq - 1) + panda.nq + 9
+    import re
+    import tempfile
+
+    origin = re.search(r'<joint name="panda_joint1".*?</joint>', text, re.DOTALL).group(0)
+    tilted = re.sub(r'rpy="[^"]*"', 'rpy="1.0 0 0"', origin)
+    assert tilted != origin
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/tilted.urdf"
+        open(path, "w").write(text.replace(origin, tilted))
+        sideways = ArmEncoding(Robot.from_urdf(path, PANDA_TOOL_FRAME, collision=False))
+    assert sideways.obs_dim == upright.obs_dim + 2
