@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import os
 import re
@@ -41,25 +42,39 @@ def compile_jobs() -> int:
 
 def ask(*arguments: str) -> str:
     """Returns the last line that `python arguments...` prints."""
-    done = subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} failed:\n{done.stderr}")
     return done.stdout.strip().splitlines()[-1]
+
+
+@functools.cache
+def site_folders() -> list[str]:
+    """Returns the site-packages of the interpreter."""
+    # -I looks past the overlays that pip and colcon build with.
+    code = (
+        "import site, sys; user = [site.getusersitepackages()] if sys.prefix == sys.base_prefix else [];"
+        "print(site.getsitepackages() + user)"
+    )
+    return list(ast.literal_eval(ask("-I", "-c", code)))
+
+
+def is_temporary(prefix: str) -> bool:
+    """Returns whether a cmeel prefix belongs to an isolated build, and goes away with it."""
+    return (
+        Path(tempfile.gettempdir()) in Path(prefix).parents and str(Path(prefix).parent) not in site_folders()
+    )
 
 
 def library_folders(prefix: str) -> list[str]:
     """Returns where the module looks for libaligator and libpinocchio at run time.
 
     Beside the installed package first. colcon and editable installs put the package elsewhere than its
-    libraries, so the site-packages folders of the interpreter follow; `-I` looks past the overlays that pip
-    and colcon build with. A temporary build prefix is left out: it will be gone, and anyone could put
-    libraries in its place.
+    libraries, so the interpreter's own folders follow. A temporary build prefix is left out: it will be gone,
+    and anyone could put libraries in its place.
     """
-    code = (
-        "import site, sys; user = [site.getusersitepackages()] if sys.prefix == sys.base_prefix else [];"
-        "print(site.getsitepackages() + user)"
-    )
-    sites = ast.literal_eval(ask("-I", "-c", code))
-    folders = [f"{site}/cmeel.prefix/lib" for site in sites]
-    if not prefix.startswith(tempfile.gettempdir()):
+    folders = [f"{site}/cmeel.prefix/lib" for site in site_folders()]
+    if not is_temporary(prefix):
         folders.append(f"{prefix}/lib")
     return ["$ORIGIN/../cmeel.prefix/lib", *dict.fromkeys(folders)]
 
@@ -88,14 +103,16 @@ class CMakeBuild(build_ext):
         temporary = target.with_name(target.name + ".new")
         shutil.copy2(folder / "module" / target.name, temporary)
         temporary.replace(target)
+        if is_temporary(prefix):  # the next isolated build gets another prefix and cannot use these objects
+            shutil.rmtree(folder)
 
     def _cmake_folder(self, prefix: str) -> Path:
-        """Returns the CMake build folder: one for each environment, kept between in-place builds."""
+        """Returns the CMake build folder: one for each environment, kept from build to build."""
         key = hashlib.sha256(f"{sys.implementation.cache_tag} {prefix}".encode()).hexdigest()[:8]
-        parent = os.environ.get("SOBO_BUILD_DIR")
-        if parent is None:
-            editable = self.inplace or getattr(self, "editable_mode", False)
-            parent = str(ROOT / "build") if editable else self.build_temp
+        parent = os.environ.get("SOBO_BUILD_DIR", str(self.build_temp))
+        if "SOBO_BUILD_DIR" not in os.environ and getattr(self, "editable_mode", False):
+            # pip gives editable installs a temporary folder: they share that of `build_ext --inplace`.
+            parent = str(ROOT / "build" / f"temp.{self.plat_name}-{sys.implementation.cache_tag}")
         return Path(parent).resolve() / f"native-{sys.implementation.cache_tag}-{key}"
 
     def _configure(self, prefix: str) -> list[str]:
@@ -104,7 +121,8 @@ class CMakeBuild(build_ext):
             "cmake",
             "-G",
             "Ninja",
-            "-Wno-dev",
+            "--no-warn-unused-cli",
+            "-DCMAKE_SUPPRESS_DEVELOPER_WARNINGS=ON",
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DCMAKE_PREFIX_PATH={prefix}",
             f"-Dnanobind_DIR={ask('-m', 'nanobind', '--cmake_dir')}",

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -111,8 +112,8 @@ def test_colcon_build(tmp_path: Path, options: tuple[str, ...]) -> None:
     """`colcon build` of this tree. What the environment has compiled before is not compiled again."""
     bases = ("--base-paths", ROOT, "--build-base", tmp_path / "build", "--install-base", tmp_path / "install")
     command = (sys.executable, "-m", "colcon", "--log-base", tmp_path / "log", "build", *bases, *options)
-    objects = os.environ.get("SOBO_BUILD_DIR", str(ROOT / "build"))
-    run(*command, "--event-handlers", "console_direct+", cwd=tmp_path, SOBO_BUILD_DIR=objects)
+    objects = ROOT / "build" / f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    run(*command, cwd=tmp_path, SOBO_BUILD_DIR=os.environ.get("SOBO_BUILD_DIR", str(objects)))
 
     prefix = tmp_path / "install" / "sobo_planner"
     assert_nodes(prefix)
