@@ -90,6 +90,17 @@ def _sensitivities(solutions: Any, task: ChunkTask, horizon: int) -> Array:
     return np.stack(rows)
 
 
+def _displacements(X: Array, horizon: int) -> Array:
+    """How far states move within a chunk, [N, nx]: the range in which a chunk's first-order model is asked to hold.
+
+    The spread of the states themselves would not do: where starts lie anywhere, it is several times what a chunk moves,
+    and the first-order term would outweigh the other by its square.
+    """
+    starts = X.shape[1] + 1 - horizon
+    moves = [X[:, t : t + horizon] - X[:, t : t + 1] for t in range(starts)]
+    return np.concatenate(moves).reshape(-1, X.shape[-1])
+
+
 def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser | None = None) -> TrainingSet:
     """Cut trajectories into whole chunks and normalise them.
 
@@ -122,7 +133,7 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
             observation_scale=floored_scale(o, task.observation_groups),
             action_mean=flat.mean(0),
             action_scale=floored_scale(flat, task.action_groups),
-            state_scale=floored_scale(X.reshape(-1, X.shape[-1]), task.state_groups),
+            state_scale=floored_scale(_displacements(X, horizon), task.state_groups),
         )
     samples = _normalise(o, do, a, jacobian.reshape(-1, *jacobian.shape[2:]), normaliser)
     return TrainingSet(samples, normaliser)
