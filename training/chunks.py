@@ -126,6 +126,8 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
             slope.append(task.observation_jacobian(states[t], target))
             chunk.append(task.encode_chunk(states[t : t + horizon]))
     o, do, a = np.stack(observation), np.stack(slope), np.stack(chunk)
+    jacobian = jacobian.reshape(-1, *jacobian.shape[2:])
+    _require_finite({"observation": o, "observation Jacobian": do, "chunk": a, "chunk Jacobian": jacobian})
     if normaliser is None:
         flat = a.reshape(-1, a.shape[-1])
         normaliser = Normaliser(
@@ -135,7 +137,7 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
             action_scale=floored_scale(flat, task.action_groups),
             state_scale=floored_scale(_displacements(X, horizon), task.state_groups),
         )
-    samples = _normalise(o, do, a, jacobian.reshape(-1, *jacobian.shape[2:]), normaliser)
+    samples = _normalise(o, do, a, jacobian, normaliser)
     return TrainingSet(samples, normaliser)
 
 
@@ -149,10 +151,11 @@ def _normalise(o: Array, do: Array, a: Array, J: Array, n: Normaliser) -> Batch:
         n.action(a),
         J,
     )
-    for name, value in zip(
-        ("observation", "observation Jacobian", "chunk", "chunk Jacobian"), arrays, strict=True
-    ):
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in arrays))
+
+
+def _require_finite(arrays: dict[str, Array]) -> None:
+    for name, value in arrays.items():
         bad = ~np.isfinite(value).reshape(len(value), -1).all(1)
         if bad.any():
             raise DatasetError(f"{int(bad.sum())} of {len(bad)} chunks have a {name} that is not finite")
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in arrays))

@@ -120,7 +120,7 @@ class Trainer:
         loss, first_order = self._terms(batch, sample)
         total = loss if first_order is None else loss + self.config.alpha * first_order
         if not torch.isfinite(total):
-            raise TrainingDiverged(f"loss {float(total)} at step {self.step}")
+            raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         for group in self.optimizer.param_groups:
@@ -182,6 +182,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.means = {name: v for name, v in state["summary"].items() if name in ("loss", "first_order")}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
