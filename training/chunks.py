@@ -91,10 +91,10 @@ def _sensitivities(solutions: Any, task: ChunkTask, horizon: int) -> Array:
 
 
 def _displacements(X: Array, horizon: int) -> Array:
-    """How far states move within a chunk, [N, nx]: the range in which a chunk's first-order model is asked to hold.
+    """How far states move within a chunk, [N, nx]: the range where a chunk's first-order model is to hold.
 
-    The spread of the states themselves would not do: where starts lie anywhere, it is several times what a chunk moves,
-    and the first-order term would outweigh the other by its square.
+    The spread of the states themselves would not do: where starts lie anywhere, it is several times what a
+    chunk moves, and the first-order term would outweigh the other by its square.
     """
     starts = X.shape[1] + 1 - horizon
     moves = [X[:, t : t + horizon] - X[:, t : t + 1] for t in range(starts)]
@@ -156,6 +156,6 @@ def _normalise(o: Array, do: Array, a: Array, J: Array, n: Normaliser) -> Batch:
 
 def _require_finite(arrays: dict[str, Array]) -> None:
     for name, value in arrays.items():
-        bad = ~np.isfinite(value).reshape(len(value), -1).all(1)
-        if bad.any():
-            raise DatasetError(f"{int(bad.sum())} of {len(bad)} chunks have a {name} that is not finite")
+        bad = int((~np.isfinite(value).reshape(len(value), -1).all(1)).sum())
+        if bad:
+            raise DatasetError(f"{bad} of {len(value)} chunks have a {name} that is not finite")

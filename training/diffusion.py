@@ -49,7 +49,7 @@ class Noiser:
             noise: Standard normal, same shape.
             step: [B] int64 in 0 .. K - 1.
         """
-        noised = self.scheduler.add_noise(chunk, noise, step)  # type: ignore[arg-type]
+        noised = self.scheduler.add_noise(chunk, noise, step)
         noised[:, : self.history] = chunk[:, : self.history]
         return noised
 

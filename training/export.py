@@ -43,6 +43,8 @@ PARITY_TOLERANCE = 1e-3
 class _Step(nn.Module):
     """The network with the denoising-step encoder folded into a table."""
 
+    table: Tensor
+
     def __init__(self, net: UNet) -> None:
         super().__init__()
         self.net = net

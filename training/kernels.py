@@ -80,7 +80,7 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
-def _call(name: str, shape: tuple[int, int, int], groups: int, tensors: dict[str, Tensor | None]) -> None:
+def _call(name: str, shape: tuple[int, ...], groups: int, tensors: dict[str, Tensor | None]) -> None:
     args = _Args(*shape, groups)
     for key, tensor in tensors.items():
         if tensor is not None:

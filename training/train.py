@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -259,9 +259,7 @@ def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:
     return trainer.summary()
 
 
-def _log(
-    trainer: Trainer, writer: SummaryWriter, window: list[tuple[Tensor, Tensor | None]]
-) -> dict[str, float]:
+def _log(trainer: Trainer, writer: SummaryWriter, window: list[tuple[Tensor, Tensor | None]]) -> None:
     means = {"loss": float(torch.stack([pair[0] for pair in window]).mean())}
     first_order = [pair[1] for pair in window if pair[1] is not None]
     if first_order:
@@ -272,7 +270,7 @@ def _log(
     trainer.means = means
 
 
-def _dump(trainer: Trainer, path: Path, error: TrainingDiverged) -> None:
+def _dump(trainer: Trainer, path: Path, error: TrainingDiverged) -> NoReturn:
     batch, sample = trainer.sample()
     state = {
         "step": trainer.step,

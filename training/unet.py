@@ -8,9 +8,11 @@ arXiv:2604.19011 give about 300 k parameters.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -123,7 +125,7 @@ class UNet(nn.Module):
 
     def _blocks(self) -> list[ResidualBlock]:
         pairs = [*self.down_blocks, self.middle_blocks, *self.up_blocks]
-        return [block for pair in pairs for block in pair]  # type: ignore[union-attr]
+        return [block for pair in pairs for block in cast("Iterable[ResidualBlock]", pair)]
 
     def step_table(self) -> Tensor:
         """Encoding of every denoising step, [K, cond_dim]."""
@@ -135,23 +137,24 @@ class UNet(nn.Module):
         return ops.split(ops.linear(ops.mish(ops.add(encoded, step)), self.film), self.film_sizes)
 
     def _trunk(self, ops: Any, x: Any, film: list[Any]) -> Any:
-        modulation = iter(zip(film[::2], film[1::2], strict=True))
+        blocks = iter(zip(self._blocks(), zip(film[::2], film[1::2], strict=True), strict=True))
+
+        def run_pair(x: Any) -> Any:
+            for block, modulation in itertools.islice(blocks, 2):
+                x = block.run(ops, x, modulation)
+            return x
+
         skips = []
-        for level, pair in enumerate(self.down_blocks):
-            for block in pair:  # type: ignore[union-attr]
-                x = block.run(ops, x, next(modulation))
-            if level < len(self.down_samplers):
-                skips.append(x)
-                x = ops.down(x, self.down_samplers[level])
-            else:
-                skips.append(x)
-        for block in self.middle_blocks:
-            x = block.run(ops, x, next(modulation))
-        for pair, sampler in zip(self.up_blocks, self.up_samplers, strict=True):
-            x = ops.join(x, skips.pop())
-            for block in pair:  # type: ignore[union-attr]
-                x = block.run(ops, x, next(modulation))
-            x = ops.up(x, sampler)
+        for sampler in self.down_samplers:
+            x = run_pair(x)
+            skips.append(x)
+            x = ops.down(x, sampler)
+        x = run_pair(x)
+        skips.append(x)
+        x = run_pair(x)
+        for sampler in self.up_samplers:
+            # As in the networks above, the skip of the finest level is not used.
+            x = ops.up(run_pair(ops.join(x, skips.pop())), sampler)
         return ops.conv(self.final_block.run(ops, x), self.final_conv)
 
     def forward(

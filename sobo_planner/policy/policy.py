@@ -91,6 +91,8 @@ class Policy:
         if self.task is None:
             raise PolicyError("this policy was loaded without a task and cannot encode states")
         states = np.asarray(x, np.float64)
+        if not (np.isfinite(states).all() and np.isfinite(target).all()):
+            raise PolicyError(f"state and target must be finite, got {states} and {target}")
         if states.ndim == 1:
             # Encoded once for all samples: kinematics cost more than copying.
             observation = np.asarray(self.task.observation(states, np.asarray(target)))
