@@ -3,7 +3,8 @@
     policy rollouts --+
                       +--> cheapest start --> ProxDDP --> checks --> Plan
     interpolation ----+         ^                           |
-                                +---- the next start <------+ not good enough, time left
+                                |                           +--> ProxDDP with more weight on precision
+                                +--------- next start <-----+    (only when the plan ends short of the goal)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +28,7 @@ Array = NDArray[np.float64]
 
 # Largest violation of dynamics, torque and velocity limits that a plan may have.
 FEASIBLE = 1e-3
-# A start whose refined plan ends further from the goal than this [m] is followed by the next start.
+# A plan that ends further from the goal than this [m] is not good enough.
 REACHED = 0.01
 # Starts tried when the first ones do not reach the goal.
 MAX_STARTS = 6
@@ -51,7 +53,7 @@ class Plan:
         K: Feedback gains du/dx, (T, nu, ndx): u = U[t] + K[t] (x - X[t]).
         cost: Total cost.
         violation: Largest violation of dynamics and limits.
-        iterations: Solver iterations, over all starts that were refined.
+        iterations: Solver iterations, over everything that was refined.
         tool_error: Distance of the tool to the goal at the end [m].
         source: Where the start came from: `policy`, `interpolation`, `gravity` or `posture`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
@@ -128,8 +130,7 @@ class Planner:
             deadline: Wall time [s] within which to answer, met to within one solver iteration; None to converge.
 
         Returns:
-            The cheapest plan among the starts that were refined. More than one is refined only when the first does not
-            reach the goal.
+            The first plan that reaches the goal, from the cheapest start; failing that, the one that ends closest.
 
         Raises:
             TaskError: The state or the goal is refused.
@@ -140,20 +141,37 @@ class Planner:
         effort = _Effort(time.monotonic(), deadline)
         instance = Instance(np.array(state, float), np.array(goal, float))
         self.task.check(instance)
-        best: tuple[Solution, str] | None = None
+        best: tuple[float, Solution, str] | None = None
         reasons: list[str] = []
         for source, guess in self._starts(instance, effort):
-            solution = self._refine(instance, guess, effort)
-            reason = self._objection(solution)
+            solution, reason = self._attempt(instance, guess, effort)
+            error = self.task.final_error(solution.X, instance.target) if not reason else np.inf
             if reason:
                 reasons.append(f"{source}: {reason}")
-            elif best is None or solution.cost < best[0].cost:
-                best = solution, source
-            if effort.over() or (best and self.task.final_error(best[0].X, instance.target) < REACHED):
+            elif best is None or error < best[0]:
+                best = error, solution, source
+            if error < REACHED or effort.over():
                 break
         if best is None:
             raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons)})")
         return self._finish(instance, *best, effort)
+
+    def _attempt(self, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
+        """Refines a start; a plan that ends short of the goal is refined again with more weight on precision.
+
+        Returns:
+            The solution, and why it may not be executed (empty if it may).
+        """
+        solution = self._refine(self._solver, instance, guess, effort)
+        reason = self._objection(solution)
+        if reason or effort.over() or self.task.final_error(solution.X, instance.target) < REACHED:
+            return solution, reason
+        closer = self._refine(self._precise, instance, Guess(solution.X, solution.U), effort)
+        return (solution if self._objection(closer) else closer), ""
+
+    @cached_property
+    def _precise(self) -> Solver:
+        return Solver(self.task.precise(), self.task.solver_options)
 
     def _starts(self, instance: Instance, effort: _Effort) -> Iterator[tuple[str, Guess]]:
         """Starts for the solver, most promising first: policy or interpolation, whichever is cheaper."""
@@ -187,9 +205,9 @@ class Planner:
         cost = float(found.costs.min())
         return (cost, found.best) if np.isfinite(cost) else None
 
-    def _refine(self, instance: Instance, guess: Guess, effort: _Effort) -> Solution:
+    def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> Solution:
         began = time.monotonic()
-        solution = self._solver.solve(instance, guess, effort.left())
+        solution = solver.solve(instance, guess, effort.left())
         effort.refine += time.monotonic() - began
         effort.iterations += solution.iterations
         return solution
@@ -212,7 +230,7 @@ class Planner:
             return f"joint {robot.joint_names[worst]} would leave its limits by {outside[worst]:.3f}"
         return ""
 
-    def _finish(self, instance: Instance, solution: Solution, source: str, effort: _Effort) -> Plan:
+    def _finish(self, instance: Instance, error: float, solution: Solution, source: str, effort: _Effort) -> Plan:
         limit = self.task.torque_limit
         return Plan(
             status=PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE,
@@ -220,10 +238,10 @@ class Planner:
             X=solution.X,
             U=np.clip(solution.U, -limit, limit),  # the solver keeps the limits to its tolerance
             K=solution.K,
-            cost=solution.cost,
+            cost=self.task.cost(solution.X, solution.U, instance.target),
             violation=solution.primal_residual,
             iterations=effort.iterations,
-            tool_error=self.task.final_error(solution.X, instance.target),
+            tool_error=error,
             source=source,
             phases_ms=effort.phases_ms(),
             goal=instance.target,

@@ -214,6 +214,7 @@ void bind_worker(nb::module_ &m) {
 
 NB_MODULE(_native, m) {
   m.doc() = "Problems, solver and rollouts over Aligator and Pinocchio.";
+  nb::set_leak_warnings(false); // robots and solvers may well live until the interpreter ends
   translate_errors();
   bind_robot(m);
   bind_specs(m);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ class ArmReach(ArmEncoding):
     Attributes:
         name: Name of the task.
         config: The resolved task file.
+        urdf: The robot description it was read from.
         horizon: Steps T.
         dt: Step [s].
         nx: State size 2 nv; ndx is the same.
@@ -43,6 +45,7 @@ class ArmReach(ArmEncoding):
 
     def __init__(self, config: TaskConfig, urdf: Path) -> None:
         self.config = config
+        self.urdf = urdf
         self.name = config.name
         robot = Robot.from_urdf(
             urdf,
@@ -100,6 +103,15 @@ class ArmReach(ArmEncoding):
         out.control = np.full(self.nu, scale * weights.torque)
         out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
         return out
+
+    def precise(self) -> ArmReach:
+        """The same task with a hundred times the terminal position weight: ten times closer or better at the end.
+
+        Near the edge of the workspace holding the arm up can be worth a centimetre to the original one.
+        """
+        problem = self.config.problem
+        terminal = replace(problem.terminal, position=100 * problem.terminal.position)
+        return ArmReach(replace(self.config, problem=replace(problem, terminal=terminal)), self.urdf)
 
     def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
         """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m]."""

@@ -1,0 +1,137 @@
+"""Planner: plans that may be executed, fallbacks, deadlines and refusals."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sobo_planner.errors import PlanningError, PolicyError, TaskError
+from sobo_planner.paths import share_path
+from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
+from sobo_planner.policy import Policy
+from sobo_planner.solver import Instance
+from sobo_planner.tasks import load_task
+
+GOAL = np.array([0.4, 0.3, 0.4])
+
+
+@pytest.fixture(scope="module")
+def task():
+    return load_task("ur5")
+
+
+@pytest.fixture(scope="module")
+def policy(task):
+    return Policy.load(share_path("config/policies/ur5"), task)
+
+
+@pytest.fixture(scope="module")
+def planner(task, policy):
+    return Planner(task, policy)
+
+
+@pytest.fixture(scope="module")
+def home(task):
+    return np.concatenate([task.config.robot.home, np.zeros(6)])
+
+
+def check_plan(task, plan, state) -> None:
+    """Everything a consumer relies on, computed from the plan alone."""
+    T = task.horizon
+    assert plan.X.shape == (T + 1, 12) and plan.U.shape == (T, 6) and plan.K.shape == (T, 6, 12)
+    for array in (plan.X, plan.U, plan.K):
+        assert np.all(np.isfinite(array))
+    np.testing.assert_array_equal(plan.X[0], state)
+    np.testing.assert_allclose(np.diff(plan.time), task.dt)
+    assert np.all(np.abs(plan.U) <= task.torque_limit)
+    assert np.all(np.abs(plan.X[1:, 6:]) <= task.robot.velocity_limit + FEASIBLE)
+    assert np.all(plan.X[1:, :6] <= task.robot.position_upper + FEASIBLE)
+    replayed = np.array([task.robot.step(x, u, task.dt) for x, u in zip(plan.X, plan.U, strict=False)])
+    assert np.abs(replayed - plan.X[1:]).max() <= 3 * FEASIBLE
+    assert plan.tool_error == pytest.approx(task.final_error(plan.X, plan.goal))
+
+
+def test_plans_with_policy_reach_goals_from_anywhere(task, planner) -> None:
+    rng = np.random.default_rng(21)
+    sources = set()
+    for _ in range(8):
+        instance = task.sample(rng)
+        plan = planner.plan(instance.x0, instance.target)
+        check_plan(task, plan, instance.x0)
+        assert plan.reached and plan.status is PlanStatus.CONVERGED, instance
+        assert plan.phases_ms["total"] >= plan.phases_ms["policy"] + plan.phases_ms["refine"]
+        sources.add(plan.source)
+    assert "policy" in sources
+
+
+def test_equal_calls_give_equal_plans(task, policy, planner, home) -> None:
+    a, b = planner.plan(home, GOAL), Planner(task, policy).plan(home, GOAL)
+    np.testing.assert_array_equal(a.X, b.X)
+    np.testing.assert_array_equal(a.K, b.K)
+
+
+def test_without_a_policy_interpolation_starts(task, home) -> None:
+    plan = Planner(task).plan(home, GOAL)
+    check_plan(task, plan, home)
+    assert plan.source == "interpolation" and plan.reached and plan.phases_ms["policy"] == 0.0
+
+
+class Garbage:
+    """A policy gone wrong: its predictions are `value`, or it raises."""
+
+    T_h, T_o, T_a = 32, 1, 31
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def sample(self, x, target, rng, samples=1):
+        if not np.isfinite(self.value):
+            raise PolicyError("the policy predicts values that are not finite")
+        return np.full((len(np.atleast_2d(x)) * samples, 32, 12), self.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e3, -7.0])
+def test_a_policy_gone_wrong_does_not_harm(task, home, value) -> None:
+    planner = Planner(task, Garbage(value))
+    plan = planner.plan(home, GOAL)
+    check_plan(task, plan, home)
+    assert plan.source == "interpolation" and plan.reached
+    assert planner.policy_failures == (0 if np.isfinite(value) else 1)
+
+
+def test_deadline_is_kept_or_refused_with_a_reason(task, policy, planner, home) -> None:
+    began = time.monotonic()
+    with pytest.raises(PlanningError, match=r"no start led to a plan within the limits \(.*time_limit after"):
+        Planner(task).plan(np.concatenate([[2.0, -0.5, 0.3, 1.0, 1.0, 0.0], np.zeros(6)]), -GOAL, deadline=1e-4)
+    assert time.monotonic() - began < 60.0
+    assert planner.plan(home, GOAL, deadline=30.0).status is PlanStatus.CONVERGED
+    with pytest.raises(PlanningError, match="deadline must be positive, got 0"):
+        planner.plan(home, GOAL, deadline=0)
+
+
+@settings(max_examples=25)
+@given(index=st.integers(0, 14), value=st.sampled_from([np.nan, np.inf, -np.inf, 1e6, -50.0]))
+def test_bad_states_and_goals_are_refused_and_the_planner_lives_on(task, planner, home, index, value) -> None:
+    numbers = np.concatenate([home, GOAL])
+    numbers[index] = value
+    with pytest.raises(TaskError):
+        planner.plan(numbers[:12], numbers[12:])
+    assert planner.task.check(Instance(home, GOAL)) is None
+
+
+def test_a_state_slightly_outside_a_limit_is_planned_from(task, planner, home) -> None:
+    state = home.copy()
+    state[5] = task.robot.position_upper[5] + 1e-8
+    plan = planner.plan(state, GOAL)
+    assert plan.reached
+
+
+def test_planning_while_moving(task, planner, home) -> None:
+    state = home.copy()
+    state[6:] = [0.5, -0.3, 0.4, 0.2, 0.0, 1.0]
+    plan = planner.plan(state, GOAL)
+    check_plan(task, plan, state)
+    assert plan.reached
