@@ -1,8 +1,8 @@
 """GPU engine: TensorRT or TensorRT-RTX, whichever is installed (extra `gpu`).
 
 Both modules have the same Python interface as far as it is used here. An engine is built from step.onnx the
-first time, which takes seconds to minutes, and kept in the user's cache under module, version, GPU and network;
-it is never built on the control path. The precision is that of the ONNX file.
+first time, which takes seconds to minutes, and kept in the user's cache under module, version, GPU and
+network; it is never built on the control path. The precision is that of the ONNX file.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ class TensorRTEngine:
 
     def denoise(self, sample: Floats, step: NDArray[np.int64], observation: Floats) -> Floats:
         """See `PolicyEngine.denoise`."""
-        parts = [
-            self._call(*(np.ascontiguousarray(a[i : i + MAX_BATCH]) for a in (sample, step, observation)))
-            for i in range(0, len(sample), MAX_BATCH)
-        ]
+        sample, step, observation = map(np.ascontiguousarray, (sample, step, observation))
+        parts = []
+        for start in range(0, len(sample), MAX_BATCH):
+            rows = slice(start, start + MAX_BATCH)
+            parts.append(self._call(sample[rows], step[rows], observation[rows]))
         return np.concatenate(parts)
 
     def _call(self, sample: Floats, step: NDArray[np.int64], observation: Floats) -> Floats:
