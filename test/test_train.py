@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from toy_task import ToyTask
 
 from sobo_planner.errors import ConfigError, PolicyError
-from sobo_training import train as module
+from sobo_training import trainer as module
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
 from sobo_training.export import load_run
-from sobo_training.train import CHECKPOINT, Trainer, TrainingDiverged, TrainResult, train
+from sobo_training.train import TrainResult, train
+from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -7,6 +7,8 @@ from sobo_training import ops
 from sobo_training.kernels import library
 from sobo_training.unet import UNet, UNetConfig
 
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+
 CONFIG = UNetConfig(action_dim=3, obs_dim=4, horizon=8, hidden=(8, 16), cond_dim=16, step_dim=8)
 
 

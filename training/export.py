@@ -30,7 +30,8 @@ from sobo_planner.policy.normaliser import Normaliser
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import alphas_cumprod
 from sobo_training.torch_engine import TorchEngine
-from sobo_training.train import CHECKPOINT, TrainResult, network, read_checkpoint
+from sobo_training.train import TrainResult
+from sobo_training.trainer import CHECKPOINT, network, read_checkpoint
 from sobo_training.unet import UNet
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,22 +13,13 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from sobo_planner.errors import PolicyError, SoboError
 from sobo_planner.policy.normaliser import Normaliser
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
-from sobo_training.diffusion import Noiser
-from sobo_training.losses import Batch, Draw, diff_loss, draw, sobolev_terms
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
+from sobo_training.unet import UNet
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINT = "checkpoint.pt"
-WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
-
-
-class TrainingDiverged(SoboError):
-    """The loss is not finite; the message names the file that holds the offending batch."""
 
 
 @dataclass(frozen=True)
@@ -49,154 +37,6 @@ class TrainResult:
     normaliser: Normaliser
     config: TrainConfig
     summary: dict[str, Any]
-
-
-def network(task: Any, config: TrainConfig) -> UNet:
-    """Freshly initialised network for a task; the weights depend on `config.seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return UNet(
-            UNetConfig(
-                action_dim=task.action_dim,
-                obs_dim=task.obs_dim,
-                horizon=config.T_h,
-                hidden=config.hidden,
-                diffusion_steps=config.K,
-            )
-        )
-
-
-class Trainer:
-    """State of a run and its single step.
-
-    The random numbers of step i depend on (seed, i) alone, so a resumed run needs no generator state to
-    repeat an uninterrupted one bit by bit.
-    """
-
-    def __init__(self, data: TrainingSet, task: Any, config: TrainConfig) -> None:
-        self.data = data
-        self.config = config
-        self.net = network(task, config)
-        self.average = network(task, config)
-        self.noiser = Noiser(config.K, config.T_o)
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
-        self.step = 0
-        self.seconds = 0.0
-        self.means: dict[str, float] = {}
-
-    def progress(self) -> float:
-        """Share of the run that is done, 0 .. 1, in steps or in wall-clock time, whichever is further."""
-        done = self.step / self.config.steps
-        if self.config.max_minutes is not None:
-            done = max(done, self.seconds / (60 * self.config.max_minutes))
-        return min(done, 1.0)
-
-    def learning_rate(self) -> float:
-        """Linear warm-up, then cosine to zero over the run's progress."""
-        warm = min(1.0, (self.step + 1) / (self.config.warmup + 1))
-        return self.config.lr * warm * 0.5 * (1 + math.cos(math.pi * self.progress()))
-
-    def sample(self) -> tuple[Batch, Draw]:
-        """Batch and random numbers of the current step."""
-        config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        index = torch.randint(0, len(self.data), (config.batch,), generator=generator)
-        batch = self.data.batch(index)
-        return batch, draw(batch, config.K, config.mode, generator)
-
-    def advance(self) -> tuple[Tensor, Tensor | None]:
-        """One gradient step.
-
-        Returns:
-            Zeroth- and first-order terms of the loss, detached; the latter None where there is none.
-
-        Raises:
-            TrainingDiverged: The loss is not finite. The weights have not been touched by it.
-        """
-        start = time.monotonic()
-        batch, sample = self.sample()
-        loss, first_order = self._terms(batch, sample)
-        total = loss if first_order is None else loss + self.config.alpha * first_order
-        if not torch.isfinite(total):
-            raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimizer.step()
-        with torch.no_grad():
-            # Early averages would remember the random initialisation; the ramp forgets it.
-            decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - decay)
-        self.step += 1
-        self.seconds += time.monotonic() - start
-        return loss.detach(), None if first_order is None else first_order.detach()
-
-    def _terms(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
-        config = self.config
-        if config.loss == "diff":
-            return diff_loss(self.net, self.noiser, batch, sample), None
-        return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale)
-
-    def summary(self) -> dict[str, Any]:
-        """What is worth telling about the run so far."""
-        minutes = round(self.seconds / 60, 2)
-        return {"steps": self.step, "minutes": minutes, "chunks": len(self.data), **self.means}
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
-        state = {
-            "config": self.config.to_dict(),
-            "normaliser": self.data.normaliser.to_dict(),
-            "chunks": len(self.data),
-            "summary": self.summary(),
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, path)
-
-    def load(self, path: Path) -> None:
-        """Continue from a checkpoint.
-
-        Raises:
-            PolicyError: Damaged, or made with another configuration or other data.
-        """
-        state = read_checkpoint(path)
-        old, new = state["config"], self.config.to_dict()
-        changed = [n for n in new if old.get(n) != new[n] and n not in WALL_BUDGET_FIELDS]
-        if changed:
-            pairs = ", ".join(f"{n}: {old.get(n)} there, {new[n]} now" for n in changed)
-            raise PolicyError(f"{path} has another configuration ({pairs}); keep it or use a new folder")
-        if state["normaliser"] != self.data.normaliser.to_dict() or state["chunks"] != len(self.data):
-            raise PolicyError(
-                f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})"
-            )
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.means = {name: v for name, v in state["summary"].items() if name in ("loss", "first_order")}
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Contents of a checkpoint.
-
-    Raises:
-        PolicyError: Missing or damaged.
-    """
-    try:
-        return torch.load(path, weights_only=True)
-    except FileNotFoundError as error:
-        raise PolicyError(f"no checkpoint at {path}") from error
-    except Exception as error:  # torch.load raises many kinds on a damaged file
-        raise PolicyError(f"checkpoint {path} is damaged: {error}") from error
 
 
 def train(
