@@ -39,8 +39,9 @@ struct SemiImplicitEuler : ExplicitDynamics {
     data.x = x;
     data.u = u;
     data.tau.noalias() = actuation_ * u;
-    pinocchio::aba(*model_, data.pinocchio, data.x.head(n), data.x.tail(n), data.tau,
-                   pinocchio::Convention::WORLD);
+    // Pinocchio ships aba compiled for this type; any other argument costs a minute of compilation.
+    const ConstVectorRef q = data.x.head(n), v = data.x.tail(n), tau = data.tau;
+    pinocchio::aba(*model_, data.pinocchio, q, v, tau, pinocchio::Convention::WORLD);
     data.xnext_.tail(n) = x.tail(n) + dt_ * data.pinocchio.ddq;
     data.xnext_.head(n) = x.head(n) + dt_ * data.xnext_.tail(n);
   }

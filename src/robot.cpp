@@ -17,6 +17,9 @@
 namespace sobo {
 namespace {
 
+/// Pinocchio ships aba compiled for this type; any other argument costs a minute of compilation.
+using Ref = Eigen::Ref<const VectorXd>;
+
 using pinocchio::GeometryModel;
 using pinocchio::JointIndex;
 using pinocchio::Model;
@@ -190,7 +193,7 @@ VectorXd Robot::forward_dynamics(const VectorXd &q, const VectorXd &v, const Vec
   check_size(q, impl_->model->nq, "q");
   check_size(v, impl_->model->nv, "v");
   check_size(tau, impl_->model->nv, "tau");
-  return pinocchio::aba(*impl_->model, impl_->data, q, v, tau, pinocchio::Convention::WORLD);
+  return pinocchio::aba(*impl_->model, impl_->data, Ref(q), Ref(v), Ref(tau), pinocchio::Convention::WORLD);
 }
 
 VectorXd Robot::inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const {
@@ -209,7 +212,7 @@ VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt) const {
   check_size(x, impl_->model->nq + impl_->model->nv, "x");
   check_size(u, impl_->model->nv, "u");
   const int n = impl_->model->nv;
-  const auto &a = pinocchio::aba(*impl_->model, impl_->data, x.head(n), x.tail(n), u, pinocchio::Convention::WORLD);
+  const auto &a = pinocchio::aba(*impl_->model, impl_->data, Ref(x.head(n)), Ref(x.tail(n)), Ref(u), pinocchio::Convention::WORLD);
   VectorXd out(2 * n);
   out.tail(n) = x.tail(n) + dt * a;
   out.head(n) = x.head(n) + dt * out.tail(n);
