@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from xml.etree.ElementTree import canonicalize
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,7 @@ class Robot:
         position_upper: Upper position limits, (nq,).
         velocity_limit: Largest joint speeds, (nv,).
         effort_limit: Largest joint torques, (nv,).
-        hash: Identifies the description: URDF text, tool frame, locked joints and armature.
+        hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
     """
 
     def __init__(self, native: _native.Robot, identity: str) -> None:
@@ -72,13 +73,14 @@ class Robot:
         except (OSError, UnicodeDecodeError) as e:
             raise RobotError(f"the URDF {path} cannot be read: {e}") from e
         locked = dict(locked_joints or {})
-        identity = hashlib.sha256(repr((text, tool_frame, sorted(locked.items()), list(armature))).encode()).hexdigest()
         packages = [str(parent) for parent in path.resolve().parents]
         try:
             native = _native.Robot(text, tool_frame, locked, np.asarray(armature, float), packages, collision)
         except RobotError as e:
             raise RobotError(f"{path}: {e}") from e
-        return cls(native, identity)
+        # Comments and white space do not make another robot.
+        meaning = (canonicalize(text, strip_text=True), tool_frame, sorted(locked.items()), list(armature))
+        return cls(native, hashlib.sha256(repr(meaning).encode()).hexdigest())
 
     def with_mass_scale(self, factor: float) -> Robot:
         """The same robot with the mass and inertia of every link multiplied by `factor`."""

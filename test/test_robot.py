@@ -104,7 +104,12 @@ def test_self_collision_names_the_links(robot) -> None:
     assert pair is not None and all(name.endswith("_link") for name in pair)
 
 
-def test_hash_tells_descriptions_apart(robot) -> None:
+def test_hash_tells_descriptions_apart(robot, tmp_path) -> None:
+    text = ur5_urdf().read_text()
+    (tmp_path / "commented.urdf").write_text(text.replace("</robot>", "\n  <!-- mine -->\n</robot>"))
+    (tmp_path / "heavier.urdf").write_text(text.replace('mass value="8.393"', 'mass value="8.394"'))
+    assert Robot.from_urdf(tmp_path / "commented.urdf", "tool0", armature=ARMATURE).hash == robot.hash
+    assert Robot.from_urdf(tmp_path / "heavier.urdf", "tool0", armature=ARMATURE).hash != robot.hash
     assert Robot.from_urdf(ur5_urdf(), "tool0", armature=ARMATURE).hash == robot.hash
     assert Robot.from_urdf(ur5_urdf(), "tool0").hash != robot.hash
     assert Robot.from_urdf(ur5_urdf(), "wrist_3_link", armature=ARMATURE).hash != robot.hash
