@@ -18,6 +18,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
@@ -58,6 +59,7 @@ class ArmSimulatorNode(Node):
         self._assembler = PlanAssembler(self._joint_names)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._finished = True
+        self._origin = 0
         self._create_interfaces()
         self.add_on_set_parameters_callback(self._veto)
         self.add_post_set_parameters_callback(self._on_parameters_set)
@@ -121,6 +123,7 @@ class ArmSimulatorNode(Node):
 
     def _run(self) -> None:
         begin, done = time.monotonic(), 0
+        self._origin = self.get_clock().now().nanoseconds - self._simulated_nanoseconds()
         while not self._stopping:
             while not self._commands.empty():
                 self._commands.get()()
@@ -128,6 +131,7 @@ class ArmSimulatorNode(Node):
             if behind > LONGEST_CATCH_UP:
                 self.get_logger().warning(f"{behind:.1f} s behind the clock: left out")
                 begin += behind
+                self._origin += round(1e9 * behind)
                 behind = 0.0
             for _ in range(int(behind / STEP)):
                 self._step()
@@ -146,10 +150,17 @@ class ArmSimulatorNode(Node):
             self._finished = True
             self._announce("finished", plan)
 
+    def _simulated_nanoseconds(self) -> int:
+        return round(self._simulation.steps * STEP * 1e9)
+
+    def _now(self) -> int:
+        """ROS time [ns] that the present step stands for: exact to the step, even while catching up."""
+        return self._origin + self._simulated_nanoseconds()
+
     def _publish_state(self) -> None:
         n = len(self._joint_names)
         message = JointState(name=self._joint_names)
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = Time(nanoseconds=self._now()).to_msg()
         message.position = array("d", self._simulation.x[:n])
         message.velocity = array("d", self._simulation.x[n:])
         message.effort = array("d", self._simulation.torque)
@@ -157,8 +168,7 @@ class ArmSimulatorNode(Node):
 
     def _announce(self, event: str, plan: TrackedPlan | None) -> None:
         """Publishes an event of a plan: `started`, `finished` or `diverged`."""
-        stamp = self.get_clock().now().nanoseconds
-        report = {"event": event, "plan_id": plan.plan_id if plan else None, "stamp_ns": stamp}
+        report = {"event": event, "plan_id": plan.plan_id if plan else None, "stamp_ns": self._now()}
         self._events.publish(String(data=json.dumps(report)))
 
     def destroy_node(self) -> None:
