@@ -20,7 +20,7 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 NAME = "sobo_planner"
 GIB = 1024**3
-BYTES_PER_COMPILE_JOB = 5 * GIB  # the heaviest unit takes 4.5 GiB
+BYTES_PER_COMPILE_JOB = 3 * GIB  # the heaviest unit takes 2.4 GB
 
 
 def version() -> str:
@@ -121,8 +121,7 @@ class CMakeBuild(build_ext):
             "cmake",
             "-G",
             "Ninja",
-            "--no-warn-unused-cli",
-            "-DCMAKE_SUPPRESS_DEVELOPER_WARNINGS=ON",
+            "-DCMAKE_POLICY_DEFAULT_CMP0167=OLD",
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DCMAKE_PREFIX_PATH={prefix}",
             f"-Dnanobind_DIR={ask('-m', 'nanobind', '--cmake_dir')}",
