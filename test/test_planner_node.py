@@ -246,12 +246,18 @@ def test_parameters(probe: Probe, home: np.ndarray, target: np.ndarray) -> None:
         assert ranges == ([spec.bounds] if spec.bounds else [])
 
 
-def test_memory_and_imports(probe: Probe, planner: RosProcess) -> None:
-    """The run-time process stays small, and torch is nowhere in it."""
-    process = Path(f"/proc/{planner.node_pid}")
-    resident = int(re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())[1]) * 1024
-    assert resident < 300 * MIB, f"{resident / MIB:.0f} MiB"
-    assert "torch" not in (process / "maps").read_text()
+def test_shipped_policy(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
+    """It fits the shipped robot and task; the process stays small with it, and torch is nowhere in it."""
+    with ros_system(tmp_path, task.robot.joint_names) as system:
+        planner, probe = system.start_planner(), system.probe
+        assert probe.values()["policy_error"] == ""
+        report = served(probe, home, target)
+        assert report["policy"].endswith("config/policies/ur5")
+        assert report["phases_ms"]["policy"] > 0.0
+        process = Path(f"/proc/{planner.node_pid}")
+        peak = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+        assert peak is not None and int(peak[1]) * 1024 < 300 * MIB, peak
+        assert "torch" not in (process / "maps").read_text()
 
 
 def test_policy_that_does_not_fit(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
