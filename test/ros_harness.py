@@ -212,6 +212,7 @@ class RosSystem:
     def __init__(self, folder: Path, joint_names: Sequence[str]) -> None:
         self._folder = folder
         self._environment = domain.isolated_environment(str(folder / "ros"))
+        self._before = dict(os.environ)
         os.environ.update(self._environment)  # discovery range and log folder are read from there
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(self._environment["ROS_DOMAIN_ID"]))
@@ -234,6 +235,8 @@ class RosSystem:
             process.end()
         self.probe.close()
         rclpy.shutdown(context=self._context)
+        os.environ.clear()
+        os.environ.update(self._before)
 
 
 @contextmanager
