@@ -70,7 +70,7 @@ def rollouts(
         if t == 0:
             chunks = policy.sample(X[0, 0], instance.target, rng, samples)
         else:
-            chunks = policy.sample(X[:, t], instance.target, rng)
+            chunks = policy.sample(X[:, t], instance.target, rng, t=t)
         for i, chunk in enumerate(chunks):
             desired = task.decode_action(X[i, t], chunk[policy.T_o : policy.T_o + steps])
             X[i, t : t + steps + 1], U[i, t : t + steps] = task.robot.track(X[i, t], desired, task.dt, blend)

@@ -24,18 +24,24 @@ def data(task: ToyTask, solutions: SimpleNamespace) -> TrainingSet:
     return build(solutions, task, 8)
 
 
-def test_whole_chunks_only(data: TrainingSet) -> None:
-    assert len(data) == 3 * (20 + 2 - 8)
+def test_one_chunk_from_each_step(data: TrainingSet) -> None:
+    assert len(data) == 3 * 20
     shapes = [tuple(t.shape[1:]) for t in vars(data.samples).values()]
     assert shapes == [(4,), (4, 4), (8, 4), (8, 4, 4)]
     assert all(t.dtype == torch.float32 for t in vars(data.samples).values())
 
 
-def test_last_chunk_ends_with_the_trajectory(
+def test_chunks_hold_the_end_of_their_trajectory(
     task: ToyTask, solutions: SimpleNamespace, data: TrainingSet
 ) -> None:
-    last = data.normaliser.restore_action(data.samples.chunk[13].double().numpy())
-    np.testing.assert_allclose(last, task.encode_chunk(solutions.X[0, 13:21]), atol=1e-6)
+    whole = data.normaliser.restore_action(data.samples.chunk[13].double().numpy())
+    np.testing.assert_allclose(whole, task.encode_chunk(solutions.X[0, 13:21]), atol=1e-6)
+    last = data.normaliser.restore_action(data.samples.chunk[19].double().numpy())
+    held = np.vstack([solutions.X[0, 19:21], np.tile(task.hold(solutions.X[0, 20]), (6, 1))])
+    np.testing.assert_allclose(last, task.encode_chunk(held), atol=1e-6)
+    J = data.samples.chunk_jacobian[19].numpy()
+    np.testing.assert_array_equal(J[2:, 2:], 0.0)
+    np.testing.assert_allclose(J[2:, :2], np.repeat(J[1:2, :2], 6, axis=0), atol=1e-6)
 
 
 def test_normalised_jacobians_predict_normalised_perturbations(
@@ -45,7 +51,7 @@ def test_normalised_jacobians_predict_normalised_perturbations(
     n, t, dx = data.normaliser, 5, np.array([0.3, -0.2, 0.5, 0.1])
     x = solutions.X[1, t] + n.state_scale * dx
     moved, _ = task.roll(x, solutions.target[1], 7)
-    index = 14 + t
+    index = 20 + t
     chunk = n.action(task.encode_chunk(moved)) - data.samples.chunk[index].numpy()
     np.testing.assert_allclose(data.samples.chunk_jacobian[index].numpy() @ dx, chunk, atol=1e-5)
     seen = n.observation(task.observation(x, solutions.target[1])) - data.samples.observation[index].numpy()
@@ -81,6 +87,11 @@ def test_values_that_are_not_finite_are_refused(task: ToyTask, field: str) -> No
     broken[1, 10] = np.nan
     with pytest.raises(DatasetError, match="not finite"):
         build(SimpleNamespace(**(vars(solutions) | {field: broken})), task, 8)
+
+
+def test_trajectories_shorter_than_a_chunk_are_refused(task: ToyTask, solutions: SimpleNamespace) -> None:
+    with pytest.raises(DatasetError, match="trajectories of 21 states are shorter than a chunk of 22"):
+        build(solutions, task, 22)
 
 
 def test_no_trajectories(task: ToyTask, solutions: SimpleNamespace) -> None:

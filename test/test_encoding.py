@@ -65,6 +65,21 @@ def test_chunk_jacobian(task) -> None:
         np.testing.assert_allclose((moved - task.encode_chunk(states)) / 0.5, J @ d, atol=1e-12)
 
 
+def test_every_step_of_the_horizon_is_told_apart(task) -> None:
+    x, target = np.zeros(12), np.full(3, 0.4)
+    seen = np.array([task.observation(x, target, t) for t in range(task.horizon + 1)])
+    gaps = np.abs(np.diff(seen, axis=0)).max(axis=1)
+    assert np.all(gaps > 0.009)  # 1 / T from the share of the horizon
+    assert np.all(gaps[-20:] > 0.05)  # finer near the end
+
+
+def test_holding_is_a_chunk_that_stays(task) -> None:
+    x = np.arange(12.0)
+    held = task.hold(x)
+    np.testing.assert_array_equal(held, np.concatenate([x[:6], np.zeros(6)]))
+    np.testing.assert_array_equal(task.hold_jacobian() @ x, held)
+
+
 def test_groups_cover_every_entry_once(task) -> None:
     for groups, size in ((task.observation_groups, task.obs_dim), (task.action_groups, 12), (task.state_groups, 12)):
         covered = np.concatenate([np.arange(size)[group] for group in groups])
@@ -74,9 +89,9 @@ def test_groups_cover_every_entry_once(task) -> None:
 def test_an_arm_mounted_sideways_keeps_its_first_angle() -> None:
     """Gravity then does depend on that angle; seen by turning the first joint's axis out of the vertical."""
     panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, collision=False)
-    upright = ArmEncoding(panda)
+    upright = ArmEncoding(panda, 60)
     text = panda_urdf().read_text()
-    assert upright.obs_dim == 2 * (panda.nq - 1) + panda.nq + 9
+    assert upright.obs_dim == 2 * (panda.nq - 1) + panda.nq + 14
     import re
     import tempfile
 
@@ -86,5 +101,5 @@ def test_an_arm_mounted_sideways_keeps_its_first_angle() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/tilted.urdf"
         open(path, "w").write(text.replace(origin, tilted))
-        sideways = ArmEncoding(Robot.from_urdf(path, PANDA_TOOL_FRAME, collision=False))
+        sideways = ArmEncoding(Robot.from_urdf(path, PANDA_TOOL_FRAME, collision=False), 60)
     assert sideways.obs_dim == upright.obs_dim + 2

@@ -87,7 +87,7 @@ class Garbage:
     def __init__(self, value: float) -> None:
         self.value = value
 
-    def sample(self, x, target, rng, samples=1):
+    def sample(self, x, target, rng, samples=1, t=0):
         if not np.isfinite(self.value):
             raise PolicyError("the policy predicts values that are not finite")
         return np.full((len(np.atleast_2d(x)) * samples, 32, 12), self.value)

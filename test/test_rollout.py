@@ -32,7 +32,7 @@ def test_rollout_is_algorithm_2(task, policy, instance) -> None:
     rng = np.random.default_rng(0)
     x, X, U = instance.x0, [instance.x0], []
     while len(U) < task.horizon:
-        chunk = policy.sample(x[None] if U else x, instance.target, rng)[0]
+        chunk = policy.sample(x[None] if U else x, instance.target, rng, t=len(U))[0]
         np.testing.assert_allclose(chunk[0], task.history(x)[0], atol=1e-5)
         start = x
         for s in range(1, T_a + 1):

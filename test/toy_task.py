@@ -50,11 +50,17 @@ class ToyTask:
             self.K = -np.linalg.solve(0.1 * one + self.B.T @ S @ self.B, self.B.T @ S @ self.A)
             S = np.eye(4) + self.A.T @ S @ (self.A + self.B @ self.K)
 
-    def observation(self, x, target):
+    def observation(self, x, target, t=0):
         return np.concatenate((target[:2] - x[:2], x[2:]))
 
     def observation_jacobian(self, x, target):
         return np.diag([-1.0, -1.0, 1.0, 1.0])
+
+    def hold(self, x):
+        return np.concatenate((x[:2], np.zeros(2)))
+
+    def hold_jacobian(self):
+        return np.diag([1.0, 1.0, 0.0, 0.0])
 
     def encode_chunk(self, X):
         return np.concatenate((X[:, :2] - X[0, :2], X[:, 2:]), 1)

@@ -30,8 +30,10 @@ class ChunkTask(Protocol):
     observation_groups: Sequence[slice]
     state_groups: Sequence[slice]
 
-    def observation(self, x: Array, target: Array) -> Array: ...
+    def observation(self, x: Array, target: Array, t: int) -> Array: ...
     def observation_jacobian(self, x: Array, target: Array) -> Array: ...
+    def hold(self, x: Array) -> Array: ...
+    def hold_jacobian(self) -> Array: ...
     def encode_chunk(self, X: Array) -> Array: ...
     def chunk_jacobian(self, Phi: Array) -> Array: ...
 
@@ -82,10 +84,11 @@ def floored_scale(values: Array, groups: Sequence[slice]) -> Array:
 
 
 def _sensitivities(solutions: Any, task: ChunkTask, horizon: int) -> Array:
-    """Chunk Jacobians in physical units, [n, starts, T_h, d_a, ndx] float32, one trajectory at a time."""
+    """Chunk Jacobians in physical units, [n, T, T_h, d_a, ndx] float32, one trajectory at a time."""
     rows = []
+    hold = np.repeat(task.hold_jacobian()[None], horizon - 2, axis=0)
     for A, B, K in zip(solutions.A, solutions.B, solutions.K, strict=True):
-        phi = chunk_transitions(closed_loop(A, B, K)[None], horizon)[0]
+        phi = chunk_transitions(np.concatenate([closed_loop(A, B, K), hold])[None], horizon)[0]
         rows.append(np.stack([np.asarray(task.chunk_jacobian(p), np.float32) for p in phi]))
     return np.stack(rows)
 
@@ -101,8 +104,15 @@ def _displacements(X: Array, horizon: int) -> Array:
     return np.concatenate(moves).reshape(-1, X.shape[-1])
 
 
+def _held(X: Array, task: ChunkTask, horizon: int) -> Array:
+    """Trajectories [n, T+1, nx] prolonged so that a chunk may start at each of the steps 0 .. T-1: after its end
+    a trajectory is held, [n, T-1 + horizon, nx]."""
+    last = np.stack([task.hold(x) for x in X[:, -1]])
+    return np.concatenate([X, np.repeat(last[:, None], horizon - 2, axis=1)], axis=1)
+
+
 def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser | None = None) -> TrainingSet:
-    """Cut trajectories into whole chunks and normalise them.
+    """Cut trajectories into chunks, one from each step, and normalise them.
 
     Args:
         solutions: Has X [n, T+1, nx], K [n, T, nu, ndx], A [n, T, ndx, ndx], B [n, T, ndx, nu], target [n,
@@ -112,17 +122,18 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
         normaliser: Scaling to use; by default it is measured on these chunks.
 
     Raises:
-        DatasetError: Empty, too short, or not finite.
+        DatasetError: Empty, shorter than a chunk, or not finite.
     """
     X = np.asarray(solutions.X, np.float64)
     if not len(X):
         raise DatasetError("no trajectories to train on")
+    if X.shape[1] < horizon:
+        raise DatasetError(f"trajectories of {X.shape[1]} states are shorter than a chunk of {horizon}")
     jacobian = _sensitivities(solutions, task, horizon)
-    starts = jacobian.shape[1]
     observation, slope, chunk = [], [], []
-    for states, target in zip(X, solutions.target, strict=True):
-        for t in range(starts):
-            observation.append(task.observation(states[t], target))
+    for states, target in zip(_held(X, task, horizon), solutions.target, strict=True):
+        for t in range(jacobian.shape[1]):
+            observation.append(task.observation(states[t], target, t))
             slope.append(task.observation_jacobian(states[t], target))
             chunk.append(task.encode_chunk(states[t : t + horizon]))
     o, do, a = np.stack(observation), np.stack(slope), np.stack(chunk)

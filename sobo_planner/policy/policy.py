@@ -73,7 +73,9 @@ class Policy:
         """Denoising steps."""
         return self.artifact.spec.K
 
-    def sample(self, x: Array, target: Array, rng: np.random.Generator, samples: int = 1) -> Array:
+    def sample(
+        self, x: Array, target: Array, rng: np.random.Generator, samples: int = 1, t: int = 0
+    ) -> Array:
         """Predict chunks that start at `x`.
 
         Args:
@@ -81,6 +83,7 @@ class Policy:
             target: One target [3], or one a chunk [B, 3].
             rng: Source of the diffusion noise; fixes the result.
             samples: Chunks for a single state; B = samples then.
+            t: Step of the task's horizon at which the chunks start.
 
         Returns:
             Actions in the task's units, slot 0 the history, [B, T_h, d_a] float64.
@@ -95,7 +98,7 @@ class Policy:
             raise PolicyError(f"state and target must be finite, got {states} and {target}")
         if states.ndim == 1:
             # Encoded once for all samples: kinematics cost more than copying.
-            observation = np.asarray(self.task.observation(states, np.asarray(target)))
+            observation = np.asarray(self.task.observation(states, np.asarray(target), t))
             history = np.asarray(self.task.history(states))
             observation, history = observation[None].repeat(samples, 0), history[None].repeat(samples, 0)
             return self.sample_chunk(observation, history, rng)
@@ -103,7 +106,7 @@ class Policy:
             raise PolicyError(f"x must be [nx], or [B, nx] with samples=1; got {states.shape}, {samples}")
         targets = np.broadcast_to(target, (len(states), np.shape(target)[-1]))
         pairs = list(zip(states, targets, strict=True))
-        observation = np.stack([self.task.observation(*pair) for pair in pairs])
+        observation = np.stack([self.task.observation(*pair, t) for pair in pairs])
         history = np.stack([self.task.history(state) for state in states])
         return self.sample_chunk(observation, history, rng)
 

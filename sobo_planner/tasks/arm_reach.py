@@ -33,7 +33,6 @@ class ArmReach(ArmEncoding):
         name: Name of the task.
         config: The resolved task file.
         urdf: The robot description it was read from.
-        horizon: Steps T.
         dt: Step [s].
         nx: State size 2 nv; ndx is the same.
         nu: Number of torques.
@@ -54,9 +53,9 @@ class ArmReach(ArmEncoding):
             armature=config.robot.armature,
             collision=config.robot.collision,
         )
-        super().__init__(robot)
+        super().__init__(robot, config.problem.horizon)
         self._check_sizes()
-        self.horizon, self.dt = config.problem.horizon, config.problem.dt
+        self.dt = config.problem.dt
         self.nu = self.robot.nv
         self.nx = self.ndx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit

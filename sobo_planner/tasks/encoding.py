@@ -3,6 +3,9 @@
 The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool error
 are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity, nothing
 else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it.
+
+The optimal control of a finite horizon depends on the time left: an arm in place still eases its load and stops at the end.
+So the observation holds the time left, finely near the end.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ Array = NDArray[np.float64]
 
 # Distance [m] below which the saturating tool error resolves finely.
 NEAR = 0.1
+# Steps before the end within which the observation resolves the time left finely.
+END = 32
 
 
 class ArmEncoding:
     """Encodes states x = [q, v] and targets of one robot.
 
-    The observation is [cos q, sin q, v, target, tool error, saturated tool error], the last three in the frame of the
-    first joint, (obs_dim,). Without the first joint's angle when gravity is along its axis.
+    The observation is [cos q, sin q, v, target, tool error, saturated tool error, time left], (obs_dim,): positions in the
+    frame of the first joint, without the first joint's angle when gravity is along its axis; time left as a share of the
+    horizon and as two harmonics over the last steps.
 
     Attributes:
         robot: The arm.
+        horizon: Steps T.
         obs_dim: Size of an observation.
         action_dim: Size of an action (q - q_now, v): 2 nv.
         observation_groups: Entries of like unit, which share a normalisation floor.
@@ -33,33 +40,40 @@ class ArmEncoding:
         state_groups: The same for states.
     """
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, robot: Robot, horizon: int) -> None:
         self.robot = robot
+        self.horizon = horizon
         n = robot.nv
         rotation, origin = robot.joint_placement(np.zeros(n), 0)
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
         self._origin = origin
         self._first = 1 if abs(abs(self._axis[2]) - 1.0) < 1e-9 else 0
         angles = n - self._first
-        self.obs_dim = 2 * angles + n + 9
+        self.obs_dim = 2 * angles + n + 14
         self.action_dim = 2 * n
-        ends = np.cumsum([2 * angles, n, 3, 3, 3])
+        ends = np.cumsum([2 * angles, n, 3, 3, 3, 5])
         self.observation_groups = tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
         self.action_groups = (slice(0, n), slice(n, 2 * n))
         self.state_groups = (slice(0, n), slice(n, 2 * n))
 
-    def observation(self, x: Array, target: Array) -> Array:
-        """Observation at state x (2 nv,) with the target (3,) [m], shape (obs_dim,)."""
+    def observation(self, x: Array, target: Array, t: int = 0) -> Array:
+        """Observation at state x (2 nv,) and step t of the horizon with the target (3,) [m], shape (obs_dim,)."""
         n = self.robot.nv
         q, v = x[:n], x[n:]
         rotation, _ = self.robot.joint_placement(q, 0)
         error = rotation.T @ (target - self.robot.tool_position(q))
         angles = q[self._first :]
         goal = rotation.T @ (target - self._origin)
-        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, error / _length(error)])
+        near = error / _length(error)
+        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, near, self._time_left(t)])
+
+    def _time_left(self, t: int) -> Array:
+        left = self.horizon - t
+        phase = np.pi * min(left, END) / END * np.array([1.0, 2.0])
+        return np.concatenate([[left / self.horizon], np.cos(phase), np.sin(phase)])
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
-        """d observation / d x, shape (obs_dim, 2 nv)."""
+        """d observation / d x, the same at every step, shape (obs_dim, 2 nv)."""
         n, first = self.robot.nv, self._first
         q = x[:n]
         rotation, _ = self.robot.joint_placement(q, 0)
@@ -94,6 +108,15 @@ class ArmEncoding:
         out = np.array(Phi)
         out[:, :n, :n] -= np.eye(n)
         return out
+
+    def hold(self, x: Array) -> Array:
+        """State (2 nv,) kept after the end of a trajectory that ends in x: at rest, where it is."""
+        return np.concatenate([x[: self.robot.nv], np.zeros(self.robot.nv)])
+
+    def hold_jacobian(self) -> Array:
+        """d hold / d x, (2 nv, 2 nv)."""
+        n = self.robot.nv
+        return np.diag(np.concatenate([np.ones(n), np.zeros(n)]))
 
     def decode_action(self, x: Array, actions: Array) -> Array:
         """Desired states (..., 2 nv) that actions (..., action_dim) of a chunk starting at x (2 nv,) stand for."""
