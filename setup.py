@@ -61,9 +61,7 @@ def site_folders() -> list[str]:
 
 def is_temporary(prefix: str) -> bool:
     """Returns whether a cmeel prefix belongs to an isolated build, and goes away with it."""
-    return (
-        Path(tempfile.gettempdir()) in Path(prefix).parents and str(Path(prefix).parent) not in site_folders()
-    )
+    return Path(tempfile.gettempdir()) in Path(prefix).parents and str(Path(prefix).parent) not in site_folders()
 
 
 def library_folders(prefix: str) -> list[str]:

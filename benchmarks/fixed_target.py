@@ -25,8 +25,8 @@ from sobo_planner.policy import Policy
 from sobo_planner.rollout import rollout
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import Task, load_task
-from sobo_training.collection import CollectOptions
 from sobo_training.collect import collect
+from sobo_training.collection import CollectOptions
 from sobo_training.config import TrainConfig
 from sobo_training.dataset import load
 from sobo_training.export import export
@@ -55,7 +55,11 @@ def evaluate(task: Task, policy: Policy, instances: list[Any]) -> dict[str, floa
     guesses = [rollout(task, policy, instance, rng=rng) for instance in instances]
     costs = [task.cost(g.X, g.U, i.target) for g, i in zip(guesses, instances, strict=True)]
     errors = [task.final_error(g.X, i.target) for g, i in zip(guesses, instances, strict=True)]
-    return {"cost": float(np.mean(costs)), "worst_cost": float(np.max(costs)), "final_error_m": float(np.median(errors))}
+    return {
+        "cost": float(np.mean(costs)),
+        "worst_cost": float(np.max(costs)),
+        "final_error_m": float(np.median(errors)),
+    }
 
 
 def solver_cost(task: Task, instances: list[Any]) -> float:
@@ -104,7 +108,8 @@ def main() -> None:
     for loss in METHODS:
         ratios = [row["ratio"] for row in results["rows"] if row["loss"] == loss]
         minutes = [row["minutes"] for row in results["rows"] if row["loss"] == loss]
-        print(f"{loss:8s} policy / solver: {np.mean(ratios):.3f} (seeds {np.round(ratios, 3)}), {np.mean(minutes):.1f} min")
+        seeds = ", ".join(f"{ratio:.3f}" for ratio in ratios)
+        print(f"{loss:8s} policy / solver: {np.mean(ratios):.3f} (seeds {seeds}), {np.mean(minutes):.1f} min")
 
 
 if __name__ == "__main__":

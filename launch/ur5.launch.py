@@ -6,12 +6,12 @@ Without a robot:
     ros2 launch sobo_planner ur5.launch.py simulator:=true rviz:=true
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from sobo_planner.paths import share_path
 
 

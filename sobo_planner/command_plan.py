@@ -145,8 +145,7 @@ def render(summary: dict[str, Any]) -> str:
         [
             f"{summary['task']} to ({goal}) m: {summary['status']} after {summary['iterations']} iterations, "
             f"started from {summary['source']}",
-            f"cost {summary['cost']:.4g}, constraint violation {summary['violation']:.1e}, "
-            f"final tool error {distance}",
+            f"cost {summary['cost']:.4g}, constraint violation {summary['violation']:.1e}, final tool error {distance}",
             f"duration {summary['duration']:.2f} s; {phases}",
         ]
     )

@@ -85,9 +85,7 @@ def train(command: commands.Train) -> int:
         raise ConfigError(f"limit must be at least 1, got {command.limit}")
     task = task_of(command)
     given = {name: getattr(command, name) for name in TRAIN_OPTIONS}
-    config = TrainConfig.from_task(
-        task, **{name: value for name, value in given.items() if value is not None}
-    )
+    config = TrainConfig.from_task(task, **{name: value for name, value in given.items() if value is not None})
     data = load(command.data, task).select(slice(command.limit))
     record = {
         "task": command.task,
@@ -156,11 +154,15 @@ def evaluate(command: commands.Evaluate) -> int:
 def bench(command: commands.Bench) -> int:
     """Measure, print the table, store the report if asked."""
     with training_extra():
+        from sobo_planner.policy import Policy
+        from sobo_training.bench import BenchOptions, render
         from sobo_training.bench import bench as run
-        from sobo_training.bench import render
 
+    options = BenchOptions(rounds=command.rounds, instances=command.instances, seed=command.seed)
     task = task_of(command)
-    report = run(task, command.policy or shipped_policy(task))
+    if command.policy is not None:
+        Policy.load(command.policy, task)  # before minutes of other measurements
+    report = run(task, command.policy or shipped_policy(task), options)
     if command.json is not None:
         write_json(command.json, report)
     print(render(report))

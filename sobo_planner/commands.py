@@ -176,6 +176,12 @@ class Bench(TaskCommand):
 
     policy: Path | None = None
     """Policy artifact. Default: the task's shipped policy."""
+    rounds: int = 3
+    """Repetitions of every timing; more are less noisy."""
+    instances: Annotated[int, arg(aliases=("-n",))] = 30
+    """Number of held-out instances that are solved and planned for."""
+    seed: int = 0
+    """Seed of the instances."""
     json: Path | None = None
     """File for the report."""
 

@@ -1,10 +1,10 @@
 """From a state and a goal to a plan that may be executed: propose, refine, verify.
 
-    policy rollouts --+
-                      +--> cheapest start --> ProxDDP --> checks --> Plan
-    interpolation ----+         ^                           |
-                                |                           +--> ProxDDP with more weight on precision
-                                +--------- next start <-----+    (only when the plan ends short of the goal)
+policy rollouts --+
+                  +--> cheapest start --> ProxDDP --> checks --> Plan
+interpolation ----+         ^                           |
+                            |                           +--> ProxDDP with more weight on precision
+                            +--------- next start <-----+    (only when the plan ends short of the goal)
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Planner:
         limit = self.task.torque_limit
         return Plan(
             status=PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE,
-            time=self.task.dt * np.arange(self.task.horizon + 1),
+            time=np.linspace(0.0, self.task.horizon * self.task.dt, self.task.horizon + 1),
             X=solution.X,
             U=np.clip(solution.U, -limit, limit),  # the solver keeps the limits to its tolerance
             K=solution.K,

@@ -37,9 +37,7 @@ RELIABLE = QoSProfile(depth=50)
 class RosProcess:
     """A node of ours as a process under `timeout`, with its output in a file."""
 
-    def __init__(
-        self, module: str, log: Path, environment: dict[str, str], parameters: Sequence[str]
-    ) -> None:
+    def __init__(self, module: str, log: Path, environment: dict[str, str], parameters: Sequence[str]) -> None:
         self.log = log
         command = [
             "timeout",
@@ -128,9 +126,7 @@ class Probe(Node):
     def listen_to_states(self) -> None:
         self.create_subscription(JointState, "joint_states", self.states.append, qos_profile_sensor_data)
 
-    def wait(
-        self, condition: Callable[[], Any], timeout: float = 20.0, each: Callable[[], None] | None = None
-    ) -> Any:
+    def wait(self, condition: Callable[[], Any], timeout: float = 20.0, each: Callable[[], None] | None = None) -> Any:
         """Spins until the condition holds and returns its value; calls `each` every few milliseconds."""
         end = time.monotonic() + timeout
         while not (value := condition()):

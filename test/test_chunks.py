@@ -31,9 +31,7 @@ def test_one_chunk_from_each_step(data: TrainingSet) -> None:
     assert all(t.dtype == torch.float32 for t in vars(data.samples).values())
 
 
-def test_chunks_hold_the_end_of_their_trajectory(
-    task: ToyTask, solutions: SimpleNamespace, data: TrainingSet
-) -> None:
+def test_chunks_hold_the_end_of_their_trajectory(task: ToyTask, solutions: SimpleNamespace, data: TrainingSet) -> None:
     whole = data.normaliser.restore_action(data.samples.chunk[13].double().numpy())
     np.testing.assert_allclose(whole, task.encode_chunk(solutions.X[0, 13:21]), atol=1e-6)
     last = data.normaliser.restore_action(data.samples.chunk[19].double().numpy())

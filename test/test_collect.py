@@ -149,9 +149,7 @@ def test_a_damaged_shard_stops_the_collection(task, whole, tmp_path):
         collect(task, tmp_path, OPTIONS, progress=False)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"count": 0}, {"seed": -1}, {"starts": 0}, {"threads": 0}, {"shard_size": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"seed": -1}, {"starts": 0}, {"threads": 0}, {"shard_size": 0}])
 def test_options_are_checked(wrong):
     name, value = next(iter(wrong.items()))
     with pytest.raises(ConfigError, match=f"{name} must be at least .*, got {value}"):
@@ -159,12 +157,7 @@ def test_options_are_checked(wrong):
 
 
 def test_streams_never_share_an_instance(task):
-    drawn = {
-        generator(stream, seed, index).bytes(16)
-        for stream in Stream
-        for seed in range(4)
-        for index in range(50)
-    }
+    drawn = {generator(stream, seed, index).bytes(16) for stream in Stream for seed in range(4) for index in range(50)}
     assert len(drawn) == len(Stream) * 4 * 50
     first, _ = draw(task, Stream.COLLECT, 3, 7)
     again, _ = draw(task, Stream.COLLECT, 3, 7)

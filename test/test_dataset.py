@@ -31,13 +31,9 @@ def solutions(count: int = 3, horizon: int = 4, n: int = 2, seed: int = 0) -> di
     return tensors
 
 
-def info(
-    indices: tuple[int, ...] = (0, 1, 2), task_hash: str = "aa11", robot_hash: str = "bb22"
-) -> ShardInfo:
+def info(indices: tuple[int, ...] = (0, 1, 2), task_hash: str = "aa11", robot_hash: str = "bb22") -> ShardInfo:
     config = {"r_init": 1.0, "weights": [1, 2.5], "policy": None}
-    return ShardInfo(
-        "ur5", task_hash, robot_hash, 7, indices, {3: ["failed", "max_iterations"]}, config, 1.25
-    )
+    return ShardInfo("ur5", task_hash, robot_hash, 7, indices, {3: ["failed", "max_iterations"]}, config, 1.25)
 
 
 def write(folder: Path, seed: int = 0, **origin: str) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from robots import PANDA_TOOL_FRAME, panda_urdf
+
 from sobo_planner.robot import Robot
 from sobo_planner.tasks import load_task
 from sobo_planner.tasks.encoding import ArmEncoding
@@ -39,7 +42,9 @@ def test_turning_arm_and_target_about_gravity_changes_nothing(task, q, v, target
     x = np.concatenate([q, v])
     turned = x + turn * np.eye(12)[0]
     np.testing.assert_allclose(
-        task.observation(turned, np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ target), task.observation(x, target), atol=1e-12
+        task.observation(turned, np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ target),
+        task.observation(x, target),
+        atol=1e-12,
     )
     np.testing.assert_allclose(task.robot.gravity(turned[:6]), task.robot.gravity(q), atol=1e-10)
 
@@ -86,20 +91,16 @@ def test_groups_cover_every_entry_once(task) -> None:
         np.testing.assert_array_equal(covered, np.arange(size))
 
 
-def test_an_arm_mounted_sideways_keeps_its_first_angle() -> None:
+def test_an_arm_mounted_sideways_keeps_its_first_angle(tmp_path) -> None:
     """Gravity then does depend on that angle; seen by turning the first joint's axis out of the vertical."""
     panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, collision=False)
     upright = ArmEncoding(panda, 60)
     text = panda_urdf().read_text()
     assert upright.obs_dim == 2 * (panda.nq - 1) + panda.nq + 14
-    import re
-    import tempfile
-
     origin = re.search(r'<joint name="panda_joint1".*?</joint>', text, re.DOTALL).group(0)
     tilted = re.sub(r'rpy="[^"]*"', 'rpy="1.0 0 0"', origin)
     assert tilted != origin
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/tilted.urdf"
-        open(path, "w").write(text.replace(origin, tilted))
-        sideways = ArmEncoding(Robot.from_urdf(path, PANDA_TOOL_FRAME, collision=False), 60)
+    path = tmp_path / "tilted.urdf"
+    path.write_text(text.replace(origin, tilted))
+    sideways = ArmEncoding(Robot.from_urdf(path, PANDA_TOOL_FRAME, collision=False), 60)
     assert sideways.obs_dim == upright.obs_dim + 2

@@ -32,9 +32,7 @@ def test_samples_of_a_batch_do_not_mix(artifact: Artifact, engine_class: type) -
     together = runner.denoise(sample, step, observation)
     for i in range(4):
         one = slice(i, i + 1)
-        np.testing.assert_allclose(
-            runner.denoise(sample[one], step[one], observation[one])[0], together[i], atol=1e-5
-        )
+        np.testing.assert_allclose(runner.denoise(sample[one], step[one], observation[one])[0], together[i], atol=1e-5)
 
 
 def test_first_engine_that_works_is_taken_and_the_reason_logged_once(

@@ -41,9 +41,7 @@ def exact_jacobian(net: UNet, batch: Batch, sample: Draw) -> Tensor:
     def predict(dx: Tensor) -> Tensor:
         history = noised[:, :1] + apply(batch.chunk_jacobian[:, :1], dx)
         inputs = torch.cat((history, noised[:, 1:]), 1)
-        return net.forward_reference(
-            inputs, sample.step, batch.observation + apply(batch.observation_jacobian, dx)
-        )
+        return net.forward_reference(inputs, sample.step, batch.observation + apply(batch.observation_jacobian, dx))
 
     full = torch.func.jacrev(predict)(torch.zeros(B, NDX, dtype=torch.float64))
     return torch.stack([full[b, :, :, b] for b in range(B)])
@@ -62,18 +60,14 @@ def first_order(net: UNet, batch: Batch, fixed: Draw, mode: str, direction: Tens
     return float(term.detach())
 
 
-def test_jvp_term_is_the_exact_norm_in_expectation(
-    net: UNet, batch: Batch, fixed: Draw, exact: float
-) -> None:
+def test_jvp_term_is_the_exact_norm_in_expectation(net: UNet, batch: Batch, fixed: Draw, exact: float) -> None:
     """E |D dx|^2 over normal dx is the sum over any orthonormal basis."""
     basis = torch.linalg.qr(torch.randn(NDX, NDX, dtype=torch.float64))[0]
     total = sum(first_order(net, batch, fixed, "jvp", e.expand(B, NDX)) for e in basis)
     assert total == pytest.approx(exact, rel=1e-9)
 
 
-def test_vjp_term_is_the_exact_norm_in_expectation(
-    net: UNet, batch: Batch, fixed: Draw, exact: float
-) -> None:
+def test_vjp_term_is_the_exact_norm_in_expectation(net: UNet, batch: Batch, fixed: Draw, exact: float) -> None:
     """E |v'D|^2 over the unit sphere of R^n is the mean over any orthonormal basis."""
     basis = torch.linalg.qr(torch.randn(N, N, dtype=torch.float64))[0].view(N, 1, T_H, D_A)
     total = sum(first_order(net, batch, fixed, "vjp", e.expand(B, T_H, D_A)) for e in basis)

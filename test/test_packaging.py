@@ -117,9 +117,7 @@ def test_colcon_build(tmp_path: Path, options: tuple[str, ...]) -> None:
 
     prefix = tmp_path / "install" / "sobo_planner"
     assert_nodes(prefix)
-    script = (
-        f'. install/local_setup.sh && cd / && echo "$AMENT_PREFIX_PATH" && "{sys.executable}" -c "$PROBE"'
-    )
+    script = f'. install/local_setup.sh && cd / && echo "$AMENT_PREFIX_PATH" && "{sys.executable}" -c "$PROBE"'
     printed = run("sh", "-c", script, cwd=tmp_path, PROBE=PROBE)
     assert str(prefix) in printed.splitlines()[0]
     found = found_files(printed)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sobo_planner.errors import PlanningError, PolicyError, TaskError
 from sobo_planner.paths import share_path
 from sobo_planner.planner import FEASIBLE, Planner, PlanStatus

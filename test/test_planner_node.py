@@ -76,9 +76,7 @@ def test_goal_before_the_first_state(probe: Probe, home: np.ndarray, target: np.
     assert report["plan_id"] == 1
 
 
-def test_plan_is_complete_and_consistent(
-    probe: Probe, task: Task, home: np.ndarray, target: np.ndarray
-) -> None:
+def test_plan_is_complete_and_consistent(probe: Probe, task: Task, home: np.ndarray, target: np.ndarray) -> None:
     report = served(probe, home, target)
     trajectory, gains, feedforward = probe.pieces(report)
     T, n = task.horizon, task.robot.nq
@@ -105,9 +103,7 @@ def test_plan_is_complete_and_consistent(
     np.testing.assert_allclose(steps, X[1:], atol=1e-3)
 
 
-def test_order_and_extra_joints_do_not_matter(
-    probe: Probe, task: Task, home: np.ndarray, target: np.ndarray
-) -> None:
+def test_order_and_extra_joints_do_not_matter(probe: Probe, task: Task, home: np.ndarray, target: np.ndarray) -> None:
     names = task.robot.joint_names
     order = [4, 2, 0, 5, 1, 3]
     state = JointState(name=["gripper", *(names[i] for i in order)])
@@ -200,9 +196,7 @@ def test_start_outside_the_limits(probe: Probe, home: np.ndarray, target: np.nda
     served(probe, home, target)
 
 
-def test_positions_alone_are_read_as_rest(
-    probe: Probe, task: Task, home: np.ndarray, target: np.ndarray
-) -> None:
+def test_positions_alone_are_read_as_rest(probe: Probe, task: Task, home: np.ndarray, target: np.ndarray) -> None:
     state = JointState(name=task.robot.joint_names, position=[float(value) for value in home])
     report = probe.plan(probe.goal(target), state)
     np.testing.assert_array_equal(report["start"][6:], np.zeros(6))
@@ -235,9 +229,7 @@ def test_parameters(probe: Probe, home: np.ndarray, target: np.ndarray) -> None:
         assert not result.successful and result.reason
     client = probe.create_client(DescribeParameters, "planner/describe_parameters")
     probe.wait(client.service_is_ready)
-    future = client.call_async(
-        DescribeParameters.Request(names=[spec.name for spec in node_parameters.PLANNER])
-    )
+    future = client.call_async(DescribeParameters.Request(names=[spec.name for spec in node_parameters.PLANNER]))
     probe.wait(future.done)
     for spec, descriptor in zip(node_parameters.PLANNER, future.result().descriptors, strict=True):
         assert descriptor.description == spec.description

@@ -6,6 +6,7 @@ import numpy as np
 import pinocchio as pin
 import pytest
 from robots import PANDA_FINGERS, PANDA_READY, PANDA_TOOL_FRAME, panda_urdf, ur5_urdf
+
 from sobo_planner.errors import RobotError
 from sobo_planner.robot import Robot
 
@@ -116,7 +117,9 @@ def test_hash_tells_descriptions_apart(robot, tmp_path) -> None:
 
 
 def test_panda_with_locked_fingers() -> None:
-    panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, locked_joints=dict.fromkeys(PANDA_FINGERS, 0.0), collision=False)
+    panda = Robot.from_urdf(
+        panda_urdf(), PANDA_TOOL_FRAME, locked_joints=dict.fromkeys(PANDA_FINGERS, 0.0), collision=False
+    )
     assert panda.nq == 7
     model = pin.buildModelFromUrdf(str(panda_urdf()))
     data = model.createData()
@@ -140,6 +143,8 @@ def test_bad_descriptions_are_refused(tmp_path) -> None:
     with pytest.raises(RobotError, match="broken.urdf: the URDF cannot be parsed"):
         Robot.from_urdf(broken, "tool0")
     turning = tmp_path / "turning.urdf"
-    turning.write_text(ur5_urdf().read_text().replace('name="wrist_3_joint" type="revolute"', 'name="wrist_3_joint" type="continuous"'))
+    turning.write_text(
+        ur5_urdf().read_text().replace('name="wrist_3_joint" type="revolute"', 'name="wrist_3_joint" type="continuous"')
+    )
     with pytest.raises(RobotError, match="joint 'wrist_3_joint' has 2 position variables"):
         Robot.from_urdf(turning, "tool0")

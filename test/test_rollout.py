@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from sobo_planner.errors import PolicyError
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy

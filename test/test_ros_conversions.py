@@ -139,9 +139,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 @given(st.floats(0.0, 1e6))
 def test_durations(seconds: float) -> None:
-    assert conversions.duration_seconds(conversions.duration_message(seconds)) == pytest.approx(
-        seconds, abs=1e-9
-    )
+    assert conversions.duration_seconds(conversions.duration_message(seconds)) == pytest.approx(seconds, abs=1e-9)
 
 
 def test_gains_follow_the_planner_s_sign(plan: Plan, names: list[str]) -> None:

@@ -30,9 +30,7 @@ def message(names: list[str], q: list[float], v: list[float]) -> JointState:
 def test_any_order_and_extra_joints(q: list[float], v: list[float], order: list[int], other: float) -> None:
     names, positions = [*NAMES, "gripper", "rail"], [*q, other, other]
     velocities = [*v, other, other]
-    shuffled = message(
-        [names[i] for i in order], [positions[i] for i in order], [velocities[i] for i in order]
-    )
+    shuffled = message([names[i] for i in order], [positions[i] for i in order], [velocities[i] for i in order])
     np.testing.assert_array_equal(JointStateReader(NAMES).read(shuffled), [*q, *v])
 
 

@@ -87,9 +87,7 @@ def test_holds_its_start(task: Task, home: np.ndarray) -> None:
     np.testing.assert_allclose(simulation.x[:6], home, atol=1e-6)
 
 
-def test_reaches_the_goal_and_stays(
-    task: Task, home: np.ndarray, target: np.ndarray, tracked: TrackedPlan
-) -> None:
+def test_reaches_the_goal_and_stays(task: Task, home: np.ndarray, target: np.ndarray, tracked: TrackedPlan) -> None:
     simulation = ArmSimulation(task.robot, home)
     simulation.follow(tracked)
     assert run(simulation, tracked.duration)
@@ -217,9 +215,7 @@ def test_node_follows_a_plan_by_joint_names(
     assert process.running
 
 
-def test_bad_plans_are_refused(
-    simulator: tuple[RosProcess, Probe], sender: PlanSender, task: Task, plan: Plan
-) -> None:
+def test_bad_plans_are_refused(simulator: tuple[RosProcess, Probe], sender: PlanSender, task: Task, plan: Plan) -> None:
     process, probe = simulator
     names = task.robot.joint_names
     trajectory, gains, feedforward, _ = messages_of(plan, names, 20)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sobo_planner.errors import ConfigError, SolverError
 from sobo_planner.solver import Guess, Instance, LinearQuadratic, Solver, SolverOptions, SolverStatus
 from sobo_planner.tasks import load_task
@@ -103,13 +104,14 @@ def solved(task):
 def test_dynamics_jacobians_against_finite_differences(task, solved) -> None:
     _, solution = solved
     for t in (0, 7, 60):
-        x, u = solution.X[t], solution.U[t]
-        for jacobian, size, step in (
-            (solution.A[t], task.ndx, lambda d: task.robot.step(x + d, u, task.dt)),
-            (solution.B[t], task.nu, lambda d: task.robot.step(x, u + d, task.dt)),
-        ):
-            numeric = np.stack([(step(d) - step(-d)) / 2e-6 for d in 1e-6 * np.eye(size)], axis=1)
-            np.testing.assert_allclose(jacobian, numeric, atol=1e-6)
+        point = np.concatenate([solution.X[t], solution.U[t]])
+        steps = [
+            task.robot.step(moved[:12], moved[12:], task.dt)
+            for sign in (1.0, -1.0)
+            for moved in point + sign * 1e-6 * np.eye(18)
+        ]
+        numeric = (np.array(steps[:18]) - steps[18:]).T / 2e-6
+        np.testing.assert_allclose(np.hstack([solution.A[t], solution.B[t]]), numeric, atol=1e-6)
 
 
 def test_solution_is_consistent_and_within_limits(task, solved) -> None:
@@ -155,7 +157,9 @@ def test_cost_against_its_formula(task) -> None:
         error = task.robot.tool_position(x[:6]) - target
         return weights.position * error @ error + weights.velocity * x[6:] @ x[6:]
 
-    expected = sum(task.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False))
+    expected = sum(
+        task.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False)
+    )
     expected += stage(X[-1], problem.terminal)
     assert task.cost(X, U, target) == pytest.approx(expected, rel=1e-12)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from robots import panda_urdf
+
 from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.paths import share_path
 from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import load_task
 from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 
-DATA = __file__.rsplit("/", 1)[0] + "/data"
+DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +168,7 @@ def test_starts_are_different_rollouts_of_the_dynamics(task) -> None:
 
 @pytest.fixture(scope="module")
 def panda(tmp_path_factory):
-    data = yaml.safe_load(open(f"{DATA}/panda.yaml").read())
+    data = yaml.safe_load((DATA / "panda.yaml").read_text())
     data["robot"]["urdf"] = str(panda_urdf())
     path = tmp_path_factory.mktemp("panda") / "panda.yaml"
     path.write_text(yaml.safe_dump(data))

@@ -17,9 +17,7 @@ def artifact(tmp_path: Path) -> Artifact:
     return Artifact.load(copy_to(tmp_path))
 
 
-def test_without_tensorrt_the_next_engine_is_used(
-    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_tensorrt_the_next_engine_is_used(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in module.MODULES:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PolicyError, match="neither tensorrt nor tensorrt_rtx is installed"):
@@ -64,9 +62,7 @@ def test_engines_are_cached_by_module_gpu_and_network(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     built = []
-    monkeypatch.setattr(
-        module, "build_plan", lambda trt, network, spec: built.append(trt.__version__) or b"plan"
-    )
+    monkeypatch.setattr(module, "build_plan", lambda trt, network, spec: built.append(trt.__version__) or b"plan")
     path = artifact.folder / "step.onnx"
     for version, device in (("1", "a"), ("1", "a"), ("2", "a"), ("2", "b")):
         trt = SimpleNamespace(__name__="tensorrt", __version__=version)

@@ -47,9 +47,7 @@ def test_every_loss_falls(task: ToyTask, data: TrainingSet, tmp_path: Path, opti
     assert not result.net.training
 
 
-def test_resumed_run_equals_uninterrupted_run(
-    task: ToyTask, data: TrainingSet, tmp_path: Path, monkeypatch
-) -> None:
+def test_resumed_run_equals_uninterrupted_run(task: ToyTask, data: TrainingSet, tmp_path: Path, monkeypatch) -> None:
     config = config_of(task, steps=20)
     whole = train(data, task, tmp_path / "whole", config, progress=False)
 
@@ -67,9 +65,7 @@ def test_resumed_run_equals_uninterrupted_run(
     assert torch.load(tmp_path / "parts" / CHECKPOINT)["step"] == 12
     resumed = train(data, task, tmp_path / "parts", config, progress=False)
     assert same(whole, resumed)
-    assert not same(
-        whole, train(data, task, tmp_path / "other", dataclasses.replace(config, seed=1), progress=False)
-    )
+    assert not same(whole, train(data, task, tmp_path / "other", dataclasses.replace(config, seed=1), progress=False))
 
 
 def test_finished_run_is_not_repeated(task: ToyTask, data: TrainingSet, tmp_path: Path, monkeypatch) -> None:

@@ -57,9 +57,7 @@ class TrainingSet:
     def batch(self, index: Tensor) -> Batch:
         """Chunks at `index` [B] int64."""
         s = self.samples
-        return Batch(
-            s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index]
-        )
+        return Batch(s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index])
 
 
 def floored_scale(values: Array, groups: Sequence[slice]) -> Array:

@@ -135,8 +135,7 @@ class Collector:
                 for name, symbols in LAYOUT.items()
             }
         tensors = {
-            name: np.stack([np.asarray(getattr(each.solution, name)) for each in kept])
-            for name in SOLUTION_TENSORS
+            name: np.stack([np.asarray(getattr(each.solution, name)) for each in kept]) for name in SOLUTION_TENSORS
         }
         tensors["x0"] = np.stack([each.instance.x0 for each in kept])
         tensors["target"] = np.stack([each.instance.target for each in kept])
@@ -195,9 +194,7 @@ def collect(
     with ShardWriter(folder) as writer:
         done = finished(Path(folder), config, summary)
         todo = [number for number in range(options.count) if number not in done]
-        with tqdm(
-            total=options.count, initial=options.count - len(todo), unit="inst", disable=not progress
-        ) as bar:
+        with tqdm(total=options.count, initial=options.count - len(todo), unit="inst", disable=not progress) as bar:
             for first in range(0, len(todo), options.shard_size):
                 began = time.perf_counter()
                 outcomes = collector.solve_shard(todo[first : first + options.shard_size], bar)

@@ -89,9 +89,7 @@ class TrainConfig:
         names = {field.name for field in fields(cls)}
         unknown = sorted(set(overrides) - names)
         if unknown:
-            raise ConfigError(
-                f"unknown training option {', '.join(unknown)}; known: {', '.join(sorted(names))}"
-            )
+            raise ConfigError(f"unknown training option {', '.join(unknown)}; known: {', '.join(sorted(names))}")
         values: dict[str, Any] = {}
         for section in (task.config.policy, task.config.training):
             values |= {name: value for name, value in vars(section).items() if name in names}

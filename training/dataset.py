@@ -158,9 +158,7 @@ def shard_paths(folder: str | Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if SHARD_NAME.fullmatch(path.name)), key=shard_number)
 
 
-def load(
-    folder: str | Path | Iterable[str | Path], task: Task | None = None, skip_damaged: bool = False
-) -> Dataset:
+def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, skip_damaged: bool = False) -> Dataset:
     """Load the solutions of one or several folders.
 
     Args:

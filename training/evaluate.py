@@ -182,7 +182,5 @@ def evaluate(
     policy = Policy.load(policy_folder, task)
     evaluator = Evaluator(task, policy, options)
     evaluator.row(0)  # first calls allocate; what follows is timed
-    rows = [
-        evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)
-    ]
+    rows = [evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)]
     return report(task, policy_folder, options, evaluator.action_horizon, rows)

@@ -67,9 +67,7 @@ def write_onnx(net: UNet, path: Path) -> None:
     sample, observation = torch.randn(2, c.horizon, c.action_dim), torch.randn(2, c.obs_dim)
     inputs = sample, torch.tensor([0, c.diffusion_steps - 1]), observation
     batch = torch.export.Dim("batch", min=1, max=4096)
-    logging.getLogger("torch.onnx").setLevel(
-        logging.ERROR
-    )  # it lists operators of packages that are not here
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it lists operators of packages that are not here
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
         torch.onnx.export(
@@ -86,9 +84,7 @@ def write_onnx(net: UNet, path: Path) -> None:
         )
 
 
-def check_parity(
-    engine: PolicyEngine, artifact: Artifact, batches: Sequence[int] = (1, 2, 16), seed: int = 0
-) -> float:
+def check_parity(engine: PolicyEngine, artifact: Artifact, batches: Sequence[int] = (1, 2, 16), seed: int = 0) -> float:
     """Compare an engine with torch on random inputs, over all denoising steps.
 
     Returns:
@@ -113,9 +109,7 @@ def check_parity(
     return worst
 
 
-def export(
-    result: TrainResult, task: Any, folder: str | Path, engines: Sequence[str] = ("onnxruntime",)
-) -> Artifact:
+def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence[str] = ("onnxruntime",)) -> Artifact:
     """Write a policy artifact; the folder appears only if every engine agrees with torch.
 
     Args:

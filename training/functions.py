@@ -95,9 +95,7 @@ class DualConv(torch.autograd.Function):
     """Convolution of a primal and its tangent; the weight gradient of both is accumulated in one buffer."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, dx: Tensor, weight: Tensor, left: int, right: int
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, dx: Tensor, weight: Tensor, left: int, right: int) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, dx, weight)
         ctx.padding = (left, right)
         return _correlate(x, weight, left, right), _correlate(dx, weight, left, right)

@@ -129,9 +129,7 @@ class DualOps:
         length, channels, batch = x[0].shape
         grouped = (length, norm.num_groups, -1, batch)
         shape = (1, norm.num_groups, -1, 1)
-        y, dy = DualNorm.apply(
-            x[0].view(grouped), x[1].view(grouped), norm.weight.view(shape), norm.bias.view(shape)
-        )
+        y, dy = DualNorm.apply(x[0].view(grouped), x[1].view(grouped), norm.weight.view(shape), norm.bias.view(shape))
         return y.view(length, channels, batch), dy.view(length, channels, batch)
 
     @staticmethod

@@ -136,9 +136,7 @@ def report(
         "planner": planner_figures(rows),
         "paired": compare(rows, cold_start),
         "best_of_starts": best_of_starts(rows, options.starts, cold_start),
-        "naive_starts": {
-            name: summarise_attempts([getattr(row, name) for row in rows]) for name in NAIVE_STARTS
-        },
+        "naive_starts": {name: summarise_attempts([getattr(row, name) for row in rows]) for name in NAIVE_STARTS},
         "rows": [row.to_json() for row in rows],
     }
 
@@ -147,8 +145,7 @@ def render(data: dict[str, Any]) -> str:
     """The report as text."""
     cold = data["cold_start"]
     naive = ", ".join(
-        f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}"
-        for name, each in data["naive_starts"].items()
+        f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}" for name, each in data["naive_starts"].items()
     )
     lines = [
         f"{data['task']}: {data['instances']} held-out instances, seed {data['seed']}",
@@ -157,9 +154,7 @@ def render(data: dict[str, Any]) -> str:
         "",
     ]
     figures = [
-        (f"{group} {name}", data[group][name])
-        for group in ("cost", "iterations", "time_ms")
-        for name in data[group]
+        (f"{group} {name}", data[group][name]) for group in ("cost", "iterations", "time_ms") for name in data[group]
     ]
     planner = data["planner"]
     figures += [(f"{name} planner", planner[name]) for name in ("cost", "iterations", "time_ms")]
@@ -168,9 +163,7 @@ def render(data: dict[str, Any]) -> str:
     best = data["best_of_starts"]
     if best:
         figures.append((f"cost best of {best['starts']} starts", best["cost"]))
-        figures += [
-            (f"cost {name.replace('_', ' ')}", best[name]) for name in best if name.endswith("over_best")
-        ]
+        figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in best if name.endswith("over_best")]
     lines += [table(figures), ""]
     share = ", ".join(f"{name} {100 * value:.0f} %" for name, value in data["success"].items())
     lines.append(f"final tool error under 1 cm: {share}, planner {100 * planner['success']:.0f} %")

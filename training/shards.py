@@ -179,9 +179,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        raise DatasetError(
-            f"cannot write shard {path}: {error.strerror}; earlier shards are intact"
-        ) from error
+        raise DatasetError(f"cannot write shard {path}: {error.strerror}; earlier shards are intact") from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)

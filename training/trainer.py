@@ -150,9 +150,7 @@ class Trainer:
             pairs = ", ".join(f"{n}: {old.get(n)} there, {new[n]} now" for n in changed)
             raise PolicyError(f"{path} has another configuration ({pairs}); keep it or use a new folder")
         if state["normaliser"] != self.data.normaliser.to_dict() or state["chunks"] != len(self.data):
-            raise PolicyError(
-                f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})"
-            )
+            raise PolicyError(f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -157,9 +157,7 @@ class UNet(nn.Module):
             x = ops.up(run_pair(ops.join(x, skips.pop())), sampler)
         return ops.conv(self.final_block.run(ops, x), self.final_conv)
 
-    def forward(
-        self, sample: Tensor, step: Tensor, observation: Tensor, twice_differentiable: bool = False
-    ) -> Tensor:
+    def forward(self, sample: Tensor, step: Tensor, observation: Tensor, twice_differentiable: bool = False) -> Tensor:
         """Predict the clean chunk.
 
         Args:

@@ -26,9 +26,7 @@ class OnnxEngine:
         options.log_severity_level = 3
         path = artifact.folder / NETWORK_FILE
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class below this
             raise PolicyError(f"onnxruntime cannot load {path}: {error}") from error
         found = sorted(node.name for node in self._session.get_inputs())

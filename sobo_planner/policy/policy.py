@@ -35,9 +35,7 @@ class Policy:
         self.sampler = Sampler(artifact.spec.alphas_cumprod)
 
     @classmethod
-    def load(
-        cls, folder: str | Path, task: Any | None = None, engines: Sequence[str] = DEFAULT_ENGINES
-    ) -> Policy:
+    def load(cls, folder: str | Path, task: Any | None = None, engines: Sequence[str] = DEFAULT_ENGINES) -> Policy:
         """Open a policy folder.
 
         Args:
@@ -73,9 +71,7 @@ class Policy:
         """Denoising steps."""
         return self.artifact.spec.K
 
-    def sample(
-        self, x: Array, target: Array, rng: np.random.Generator, samples: int = 1, t: int = 0
-    ) -> Array:
+    def sample(self, x: Array, target: Array, rng: np.random.Generator, samples: int = 1, t: int = 0) -> Array:
         """Predict chunks that start at `x`.
 
         Args:

@@ -47,8 +47,7 @@ class TensorRTEngine:
         self._engine = engine
         self._context = engine.create_execution_context()
         self._buffers = {
-            name: self._cuda.allocate(MAX_BATCH * size * item)
-            for name, size, item in _bindings(artifact.spec)
+            name: self._cuda.allocate(MAX_BATCH * size * item) for name, size, item in _bindings(artifact.spec)
         }
         for name, buffer in self._buffers.items():
             self._context.set_tensor_address(name, buffer)
@@ -174,9 +173,7 @@ def build_plan(trt: Any, network: bytes, spec: PolicySpec, capability: str | Non
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
-        raise PolicyError(
-            f"{trt.__name__} {trt.__version__} cannot build an engine here (GPU not supported?)"
-        )
+        raise PolicyError(f"{trt.__name__} {trt.__version__} cannot build an engine here (GPU not supported?)")
     return bytes(plan)
 
 
@@ -187,9 +184,7 @@ def cached_plan(trt: Any, device: str, path: Path, spec: PolicySpec) -> bytes:
         PolicyError: The network cannot be read or compiled.
     """
     network = path.read_bytes()
-    identity = "|".join(
-        (trt.__name__, trt.__version__, device, str(MAX_BATCH), hashlib.sha256(network).hexdigest())
-    )
+    identity = "|".join((trt.__name__, trt.__version__, device, str(MAX_BATCH), hashlib.sha256(network).hexdigest()))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sobo_planner"
     target = cache / f"policy-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.engine"
     if target.is_file():

@@ -75,9 +75,7 @@ class ArmSimulatorNode(Node):
         self._subscribe(Float64MultiArray, "feedforward", assembler.add_feedforward)
         self._subscribe(String, "plan_report", lambda message: assembler.add_report(message.data))
 
-    def _subscribe(
-        self, kind: type[Message], topic: str, add: Callable[[Message], TrackedPlan | None]
-    ) -> None:
+    def _subscribe(self, kind: type[Message], topic: str, add: Callable[[Message], TrackedPlan | None]) -> None:
         def on_message(message: Message) -> None:
             try:
                 plan = add(message)
@@ -95,9 +93,7 @@ class ArmSimulatorNode(Node):
             if size is None:
                 continue
             if len(parameter.value) != size or not np.isfinite(parameter.value).all():
-                return SetParametersResult(
-                    successful=False, reason=f"{parameter.name} needs {size} finite numbers"
-                )
+                return SetParametersResult(successful=False, reason=f"{parameter.name} needs {size} finite numbers")
         return SetParametersResult(successful=True)
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:

@@ -71,9 +71,7 @@ def diagnostics_message(stamp: Time, status: DiagnosticStatus) -> DiagnosticArra
     return message
 
 
-def plan_report(
-    plan_id: int, stamp: Time, plan: Plan, policy: str, checksums: dict[str, int]
-) -> dict[str, Any]:
+def plan_report(plan_id: int, stamp: Time, plan: Plan, policy: str, checksums: dict[str, int]) -> dict[str, Any]:
     """Report of a published plan, the JSON of `plan_report`.
 
     `stamp` equals the trajectory's header stamp and `checksums` those of the two arrays: a consumer that

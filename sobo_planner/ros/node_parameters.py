@@ -16,9 +16,7 @@ PLANNER = (
     ),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
     ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
-    ParameterSpec(
-        "state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)
-    ),
+    ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),
     ParameterSpec("deadline", 0.0, "Time allowed for one plan [s]; 0: as long as it takes.", (0.0, 60.0)),
     ParameterSpec(
         "publish_effort",
@@ -40,7 +38,5 @@ SIMULATOR = (
 
 def start_position(default: list[float]) -> ParameterSpec:
     """The simulator's start (n,) [rad]; its default depends on the task."""
-    description = (
-        "Joint positions at the start [rad]; setting it puts the arm there, at rest, without a plan."
-    )
+    description = "Joint positions at the start [rad]; setting it puts the arm there, at rest, without a plan."
     return ParameterSpec("start_position", default, description)

@@ -48,9 +48,7 @@ class ParameterSpec:
 
 def declare(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
     """Declares the parameters on a node and returns their values."""
-    return {
-        spec.name: node.declare_parameter(spec.name, spec.default, spec.descriptor()).value for spec in specs
-    }
+    return {spec.name: node.declare_parameter(spec.name, spec.default, spec.descriptor()).value for spec in specs}
 
 
 def changed(parameters: Sequence[Parameter], names: Iterable[str]) -> dict[str, Any]:

@@ -48,9 +48,7 @@ class PlannerNode(Node):
         self._worker = WorkerThread("planning", self._serve_goals)
         self._values = declare(self, node_parameters.PLANNER)
         self._task = load_task(self._values["task"])
-        self._policy, self._policy_name, self._policy_problem = open_policy(
-            self._values["policy"], self._task
-        )
+        self._policy, self._policy_name, self._policy_problem = open_policy(self._values["policy"], self._task)
         if self._policy_problem:
             self.get_logger().error(f"planning from interpolation: {self._policy_problem}")
         self._planner = Planner(self._task, self._policy)
@@ -114,9 +112,7 @@ class PlannerNode(Node):
             raise Refused(Reason.NO_STATE, "no valid joint state has come in yet; send the goal again")
         timeout = self._values["state_timeout"]
         if state.age > timeout:
-            raise Refused(
-                Reason.STALE_STATE, f"joint state is {state.age:.2f} s old, allowed are {timeout:g} s"
-            )
+            raise Refused(Reason.STALE_STATE, f"joint state is {state.age:.2f} s old, allowed are {timeout:g} s")
         try:
             return self._planner.plan(state.x, goal, self._values["deadline"] or None)
         except TaskError as error:
@@ -177,10 +173,7 @@ class PlannerNode(Node):
             "policy_failures": str(self._planner.policy_failures),
             "state_age_s": "" if state is None else f"{state.age:.3f}",
             "states_without_velocity": str(self._reader.without_velocity),
-            **{
-                f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count())
-                for p in self._outputs
-            },
+            **{f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._outputs},
             **self._ledger.values(),
         }
         status = diagnostics.status_message("planner", self._task.robot.name, problems, values)

@@ -159,7 +159,5 @@ def build_plan(report: dict[str, Any], times: Vector, states: Vector, U: Vector,
     if U.shape[1] != nx // 2 or K.shape != (len(U), nx // 2, nx):
         raise Refused(Reason.BAD_PLAN, f"feedforward {U.shape} and gains {K.shape} do not fit {nx} states")
     if not (np.isfinite(dt) and dt > 0.0 and len(U) * dt <= times[-1] + 1e-6):
-        raise Refused(
-            Reason.BAD_PLAN, f"{len(U)} controls of {dt} s do not fit a trajectory of {times[-1]} s"
-        )
+        raise Refused(Reason.BAD_PLAN, f"{len(U)} controls of {dt} s do not fit a trajectory of {times[-1]} s")
     return TrackedPlan(int(report["plan_id"]), np.append(0.0, times), np.vstack([start, states]), U, K, dt)

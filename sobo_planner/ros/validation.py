@@ -61,9 +61,7 @@ class JointStateReader:
         self._names = names
         return self._order
 
-    def _column(
-        self, data: Sequence[float], order: NDArray[np.intp], field: str, count: int
-    ) -> NDArray[np.float64]:
+    def _column(self, data: Sequence[float], order: NDArray[np.intp], field: str, count: int) -> NDArray[np.float64]:
         if len(data) != count:
             raise Refused(Reason.BAD_STATE, f"{count} names but {len(data)} values of {field}")
         values = np.asarray(data, dtype=np.float64)[order]

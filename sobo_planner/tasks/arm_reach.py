@@ -181,7 +181,9 @@ class ArmReach(ArmEncoding):
             if not low - LIMIT_TOLERANCE <= q[i] <= high + LIMIT_TOLERANCE:
                 raise TaskError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
             if abs(v[i]) > robot.velocity_limit[i] + LIMIT_TOLERANCE:
-                raise TaskError(f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}")
+                raise TaskError(
+                    f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}"
+                )
 
     def reachable_configuration(self, q: Array, target: Array, rng: np.random.Generator | None = None) -> Array | None:
         """A configuration with the tool at the target: near q if there is one, else from other starts; or None.

@@ -219,7 +219,7 @@ def read_config(path: Path, overrides: Mapping[str, Any]) -> TaskConfig:
         raise ConfigError(f"{path}: {e}") from e
 
 
-def _leaves(cls: type, prefix: str) -> list[str]:
+def _leaves(cls: Any, prefix: str) -> list[str]:
     hints = typing.get_type_hints(cls)
     out: list[str] = []
     for item in fields(cls):

@@ -1,11 +1,11 @@
 """What the policy sees and says: observations and action chunks of an arm, with their Jacobians.
 
-The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool error
-are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity, nothing
-else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it.
+The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool
+error are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity,
+nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it.
 
-The optimal control of a finite horizon depends on the time left: an arm in place still eases its load and stops at the end.
-So the observation holds the time left, finely near the end.
+The optimal control of a finite horizon depends on the time left: an arm in place still eases its load, and stops at the
+end. So the observation holds the time left, finely near the end.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ END = 32
 class ArmEncoding:
     """Encodes states x = [q, v] and targets of one robot.
 
-    The observation is [cos q, sin q, v, target, tool error, saturated tool error, time left], (obs_dim,): positions in the
-    frame of the first joint, without the first joint's angle when gravity is along its axis; time left as a share of the
-    horizon and as two harmonics over the last steps.
+    The observation is [cos q, sin q, v, target, tool error, saturated tool error, time left], (obs_dim,): positions in
+    the frame of the first joint, without the first joint's angle when gravity is along its axis; time left as a share
+    of the horizon and as two harmonics over the last steps.
 
     Attributes:
         robot: The arm.

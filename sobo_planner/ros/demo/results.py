@@ -112,9 +112,7 @@ def goal_table(goals: Sequence[GoalResult]) -> str:
         )
         for i, goal in enumerate(goals)
     ]
-    return _table(
-        [head, *rows, ("mean", "", f"{sum(g.reached for g in goals)}/{len(goals)}", *_means(goals))]
-    )
+    return _table([head, *rows, ("mean", "", f"{sum(g.reached for g in goals)}/{len(goals)}", *_means(goals))])
 
 
 def _means(goals: Sequence[GoalResult]) -> list[str]:

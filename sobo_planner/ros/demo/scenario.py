@@ -127,9 +127,7 @@ def measure_trial(task: Task, target: Vector, gains: bool, motion: Motion) -> Tr
     """Errors of one disturbed motion, up to the end of its plan."""
     during = motion.time <= motion.plan_time[-1]
     n = task.robot.nq
-    planned = np.column_stack(
-        [np.interp(motion.time[during], motion.plan_time, motion.plan_X[:, i]) for i in range(n)]
-    )
+    planned = np.column_stack([np.interp(motion.time[during], motion.plan_time, motion.plan_X[:, i]) for i in range(n)])
     actual = task.robot.tool_positions(motion.X[during, :n])
     peak = np.linalg.norm(actual - task.robot.tool_positions(planned), axis=1).max()
     final = np.linalg.norm(actual[-1] - target)
