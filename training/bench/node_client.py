@@ -1,0 +1,61 @@
+"""Asks a planner node for one plan: `python -m sobo_training.bench.node_client TASK X0... GOAL...`.
+
+Prints `planned` once the node has reported a plan. It is a process of its own, so that the node's figures are
+its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import rclpy
+from geometry_msgs.msg import PoseStamped
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from sobo_planner.tasks import load_task
+
+RELIABLE = QoSProfile(depth=10)
+PATIENCE = 30.0  # [s]
+
+
+def main(task_name: str, *texts: str) -> int:
+    """Sends the state all the time, the goal every other second, until a plan comes. Returns the exit status."""
+    task = load_task(task_name)
+    numbers = [float(text) for text in texts]
+    x0, goal = numbers[: task.nx], numbers[task.nx :]
+    rclpy.init()
+    node = rclpy.create_node("bench_client")
+    reports: list[dict[str, object]] = []
+    states = node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+    goals = node.create_publisher(PoseStamped, "goal_pose", RELIABLE)
+    node.create_subscription(String, "plan_report", lambda m: reports.append(json.loads(m.data)), RELIABLE)
+    state = JointState(name=task.robot.joint_names, position=x0[: task.nu], velocity=x0[task.nu :])
+    pose = PoseStamped()
+    pose.header.frame_id = task.config.robot.base_frame
+    pose.pose.orientation.w = 1.0
+    pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = goal
+    end, ask_at = time.monotonic() + PATIENCE, 0.0
+    while not (reports and "reason" not in reports[-1]):
+        if time.monotonic() > end:
+            print(f"no plan within {PATIENCE:.0f} s, reports: {reports[-1:]}", flush=True)
+            return 1
+        state.header.stamp = pose.header.stamp = node.get_clock().now().to_msg()
+        states.publish(state)
+        linked = goals.get_subscription_count() and node.count_publishers("plan_report")
+        if linked and time.monotonic() > ask_at:
+            goals.publish(pose)
+            ask_at = time.monotonic() + 2.0
+        rclpy.spin_once(node, timeout_sec=0.02)
+    print("planned", flush=True)
+    sys.stdin.readline()  # until the other side has read its figures
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
