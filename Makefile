@@ -1,8 +1,10 @@
 # make demo, make test: everything from a fresh Debian or Ubuntu with Python >= 3.10 and g++. `make help` lists the rest.
 PYTHON ?= python3
 VENV ?= .venv
+CROCODDYL := .venv-crocoddyl
 GOALS ?= 10
 SEED ?= 0
+ROUNDS ?= 3
 
 # A sourced ROS distribution brings its own rclpy (and the numpy that it was built with): the wheels stay out then.
 ROS := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo distribution || echo wheels)
@@ -26,14 +28,17 @@ STAMPS := $(VENV)/.stamps
 NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test lint format clean
+.PHONY: help venv build demo bench test lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
-	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) (demo), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
+	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) (demo), ROUNDS=$(ROUNDS) (bench), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
 
 demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --out out/demo
+
+bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Crocoddyl among them; ROUNDS=n
+	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --json out/bench/ur5.json
 
 test: lint  ## Linters, type checker and the whole test suite
 	$(ENVIRONMENT) $(BIN)/python -m pytest
@@ -72,8 +77,14 @@ $(STAMPS)/native: $(STAMPS)/dependencies $(NATIVE_SOURCES)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
+# Crocoddyl needs another Pinocchio than Aligator: an environment of its own.
+$(CROCODDYL)/.complete: benchmarks/crocoddyl.txt
+	$(PYTHON) -m venv --clear $(CROCODDYL)
+	$(CROCODDYL)/bin/python -m pip --disable-pip-version-check install -r benchmarks/crocoddyl.txt
+	@touch $@
+
 clean:  ## Remove everything that make created
-	rm -rf $(VENV) build install log out dist *.egg-info sobo_planner/_native*.so
+	rm -rf $(VENV) $(CROCODDYL) build install log out dist *.egg-info sobo_planner/_native*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

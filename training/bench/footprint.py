@@ -149,7 +149,7 @@ def sample_node(task_file: Path, folder: Path | None, state: Sequence[str]) -> d
         if f"policy {folder or 'none'}: ready" not in said:
             raise NotMeasured(f"planner_node runs without the policy: {said}")
         client_log = task_file.with_name("client.log")
-        client = [sys.executable, "-m", "sobo_training.bench.node_client", str(task_file), *state]
+        client = [sys.executable, "-m", "sobo_planner.ros.one_plan", str(task_file), *state]
         asking = stack.enter_context(started(client, client_log, environment))
         wait_for(lambda: "planned" in client_log.read_text(errors="replace").split(), asking, client_log)
         return figures | _when_planned(node.pid)

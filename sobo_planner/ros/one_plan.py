@@ -1,7 +1,7 @@
-"""Asks a planner node for one plan: `python -m sobo_training.bench.node_client TASK X0... GOAL...`.
+"""Asks a running planner node for one plan: `python -m sobo_planner.ros.one_plan TASK X0... GOAL...`.
 
-Prints `planned` once the node has reported a plan. It is a process of its own, so that the node's figures are
-its own.
+Prints `planned` once the node has reported one, and stays until standard input ends or a line comes. The benchmark uses
+it: in a process of its own it adds nothing to the node's memory and CPU time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(task_name: str, *texts: str) -> int:
     numbers = [float(text) for text in texts]
     x0, goal = numbers[: task.nx], numbers[task.nx :]
     rclpy.init()
-    node = rclpy.create_node("bench_client")
+    node = rclpy.create_node("one_plan")
     reports: list[dict[str, object]] = []
     states = node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
     goals = node.create_publisher(PoseStamped, "goal_pose", RELIABLE)
@@ -51,7 +51,7 @@ def main(task_name: str, *texts: str) -> int:
             ask_at = time.monotonic() + 2.0
         rclpy.spin_once(node, timeout_sec=0.02)
     print("planned", flush=True)
-    sys.stdin.readline()  # until the other side has read its figures
+    sys.stdin.readline()  # the caller may want to look at the node first
     node.destroy_node()
     rclpy.try_shutdown()
     return 0
