@@ -27,6 +27,7 @@ from sobo_training.bench import (
     solver,
     training_step,
 )
+from sobo_training.bench.render import solver_part
 from sobo_training.config import TrainConfig
 from sobo_training.export import export
 from sobo_training.instances import Stream, draw
@@ -174,6 +175,11 @@ def test_solver_figures():
     assert (ratio["same_optimum"], ratio["proxddp_cheaper"], ratio["boxfddp_cheaper"]) == (1, 0, 2)
     assert ratio["near_iterations"]["median"] == 0.5 and ratio["near_iterations"]["count"] == 1
     assert ratio["ms_per_iteration"]["count"] == 3
+    both = [{"start": "gravity", "proxddp": a, "boxfddp": b} for a, b in zip(ours, theirs, strict=True)]
+    part = {"parity": {"cost_relative": 0.0, "step_absolute": 0.0}, "versions": {"crocoddyl": "3", "pinocchio": "4"}}
+    figures = solver.figures_of(both)
+    text = solver_part(part | figures | {"starts": {"gravity": figures}, "rows": both})
+    assert "from gravity: converged proxddp 67 %, boxfddp 100 %; the same optimum in 1 of 3" in text
 
 
 @pytest.mark.parametrize("last", [1, 2, 7])

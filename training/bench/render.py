@@ -20,12 +20,15 @@ RATIOS = {
     "training_augment": "augment / diff, ms a training step",
 }
 
+# Ratios that are shown for each start of the solvers.
+SHOWN = ("ms_per_iteration", "near_iterations", "near_ms", "iterations", "ms", "cost")
+
 
 def render(report: dict[str, Any]) -> str:
     """The report as text: ratios first, then each section."""
     blocks = [_head(report), _ratios(report)]
     for name, write in (
-        ("solver", _solver),
+        ("solver", solver_part),
         ("chunk", _chunk),
         ("plan", _plan),
         ("training", _training),
@@ -56,21 +59,28 @@ def _ratios(report: dict[str, Any]) -> str:
     return "\n".join(["ratios (below 1: the first is cheaper)", *rows])
 
 
-def _solver(part: dict[str, Any]) -> str:
+def solver_part(part: dict[str, Any]) -> str:
+    """The comparison of the solvers as text."""
     rows = []
     for name in ("proxddp", "boxfddp"):
         side = part[name]
         rows += [(f"{name} {figure.replace('_', ' ')}", side[figure]) for figure in side if figure != "converged"]
-    ratio, parity = part["ratio"], part["parity"]
+    parity = part["parity"]
     lines = [
         f"solver: Crocoddyl {part['versions']['crocoddyl']} with Pinocchio {part['versions']['pinocchio']}",
         f"the same problem: costs agree to {parity['cost_relative']:.0e} (relative), "
         f"a step to {parity['step_absolute']:.0e}",
         table(rows),
-        "converged: " + ", ".join(f"{name} {100 * part[name]['converged']:.0f} %" for name in ("proxddp", "boxfddp")),
-        f"same optimum in {ratio['same_optimum']} of {len(part['rows'])}; "
-        f"cheaper: proxddp in {ratio['proxddp_cheaper']}, boxfddp in {ratio['boxfddp_cheaper']}",
     ]
+    for start, figures in part["starts"].items():
+        ratio, count = figures["ratio"], figures["ratio"]["ms_per_iteration"]["count"]
+        shares = ", ".join(f"{name} {100 * figures[name]['converged']:.0f} %" for name in ("proxddp", "boxfddp"))
+        lines += [
+            f"from {start}: converged {shares}; the same optimum in {ratio['same_optimum']} of {count}, "
+            f"cheaper: proxddp in {ratio['proxddp_cheaper']}, boxfddp in {ratio['boxfddp_cheaper']}",
+            "  medians of proxddp / boxfddp: "
+            + ", ".join(f"{name.replace('_', ' ')} {number(ratio[name]['median'])}" for name in SHOWN),
+        ]
     return "\n".join(lines)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Final costs that differ by less belong to the same optimum.
 SAME_OPTIMUM = 0.01
 SOLVERS = ("proxddp", "boxfddp")
+STARTS = ("interpolation", "gravity")
 
 
 def without_velocity_limits(task: Task) -> Task:
@@ -88,8 +89,17 @@ def compare_solvers(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, A
     }
 
 
+def figures_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Summaries of both solvers and their ratios, over rows as `measure` stores them."""
+    sides = {name: [row[name] for row in rows] for name in SOLVERS}
+    return {
+        **{name: summarise_solver(side) for name, side in sides.items()},
+        "ratio": compare_solvers(*sides.values()),
+    }
+
+
 def measure(task: Task, options: BenchOptions) -> dict[str, Any]:
-    """Compares the solvers.
+    """Compares the solvers from each naive start.
 
     Raises:
         NotMeasured: No environment with Crocoddyl, or its problem is not the same as ours.
@@ -97,22 +107,28 @@ def measure(task: Task, options: BenchOptions) -> dict[str, Any]:
     python = environment_python()
     task = without_velocity_limits(task)
     instances = [draw(task, Stream.EVALUATE, options.seed, i)[0] for i in range(options.instances)]
-    guesses = [task.interpolate(instance) for instance in instances]
-    with tempfile.TemporaryDirectory(prefix="sobo-bench-") as folder:
-        path = Path(folder) / "problem.npz"
-        arrays = export_problem(task, instances, guesses, path, options.seed)
-        with CrocoddylSide(python, path) as side:
-            parity = compare(task, arrays, side.seen)
-            contenders = (ProxDDP(task, instances, guesses), BoxFDDP(side))
-            rows = run_in_turns(contenders, len(instances), options.rounds)
-            versions = side.seen["versions"]
-    figures = [[series.figures() for series in row] for row in rows]
-    sides = {name: [row[i] for row in figures] for i, name in enumerate(SOLVERS)}
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, Any] = {}
+    parity: dict[str, float] = {}
+    for start, make_guess in zip(STARTS, (task.interpolate, task.gravity_rollout), strict=True):
+        guesses = [make_guess(instance) for instance in instances]
+        with tempfile.TemporaryDirectory(prefix="sobo-bench-") as folder:
+            path = Path(folder) / "problem.npz"
+            arrays = export_problem(task, instances, guesses, path, options.seed)
+            with CrocoddylSide(python, path) as side:
+                seen = side.seen
+                found = compare(task, arrays, seen)
+                contenders = (ProxDDP(task, instances, guesses), BoxFDDP(side))
+                runs = run_in_turns(contenders, len(instances), options.rounds)
+        parity = {name: max(value, parity.get(name, 0.0)) for name, value in found.items()}
+        for run in runs:
+            sides = {name: series.figures() for name, series in zip(SOLVERS, run, strict=True)}
+            rows.append({"start": start, **sides})
+    starts = {start: [row for row in rows if row["start"] == start] for start in STARTS}
     return {
         "parity": parity,
-        "versions": versions,
-        "guess": "interpolation",
-        **{name: summarise_solver(side) for name, side in sides.items()},
-        "ratio": compare_solvers(sides["proxddp"], sides["boxfddp"]),
-        "rows": [dict(zip(SOLVERS, row, strict=True)) for row in figures],
+        "versions": seen["versions"],
+        "starts": {start: figures_of(part) for start, part in starts.items()},
+        **figures_of(rows),
+        "rows": rows,
     }
