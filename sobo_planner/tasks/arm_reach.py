@@ -14,7 +14,7 @@ from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance, SolverOptions
 from sobo_planner.tasks.config import TaskConfig, Weights
-from sobo_planner.tasks.encoding import ArmEncoding
+from sobo_planner.tasks.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ class ArmReach(ArmEncoding):
         nx: State size 2 nv; ndx is the same.
         nu: Number of torques.
         hash: Identifies everything that shapes stored solutions: robot, problem, distribution.
-        policy_hash: Identifies what a policy depends on: robot and problem.
+        policy_hash: Identifies what a policy depends on: robot, problem, encoding.
     """
 
     kind = "arm_reach"
@@ -60,7 +60,7 @@ class ArmReach(ArmEncoding):
         self.nx = self.ndx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
         identity = self.robot.hash + config.digest("problem")
-        self.policy_hash = hashlib.sha256(identity.encode()).hexdigest()
+        self.policy_hash = hashlib.sha256(f"{identity} encoding {VERSION}".encode()).hexdigest()
         self.hash = hashlib.sha256((identity + config.digest("distribution")).encode()).hexdigest()
         self._evaluator = self.make_worker()
 

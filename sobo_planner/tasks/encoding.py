@@ -17,6 +17,8 @@ from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
 
+# To be raised with every change of what an observation or an action means: policies trained before then no longer fit.
+VERSION = 1
 # Distance [m] below which the saturating tool error resolves finely.
 NEAR = 0.1
 # Steps before the end within which the observation resolves the time left finely.
