@@ -32,7 +32,7 @@ from sobo_planner.ros.refusal import Reason, Refused
 from sobo_planner.ros.validation import JointStateReader, read_goal
 from sobo_planner.tasks import load_task
 
-RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LOG_PERIOD = 2.0  # [s] between two log lines of the same reason
 
 LIVE_PARAMETERS = ("state_timeout", "deadline", "publish_effort")
