@@ -15,9 +15,9 @@ RATIOS = {
     "chunk_p99": "onnxruntime / torch, ms a chunk, p99",
     "plan_total_median": "plan with policy / without, ms, median of ratios",
     "plan_total_of_means": "plan with policy / without, ms, ratio of means",
-    "training_vjp": "vjp / diff, ms a training step",
-    "training_jvp": "jvp / diff, ms a training step",
-    "training_augment": "augment / diff, ms a training step",
+    "training_vjp": "vjp / diff, CPU ms a training step",
+    "training_jvp": "jvp / diff, CPU ms a training step",
+    "training_augment": "augment / diff, CPU ms a training step",
 }
 
 # Ratios that are shown for each start of the solvers.
