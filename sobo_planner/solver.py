@@ -67,7 +67,7 @@ class SolverOptions:
     """
 
     tol: float = 1e-4
-    mu_init: float = 1e-3
+    mu_init: float = 1e-2
     reg_min: float = 1e-10
     max_iterations: int = 200
     early_stop: float = 1e-4

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <aligator/core/lagrangian.hpp>
+#include <aligator/solvers/proxddp/merit-function.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
 #include "errors.hpp"
@@ -39,7 +40,7 @@ double cpu_seconds() {
 // the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau
 // that the solver is about to leave (a hanging pendulum).
 struct EarlyStop : aligator::CallbackBaseTpl<double> {
-  static constexpr double primal_tolerance = 1e-4;
+  static constexpr double primal_tolerance = 5e-4;
   static constexpr double dual_ratio = 0.1;
   static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
 
@@ -157,6 +158,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   set_zero(ddp.results_.vs);
   set_zero(ddp.results_.lams);
   const double initial_cost = impl_->problem.ocp->evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
+  seed_filter();
   auto stop = std::make_shared<EarlyStop>(ddp, options, initial_cost, deadline);
   ddp.registerCallback("early_stop", stop);
   const auto finish = [&](Status status) {
@@ -176,6 +178,22 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
     result.message = e.what();
     return finish(Status::Failed);
   }
+}
+
+// An empty filter accepts any first step, and from a good guess that step may exceed the limits a hundredfold, because
+// it ignores every bound that is not active yet. With the guess in the filter, a step must be more feasible than that,
+// or within the slack on its merit: none at all would shorten steps until a bad guess takes twice the iterations.
+void Worker::seed_filter() {
+  static constexpr double slack = 10.0;
+  auto &ddp = impl_->ddp;
+  auto &ocp = *impl_->problem.ocp;
+  const auto iterations = std::exchange(ddp.max_iters, 0);
+  ddp.run(ocp, impl_->xs, impl_->us); // loads the guess and the penalty, without an iteration
+  ddp.max_iters = iterations;
+  ocp.evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
+  ddp.computeMultipliers(ocp, ddp.results_.xs, ddp.results_.lams, ddp.results_.vs);
+  const double merit = aligator::ALFunction<double>::evaluate(ddp.mu_dyn(), ddp.mu(), ocp, ddp.workspace_);
+  ddp.filter_.filter_pairs_.emplace_back(merit + slack * (1.0 + std::abs(merit)), ddp.results_.prim_infeas);
 }
 
 // The gains in `results_` belong to the iterate before the last step and carry its regularisation; they are zero

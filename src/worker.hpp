@@ -12,7 +12,7 @@ namespace sobo {
 
 struct SolveOptions {
   double tol = 1e-4;
-  double mu_init = 1e-3;
+  double mu_init = 1e-2;
   double reg_min = 1e-10;
   int max_iterations = 200;
   /// Relative cost change below which a feasible iterate is accepted; 0 switches the early stop off.
@@ -63,6 +63,7 @@ private:
   void check(const Start &start) const;
   void load(const Start &start);
   bool attempt(const SolveOptions &options, Result &result, double deadline);
+  void seed_filter();
   void refresh_gains(Result &result);
 
   std::unique_ptr<Impl> impl_;
