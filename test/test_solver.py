@@ -140,10 +140,10 @@ def test_feedback_of_a_plan_reduces_a_perturbation(task, solved) -> None:
     assert ends["closed"] < 0.01
 
 
-def test_gains_are_finite_after_no_iterations(task, solved) -> None:
+def test_gains_after_few_iterations_are_those_of_the_trajectory(task, solved) -> None:
     instance, solution = solved
     again = Solver(task).solve(instance, Guess(solution.X, solution.U))
-    assert again.iterations <= 2
+    assert again.iterations <= 4
     assert np.linalg.norm(again.K - solution.K) < 0.05 * np.linalg.norm(solution.K)
 
 
