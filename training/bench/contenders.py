@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sobo_planner.planner import FEASIBLE
 from sobo_planner.solver import Guess, Instance, Solver, SolverOptions
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from sobo_training.bench.crocoddyl_client import CrocoddylSide
 
 MAX_ITERATIONS = 200
-# From here on a trajectory counts as a solution: cost over the solver's own optimum, largest violation.
+# From here on a trajectory counts as a solution: its cost is this close to the solver's own optimum (relative), and its
+# violation is one that the planner accepts.
 NEAR = 1e-3
-FEASIBLE = 1e-4
 
 
 @dataclass
