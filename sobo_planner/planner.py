@@ -3,8 +3,8 @@
 policy rollouts --+
                   +--> cheapest start --> ProxDDP --> checks --> Plan
 interpolation ----+         ^                           |
-                            |                           +--> ProxDDP with more weight on precision
-                            +--------- next start <-----+    (only when the plan ends short of the goal)
+                            |                           +--> ProxDDP with position limits, or with more weight
+                            +--------- next start <-----+    on precision (only when a plan needs it)
 """
 
 from __future__ import annotations
@@ -157,17 +157,26 @@ class Planner:
         return self._finish(instance, *best, effort)
 
     def _attempt(self, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
-        """Refines a start; a plan that ends short of the goal is refined again with more weight on precision.
+        """Refines a start.
+
+        A plan that leaves the position limits is refined again with them as constraints, and one that ends short of the
+        goal with more weight on precision.
 
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
         solution = self._refine(self._solver, instance, guess, effort)
+        if self._leaves_limits(solution) and not effort.over():
+            solution = self._refine(self._limited, instance, guess, effort)
         reason = self._objection(solution)
         if reason or effort.over() or self.task.final_error(solution.X, instance.target) < REACHED:
             return solution, reason
         closer = self._refine(self._precise, instance, Guess(solution.X, solution.U), effort)
         return (solution if self._objection(closer) else closer), ""
+
+    @cached_property
+    def _limited(self) -> Solver:
+        return Solver(self.task.within_position_limits(), self.task.solver_options)
 
     @cached_property
     def _precise(self) -> Solver:
@@ -222,13 +231,16 @@ class Planner:
                 f"{solution.status.value} after {solution.iterations} iterations with a violation of "
                 f"{solution.primal_residual:.1e}, allowed is {FEASIBLE:.0e}"
             )
-        robot, n = self.task.robot, self.task.nu
-        q = solution.X[1:, :n]
+        return self._leaves_limits(solution)
+
+    def _leaves_limits(self, solution: Solution) -> str:
+        """Which joint would leave its position limits, and by how much; empty if none would."""
+        robot, q = self.task.robot, solution.X[1:, : self.task.nu]
         outside = np.maximum(robot.position_lower - q, q - robot.position_upper).max(axis=0)
         worst = int(np.argmax(outside))
-        if outside[worst] > FEASIBLE:
-            return f"joint {robot.joint_names[worst]} would leave its limits by {outside[worst]:.3f}"
-        return ""
+        if not outside[worst] > FEASIBLE:
+            return ""
+        return f"joint {robot.joint_names[worst]} would leave its limits by {outside[worst]:.3f}"
 
     def _finish(self, instance: Instance, error: float, solution: Solution, source: str, effort: _Effort) -> Plan:
         limit = self.task.torque_limit

@@ -136,7 +136,8 @@ void bind_specs(nb::module_ &m) {
       .def_rw("running", &ReachSpec::running)
       .def_rw("terminal", &ReachSpec::terminal)
       .def_rw("control", &ReachSpec::control)
-      .def_rw("velocity", &ReachSpec::velocity);
+      .def_rw("velocity", &ReachSpec::velocity)
+      .def_rw("position", &ReachSpec::position);
   nb::class_<LinearSpec>(m, "LinearSpec")
       .def(nb::init<>())
       .def_rw("horizon", &LinearSpec::horizon)

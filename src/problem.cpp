@@ -72,6 +72,21 @@ Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec) {
   throw SolverError("unknown integrator '" + spec.integrator + "'; use semi_implicit_euler or rk2");
 }
 
+StateErrorResidualTpl<double> state_residual(int nx, int nu) {
+  const xyz::polymorphic<aligator::ManifoldAbstractTpl<double>> space{VectorSpace(nx)};
+  return StateErrorResidualTpl<double>(space, nu, VectorXd::Zero(nx));
+}
+
+/// Bounds on [q, v]; velocities are free where the task does not bound them.
+Box state_box(const ReachSpec &spec, int nv) {
+  const VectorXd infinite = VectorXd::Constant(nv, std::numeric_limits<double>::infinity());
+  const Box velocity = spec.velocity ? *spec.velocity : Box{-infinite, infinite};
+  Box box{VectorXd(2 * nv), VectorXd(2 * nv)};
+  box.lower << spec.position->lower, velocity.lower;
+  box.upper << spec.position->upper, velocity.upper;
+  return box;
+}
+
 /// A bound that holds at every stage but the first, whose state is given.
 struct StateBound {
   xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
@@ -111,8 +126,11 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   check_weights(spec.terminal, 2 * nv, nu);
   check_box(spec.control, nu, "control");
   check_box(spec.velocity, nv, "velocity");
+  check_box(spec.position, nv, "position");
   std::optional<StateBound> state;
-  if (spec.velocity)
+  if (spec.position)
+    state = StateBound{state_residual(2 * nv, nu), state_box(spec, nv)};
+  else if (spec.velocity)
     state = StateBound{VelocityResidual(nv, nu), *spec.velocity};
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   const ReachCost running(robot.impl().model, robot.impl().tool, target, spec.running);
@@ -135,10 +153,8 @@ Problem make_linear_problem(const LinearSpec &spec) {
   check_box(spec.control, nu, "control");
   check_box(spec.state, nx, "state");
   std::optional<StateBound> state;
-  if (spec.state) {
-    const xyz::polymorphic<aligator::ManifoldAbstractTpl<double>> space{VectorSpace(nx)};
-    state = StateBound{StateErrorResidualTpl<double>(space, nu, VectorXd::Zero(nx)), *spec.state};
-  }
+  if (spec.state)
+    state = StateBound{state_residual(nx, nu), *spec.state};
   using Quadratic = aligator::QuadraticCostTpl<double>;
   const Quadratic running(spec.Q, spec.R, spec.q, spec.r);
   const Quadratic terminal(spec.Qf, MatrixXd::Zero(nu, nu), spec.qf, VectorXd::Zero(nu));

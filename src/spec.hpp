@@ -25,7 +25,7 @@ struct ReachSpec {
   std::string integrator;    // "semi_implicit_euler" or "rk2"
   Eigen::MatrixXd actuation; // nv x nu
   ReachWeights running, terminal;
-  std::optional<Box> control, velocity; // bounds on u (nu) and v (nv)
+  std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
 };
 
 /// min sum_t 1/2 x'Qx + 1/2 u'Ru + q'x + r'u  (+ terminal Qf, qf)  with x' = A x + B u + c.

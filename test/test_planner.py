@@ -13,8 +13,9 @@ from sobo_planner.errors import PlanningError, PolicyError, TaskError
 from sobo_planner.paths import share_path
 from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
 from sobo_planner.policy import Policy
-from sobo_planner.solver import Instance
+from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import load_task
+from sobo_training.instances import Stream, draw
 
 GOAL = np.array([0.4, 0.3, 0.4])
 
@@ -50,6 +51,7 @@ def check_plan(task, plan, state) -> None:
     assert np.all(np.abs(plan.U) <= task.torque_limit)
     assert np.all(np.abs(plan.X[1:, 6:]) <= task.robot.velocity_limit + FEASIBLE)
     assert np.all(plan.X[1:, :6] <= task.robot.position_upper + FEASIBLE)
+    assert np.all(plan.X[1:, :6] >= task.robot.position_lower - FEASIBLE)
     replayed = np.array([task.robot.step(x, u, task.dt) for x, u in zip(plan.X, plan.U, strict=False)])
     assert np.abs(replayed - plan.X[1:]).max() <= 3 * FEASIBLE
     assert plan.tool_error == pytest.approx(task.final_error(plan.X, plan.goal))
@@ -66,6 +68,17 @@ def test_plans_with_policy_reach_goals_from_anywhere(task, planner) -> None:
         assert plan.phases_ms["total"] >= plan.phases_ms["policy"] + plan.phases_ms["refine"]
         sources.add(plan.source)
     assert "policy" in sources
+
+
+def test_position_limits_are_kept_where_the_optimum_would_leave_them(task) -> None:
+    """The cheapest motions to this target fold the elbow through its limit."""
+    instance, _ = draw(task, Stream.EVALUATE, 0, 1)
+    free = Solver(task).solve(instance, task.interpolate(instance))
+    assert np.abs(free.X[:, 2]).max() > task.robot.position_upper[2] + 0.05
+    plan = Planner(task).plan(instance.x0, instance.target)
+    check_plan(task, plan, instance.x0)
+    assert np.abs(plan.X[:, 2]).max() <= task.robot.position_upper[2] + FEASIBLE
+    assert plan.reached
 
 
 def test_equal_calls_give_equal_plans(task, policy, planner, home) -> None:

@@ -42,9 +42,10 @@ class ArmReach(ArmEncoding):
 
     kind = "arm_reach"
 
-    def __init__(self, config: TaskConfig, urdf: Path) -> None:
+    def __init__(self, config: TaskConfig, urdf: Path, position_limits: bool = False) -> None:
         self.config = config
         self.urdf = urdf
+        self._position_limits = position_limits
         self.name = config.name
         robot = Robot.from_urdf(
             urdf,
@@ -93,6 +94,8 @@ class ArmReach(ArmEncoding):
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.robot.velocity_limit, self.robot.velocity_limit)
+        if self._position_limits:
+            spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
         return _native.Worker(self.robot.native, spec)
 
     def _weights(self, weights: Weights, scale: float) -> _native.ReachWeights:
@@ -111,6 +114,10 @@ class ArmReach(ArmEncoding):
         problem = self.config.problem
         terminal = replace(problem.terminal, position=100 * problem.terminal.position)
         return ArmReach(replace(self.config, problem=replace(problem, terminal=terminal)), self.urdf)
+
+    def within_position_limits(self) -> ArmReach:
+        """The same task with the position limits as constraints, which few motions come near and all would pay for."""
+        return ArmReach(self.config, self.urdf, position_limits=True)
 
     def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
         """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m]."""
