@@ -49,10 +49,10 @@ def train_method(task: Task, data: Path, folder: Path, loss: str, steps: int, se
     return json.loads(record.read_text())
 
 
-def evaluate(task: Task, policy: Policy, instances: list[Any]) -> dict[str, float]:
+def evaluate(task: Task, policy: Policy, instances: list[Any], T_a: int) -> dict[str, float]:
     """Rollout costs and final tool errors of the policy alone."""
     rng = np.random.default_rng(0)
-    guesses = [rollout(task, policy, instance, rng=rng) for instance in instances]
+    guesses = [rollout(task, policy, instance, T_a, rng=rng) for instance in instances]
     costs = [task.cost(g.X, g.U, i.target) for g, i in zip(guesses, instances, strict=True)]
     errors = [task.final_error(g.X, i.target) for g, i in zip(guesses, instances, strict=True)]
     return {
@@ -81,13 +81,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             folder = arguments.out / f"seed{seed}" / loss
             budget = train_method(task, data, folder, loss, multiple * arguments.steps, seed)
             policy = Policy.load(folder / "policy", task)
-            result = evaluate(task, policy, instances)
+            result = evaluate(task, policy, instances, arguments.action_horizon)
             rows.append({"seed": seed, "loss": loss, **budget, **result, "ratio": result["cost"] / alone})
             print(json.dumps(rows[-1]), flush=True)
     return {
         "task": asdict(task.config.distribution),
         "trajectories": arguments.trajectories,
         "instances": arguments.instances,
+        "T_a": arguments.action_horizon,
         "solver_cost": alone,
         "rows": rows,
         "machine": {"processor": platform.machine(), "python": platform.python_version(), "torch": torch.__version__},
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--trajectories", type=int, default=20, help="trajectories to learn from")
     parser.add_argument("--steps", type=int, default=4000, help="gradient steps of the Sobolev method")
     parser.add_argument("--instances", type=int, default=50, help="held-out instances")
+    parser.add_argument("--action-horizon", type=int, default=31, help="steps executed of each chunk")
     arguments = parser.parse_args()
     results = run(arguments)
     (arguments.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
