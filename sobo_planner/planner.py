@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -32,6 +32,8 @@ FEASIBLE = 1e-3
 REACHED = 0.01
 # Starts tried when the first ones do not reach the goal.
 MAX_STARTS = 6
+# Iterations after which a start is given up for the next one: nearly all need fewer, the rest may need hundreds.
+PATIENCE = 60
 
 
 class PlanStatus(str, Enum):
@@ -118,7 +120,9 @@ class Planner:
         self.policy = policy
         self._samples = samples
         self._seed = seed
-        self._solver = Solver(task)
+        options = task.solver_options
+        quick = replace(options, max_iterations=min(PATIENCE, options.max_iterations), retry=False)
+        self._quick, self._patient = Solver(task, quick), Solver(task)
         self.policy_failures = 0
 
     def plan(self, state: ArrayLike, goal: ArrayLike, deadline: float | None = None) -> Plan:
@@ -143,8 +147,8 @@ class Planner:
         self.task.check(instance)
         best: tuple[float, Solution, str] | None = None
         reasons: list[str] = []
-        for source, guess in self._starts(instance, effort):
-            solution, reason = self._attempt(instance, guess, effort)
+        for solver, source, guess in self._starts(instance, effort):
+            solution, reason = self._attempt(solver, instance, guess, effort)
             error = self.task.final_error(solution.X, instance.target) if not reason else np.inf
             if reason:
                 reasons.append(f"{source}: {reason}")
@@ -156,7 +160,7 @@ class Planner:
             raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons)})")
         return self._finish(instance, *best, effort)
 
-    def _attempt(self, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
+    def _attempt(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
         """Refines a start.
 
         A plan that leaves the position limits is refined again with them as constraints, and one that ends short of the
@@ -165,7 +169,7 @@ class Planner:
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
-        solution = self._refine(self._solver, instance, guess, effort)
+        solution = self._refine(solver, instance, guess, effort)
         if self._leaves_limits(solution) and not effort.over():
             solution = self._refine(self._limited, instance, guess, effort)
         reason = self._objection(solution)
@@ -182,8 +186,11 @@ class Planner:
     def _precise(self) -> Solver:
         return Solver(self.task.precise(), self.task.solver_options)
 
-    def _starts(self, instance: Instance, effort: _Effort) -> Iterator[tuple[str, Guess]]:
-        """Starts for the solver, most promising first: policy or interpolation, whichever is cheaper."""
+    def _starts(self, instance: Instance, effort: _Effort) -> Iterator[tuple[Solver, str, Guess]]:
+        """Solvers and starts, most promising first: policy or interpolation, whichever is cheaper, then others.
+
+        With little patience; if none of them does, the first two again with all of it.
+        """
         proposal = self._propose(instance, effort)
         began = time.monotonic()
         interpolation = self.task.interpolate(instance)
@@ -192,11 +199,14 @@ class Planner:
         candidates = [(cost, "interpolation", interpolation)]
         if proposal is not None:
             candidates.append((proposal[0], "policy", proposal[1]))
-        for _, source, guess in sorted(candidates, key=lambda candidate: candidate[0]):
-            yield source, guess
-        rng = np.random.default_rng(self._seed)
-        others = self.task.starts(instance, MAX_STARTS, rng)[1:]
-        yield from zip(["gravity"] + ["posture"] * len(others), others, strict=False)
+        candidates.sort(key=lambda candidate: candidate[0])
+        for _, source, guess in candidates:
+            yield self._quick, source, guess
+        others = self.task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed))[1:]
+        for source, guess in zip(["gravity"] + ["posture"] * len(others), others, strict=False):
+            yield self._quick, source, guess
+        for _, source, guess in candidates:
+            yield self._patient, source, guess
 
     def _propose(self, instance: Instance, effort: _Effort) -> tuple[float, Guess] | None:
         """The policy's cheapest rollout and its cost; None without a policy or when its output is not finite."""
