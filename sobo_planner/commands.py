@@ -132,8 +132,8 @@ class Evaluate(TaskCommand):
     """Different starts per instance of the best-of-starts reference; 0 leaves it out."""
     action_horizon: int | None = None
     """Steps executed of each chunk. Default: the artifact's."""
-    samples: int = 1
-    """Noise samples per rollout, of which the cheapest is kept."""
+    samples: int | None = None
+    """Noise samples per rollout, of which the cheapest is kept. Default: the task's configuration."""
     threads: int = 2
     """Solver threads of the best-of-starts reference; what is timed runs on one."""
     json: Path | None = None

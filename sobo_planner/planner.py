@@ -111,14 +111,14 @@ class Planner:
     Args:
         task: The task.
         policy: Proposes starts; without one, interpolation does.
-        samples: Noise samples rolled out; the cheapest is refined.
+        samples: Noise samples rolled out, the cheapest of which is refined; the task file's number by default.
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
     """
 
-    def __init__(self, task: Task, policy: Policy | None = None, *, samples: int = 1, seed: int = 0) -> None:
+    def __init__(self, task: Task, policy: Policy | None = None, *, samples: int | None = None, seed: int = 0) -> None:
         self.task = task
         self.policy = policy
-        self._samples = samples
+        self._samples = task.config.policy.samples if samples is None else samples
         self._seed = seed
         options = task.solver_options
         quick = replace(options, max_iterations=min(PATIENCE, options.max_iterations), retry=False)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class EvaluateOptions:
         seed: Seed of the instances; their stream is disjoint from that of collected data.
         starts: Starts per instance of the best-of-starts reference; 0 leaves it out.
         action_horizon: Steps executed of each chunk; the artifact's if None.
-        samples: Noise samples per rollout, the cheapest kept.
+        samples: Noise samples per rollout, the cheapest kept; the task file's number if None.
         threads: Solver threads of the best-of-starts reference, which is not timed.
     """
 
@@ -51,12 +51,12 @@ class EvaluateOptions:
     seed: int = 0
     starts: int = 6
     action_horizon: int | None = None
-    samples: int = 1
+    samples: int | None = None
     threads: int = 2
 
     def __post_init__(self) -> None:
         for name, lowest in (("instances", 1), ("seed", 0), ("starts", 0), ("samples", 1), ("threads", 1)):
-            if getattr(self, name) < lowest:
+            if getattr(self, name) is not None and getattr(self, name) < lowest:
                 raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.action_horizon is not None and self.action_horizon < 1:
             raise ConfigError(f"action_horizon must be at least 1, got {self.action_horizon}")
@@ -83,9 +83,10 @@ class Evaluator:
         self.action_horizon = options.action_horizon or policy.T_a
         if self.action_horizon > longest:
             raise ConfigError(f"action_horizon must be at most {longest}, got {self.action_horizon}")
-        self.task, self.policy, self.options = task, policy, options
+        samples = options.samples or task.config.policy.samples
+        self.task, self.policy, self.options = task, policy, replace(options, samples=samples)
         self.solver = Solver(task)
-        self.planner = Planner(task, policy, samples=options.samples)
+        self.planner = Planner(task, policy, samples=samples)
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -113,7 +114,8 @@ class Evaluator:
     def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
         """Let the policy alone act."""
         began = time.perf_counter()
-        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.options.samples)
+        samples = self.options.samples or 1
+        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, samples)
         elapsed = 1e3 * (time.perf_counter() - began)
         if guess is None:
             return Attempt("invalid", time_ms=elapsed), None
@@ -183,4 +185,4 @@ def evaluate(
     evaluator = Evaluator(task, policy, options)
     evaluator.row(0)  # first calls allocate; what follows is timed
     rows = [evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)]
-    return report(task, policy_folder, options, evaluator.action_horizon, rows)
+    return report(task, policy_folder, evaluator.options, evaluator.action_horizon, rows)

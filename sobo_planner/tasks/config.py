@@ -134,6 +134,7 @@ class PolicyConfig:
         T_o: Observation history; the first T_o slots are known and inpainted.
         T_a: Action horizon: steps executed before the next chunk.
         K: Denoising steps.
+        samples: Noise samples rolled out; the cheapest rollout is kept.
         hidden: Channels of the U-Net's levels.
         blend: Share of the position error that the inverse dynamics corrects within a step.
     """
@@ -142,6 +143,7 @@ class PolicyConfig:
     T_o: int = 1
     T_a: int = 31
     K: int = 5
+    samples: int = 1
     hidden: tuple[int, ...] = (24, 24, 32, 32)
     blend: float = 0.05
 
@@ -149,6 +151,7 @@ class PolicyConfig:
         _require(self.T_o == 1, f"T_o must be 1, got {self.T_o}")
         _require(1 <= self.T_a <= self.T_h - self.T_o, f"T_a must lie in 1 ... {self.T_h - self.T_o}, got {self.T_a}")
         _require(self.K >= 1, f"K must be at least 1, got {self.K}")
+        _require(self.samples >= 1, f"samples must be at least 1, got {self.samples}")
         _require(0 <= self.blend <= 1, f"blend must lie in [0, 1], got {self.blend}")
 
 
