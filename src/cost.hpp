@@ -55,8 +55,8 @@ struct ReachCost : CostAbstract {
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
-    // The target may have moved since the last evaluation at the same point, so check the state only in the
-    // solver's loop: there every run starts with an evaluation.
+    // The solver differentiates where it last evaluated, except after a rejected step. A target that moved in between
+    // is no concern: every run starts with an evaluation.
     if (data.x != x)
       evaluate(x, u, base);
     pinocchio::computeJointJacobians(*model_, data.pinocchio);

@@ -23,6 +23,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from sobo_planner.paths import share_path
+from sobo_planner.policy import Policy
+from sobo_planner.tasks import ArmReach, load_task
+
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("repeatable")
 
@@ -42,3 +46,15 @@ def _seeds() -> None:
 def rng() -> np.random.Generator:
     """A generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def task() -> ArmReach:
+    """The UR5's task as shipped; modules that test with another task define their own."""
+    return load_task("ur5")
+
+
+@pytest.fixture(scope="session")
+def policy(task: ArmReach) -> Policy:
+    """The UR5's policy as shipped."""
+    return Policy.load(share_path("config/policies/ur5"), task)

@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from robots import PANDA_TOOL_FRAME, panda_urdf
 
 from sobo_planner.robot import Robot
-from sobo_planner.tasks import load_task
 from sobo_planner.tasks.encoding import ArmEncoding
 
 angles = st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6).map(np.array)
 speeds = st.lists(st.floats(-2.0, 2.0), min_size=6, max_size=6).map(np.array)
 points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3).map(np.array)
-
-
-@pytest.fixture(scope="module")
-def task():
-    return load_task("ur5")
 
 
 @settings(max_examples=30)

@@ -10,24 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanningError, PolicyError, TaskError
-from sobo_planner.paths import share_path
 from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
-from sobo_planner.policy import Policy
 from sobo_planner.solver import Instance, Solver
-from sobo_planner.tasks import load_task
 from sobo_training.instances import Stream, draw
 
 GOAL = np.array([0.4, 0.3, 0.4])
-
-
-@pytest.fixture(scope="module")
-def task():
-    return load_task("ur5")
-
-
-@pytest.fixture(scope="module")
-def policy(task):
-    return Policy.load(share_path("config/policies/ur5"), task)
 
 
 @pytest.fixture(scope="module")

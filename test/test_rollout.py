@@ -6,20 +6,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import PolicyError
-from sobo_planner.paths import share_path
-from sobo_planner.policy import Policy
 from sobo_planner.rollout import rollout, rollouts
-from sobo_planner.tasks import load_task
-
-
-@pytest.fixture(scope="module")
-def task():
-    return load_task("ur5")
-
-
-@pytest.fixture(scope="module")
-def policy(task):
-    return Policy.load(share_path("config/policies/ur5"), task)
 
 
 @pytest.fixture(scope="module")

@@ -91,11 +91,6 @@ def test_gains_with_active_bounds_against_solving_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def task():
-    return load_task("ur5")
-
-
-@pytest.fixture(scope="module")
 def solved(task):
     instance = task.sample(np.random.default_rng(1))
     return instance, Solver(task).solve(instance, task.interpolate(instance))

@@ -20,11 +20,6 @@ from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 DATA = Path(__file__).parent / "data"
 
 
-@pytest.fixture(scope="module")
-def task():
-    return load_task("ur5")
-
-
 def test_overrides_by_leaf_and_by_path() -> None:
     task = load_task("ur5", r_init="0", **{"problem.running.position": 3})
     assert task.config.distribution.r_init == 0
