@@ -1,4 +1,4 @@
-"""Problems, solver and rollouts over Aligator and Pinocchio."""
+"""Problems, solver and rollouts over Aligator and Pinocchio; the network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, overload
@@ -270,3 +270,28 @@ class Worker:
     def cost(self, start: Start) -> float: ...
 
 def solve_batch(workers: Sequence[Worker], starts: Sequence[Start], options: SolveOptions) -> list: ...
+
+class UNet:
+    def __init__(
+        self,
+        tensors: Mapping[str, Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)]],
+        *,
+        action_dim: int,
+        obs_dim: int,
+        horizon: int,
+        hidden: Sequence[int],
+        kernel: int,
+        groups: int,
+        cond_dim: int,
+        step_dim: int,
+        diffusion_steps: int,
+        processor: str = "",
+    ) -> None: ...
+    @property
+    def processor(self) -> str: ...
+    def denoise(
+        self,
+        sample: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+        step: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        observation: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+    ) -> NDArray[numpy.float32]: ...

@@ -8,6 +8,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_unet.hpp"
 #include "errors.hpp"
 #include "rollout.hpp"
 #include "worker.hpp"
@@ -27,6 +28,7 @@ PyObject *error_class(const char *name) {
 void translate_errors() {
   static PyObject *robot_error = error_class("RobotError");
   static PyObject *solver_error = error_class("SolverError");
+  static PyObject *policy_error = error_class("PolicyError");
   nb::register_exception_translator([](const std::exception_ptr &p, void *) {
     try {
       std::rethrow_exception(p);
@@ -34,6 +36,8 @@ void translate_errors() {
       PyErr_SetString(robot_error, e.what());
     } catch (const SolverError &e) {
       PyErr_SetString(solver_error, e.what());
+    } catch (const PolicyError &e) {
+      PyErr_SetString(policy_error, e.what());
     }
   });
 }
@@ -214,10 +218,11 @@ void bind_worker(nb::module_ &m) {
 } // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "Problems, solver and rollouts over Aligator and Pinocchio.";
+  m.doc() = "Problems, solver and rollouts over Aligator and Pinocchio; the network.";
   nb::set_leak_warnings(false); // robots and solvers may well live until the interpreter ends
   translate_errors();
   bind_robot(m);
   bind_specs(m);
   bind_worker(m);
+  bind_unet(m);
 }

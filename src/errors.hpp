@@ -13,4 +13,8 @@ struct SolverError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+struct PolicyError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 } // namespace sobo

@@ -49,7 +49,7 @@ def test_first_engine_that_works_is_taken_and_the_reason_logged_once(
 
 
 def test_no_engine(artifact: Artifact) -> None:
-    with pytest.raises(PolicyError, match="unknown engine 'abacus'; known: onnxruntime, tensorrt, torch"):
+    with pytest.raises(PolicyError, match="unknown engine 'abacus'; known: native, onnxruntime, tensorrt, torch"):
         Policy.load(artifact.folder, engines=("abacus",))
     with pytest.raises(PolicyError, match="none was named"):
         Policy.load(artifact.folder, engines=())

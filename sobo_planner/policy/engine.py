@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
 
 ENGINES = {
+    "native": "sobo_planner.policy.native_engine:NativeEngine",
     "onnxruntime": "sobo_planner.policy.onnx_engine:OnnxEngine",
     "tensorrt": "sobo_planner.policy.tensorrt_engine:TensorRTEngine",
     "torch": "sobo_training.torch_engine:TorchEngine",

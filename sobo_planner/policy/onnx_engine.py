@@ -1,4 +1,4 @@
-"""The default engine: onnxruntime on one CPU thread."""
+"""The engine for networks in general: onnxruntime on one CPU thread."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sobo_planner.policy.sampler import Sampler
 
 Array = NDArray[np.floating]
 
-DEFAULT_ENGINES = ("onnxruntime",)
+DEFAULT_ENGINES = ("native", "onnxruntime")
 
 
 class Policy:

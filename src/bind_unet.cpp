@@ -1,0 +1,65 @@
+// Python binding of the policy network. Shapes are documented in sobo_planner/policy/native_engine.py.
+#include "bind_unet.hpp"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "errors.hpp"
+#include "unet.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace sobo {
+namespace {
+
+using Array = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using Steps = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <typename A> Shape shape_of(const A &array) {
+  return Shape(array.shape_ptr(), array.shape_ptr() + array.ndim());
+}
+
+void check_shape(const char *name, const Shape &found, const Shape &expected) {
+  if (found != expected)
+    throw PolicyError(std::string(name) + " has shape " + text(found) + ", the network expects " + text(expected));
+}
+
+nb::ndarray<nb::numpy, float> denoise(UNet &net, const Array &sample, const Steps &step, const Array &observation) {
+  const UNetConfig &config = net.config();
+  const std::int64_t batch = sample.ndim() ? static_cast<std::int64_t>(sample.shape(0)) : 0;
+  check_shape("sample", shape_of(sample), {batch, config.horizon, config.action_dim});
+  check_shape("step", shape_of(step), {batch});
+  check_shape("observation", shape_of(observation), {batch, config.obs_dim});
+  auto *data = new float[sample.size()];
+  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<float *>(p); });
+  {
+    nb::gil_scoped_release release;
+    net.denoise(static_cast<int>(batch), sample.data(), step.data(), observation.data(), data);
+  }
+  return nb::ndarray<nb::numpy, float>(data, {sample.shape(0), sample.shape(1), sample.shape(2)}, owner);
+}
+
+void construct(UNet *self, const std::map<std::string, Array> &arrays, int action_dim, int obs_dim, int horizon,
+               const std::vector<int> &hidden, int kernel, int groups, int cond_dim, int step_dim, int diffusion_steps,
+               const std::string &processor) {
+  std::map<std::string, Tensor> tensors;
+  for (const auto &[name, array] : arrays)
+    tensors[name] = Tensor{shape_of(array), array.data()};
+  const UNetConfig config{action_dim, obs_dim, horizon, hidden, kernel, groups, cond_dim, step_dim, diffusion_steps};
+  new (self) UNet(config, tensors, processor);
+}
+
+} // namespace
+
+void bind_unet(nb::module_ &m) {
+  nb::class_<UNet>(m, "UNet")
+      .def("__init__", &construct, "tensors"_a, nb::kw_only(), "action_dim"_a, "obs_dim"_a, "horizon"_a, "hidden"_a,
+           "kernel"_a, "groups"_a, "cond_dim"_a, "step_dim"_a, "diffusion_steps"_a, "processor"_a = "")
+      .def_prop_ro("processor", &UNet::kernel)
+      .def("denoise", &denoise, "sample"_a, "step"_a, "observation"_a);
+}
+
+} // namespace sobo

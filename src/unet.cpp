@@ -1,0 +1,118 @@
+#include "unet.hpp"
+
+#include "errors.hpp"
+#include "unet_builder.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sobo {
+namespace {
+
+const Kernel *find_kernel(const std::string &name) {
+#ifdef SOBO_HAS_AVX2_KERNEL
+  if (name != kBaselineKernel.name && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (name.empty() || name == kAvx2Kernel.name)
+      return &kAvx2Kernel;
+#endif
+  if (name.empty() || name == kBaselineKernel.name)
+    return &kBaselineKernel;
+  throw PolicyError("this processor or build has no kernel '" + name + "'");
+}
+
+// Sinusoidal code of the integers 0 .. steps - 1, [steps, size].
+std::vector<float> sinusoid(int steps, int size) {
+  std::vector<float> code(static_cast<std::size_t>(steps) * size);
+  const int half = size / 2;
+  for (int k = 0; k < steps; ++k)
+    for (int i = 0; i < half; ++i) {
+      const float phase = static_cast<float>(k * std::exp(-std::log(1e4) * i / (half - 1)));
+      code[k * size + i] = std::sin(phase);
+      code[k * size + half + i] = std::cos(phase);
+    }
+  return code;
+}
+
+} // namespace
+
+UNet::UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensors, const std::string &kernel)
+    : config_(config), kernel_(find_kernel(kernel)) {
+  check(config);
+  Weights weights(tensors);
+  UNetBuilder(*this, weights).build();
+  encode_steps();
+}
+
+void UNet::linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const {
+  const Conv conv{filter.weight.data(), filter.bias.data(), 1, filter.inputs, filter.outputs, in, 0, in_step, 0, out,
+                  filter.outputs,       rows,               0};
+  kernel_->conv(conv, 1);
+}
+
+void UNet::encode_steps() {
+  const int steps = config_.diffusion_steps, cond = padded(config_.cond_dim);
+  const std::vector<float> code = sinusoid(steps, config_.step_dim);
+  std::vector<float> hidden(static_cast<std::size_t>(steps) * cond);
+  step_table_.resize(hidden.size());
+  linear(step_encoder_[0], code.data(), config_.step_dim, steps, hidden.data());
+  kernel_->mish(hidden.data(), hidden.size());
+  linear(step_encoder_[1], hidden.data(), cond, steps, step_table_.data());
+}
+
+// Modulation of all layers for every denoising step.
+void UNet::condition(int batch, const float *observation) {
+  const std::size_t size = static_cast<std::size_t>(batch) * config_.obs_dim;
+  if (observation_.size() == size && std::equal(observation, observation + size, observation_.begin()))
+    return;
+  observation_.clear();
+  const int steps = config_.diffusion_steps, cond = padded(config_.cond_dim);
+  encoded_.resize(static_cast<std::size_t>(batch) * cond);
+  conditioning_.resize(encoded_.size() * steps);
+  modulation_.resize(static_cast<std::size_t>(batch) * steps * film_.outputs);
+  // The first layer's result has a place in `conditioning_`, which is filled afterwards.
+  linear(observation_encoder_[0], observation, config_.obs_dim, batch, conditioning_.data());
+  kernel_->mish(conditioning_.data(), encoded_.size());
+  linear(observation_encoder_[1], conditioning_.data(), cond, batch, encoded_.data());
+  for (int b = 0; b < batch; ++b)
+    for (int i = 0; i < steps * cond; ++i)
+      conditioning_[static_cast<std::size_t>(b) * steps * cond + i] = encoded_[b * cond + i % cond] + step_table_[i];
+  kernel_->mish(conditioning_.data(), conditioning_.size());
+  linear(film_, conditioning_.data(), cond, batch * steps, modulation_.data());
+  observation_.assign(observation, observation + size);
+}
+
+void UNet::run(int lanes, const float *const *film) {
+  for (const Layer &layer : layers_) {
+    kernel_->conv(layer.conv, lanes);
+    if (layer.activated)
+      for (int lane = 0; lane < lanes; ++lane)
+        kernel_->activate(layer.activation, lane, layer.film < 0 ? nullptr : film[lane] + layer.film);
+  }
+}
+
+void UNet::denoise(int batch, const float *sample, const std::int64_t *step, const float *observation,
+                   float *prediction) {
+  const int steps = config_.diffusion_steps, width = config_.action_dim, horizon = config_.horizon;
+  for (int b = 0; b < batch; ++b)
+    if (step[b] < 0 || step[b] >= steps)
+      throw PolicyError("denoising step " + std::to_string(step[b]) + " is not in 0 .. " + std::to_string(steps - 1));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  condition(batch, observation);
+  const std::size_t chunk = static_cast<std::size_t>(horizon) * width;
+  for (int first = 0; first < batch; first += kBatch) {
+    const int lanes = std::min(kBatch, batch - first);
+    const float *film[kBatch];
+    for (int lane = 0; lane < lanes; ++lane) {
+      const std::size_t b = first + lane;
+      film[lane] = modulation_.data() + (b * steps + step[b]) * film_.outputs;
+      std::copy_n(sample + b * chunk, chunk, input_ + lane * input_lane_);
+    }
+    run(lanes, film);
+    for (int lane = 0; lane < lanes; ++lane)
+      for (int t = 0; t < horizon; ++t)
+        std::copy_n(output_ + lane * output_lane_ + t * output_step_, width,
+                    prediction + (first + lane) * chunk + t * width);
+  }
+}
+
+} // namespace sobo

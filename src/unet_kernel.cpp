@@ -1,0 +1,221 @@
+// Compiled more than once, with other vector extensions and another SOBO_KERNEL each time. Everything but the table at the end
+// has internal linkage, and no header with inline functions is used: the linker might otherwise give AVX2 code to all.
+#include "unet_kernel.hpp"
+
+#include <cstdint>
+
+namespace sobo {
+namespace {
+
+#ifdef __AVX2__
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr int kVectors = kUnit / kLanes; // in a unit
+#ifdef __aarch64__
+constexpr int kAccumulators = 24; // of 32 registers
+#else
+constexpr int kAccumulators = 12; // of 16 registers
+#endif
+constexpr float kEpsilon = 1e-5f; // of the normalisation, as in training
+
+typedef float Vec __attribute__((vector_size(4 * kLanes)));
+typedef std::int32_t IntVec __attribute__((vector_size(4 * kLanes)));
+
+inline Vec load(const float *p) {
+  Vec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline void store(float *p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
+
+inline Vec splat(float x) { return x - Vec{}; }
+
+// exp for x <= 20 to 2 ulp: 2^n times a polynomial on half a unit around 0 (Cody-Waite reduction, Cephes coefficients).
+inline Vec exponential(Vec x) {
+  const Vec low = splat(-87.0f);
+  x = x > low ? x : low;
+  // Adding 1.5 * 2^23 rounds to an integer, which is then found in the low bits.
+  const Vec shifted = x * 1.44269504f + 12582912.0f;
+  const Vec n = shifted - 12582912.0f;
+  const Vec f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = f * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * f + 8.3334519073e-3f;
+  p = p * f + 4.1665795894e-2f;
+  p = p * f + 1.6666665459e-1f;
+  p = p * f + 5.0000001201e-1f;
+  p = p * (f * f) + f + 1.0f;
+  IntVec bits;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + (127 - 0x4b400000)) << 23;
+  Vec power;
+  __builtin_memcpy(&power, &bits, sizeof power);
+  return p * power;
+}
+
+// x tanh(softplus(x)) with a single exponential; above 20 the factor is 1 in float32.
+inline Vec mish(Vec x) {
+  const Vec high = splat(20.0f);
+  const Vec e = exponential(x < high ? x : high);
+  const Vec n = e * (e + 2.0f);
+  return x * (n / (n + 2.0f));
+}
+
+// `Rows` rows of one panel: all sums stay in registers.
+template <int Rows, int Units> void tile(const Conv &c, const float *x, const float *w, const float *bias, float *y) {
+  constexpr int N = Units * kVectors;
+  Vec sum[Rows][N];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+    for (int n = 0; n < N; ++n)
+      sum[r][n] = load(bias + n * kLanes);
+  for (int k = 0; k < c.taps; ++k, x += c.in_row)
+    for (int j = 0; j < c.inputs; ++j, w += Units * kUnit) {
+      Vec weight[N];
+#pragma GCC unroll 16
+      for (int n = 0; n < N; ++n)
+        weight[n] = load(w + n * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) {
+        const Vec value = splat(x[r * c.in_step + j]);
+#pragma GCC unroll 16
+        for (int n = 0; n < N; ++n)
+          sum[r][n] += value * weight[n];
+      }
+    }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+    for (int n = 0; n < N; ++n)
+      store(y + r * c.out_step + n * kLanes, sum[r][n]);
+}
+
+using Tile = void (*)(const Conv &, const float *, const float *, const float *, float *);
+
+constexpr int most_rows(int units) {
+  const int rows = kAccumulators / (units * kVectors);
+  return rows > 8 ? 8 : rows;
+}
+
+// Tile of `rows` rows, at most most_rows(Units).
+template <int Units, int Rows = most_rows(Units)> Tile choose(int rows) {
+  if constexpr (Rows > 1)
+    return rows == Rows ? tile<Rows, Units> : choose<Units, Rows - 1>(rows);
+  else
+    return tile<1, Units>;
+}
+
+template <int Units> void panel(const Conv &c, int lanes, const float *weight, int column) {
+  // Tiles of about equal height: a low one at the end would wait for its own sums.
+  const int blocks = (c.rows + most_rows(Units) - 1) / most_rows(Units);
+  for (int lane = 0; lane < lanes; ++lane)
+    for (int i = 0; i < blocks; ++i) {
+      const int row = c.rows * i / blocks, rows = c.rows * (i + 1) / blocks - row;
+      const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
+      float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
+      choose<Units>(rows)(c, x, weight, c.bias + column, y);
+    }
+}
+
+void conv(const Conv &c, int lanes) {
+  const float *weight = c.weight;
+  for (int column = 0; column < c.outputs;) {
+    const int columns = panel_columns(c.outputs - column);
+    switch (columns / kUnit) {
+    case 1:
+      panel<1>(c, lanes, weight, column);
+      break;
+    case 2:
+      panel<2>(c, lanes, weight, column);
+      break;
+    default:
+      panel<3>(c, lanes, weight, column);
+    }
+    weight += static_cast<std::size_t>(c.taps) * c.inputs * columns;
+    column += columns;
+  }
+}
+
+// Replaces every channel's sum by the mean over its group.
+void share(const Activation &a, float *sums) {
+  const int width = a.channels / a.groups;
+  const float count = static_cast<float>(width) * static_cast<float>(a.rows);
+  for (int first = 0; first < a.channels; first += width) {
+    float sum = 0;
+    for (int c = first; c < first + width; ++c)
+      sum += sums[c];
+    for (int c = first; c < first + width; ++c)
+      sums[c] = sum / count;
+  }
+}
+
+// Group normalisation as a factor and an offset of each channel, left in `work`.
+void normalisation(const Activation &a, const float *in) {
+  float *mean = a.work, *variance = a.work + a.columns;
+  for (int c = 0; c < a.columns; c += kLanes) {
+    Vec sum{};
+    for (int t = 0; t < a.rows; ++t)
+      sum += load(in + t * a.columns + c);
+    store(mean + c, sum);
+  }
+  share(a, mean);
+  for (int c = 0; c < a.columns; c += kLanes) {
+    const Vec centre = load(mean + c);
+    Vec sum{};
+    for (int t = 0; t < a.rows; ++t) {
+      const Vec d = load(in + t * a.columns + c) - centre;
+      sum += d * d;
+    }
+    store(variance + c, sum);
+  }
+  share(a, variance);
+  for (int c = 0; c < a.columns; ++c) {
+    const float factor = a.gain[c] / __builtin_sqrtf(variance[c] + kEpsilon);
+    const float offset = a.offset[c] - mean[c] * factor;
+    mean[c] = factor;
+    variance[c] = offset;
+  }
+}
+
+template <bool Film, bool Residual> void sweep(const Activation &a, int lane, const float *film) {
+  const float *in = a.in + lane * a.in_lane, *residual = Residual ? a.residual + lane * a.residual_lane : nullptr;
+  float *out = a.out + lane * a.out_lane;
+  for (int t = 0; t < a.rows; ++t, in += a.columns, out += a.out_step) {
+    for (int c = 0; c < a.columns; c += kLanes) {
+      Vec y = mish(load(in + c) * load(a.work + c) + load(a.work + a.columns + c));
+      if constexpr (Film)
+        y = y * load(film + c) + load(film + a.columns + c);
+      if constexpr (Residual)
+        y += load(residual + c);
+      store(out + c, y);
+    }
+    if constexpr (Residual)
+      residual += a.residual_step;
+  }
+}
+
+void activate(const Activation &a, int lane, const float *film) {
+  normalisation(a, a.in + lane * a.in_lane);
+  if (a.residual)
+    film ? sweep<true, true>(a, lane, film) : sweep<false, true>(a, lane, film);
+  else
+    film ? sweep<true, false>(a, lane, film) : sweep<false, false>(a, lane, film);
+}
+
+void mish_array(float *x, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += kLanes)
+    store(x + i, mish(load(x + i)));
+}
+
+} // namespace
+
+#ifdef SOBO_AVX2_KERNEL
+extern const Kernel kAvx2Kernel = {"avx2", conv, activate, mish_array};
+#else
+extern const Kernel kBaselineKernel = {"baseline", conv, activate, mish_array};
+#endif
+
+} // namespace sobo
