@@ -1,4 +1,4 @@
-"""Problems, solver and rollouts over Aligator and Pinocchio; the network."""
+"""Solver, rollouts (Aligator, Pinocchio) and the policy network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, overload
@@ -294,4 +294,11 @@ class UNet:
         sample: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
         step: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
         observation: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+    ) -> NDArray[numpy.float32]: ...
+    def sample(
+        self,
+        weights: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+        observation: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+        history: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+        noise: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
     ) -> NDArray[numpy.float32]: ...

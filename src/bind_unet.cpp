@@ -6,6 +6,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+
 #include "errors.hpp"
 #include "unet.hpp"
 
@@ -27,19 +29,44 @@ void check_shape(const char *name, const Shape &found, const Shape &expected) {
     throw PolicyError(std::string(name) + " has shape " + text(found) + ", the network expects " + text(expected));
 }
 
-nb::ndarray<nb::numpy, float> denoise(UNet &net, const Array &sample, const Steps &step, const Array &observation) {
+using Result = nb::ndarray<nb::numpy, float>;
+
+Result chunks(const UNetConfig &config, std::size_t batch) {
+  const std::size_t rows = config.horizon, width = config.action_dim;
+  auto *data = new float[batch * rows * width];
+  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<float *>(p); });
+  return Result(data, {batch, rows, width}, owner);
+}
+
+Result denoise(UNet &net, const Array &sample, const Steps &step, const Array &observation) {
   const UNetConfig &config = net.config();
   const std::int64_t batch = sample.ndim() ? static_cast<std::int64_t>(sample.shape(0)) : 0;
   check_shape("sample", shape_of(sample), {batch, config.horizon, config.action_dim});
   check_shape("step", shape_of(step), {batch});
   check_shape("observation", shape_of(observation), {batch, config.obs_dim});
-  auto *data = new float[sample.size()];
-  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<float *>(p); });
+  Result prediction = chunks(config, batch);
   {
     nb::gil_scoped_release release;
-    net.denoise(static_cast<int>(batch), sample.data(), step.data(), observation.data(), data);
+    net.denoise(static_cast<int>(batch), sample.data(), step.data(), observation.data(), prediction.data());
   }
-  return nb::ndarray<nb::numpy, float>(data, {sample.shape(0), sample.shape(1), sample.shape(2)}, owner);
+  return prediction;
+}
+
+Result sample(UNet &net, const Array &weights, const Array &observation, const Array &history, const Array &noise) {
+  const UNetConfig &config = net.config();
+  const std::int64_t batch = observation.ndim() ? static_cast<std::int64_t>(observation.shape(0)) : 0;
+  const std::int64_t known = history.ndim() > 1 ? static_cast<std::int64_t>(history.shape(1)) : 0;
+  check_shape("weights", shape_of(weights), {config.diffusion_steps, 3});
+  check_shape("observation", shape_of(observation), {batch, config.obs_dim});
+  check_shape("history", shape_of(history), {batch, std::min<std::int64_t>(known, config.horizon), config.action_dim});
+  check_shape("noise", shape_of(noise), {config.diffusion_steps, batch, config.horizon, config.action_dim});
+  Result chunk = chunks(config, batch);
+  {
+    nb::gil_scoped_release release;
+    net.sample(static_cast<int>(batch), static_cast<int>(known), weights.data(), observation.data(), history.data(),
+               noise.data(), chunk.data());
+  }
+  return chunk;
 }
 
 void construct(UNet *self, const std::map<std::string, Array> &arrays, int action_dim, int obs_dim, int horizon,
@@ -59,7 +86,8 @@ void bind_unet(nb::module_ &m) {
       .def("__init__", &construct, "tensors"_a, nb::kw_only(), "action_dim"_a, "obs_dim"_a, "horizon"_a, "hidden"_a,
            "kernel"_a, "groups"_a, "cond_dim"_a, "step_dim"_a, "diffusion_steps"_a, "processor"_a = "")
       .def_prop_ro("processor", &UNet::kernel)
-      .def("denoise", &denoise, "sample"_a, "step"_a, "observation"_a);
+      .def("denoise", &denoise, "sample"_a, "step"_a, "observation"_a)
+      .def("sample", &sample, "weights"_a, "observation"_a, "history"_a, "noise"_a);
 }
 
 } // namespace sobo

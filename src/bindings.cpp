@@ -218,7 +218,7 @@ void bind_worker(nb::module_ &m) {
 } // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "Problems, solver and rollouts over Aligator and Pinocchio; the network.";
+  m.doc() = "Solver, rollouts (Aligator, Pinocchio) and the policy network.";
   nb::set_leak_warnings(false); // robots and solvers may well live until the interpreter ends
   translate_errors();
   bind_robot(m);

@@ -37,7 +37,7 @@ std::vector<float> sinusoid(int steps, int size) {
 
 UNet::UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensors, const std::string &kernel)
     : config_(config), kernel_(find_kernel(kernel)) {
-  check(config);
+  check_sizes(config);
   Weights weights(tensors);
   UNetBuilder(*this, weights).build();
   encode_steps();
@@ -90,21 +90,15 @@ void UNet::run(int lanes, const float *const *film) {
   }
 }
 
-void UNet::denoise(int batch, const float *sample, const std::int64_t *step, const float *observation,
-                   float *prediction) {
-  const int steps = config_.diffusion_steps, width = config_.action_dim, horizon = config_.horizon;
-  for (int b = 0; b < batch; ++b)
-    if (step[b] < 0 || step[b] >= steps)
-      throw PolicyError("denoising step " + std::to_string(step[b]) + " is not in 0 .. " + std::to_string(steps - 1));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  condition(batch, observation);
+void UNet::predict(int batch, const float *sample, const std::int64_t *step, float *prediction) {
+  const int width = config_.action_dim, horizon = config_.horizon;
   const std::size_t chunk = static_cast<std::size_t>(horizon) * width;
   for (int first = 0; first < batch; first += kBatch) {
     const int lanes = std::min(kBatch, batch - first);
     const float *film[kBatch];
     for (int lane = 0; lane < lanes; ++lane) {
       const std::size_t b = first + lane;
-      film[lane] = modulation_.data() + (b * steps + step[b]) * film_.outputs;
+      film[lane] = modulation_.data() + (b * config_.diffusion_steps + step[b]) * film_.outputs;
       std::copy_n(sample + b * chunk, chunk, input_ + lane * input_lane_);
     }
     run(lanes, film);
@@ -113,6 +107,42 @@ void UNet::denoise(int batch, const float *sample, const std::int64_t *step, con
         std::copy_n(output_ + lane * output_lane_ + t * output_step_, width,
                     prediction + (first + lane) * chunk + t * width);
   }
+}
+
+void UNet::denoise(int batch, const float *sample, const std::int64_t *step, const float *observation,
+                   float *prediction) {
+  const int steps = config_.diffusion_steps;
+  for (int b = 0; b < batch; ++b)
+    if (step[b] < 0 || step[b] >= steps)
+      throw PolicyError("denoising step " + std::to_string(step[b]) + " is not in 0 .. " + std::to_string(steps - 1));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  condition(batch, observation);
+  predict(batch, sample, step, prediction);
+}
+
+void UNet::sample(int batch, int known, const float *weights, const float *observation, const float *history,
+                  const float *noise, float *chunk) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  condition(batch, observation);
+  const int width = config_.action_dim;
+  const std::size_t each = static_cast<std::size_t>(config_.horizon) * width, size = batch * each;
+  prediction_.resize(size);
+  const auto inpaint = [&] {
+    for (int b = 0; b < batch; ++b)
+      std::copy_n(history + static_cast<std::size_t>(b) * known * width, known * width, chunk + b * each);
+  };
+  std::vector<std::int64_t> steps(batch);
+  std::copy_n(noise, size, chunk);
+  for (int k = config_.diffusion_steps - 1; k >= 0; --k) {
+    inpaint();
+    std::fill(steps.begin(), steps.end(), k);
+    predict(batch, chunk, steps.data(), prediction_.data());
+    noise += size;
+    const float *w = weights + 3 * k;
+    for (std::size_t i = 0; i < size; ++i)
+      chunk[i] = w[0] * prediction_[i] + w[1] * chunk[i] + (k ? w[2] * noise[i] : 0.0f); // the last step adds none
+  }
+  inpaint();
 }
 
 } // namespace sobo

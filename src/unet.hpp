@@ -25,6 +25,12 @@ public:
   // Calls from several threads wait for each other. Throws PolicyError for a step out of range.
   void denoise(int batch, const float *sample, const std::int64_t *step, const float *observation, float *prediction);
 
+  // Draws clean chunks, as Sampler in sobo_planner/policy/sampler.py: every denoising step k, the noisiest first, gives
+  // weights[k] . (prediction, chunk, fresh noise). history [batch, known, action_dim], noise [diffusion_steps, batch, horizon,
+  // action_dim], weights [diffusion_steps, 3].
+  void sample(int batch, int known, const float *weights, const float *observation, const float *history,
+              const float *noise, float *chunk);
+
   const UNetConfig &config() const { return config_; }
   const char *kernel() const { return kernel_->name; }
 
@@ -43,6 +49,7 @@ private:
   void linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const;
   void encode_steps();
   void condition(int batch, const float *observation);
+  void predict(int batch, const float *sample, const std::int64_t *step, float *prediction);
 
   UNetConfig config_;
   const Kernel *kernel_;
@@ -60,6 +67,7 @@ private:
   std::vector<float> observation_;           // what `modulation_` was computed for
   std::vector<float> encoded_, conditioning_; // [batch, cond], [batch, diffusion_steps, cond]
   std::vector<float> modulation_;            // [batch, diffusion_steps, film_.outputs]
+  std::vector<float> prediction_;            // of `sample`, [batch, horizon, action_dim]
   std::mutex mutex_;
 };
 

@@ -6,7 +6,7 @@
 
 namespace sobo {
 
-void check(const UNetConfig &c) {
+void check_sizes(const UNetConfig &c) {
   constexpr int most = 1 << 16; // keeps all products of sizes in range
   const std::pair<const char *, int> sizes[] = {
       {"action_dim", c.action_dim}, {"obs_dim", c.obs_dim},   {"horizon", c.horizon},

@@ -11,7 +11,7 @@ namespace sobo {
 constexpr int kBatch = 4;
 
 // Throws PolicyError if these sizes make no network.
-void check(const UNetConfig &config);
+void check_sizes(const UNetConfig &config);
 
 class UNetBuilder {
 public:

@@ -142,34 +142,44 @@ void conv(const Conv &c, int lanes) {
 // Replaces every channel's sum by the mean over its group.
 void share(const Activation &a, float *sums) {
   const int width = a.channels / a.groups;
-  const float count = static_cast<float>(width) * static_cast<float>(a.rows);
+  const float weight = 1.0f / (static_cast<float>(width) * static_cast<float>(a.rows));
   for (int first = 0; first < a.channels; first += width) {
     float sum = 0;
     for (int c = first; c < first + width; ++c)
       sum += sums[c];
     for (int c = first; c < first + width; ++c)
-      sums[c] = sum / count;
+      sums[c] = sum * weight;
   }
+}
+
+// Sum of term(row) over all rows. Four partial sums, as each addition waits for the one before it.
+template <typename Term> Vec sum_rows(int rows, Term term) {
+  Vec s0{}, s1{}, s2{}, s3{};
+  int t = 0;
+  for (; t + 4 <= rows; t += 4) {
+    s0 += term(t);
+    s1 += term(t + 1);
+    s2 += term(t + 2);
+    s3 += term(t + 3);
+  }
+  for (; t < rows; ++t)
+    s0 += term(t);
+  return (s0 + s1) + (s2 + s3);
 }
 
 // Group normalisation as a factor and an offset of each channel, left in `work`.
 void normalisation(const Activation &a, const float *in) {
   float *mean = a.work, *variance = a.work + a.columns;
-  for (int c = 0; c < a.columns; c += kLanes) {
-    Vec sum{};
-    for (int t = 0; t < a.rows; ++t)
-      sum += load(in + t * a.columns + c);
-    store(mean + c, sum);
-  }
+  for (int c = 0; c < a.columns; c += kLanes)
+    store(mean + c, sum_rows(a.rows, [=, &a](int t) { return load(in + t * a.columns + c); }));
   share(a, mean);
   for (int c = 0; c < a.columns; c += kLanes) {
     const Vec centre = load(mean + c);
-    Vec sum{};
-    for (int t = 0; t < a.rows; ++t) {
+    const auto square = [=, &a](int t) {
       const Vec d = load(in + t * a.columns + c) - centre;
-      sum += d * d;
-    }
-    store(variance + c, sum);
+      return d * d;
+    };
+    store(variance + c, sum_rows(a.rows, square));
   }
   share(a, variance);
   for (int c = 0; c < a.columns; ++c) {

@@ -8,6 +8,7 @@ from toy_policy import copy_to
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Policy, engine
+from sobo_planner.policy.native_engine import NativeEngine
 from sobo_planner.policy.onnx_engine import OnnxEngine
 from sobo_training.export import check_parity
 from sobo_training.torch_engine import TorchEngine
@@ -18,12 +19,12 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return Artifact.load(copy_to(tmp_path_factory.mktemp("engines")))
 
 
-@pytest.mark.parametrize("engine_class", [OnnxEngine, TorchEngine])
+@pytest.mark.parametrize("engine_class", [NativeEngine, OnnxEngine, TorchEngine])
 def test_engines_agree_with_torch(artifact: Artifact, engine_class: type) -> None:
     assert check_parity(engine_class(artifact), artifact, batches=(1, 3, 33)) < 1e-5
 
 
-@pytest.mark.parametrize("engine_class", [OnnxEngine, TorchEngine])
+@pytest.mark.parametrize("engine_class", [NativeEngine, OnnxEngine, TorchEngine])
 def test_samples_of_a_batch_do_not_mix(artifact: Artifact, engine_class: type) -> None:
     rng = np.random.default_rng(0)
     runner = engine_class(artifact)

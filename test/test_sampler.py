@@ -110,7 +110,7 @@ def test_values_that_are_not_finite_are_refused(policy: Policy, bad: float) -> N
 
 
 def test_predictions_that_are_not_finite_are_refused(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy.engine, "denoise", lambda sample, *_: sample * np.float32(np.nan))
+    monkeypatch.setattr(policy.engine, "sample", lambda _weights, _observation, _history, noise: noise[0] * np.nan)
     with pytest.raises(PolicyError, match="predicts values that are not finite"):
         policy.sample(X, TARGET, np.random.default_rng(0))
 

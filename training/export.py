@@ -27,6 +27,7 @@ from sobo_planner.policy.artifact import (
 )
 from sobo_planner.policy.engine import PolicyEngine, engine_class
 from sobo_planner.policy.normaliser import Normaliser
+from sobo_planner.policy.policy import DEFAULT_ENGINES
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import alphas_cumprod
 from sobo_training.torch_engine import TorchEngine
@@ -109,7 +110,7 @@ def check_parity(engine: PolicyEngine, artifact: Artifact, batches: Sequence[int
     return worst
 
 
-def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence[str] = ("onnxruntime",)) -> Artifact:
+def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence[str] = DEFAULT_ENGINES) -> Artifact:
     """Write a policy artifact; the folder appears only if every engine agrees with torch.
 
     Args:

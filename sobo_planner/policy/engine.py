@@ -53,6 +53,24 @@ class PolicyEngine(Protocol):
         ...
 
 
+class SamplingEngine(PolicyEngine, Protocol):
+    """An engine that runs all denoising steps in one call."""
+
+    def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
+        """Draw chunks, as `Sampler.step_by_step` does.
+
+        Args:
+            weights: Of prediction, chunk and fresh noise in each denoising step, [K, 3].
+            observation: [B, d_o].
+            history: Known leading slots, [B, T_o, d_a].
+            noise: [K, B, T_h, d_a].
+
+        Returns:
+            [B, T_h, d_a].
+        """
+        ...
+
+
 def engine_class(name: str) -> type[PolicyEngine]:
     """Class of an engine.
 

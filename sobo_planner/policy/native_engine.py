@@ -27,6 +27,7 @@ class NativeEngine:
     name = "native"
 
     def __init__(self, artifact: Artifact, processor: str = "") -> None:
+        _check_sizes(artifact)
         path = artifact.folder / WEIGHTS_FILE
         try:
             tensors = load_file(path)
@@ -53,3 +54,20 @@ class NativeEngine:
         What depends on the observation alone is computed again only when it changes from one call to the next.
         """
         return self._net.denoise(sample, step, observation)
+
+    def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
+        """See `SamplingEngine.sample`."""
+        return self._net.sample(weights, observation, history, noise)
+
+
+def _check_sizes(artifact: Artifact) -> None:
+    spec = artifact.spec
+    sizes = {
+        "action_dim": spec.action_dim,
+        "obs_dim": spec.observation_dim,
+        "horizon": spec.T_h,
+        "diffusion_steps": spec.K,
+    }
+    for name, size in sizes.items():
+        if spec.network.get(name) != size:
+            raise PolicyError(f"{artifact.folder}: the network has {name}={spec.network.get(name)}, the policy {size}")

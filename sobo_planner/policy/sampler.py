@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.policy.engine import PolicyEngine
+from sobo_planner.policy.engine import PolicyEngine, SamplingEngine
 
 Floats = NDArray[np.float32]
 
@@ -29,13 +30,14 @@ class Sampler:
         self.clean_weight = np.sqrt(previous) * (1 - alpha) / (1 - alpha_bar)
         self.noised_weight = np.sqrt(alpha) * (1 - previous) / (1 - alpha_bar)
         self.deviation = np.sqrt((1 - previous) / (1 - alpha_bar) * (1 - alpha))
+        self._weights = np.stack((self.clean_weight, self.noised_weight, self.deviation), 1).astype(np.float32)
 
     def noise(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
         """Every random number of one call of `sample`, [K, B, T_h, d_a]: the start, then one draw a step."""
         return rng.standard_normal((len(self.clean_weight), *shape), np.float32)
 
     def sample(self, engine: PolicyEngine, observation: Floats, history: Floats, noise: Floats) -> Floats:
-        """Draw chunks.
+        """Draw chunks, in a single call of an engine that can (`SamplingEngine`).
 
         Args:
             engine: Runs the network.
@@ -46,6 +48,12 @@ class Sampler:
         Returns:
             Normalised chunks whose first T_o slots are `history`, [B, T_h, d_a].
         """
+        if hasattr(engine, "sample"):
+            return cast(SamplingEngine, engine).sample(self._weights, observation, history, noise)
+        return self.step_by_step(engine, observation, history, noise)
+
+    def step_by_step(self, engine: PolicyEngine, observation: Floats, history: Floats, noise: Floats) -> Floats:
+        """`sample` with one call of the network a denoising step."""
         known = history.shape[1]
         steps, batch = noise.shape[:2]
         chunk = noise[0].copy()
