@@ -219,7 +219,8 @@ def test_chunk_and_plan(quick, policy):
     task, folder = load_task("ur5"), policy
     chunk = inference.measure(task, folder, TINY)
     assert chunk["denoising_steps"] == 5 and chunk["difference"] < 1e-3 and chunk["calls"] == 3
-    assert set(chunk["wall_ms"]) == {"onnxruntime", "torch"} and chunk["ratio"]["median"] > 0
+    assert set(chunk["wall_ms"]) == {"native", "onnxruntime", "torch"}
+    assert set(chunk["ratio"]) == {"onnxruntime", "torch"} and chunk["ratio"]["torch"]["median"] > 0
     options = BenchOptions(rounds=1, instances=1)
     plan = planning.measure(task, folder, options)
     for side in ("policy", "cold"):

@@ -1,7 +1,7 @@
 """`sobo bench`: the planner beside its alternatives, as ratios.
 
 solver     ProxDDP beside Crocoddyl's BoxFDDP, ms an iteration and to a solution
-chunk      onnxruntime beside torch, ms a chunk
+chunk      the native network beside onnxruntime and torch, ms a chunk
 plan       `Planner.plan` by phase, with the policy and without
 training   vjp, jvp and augment beside plain diffusion, ms a gradient step
 process    memory and CPU time of the run-time process
@@ -94,8 +94,9 @@ def ratios(found: dict[str, Any]) -> dict[str, float | None]:
         "solver_near_iterations": of("solver", "near_iterations", "median"),
         "solver_near_ms": of("solver", "near_ms", "median"),
         "solver_converged_ms": of("solver", "ms", "median"),
-        "chunk_median": of("chunk", "median"),
-        "chunk_p99": of("chunk", "p99"),
+        "chunk_median": of("chunk", "onnxruntime", "median"),
+        "chunk_p99": of("chunk", "onnxruntime", "p99"),
+        "chunk_torch_median": of("chunk", "torch", "median"),
         "plan_total_median": of("plan", "total", "median"),
         "plan_total_of_means": of("plan", "total", "ratio_of_means"),
         "training_vjp": of("training", "vjp"),
