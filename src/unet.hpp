@@ -16,8 +16,8 @@ struct UNetConfig {
 
 class UNet {
 public:
-  // `kernel` is "avx2", "baseline", or empty for the best that the processor has. Throws PolicyError if the sizes make no
-  // network, a tensor does not fit them, or there is no such kernel here.
+  // `kernel` is "avx2", "baseline", or empty for the best that the processor has. Throws PolicyError if the sizes make
+  // no network, a tensor does not fit them, or there is no such kernel here.
   UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensors, const std::string &kernel);
 
   // Predicts clean chunks: sample and prediction [batch, horizon, action_dim], step [batch], observation
@@ -26,8 +26,8 @@ public:
   void denoise(int batch, const float *sample, const std::int64_t *step, const float *observation, float *prediction);
 
   // Draws clean chunks, as Sampler in sobo_planner/policy/sampler.py: every denoising step k, the noisiest first, gives
-  // weights[k] . (prediction, chunk, fresh noise). history [batch, known, action_dim], noise [diffusion_steps, batch, horizon,
-  // action_dim], weights [diffusion_steps, 3].
+  // weights[k] . (prediction, chunk, fresh noise). weights [diffusion_steps, 3], history [batch, known, action_dim],
+  // noise [diffusion_steps, batch, horizon, action_dim].
   void sample(int batch, int known, const float *weights, const float *observation, const float *history,
               const float *noise, float *chunk);
 

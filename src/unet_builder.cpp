@@ -103,10 +103,13 @@ void UNetBuilder::residual_block(const std::string &name, const View &in, const 
   auto &first = add(in, weights_.conv(name + ".first.conv", channels, outputs, config_.kernel, false), -before, 1, raw);
   activate(first, name + ".first.norm", outputs, film, nullptr, middle);
   View residual = in;
-  const int inputs = 1 + *std::max_element(channels.begin(), channels.end());
-  if (inputs != outputs) {
+  if (channels != columns(outputs)) {
+    // As many channels, but in two padded parts, are what a joined buffer may hold.
+    const bool learned = channel_count(channels) != outputs;
     residual = buffer(in.rows, width, Use::Shortcut);
-    add(in, weights_.conv(name + ".shortcut", channels, outputs, 1, true), 0, 1, residual);
+    Filter shortcut = learned ? weights_.conv(name + ".shortcut", channels, outputs, 1, true)
+                              : identity(channels, columns(outputs));
+    add(in, std::move(shortcut), 0, 1, residual);
   }
   auto &second = add(middle, weights_.conv(name + ".second.conv", columns(outputs), outputs, config_.kernel, false),
                      -before, 1, raw);

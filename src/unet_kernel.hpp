@@ -1,5 +1,5 @@
-// Arithmetic of the policy network, one layer at a time. unet_kernel.cpp is compiled once for every processor and once for
-// those with AVX2; unet.cpp chooses at run time.
+// Arithmetic of the policy network, one layer at a time. unet_kernel.cpp is compiled once for every processor and once
+// for those with AVX2; unet.cpp chooses at run time.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ constexpr int panel_columns(int left) {
   return kUnit * (units % 2 == 0 ? 2 : (units < 3 ? 1 : 3));
 }
 
-// out[r] = bias + sum over taps k and channels j of in[r * in_step + k * in_row + j] weight[k, j]: a convolution over time,
-// or a matrix product when there is one tap. A lane is a sample of the batch; distances are in floats.
+// out[r] = bias + sum over taps k and channels j of in[r * in_step + k * in_row + j] weight[k, j]: a convolution over
+// time, or a matrix product when there is one tap. A lane is a sample of the batch; distances are in floats.
 struct Conv {
   const float *weight; // by panels, each [taps, inputs, columns of the panel]
   const float *bias;   // [outputs]

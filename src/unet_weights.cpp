@@ -7,8 +7,6 @@
 namespace sobo {
 namespace {
 
-int channels(const Columns &columns) { return columns.empty() ? 0 : 1 + *std::max_element(columns.begin(), columns.end()); }
-
 // Packs value(tap, input channel, output channel) by panels; padding is zero.
 template <typename Value> Filter pack(int taps, const Columns &in, const Columns &out, Value value) {
   Filter filter;
@@ -59,6 +57,12 @@ Columns columns(int channels, int parts) {
   return out;
 }
 
+Filter identity(const Columns &in, const Columns &out) {
+  return pack(1, in, out, [](std::size_t, std::size_t i, std::size_t o) { return i == o ? 1.0f : 0.0f; });
+}
+
+int channel_count(const Columns &columns) { return 1 + *std::max_element(columns.begin(), columns.end()); }
+
 const float *Weights::take(const std::string &name, const Shape &shape) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end())
@@ -70,10 +74,11 @@ const float *Weights::take(const std::string &name, const Shape &shape) {
 }
 
 Filter Weights::conv(const std::string &name, const Columns &in, int outputs, int kernel, bool bias) {
-  const int inputs = channels(in);
+  const int inputs = channel_count(in);
   const float *w = take(name + ".weight", {outputs, inputs, kernel});
   const Columns out = columns(outputs);
-  Filter filter = pack(kernel, in, out, [=](std::size_t k, std::size_t i, std::size_t o) { return w[(o * inputs + i) * kernel + k]; });
+  Filter filter = pack(kernel, in, out,
+                       [=](std::size_t k, std::size_t i, std::size_t o) { return w[(o * inputs + i) * kernel + k]; });
   if (bias)
     spread(take(name + ".bias", {outputs}), out, filter.bias);
   return filter;
@@ -88,7 +93,7 @@ Filter Weights::transposed_conv(const std::string &name, int width, const std::v
 }
 
 Filter Weights::linear(const std::string &name, int inputs, const Columns &out) {
-  const int outputs = channels(out);
+  const int outputs = channel_count(out);
   const float *w = take(name + ".weight", {outputs, inputs});
   // The input has no padding: its rows may be read where they lie.
   Columns in(inputs);

@@ -54,7 +54,12 @@ using Columns = std::vector<int>;
 // `parts` blocks of channels, each padded on its own.
 Columns columns(int channels, int parts = 1);
 
-// Hands tensors out once each.
+int channel_count(const Columns &columns);
+
+// Moves channels from one layout to another.
+Filter identity(const Columns &in, const Columns &out);
+
+// Finds tensors by name.
 class Weights {
 public:
   explicit Weights(const std::map<std::string, Tensor> &tensors) : tensors_(tensors) {}
