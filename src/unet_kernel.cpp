@@ -1,6 +1,6 @@
 // Compiled once for every processor and once, with SOBO_AVX2_KERNEL, for those with AVX2. Everything but the table at
-// the end has internal linkage, and no header with inline functions is used: of two copies of such a function the linker
-// keeps one, which might be the one with AVX2.
+// the end has internal linkage, and no header with inline functions is used: of two copies of such a function the
+// linker keeps one, which might be the one with AVX2.
 #include "unet_kernel.hpp"
 
 #include <cstdint>

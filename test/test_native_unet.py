@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,15 @@ def test_result_depends_on_the_inputs_alone(calls: list[tuple[int, int]]) -> Non
             one = slice(i, i + 1)
             alone = native(config, tensors).denoise(sample[one], step[one], observation[one])
             np.testing.assert_array_equal(found[one], alone)
+
+
+def test_threads_may_share_a_network() -> None:
+    net = native(SMALL, make(SMALL)[1])
+    inputs = [draw(SMALL, 1 + seed % 5, seed) for seed in range(200)]
+    expected = [net.denoise(*each) for each in inputs]
+    with ThreadPoolExecutor(4) as threads:
+        for found, alone in zip(threads.map(lambda each: net.denoise(*each), inputs), expected, strict=True):
+            np.testing.assert_array_equal(found, alone)
 
 
 def test_far_inputs() -> None:
