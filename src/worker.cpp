@@ -10,16 +10,9 @@
 #include <aligator/solvers/proxddp/merit-function.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "bounded_riccati.hpp"
 #include "errors.hpp"
 #include "problem.hpp"
-
-namespace aligator {
-// Defined and instantiated inside libaligator; its header would compile the whole solver again.
-template <typename Scalar>
-void computeProjectedJacobians(const TrajOptProblemTpl<Scalar> &, const Scalar, WorkspaceTpl<Scalar> &);
-extern template void computeProjectedJacobians<double>(const TrajOptProblemTpl<double> &, const double,
-                                                       WorkspaceTpl<double> &);
-} // namespace aligator
 
 namespace sobo {
 namespace {
@@ -87,7 +80,9 @@ struct Worker::Impl {
     // The default merit-function line search stalls on problems with active bounds; the filter does not.
     ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::FILTER;
     ddp.rollout_type_ = aligator::RolloutType::LINEAR;
+    ddp.inner_tol0 = 10.0; // 1 delays the first multiplier update until the cost has long settled
     ddp.setup(*problem.ocp);
+    ddp.linear_solver_ = std::make_unique<BoundedRiccati>(ddp, *problem.ocp);
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
     us.assign(problem.horizon, VectorXd::Zero(problem.nu));
   }
@@ -209,9 +204,7 @@ void Worker::refresh_gains(Result &result) {
   aligator::LagrangianDerivatives<double>::compute(ocp, ws.problem_data, res.lams, res.vs, ws.Lxs, ws.Lus);
   ws.Lxs[0].setZero();
   ddp.computeCriterion();
-  aligator::computeProjectedJacobians(ocp, ddp.mu_inv(), ws);
   ddp.preg_ = ddp.reg_min;
-  ddp.updateLQSubproblem();
   ddp.linear_solver_->backward(ddp.mu());
   ddp.linear_solver_->collapseFeedback();
   result.primal_residual = res.prim_infeas;

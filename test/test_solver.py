@@ -90,6 +90,46 @@ def test_gains_with_active_bounds_against_solving_again() -> None:
         np.testing.assert_allclose(predicted, dU, atol=1e-4)
 
 
+def control_gradient(p: LinearQuadratic, X: np.ndarray, U: np.ndarray) -> np.ndarray:
+    """Derivative of the cost by every control, (T, nu), by the adjoint recursion."""
+    adjoint = p.Qf @ X[-1] + p.qf
+    gradient = np.empty_like(U)
+    for t in reversed(range(p.horizon)):
+        gradient[t] = p.R @ U[t] + p.r + p.B.T @ adjoint
+        adjoint = p.Q @ X[t] + p.q + p.A.T @ adjoint
+    return gradient
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1000), bound=st.floats(0.05, 2.0))
+def test_bounded_linear_quadratic_problem_against_its_optimality_conditions(seed: int, bound: float) -> None:
+    p = linear_quadratic(seed, bound)
+    # Stable, or states grow beyond what bounded controls can hold, by more than the solver's precision allows.
+    p = dataclasses.replace(p, A=0.95 * p.A / np.abs(np.linalg.eigvals(p.A)).max())
+    solution = solve_linear(p, np.random.default_rng(seed).normal(size=4))
+    assert solution.converged
+    assert np.abs(solution.U).max() <= bound + 1e-6
+    gradient = control_gradient(p, solution.X, solution.U)
+    at_upper, at_lower = solution.U > bound - 1e-6, solution.U < -bound + 1e-6
+    tolerance = 1e-4 * (1 + np.abs(gradient).max())
+    assert (gradient[at_upper] <= tolerance).all()
+    assert (gradient[at_lower] >= -tolerance).all()
+    assert np.abs(gradient[~at_upper & ~at_lower]).max(initial=0.0) <= tolerance
+
+
+def test_one_step_finds_the_active_bounds() -> None:
+    """From a guess within the bounds, on a problem whose quadratic model is exact."""
+    p = linear_quadratic(0, bounds=0.35)
+    x0 = np.array([1.0, -0.5, 0.3, 0.8])
+    optimum = solve_linear(p, x0)
+    one = Solver(p, dataclasses.replace(EXACT, mu_init=1e-4, max_iterations=1, retry=False))
+    step = one.solve(Instance(x0, np.zeros(3)), zeros(p))
+    active = np.abs(optimum.U) > 0.35 - 1e-6
+    assert active.sum() > 5
+    np.testing.assert_array_equal(np.abs(step.U) > 0.35 - 1e-6, active)
+    np.testing.assert_allclose(step.U, optimum.U, atol=5e-3)
+
+
 @pytest.fixture(scope="module")
 def solved(task):
     instance = task.sample(np.random.default_rng(1))

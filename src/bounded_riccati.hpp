@@ -1,0 +1,62 @@
+// The LQ step of ProxDDP with its bounds respected: a semismooth Newton method around Aligator's Riccati solver.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <aligator/gar/proximal-riccati.hpp>
+#include <aligator/solvers/proxddp/solver-proxddp.hpp>
+
+#include "robot.hpp"
+
+namespace sobo {
+
+/// Riccati solver whose step minimises the augmented Lagrangian of the LQ subproblem with all of its bounds.
+///
+/// ProxDDP takes for active what exceeds a bound at the current iterate. From a feasible guess its first step therefore
+/// knows no bound at all, exceeds them, and is cut short again and again. Here the sweep is repeated with the bounds
+/// that the step itself exceeds until their set stays: semismooth Newton steps on the augmented Lagrangian of the
+/// subproblem, which is convex, with an exact line search. Where many bounds are active the first sets overshoot; then
+/// the penalty starts soft and hardens from sweep to sweep. A set that never settles is given up for ProxDDP's own.
+class BoundedRiccati final : public aligator::gar::RiccatiSolverBase<double> {
+public:
+  using Solver = aligator::SolverProxDDPTpl<double>;
+  using Problem = aligator::TrajOptProblemTpl<double>;
+
+  /// Refers to the problem and to the solver, which must have been set up for it and owns this object.
+  /// Throws SolverError where a constraint of the problem is no box.
+  BoundedRiccati(Solver &solver, const Problem &problem);
+
+  bool backward(double mu) override;
+  bool forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &us, std::vector<VectorXs> &vs,
+               std::vector<VectorXs> &lams, const std::optional<ConstVectorRef> &theta) const override;
+  void cycleAppend(const LqrKnot &knot) override { inner_.cycleAppend(knot); }
+  VectorRef getFeedforward(std::size_t t) override { return inner_.getFeedforward(t); }
+  RowMatrixRef getFeedback(std::size_t t) override { return inner_.getFeedback(t); }
+
+private:
+  using Vectors = std::vector<VectorXd>;
+
+  void read_values();
+  void mark_from(const Vectors &rows, double reach);
+  int mark();
+  void pose();
+  bool sweep(Vectors &dxs, Vectors &dus, Vectors &dvs, Vectors &dlams);
+  bool settle();
+  bool newton_step();
+  double curvature() const;
+  double slope(double step) const;
+  void change_rows(const Vectors &dxs, const Vectors &dus);
+  void estimate_multipliers();
+
+  Solver &solver_;
+  const Problem &problem_;
+  aligator::gar::ProximalRiccatiSolver<double> inner_;
+  double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
+  Vectors lower_, upper_;                 // bounds of all rows, a vector a stage
+  Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction
+  std::vector<Eigen::VectorXi> side_;     // bound taken for active: 1 = upper, -1 = lower, 0 = none
+  Vectors dxs_, dus_, dvs_, dlams_;       // the LQ step so far
+};
+
+} // namespace sobo
