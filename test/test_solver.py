@@ -110,7 +110,7 @@ def test_bounded_linear_quadratic_problem_against_its_optimality_conditions(seed
     assert solution.converged
     assert np.abs(solution.U).max() <= bound + 1e-6
     gradient = control_gradient(p, solution.X, solution.U)
-    at_upper, at_lower = solution.U > bound - 1e-6, solution.U < -bound + 1e-6
+    at_upper, at_lower = np.isclose(solution.U, bound, atol=1e-6), np.isclose(solution.U, -bound, atol=1e-6)
     tolerance = 1e-4 * (1 + np.abs(gradient).max())
     assert (gradient[at_upper] <= tolerance).all()
     assert (gradient[at_lower] >= -tolerance).all()
