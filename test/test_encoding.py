@@ -7,10 +7,17 @@ import re
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from robots import PANDA_TOOL_FRAME, panda_urdf
+from robots import PANDA_TOOL_FRAME, panda_urdf, ur5_urdf
 
 from sobo_planner.robot import Robot
 from sobo_planner.tasks.encoding import ArmEncoding
+
+TOOL_ASIDE = """
+  <link name="aside"/>
+  <joint name="aside_joint" type="fixed">
+    <parent link="tool0"/><child link="aside"/><origin xyz="0.1 0 0" rpy="0 0 0"/>
+  </joint>
+"""
 
 angles = st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6).map(np.array)
 speeds = st.lists(st.floats(-2.0, 2.0), min_size=6, max_size=6).map(np.array)
@@ -40,6 +47,41 @@ def test_turning_arm_and_target_about_gravity_changes_nothing(task, q, v, target
         atol=1e-12,
     )
     np.testing.assert_allclose(task.robot.gravity(turned[:6]), task.robot.gravity(q), atol=1e-10)
+
+
+@settings(max_examples=30)
+@given(q=angles, v=speeds, target=points, turn=st.floats(-3.0, 3.0))
+def test_turning_the_flange_about_itself_changes_nothing(task, q, v, target, turn) -> None:
+    """The flange of the UR5 is balanced, and the tool lies on its axis."""
+    turned = q + turn * np.eye(6)[5]
+    np.testing.assert_allclose(
+        task.observation(np.concatenate([turned, v]), target),
+        task.observation(np.concatenate([q, v]), target),
+        atol=1e-12,
+    )
+    torque = task.robot.inverse_dynamics(turned, v, np.cos(v))
+    np.testing.assert_allclose(torque, task.robot.inverse_dynamics(q, v, np.cos(v)), atol=1e-9)
+
+
+def test_a_tool_beside_the_flange_axis_keeps_the_last_angle(tmp_path) -> None:
+    text = ur5_urdf().read_text()
+    moved = text.replace("</robot>", TOOL_ASIDE + "</robot>")
+    path = tmp_path / "aside.urdf"
+    path.write_text(moved)
+    centred, aside = (Robot.from_urdf(path, frame, collision=False) for frame in ("tool0", "aside"))
+    assert ArmEncoding(aside, 60).obs_dim == ArmEncoding(centred, 60).obs_dim + 2
+
+
+def test_a_small_joint_step_of_the_observation_reduces_the_tool_error(task) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        q, target = rng.uniform(-2.0, 2.0, 6), rng.uniform(-0.6, 0.6, 3)
+        step, gradient, gravity = task.observation(np.concatenate([q, np.zeros(6)]), target)[23:41].reshape(3, 6)
+        before = np.linalg.norm(target - task.robot.tool_position(q))
+        for direction in (step, gradient):
+            after = np.linalg.norm(target - task.robot.tool_position(q + 1e-3 * direction))
+            assert after < before
+        np.testing.assert_array_equal(gravity, task.robot.gravity(q))
 
 
 @settings(max_examples=20)
@@ -89,7 +131,7 @@ def test_an_arm_mounted_sideways_keeps_its_first_angle(tmp_path) -> None:
     panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, collision=False)
     upright = ArmEncoding(panda, 60)
     text = panda_urdf().read_text()
-    assert upright.obs_dim == 2 * (panda.nq - 1) + panda.nq + 14
+    assert upright.obs_dim == 2 * (panda.nq - 1) + 4 * panda.nq + 14  # its last joint, a finger, moves the balance
     origin = re.search(r'<joint name="panda_joint1".*?</joint>', text, re.DOTALL).group(0)
     tilted = re.sub(r'rpy="[^"]*"', 'rpy="1.0 0 0"', origin)
     assert tilted != origin

@@ -2,7 +2,12 @@
 
 The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool
 error are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity,
-nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it.
+nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it. The same
+goes for the angle of a last joint that turns a balanced link about an axis through the tool.
+
+Where the arm has to go in joint space follows from its geometry, and need not be learned from few trajectories: the
+observation holds a damped least-squares step towards the target, the gradient of the squared tool error, and the
+torque against gravity.
 
 The optimal control of a finite horizon depends on the time left: an arm in place still eases its load, and stops at the
 end. So the observation holds the time left, finely near the end.
@@ -18,9 +23,16 @@ from sobo_planner.robot import Robot
 Array = NDArray[np.float64]
 
 # To be raised with every change of what an observation or an action means: policies trained before then no longer fit.
-VERSION = 1
+VERSION = 2
 # Distance [m] below which the saturating tool error resolves finely.
 NEAR = 0.1
+# Damping [m] of the least-squares joint step towards the target, and the length [m] at which that step saturates.
+DAMPING = 0.15
+FAR = 0.3
+# Step [rad] of the central differences that differentiate the features in joint space.
+DIFFERENCE = 1e-6
+# Change of torque [Nm] below which the last joint's angle counts as irrelevant.
+NEGLIGIBLE = 1e-3
 # Steps before the end within which the observation resolves the time left finely.
 END = 32
 
@@ -28,9 +40,10 @@ END = 32
 class ArmEncoding:
     """Encodes states x = [q, v] and targets of one robot.
 
-    The observation is [cos q, sin q, v, target, tool error, saturated tool error, time left], (obs_dim,): positions in
-    the frame of the first joint, without the first joint's angle when gravity is along its axis; time left as a share
-    of the horizon and as two harmonics over the last steps.
+    The observation is [cos q, sin q, v, target, tool error, saturated tool error, joint step, error gradient, gravity
+    torque, time left], (obs_dim,): positions in the frame of the first joint; without the angle of the first joint when
+    gravity is along its axis, and of the last one when nothing depends on it; time left as a share of the horizon and
+    as two harmonics over the last steps.
 
     Attributes:
         robot: The arm.
@@ -50,10 +63,11 @@ class ArmEncoding:
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
         self._origin = origin
         self._first = 1 if abs(abs(self._axis[2]) - 1.0) < 1e-9 else 0
-        angles = n - self._first
-        self.obs_dim = 2 * angles + n + 14
+        self._last = n - 1 if _idle_last_joint(robot) else n
+        angles = self._last - self._first
+        self.obs_dim = 2 * angles + 4 * n + 14
         self.action_dim = 2 * n
-        ends = np.cumsum([2 * angles, n, 3, 3, 3, 5])
+        ends = np.cumsum([2 * angles, n, 3, 3, 3, n, n, n, 5])
         self.observation_groups = tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
         self.action_groups = (slice(0, n), slice(n, 2 * n))
         self.state_groups = (slice(0, n), slice(n, 2 * n))
@@ -64,10 +78,19 @@ class ArmEncoding:
         q, v = x[:n], x[n:]
         rotation, _ = self.robot.joint_placement(q, 0)
         error = rotation.T @ (target - self.robot.tool_position(q))
-        angles = q[self._first :]
+        angles = q[self._first : self._last]
         goal = rotation.T @ (target - self._origin)
         near = error / _length(error)
-        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, near, self._time_left(t)])
+        joints = self._joint_features(q, target)
+        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, near, joints, self._time_left(t)])
+
+    def _joint_features(self, q: Array, target: Array) -> Array:
+        """Joint step towards the target, gradient of the squared tool error, gravity torque, (3 nv,)."""
+        J = self.robot.tool_jacobian(q)
+        error = target - self.robot.tool_position(q)
+        capped = error * (FAR / np.sqrt(error @ error + FAR**2))
+        step = J.T @ np.linalg.solve(J @ J.T + DAMPING**2 * np.eye(3), capped)
+        return np.concatenate([step, J.T @ error, self.robot.gravity(q)])
 
     def _time_left(self, t: int) -> Array:
         left = self.horizon - t
@@ -76,14 +99,14 @@ class ArmEncoding:
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, the same at every step, shape (obs_dim, 2 nv)."""
-        n, first = self.robot.nv, self._first
+        n, first, last = self.robot.nv, self._first, self._last
         q = x[:n]
         rotation, _ = self.robot.joint_placement(q, 0)
         offset = target - self.robot.tool_position(q)
         out = np.zeros((self.obs_dim, 2 * n))
-        angles = n - first
-        out[:angles, first:n] = -np.diag(np.sin(q[first:]))
-        out[angles : 2 * angles, first:n] = np.diag(np.cos(q[first:]))
+        angles = last - first
+        out[:angles, first:last] = -np.diag(np.sin(q[first:last]))
+        out[angles : 2 * angles, first:last] = np.diag(np.cos(q[first:last]))
         out[2 * angles : 2 * angles + n, n:] = np.eye(n)
         goal, error, near = (slice(2 * angles + n + 3 * i, 2 * angles + n + 3 * i + 3) for i in range(3))
         # d(R' d)/dq0 = -R' (axis x d) for a vector d that is fixed in the world
@@ -93,6 +116,10 @@ class ArmEncoding:
         e = rotation.T @ offset
         length = _length(e)
         out[near] = (np.eye(3) / length - np.outer(e, e) / length**3) @ out[error]
+        joints = slice(near.stop, near.stop + 3 * n)
+        for i, d in enumerate(DIFFERENCE * np.eye(n)):
+            rise = self._joint_features(q + d, target) - self._joint_features(q - d, target)
+            out[joints, i] = rise / (2.0 * DIFFERENCE)
         return out
 
     def encode_chunk(self, states: Array) -> Array:
@@ -126,6 +153,20 @@ class ArmEncoding:
         out = np.array(actions, float)
         out[..., :n] += x[:n]
         return out
+
+
+def _idle_last_joint(robot: Robot) -> bool:
+    """Whether neither the tool's position nor any torque depends on the angle of the last joint."""
+    rng = np.random.default_rng(0)
+    turn = np.eye(robot.nv)[-1]
+    for _ in range(4):
+        q, v, a = rng.uniform(-1.0, 1.0, (3, robot.nv))
+        if np.abs(robot.tool_jacobian(q)[:, -1]).max() > 1e-9:
+            return False
+        change = robot.inverse_dynamics(q + turn, v, a) - robot.inverse_dynamics(q, v, a)
+        if np.abs(change).max() > NEGLIGIBLE:
+            return False
+    return True
 
 
 def _length(error: Array) -> float:
