@@ -171,12 +171,17 @@ class Planner:
         """
         solution = self._refine(solver, instance, guess, effort)
         if self._leaves_limits(solution) and not effort.over():
-            solution = self._refine(self._limited, instance, guess, effort)
+            limited = self._limited if solver is self._patient else self._limited_quick
+            solution = self._refine(limited, instance, guess, effort)
         reason = self._objection(solution)
         if reason or effort.over() or self.task.final_error(solution.X, instance.target) < REACHED:
             return solution, reason
         closer = self._refine(self._precise, instance, Guess(solution.X, solution.U), effort)
         return (solution if self._objection(closer) else closer), ""
+
+    @cached_property
+    def _limited_quick(self) -> Solver:
+        return Solver(self.task.within_position_limits(), self._quick.options)
 
     @cached_property
     def _limited(self) -> Solver:
