@@ -134,7 +134,8 @@ class Planner:
             deadline: Wall time [s] within which to answer, met to within one solver iteration; None to converge.
 
         Returns:
-            The first plan that reaches the goal, from the cheapest start; failing that, the one that ends closest.
+            The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
+            without having converged, or the one that ends closest.
 
         Raises:
             TaskError: The state or the goal is refused.
@@ -145,20 +146,22 @@ class Planner:
         effort = _Effort(time.monotonic(), deadline)
         instance = Instance(np.array(state, float), np.array(goal, float))
         self.task.check(instance)
-        best: tuple[float, Solution, str] | None = None
+        best: tuple[tuple[bool, bool, float], Solution, str] | None = None
         reasons: list[str] = []
         for solver, source, guess in self._starts(instance, effort):
             solution, reason = self._attempt(solver, instance, guess, effort)
             error = self.task.final_error(solution.X, instance.target) if not reason else np.inf
+            rank = (error >= REACHED, not solution.converged, error)
             if reason:
                 reasons.append(f"{source}: {reason}")
-            elif best is None or error < best[0]:
-                best = error, solution, source
-            if error < REACHED or effort.over():
+            elif best is None or rank < best[0]:
+                best = rank, solution, source
+            if effort.over() or (error < REACHED and solution.converged):
                 break
         if best is None:
             raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons)})")
-        return self._finish(instance, *best, effort)
+        (_, _, error), solution, source = best
+        return self._finish(instance, error, solution, source, effort)
 
     def _attempt(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
         """Refines a start.
