@@ -1,5 +1,8 @@
 #include "bounded_riccati.hpp"
 
+#include <array>
+#include <limits>
+
 #include <aligator/core/cost-abstract.hpp>
 #include <aligator/core/stage-data.hpp>
 #include <aligator/modelling/constraints/box-constraint.hpp>
@@ -26,6 +29,8 @@ constexpr double hardening = 0.1;
 // A multiplier this many times as large as the distance to its bound marks the bound as active to begin with.
 constexpr double multiplier_reach = 1.0;
 constexpr int bisections = 20;
+constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
+constexpr double feasible = 5e-4; // primal residual of an iterate that may be returned
 
 /// Calls f(first row, data) for every constraint of a stage.
 template <typename StageData, typename F> void for_rows(const StageData &stage, const F &f) {
@@ -46,7 +51,8 @@ void add(std::vector<VectorXd> &to, const std::vector<VectorXd> &what, double fa
 } // namespace
 
 BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem)
-    : solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem) {
+    : solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem),
+      usual_threshold_(solver.ls_params.dphi_thresh) {
   for (const auto &stage : problem.stages_) {
     VectorXd lower(stage->nc()), upper(stage->nc());
     Eigen::Index first = 0;
@@ -67,10 +73,41 @@ BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem)
   }
 }
 
+void BoundedRiccati::stop_below(double share_of_cost) {
+  solver_.ls_params.dphi_thresh = usual_threshold_;
+  tolerance_ = share_of_cost;
+  stopped_ = false;
+}
+
 bool BoundedRiccati::backward(double mu) {
+  read_values();
+  bool found = false;
+  if (!missing_.empty()) {
+    missing_.compute(solver_);
+    for (auto share = shares.begin(); share != shares.end() && !found; ++share) {
+      share_ = *share;
+      found = bounded_step(mu);
+    }
+  }
+  if (!found) {
+    share_ = 0.0;
+    found = bounded_step(mu);
+  }
+  const auto &results = solver_.results_;
+  if (found && share_ == 1.0 && results.prim_infeas <= feasible &&
+      cost_change() < tolerance_ * std::abs(results.traj_cost_)) {
+    stopped_ = true;
+    // How the solver is told to return instead of taking the step.
+    solver_.ls_params.dphi_thresh = std::numeric_limits<double>::infinity();
+    solver_.max_iters = 0;
+  }
+  return found;
+}
+
+// The step with all bounds at the present share of the curvature; false where the subproblem is not convex.
+bool BoundedRiccati::bounded_step(double mu) {
   const auto &ws = solver_.workspace_;
   mu_ = mu;
-  read_values();
   mark_from(value_, multiplier_reach);
   dxs_ = ws.dxs;
   dus_ = ws.dus;
@@ -90,6 +127,18 @@ bool BoundedRiccati::backward(double mu) {
   }
   mark_from(value_, 0.0);
   return sweep(dxs_, dus_, dvs_, dlams_);
+}
+
+// Of the cost alone, by the quadratic model: half its slope along a Newton step. At a solution the slope vanishes along
+// every step that keeps the active constraints.
+double BoundedRiccati::cost_change() const {
+  const auto &data = solver_.workspace_.problem_data;
+  double sum = data.term_cost_data->Lx_.dot(dxs_.back());
+  for (std::size_t t = 0; t < dus_.size(); ++t) {
+    const auto &cost = *data.stage_data[t]->cost_data;
+    sum += cost.Lx_.dot(dxs_[t]) + cost.Lu_.dot(dus_[t]);
+  }
+  return 0.5 * std::abs(sum);
 }
 
 bool BoundedRiccati::forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &us, std::vector<VectorXs> &vs,
@@ -145,7 +194,19 @@ bool BoundedRiccati::newton_step() {
 
 bool BoundedRiccati::sweep(Vectors &dxs, Vectors &dus, Vectors &dvs, Vectors &dlams) {
   pose();
-  return inner_.backward(mu_) && inner_.forward(dxs, dus, dvs, dlams);
+  return inner_.backward(mu_) && (share_ == 0.0 || convex()) && inner_.forward(dxs, dus, dvs, dlams);
+}
+
+// Whether every control of the sweep is a minimum, not a saddle; a Gauss-Newton Hessian needs no such check.
+bool BoundedRiccati::convex() const {
+  for (std::size_t t = 0; t + 1 < inner_.datas.size(); ++t) {
+    const auto &D = solver_.workspace_.lqr_problem.stages[t].D;
+    MatrixXd reduced = inner_.datas[t].Rhat;
+    reduced.noalias() += D.transpose() * D / mu_;
+    if (reduced.llt().info() != Eigen::Success)
+      return false;
+  }
+  return true;
 }
 
 // Makes the LQ subproblem one in which the marked bounds are equalities and the others absent.
@@ -168,6 +229,8 @@ void BoundedRiccati::pose() {
   }
   aligator::computeProjectedJacobians(problem_, 1.0 / mu_, ws);
   solver_.updateLQSubproblem();
+  if (share_ > 0.0)
+    missing_.add_to(ws.lqr_problem, share_);
 }
 
 void BoundedRiccati::read_values() {
@@ -205,21 +268,21 @@ void BoundedRiccati::change_rows(const Vectors &dxs, const Vectors &dus) {
     });
 }
 
-// d' H d along the Newton direction d, where H holds the cost and the marked bounds.
+// d' H d along the Newton direction d, where H holds the Hessian of the subproblem and the marked bounds.
 double BoundedRiccati::curvature() const {
   const auto &ws = solver_.workspace_;
   double sum = 0.0;
   for (std::size_t t = 0; t < side_.size(); ++t) {
-    const auto &cost = *ws.problem_data.stage_data[t]->cost_data;
+    const auto &knot = ws.lqr_problem.stages[t];
     const auto &dx = ws.dxs[t];
     const auto &du = ws.dus[t];
-    sum += dx.dot(cost.Lxx_ * dx) + 2.0 * dx.dot(cost.Lxu_ * du) + du.dot(cost.Luu_ * du);
+    sum += dx.dot(knot.Q * dx) + 2.0 * dx.dot(knot.S * du) + du.dot(knot.R * du);
     for (Eigen::Index i = 0; i < change_[t].size(); ++i)
       if (side_[t][i] != 0)
         sum += change_[t][i] * change_[t][i] / mu_;
   }
   const auto &dx = ws.dxs.back();
-  return sum + dx.dot(ws.problem_data.term_cost_data->Lxx_ * dx);
+  return sum + dx.dot(ws.lqr_problem.stages.back().Q * dx);
 }
 
 // Derivative of the augmented Lagrangian along the Newton direction: that of its model, which is zero after the whole

@@ -7,6 +7,7 @@
 #include <aligator/gar/proximal-riccati.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "curvature.hpp"
 #include "robot.hpp"
 
 namespace sobo {
@@ -18,6 +19,9 @@ namespace sobo {
 /// that the step itself exceeds until their set stays: semismooth Newton steps on the augmented Lagrangian of the
 /// subproblem, which is convex, with an exact line search. Where many bounds are active the first sets overshoot; then
 /// the penalty starts soft and hardens from sweep to sweep. A set that never settles is given up for ProxDDP's own.
+///
+/// The Hessian is exact where the subproblem is then convex, which makes the steps near a solution Newton steps;
+/// elsewhere it has a smaller share of the curvature that Gauss-Newton leaves out, or none.
 class BoundedRiccati final : public aligator::gar::RiccatiSolverBase<double> {
 public:
   using Solver = aligator::SolverProxDDPTpl<double>;
@@ -30,6 +34,11 @@ public:
   bool backward(double mu) override;
   bool forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &us, std::vector<VectorXs> &vs,
                std::vector<VectorXs> &lams, const std::optional<ConstVectorRef> &theta) const override;
+  /// Ends the solver's run before a Newton step from a feasible iterate that would change the cost by less than this
+  /// share of it; 0 = never.
+  void stop_below(double share_of_cost);
+  bool stopped() const { return stopped_; }
+
   void cycleAppend(const LqrKnot &knot) override { inner_.cycleAppend(knot); }
   VectorRef getFeedforward(std::size_t t) override { return inner_.getFeedforward(t); }
   RowMatrixRef getFeedback(std::size_t t) override { return inner_.getFeedback(t); }
@@ -37,6 +46,9 @@ public:
 private:
   using Vectors = std::vector<VectorXd>;
 
+  bool bounded_step(double mu);
+  bool convex() const;
+  double cost_change() const;
   void read_values();
   void mark_from(const Vectors &rows, double reach);
   int mark();
@@ -52,6 +64,10 @@ private:
   Solver &solver_;
   const Problem &problem_;
   aligator::gar::ProximalRiccatiSolver<double> inner_;
+  Curvature missing_;                     // from the Gauss-Newton Hessian
+  double share_ = 0.0;                    // of it that is in the subproblem
+  double usual_threshold_, tolerance_ = 0.0;
+  bool stopped_ = false;
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage
   Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction

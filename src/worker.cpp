@@ -11,55 +11,18 @@
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
 #include "bounded_riccati.hpp"
+#include "early_stop.hpp"
 #include "errors.hpp"
 #include "problem.hpp"
 
 namespace sobo {
 namespace {
 
-using ProxDDP = aligator::SolverProxDDPTpl<double>;
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 double cpu_seconds() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
-
-// Most iterations of ProxDDP near a solution chase the dual residual without changing the cost. This stops once
-// the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau
-// that the solver is about to leave (a hanging pendulum).
-struct EarlyStop : aligator::CallbackBaseTpl<double> {
-  static constexpr double primal_tolerance = 5e-4;
-  static constexpr double dual_ratio = 0.1;
-  static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
-
-  EarlyStop(ProxDDP &solver, const SolveOptions &options, double cost, double deadline)
-      : solver_(solver), tolerance_(options.early_stop), last_cost_(cost), deadline_(deadline) {}
-
-  void call(const Workspace &, const Results &results) override {
-    largest_dual_ = std::max(largest_dual_, results.dual_infeas);
-    const double change = std::abs(results.traj_cost_ - last_cost_);
-    last_cost_ = results.traj_cost_;
-    if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
-        results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
-        results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))
-      settled = true;
-    else if (deadline_ > 0.0 && wall_seconds() > deadline_)
-      out_of_time = true;
-    if (settled || out_of_time)
-      solver_.max_iters = 0; // the solver's loop compares against it after each iteration
-  }
-
-  bool settled = false, out_of_time = false;
-
-private:
-  ProxDDP &solver_;
-  double tolerance_, last_cost_, deadline_, largest_dual_ = 0.0;
-};
 
 template <typename Vectors> void set_zero(Vectors &vectors) {
   for (auto &v : vectors)
@@ -82,14 +45,17 @@ struct Worker::Impl {
     ddp.rollout_type_ = aligator::RolloutType::LINEAR;
     ddp.inner_tol0 = 10.0; // 1 delays the first multiplier update until the cost has long settled
     ddp.setup(*problem.ocp);
-    ddp.linear_solver_ = std::make_unique<BoundedRiccati>(ddp, *problem.ocp);
+    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp);
+    steps = riccati.get();
+    ddp.linear_solver_ = std::move(riccati);
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
     us.assign(problem.horizon, VectorXd::Zero(problem.nu));
   }
 
   Problem problem;
   ProxDDP ddp;
-  std::vector<VectorXd> xs, us; // the guess
+  BoundedRiccati *steps = nullptr; // owned by ddp
+  std::vector<VectorXd> xs, us;    // the guess
 };
 
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -150,6 +116,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   // run() resets neither the filter nor the multipliers of the last solve.
   ddp.filter_.resetFilter(0.0, ddp.ls_params.alpha_min, ddp.ls_params.max_num_steps);
   ddp.linesearch_.reset();
+  impl_->steps->stop_below(options.early_stop);
   set_zero(ddp.results_.vs);
   set_zero(ddp.results_.lams);
   const double initial_cost = impl_->problem.ocp->evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
@@ -163,7 +130,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   };
   try {
     const bool converged = ddp.run(*impl_->problem.ocp, impl_->xs, impl_->us);
-    if (converged || stop->settled)
+    if (converged || stop->settled || impl_->steps->stopped())
       return finish(Status::Converged);
     if (stop->out_of_time)
       return finish(Status::TimeLimit);
@@ -205,6 +172,7 @@ void Worker::refresh_gains(Result &result) {
   ws.Lxs[0].setZero();
   ddp.computeCriterion();
   ddp.preg_ = ddp.reg_min;
+  impl_->steps->stop_below(0.0);
   ddp.linear_solver_->backward(ddp.mu());
   ddp.linear_solver_->collapseFeedback();
   result.primal_residual = res.prim_infeas;

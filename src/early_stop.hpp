@@ -1,0 +1,55 @@
+// When ProxDDP has done enough.
+#pragma once
+
+#include <chrono>
+
+#include <aligator/solvers/proxddp/solver-proxddp.hpp>
+
+#include "worker.hpp"
+
+namespace sobo {
+
+using ProxDDP = aligator::SolverProxDDPTpl<double>;
+
+inline double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Most iterations of ProxDDP near a solution chase the dual residual without changing the cost. This stops once
+// the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau
+// that the solver is about to leave (a hanging pendulum).
+struct EarlyStop : aligator::CallbackBaseTpl<double> {
+  static constexpr double primal_tolerance = 5e-4;
+  // Primal residual that the filter does not weigh against the merit: near a solution it would cut Newton steps short,
+  // each of which squares the residual.
+  static constexpr double feasible_enough = 2e-3;
+  static constexpr double dual_ratio = 0.1;
+  static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
+
+  EarlyStop(ProxDDP &solver, const SolveOptions &options, double cost, double deadline)
+      : solver_(solver), tolerance_(options.early_stop), last_cost_(cost), deadline_(deadline) {}
+
+  void call(const Workspace &, const Results &results) override {
+    for (auto &entry : solver_.filter_.filter_pairs_)
+      entry.second = std::max(entry.second, feasible_enough);
+    largest_dual_ = std::max(largest_dual_, results.dual_infeas);
+    const double change = std::abs(results.traj_cost_ - last_cost_);
+    last_cost_ = results.traj_cost_;
+    if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
+        results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
+        results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))
+      settled = true;
+    else if (deadline_ > 0.0 && wall_seconds() > deadline_)
+      out_of_time = true;
+    if (settled || out_of_time)
+      solver_.max_iters = 0; // the solver's loop compares against it after each iteration
+  }
+
+  bool settled = false, out_of_time = false;
+
+private:
+  ProxDDP &solver_;
+  double tolerance_, last_cost_, deadline_, largest_dual_ = 0.0;
+};
+
+} // namespace sobo
