@@ -51,8 +51,7 @@ void add(std::vector<VectorXd> &to, const std::vector<VectorXd> &what, double fa
 } // namespace
 
 BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem)
-    : solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem),
-      usual_threshold_(solver.ls_params.dphi_thresh) {
+    : solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem) {
   for (const auto &stage : problem.stages_) {
     VectorXd lower(stage->nc()), upper(stage->nc());
     Eigen::Index first = 0;
@@ -74,7 +73,8 @@ BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem)
 }
 
 void BoundedRiccati::stop_below(double share_of_cost) {
-  solver_.ls_params.dphi_thresh = usual_threshold_;
+  // Never end for a vanishing slope: at an optimum the multipliers of the first iterate may still be missing.
+  solver_.ls_params.dphi_thresh = -1.0;
   tolerance_ = share_of_cost;
   stopped_ = false;
 }

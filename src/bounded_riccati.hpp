@@ -66,7 +66,7 @@ private:
   aligator::gar::ProximalRiccatiSolver<double> inner_;
   Curvature missing_;                     // from the Gauss-Newton Hessian
   double share_ = 0.0;                    // of it that is in the subproblem
-  double usual_threshold_, tolerance_ = 0.0;
+  double tolerance_ = 0.0;
   bool stopped_ = false;
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage

@@ -1,0 +1,77 @@
+"""Gains of arms: the derivatives of the optimal controls, against solving again from moved states."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import yaml
+
+from sobo_planner.paths import share_path
+from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.tasks import load_task
+
+LINK = """
+  <link name="{name}"><inertial><origin xyz="0.1 0.02 0.1"/><mass value="{mass}"/>
+    <inertia ixx="0.02" iyy="0.03" izz="0.025" ixy="0.001" ixz="0.002" iyz="0"/></inertial></link>"""
+JOINT = """
+  <joint name="j{i}" type="{kind}"><parent link="l{i}"/><child link="l{next}"/><origin xyz="0.05 0 0.25"/>
+    <axis xyz="{axis}"/><limit lower="-3" upper="3" velocity="3" effort="120"/></joint>"""
+JOINTS = (("prismatic", "0 1 0"), ("revolute", "0 0 1"), ("revolute", "0 1 0"), ("prismatic", "1 0 0"), ("revolute", "0 1 0"))
+
+
+@pytest.fixture(scope="module")
+def gantry(tmp_path_factory):
+    """The task of the UR5 for an arm that slides, turns, tilts, extends and tilts again."""
+    folder = tmp_path_factory.mktemp("gantry")
+    links = [LINK.format(name=f"l{i}", mass=6 - i) for i in range(len(JOINTS) + 1)]
+    joints = [JOINT.format(i=i, next=i + 1, kind=kind, axis=axis) for i, (kind, axis) in enumerate(JOINTS)]
+    (folder / "gantry.urdf").write_text('<robot name="gantry">' + "".join(links + joints) + "</robot>")
+    data = yaml.safe_load(share_path("config/ur5.yaml").read_text())
+    home = [0.0, 0.2, 0.3, 0.1, 0.4]
+    data["name"] = "gantry"
+    data["robot"] = {"urdf": "gantry.urdf", "tool_frame": "l5", "base_frame": "l0", "home": home, "armature": [0.1] * 5}
+    data["distribution"] |= {"start_centre": home, "target": [0.3, 0.2, 0.9], "r_init": 0, "r_tgt": 0}
+    (folder / "gantry.yaml").write_text(yaml.safe_dump(data))
+    return load_task(folder / "gantry.yaml")
+
+
+def sensitivity(solver: Solver, instance: Instance, optimum: Solution) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences of the optimal first control (nu, nx) and trajectory (T + 1, nx, nx) in the initial state."""
+    h = 1e-4
+    start = Guess(optimum.X, optimum.U)
+    du, dx = [], []
+    for step in h * np.eye(len(instance.x0)):
+        up, down = (solver.solve(Instance(instance.x0 + sign * step, instance.target), start) for sign in (1.0, -1.0))
+        du.append((up.U[0] - down.U[0]) / (2.0 * h))
+        dx.append((up.X - down.X) / (2.0 * h))
+    return np.array(du).T, np.moveaxis(np.array(dx), 0, -1)
+
+
+@pytest.mark.parametrize("name", ["task", "gantry"])
+def test_gains_are_the_derivatives_of_the_optimum(name: str, request: pytest.FixtureRequest) -> None:
+    task = request.getfixturevalue(name)
+    solver = Solver(task, dataclasses.replace(task.solver_options, tol=1e-7, early_stop=0.0))
+    rng = np.random.default_rng(1)
+    for instance in [task.sample(rng) for _ in range(3)]:
+        first = solver.solve(instance, task.interpolate(instance))
+        optimum = solver.solve(instance, Guess(first.X, first.U))
+        du, dx = sensitivity(solver, instance, optimum)
+        assert np.linalg.norm(optimum.K[0] - du) < 0.01 * np.linalg.norm(du)
+        Phi = [np.eye(len(instance.x0))]
+        for A, B, K in zip(optimum.A, optimum.B, optimum.K, strict=True):
+            Phi.append((A + B @ K) @ Phi[-1])
+        assert np.linalg.norm(np.array(Phi) - dx) < 0.01 * np.linalg.norm(dx)
+
+
+def test_an_early_stop_leaves_less_than_its_tolerance(task) -> None:
+    """A Newton step foretells what is left to gain."""
+    full = Solver(task, dataclasses.replace(task.solver_options, tol=1e-7, early_stop=0.0))
+    rng = np.random.default_rng(2)
+    for instance in [task.sample(rng) for _ in range(5)]:
+        early = Solver(task).solve(instance, task.interpolate(instance))
+        optimum = full.solve(instance, Guess(early.X, early.U))
+        assert early.converged
+        assert early.cost - optimum.cost < 10.0 * task.solver_options.early_stop * optimum.cost
+        assert optimum.iterations <= 6
