@@ -30,6 +30,8 @@ constexpr double hardening = 0.1;
 constexpr double multiplier_reach = 1.0;
 constexpr int bisections = 20;
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
+// A step cut below this length says that its subproblem was convex in name only: the next one gets less curvature.
+constexpr double short_step = 0.2;
 constexpr double feasible = 5e-4; // primal residual of an iterate that may be returned
 
 /// Calls f(first row, data) for every constraint of a stage.
@@ -76,32 +78,52 @@ void BoundedRiccati::stop_below(double share_of_cost) {
   // Never end for a vanishing slope: at an optimum the multipliers of the first iterate may still be missing.
   solver_.ls_params.dphi_thresh = -1.0;
   tolerance_ = share_of_cost;
+  share_ = 0.0;
   stopped_ = false;
 }
 
 bool BoundedRiccati::backward(double mu) {
   read_values();
+  const double most = share_ > 0.0 && step_length() < short_step ? 0.5 * share_ : 1.0;
+  before_ = solver_.results_.us;
   bool found = false;
   if (!missing_.empty()) {
     missing_.compute(solver_);
-    for (auto share = shares.begin(); share != shares.end() && !found; ++share) {
-      share_ = *share;
-      found = bounded_step(mu);
-    }
+    for (auto share = shares.begin(); share != shares.end() && !found; ++share)
+      if (*share <= most) {
+        share_ = *share;
+        found = bounded_step(mu);
+      }
   }
   if (!found) {
     share_ = 0.0;
     found = bounded_step(mu);
   }
-  const auto &results = solver_.results_;
+  auto &results = solver_.results_;
   if (found && share_ == 1.0 && results.prim_infeas <= feasible &&
       cost_change() < tolerance_ * std::abs(results.traj_cost_)) {
     stopped_ = true;
+    // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
+    add(results.vs, dvs_, 1.0);
+    add(results.lams, dlams_, 1.0);
     // How the solver is told to return instead of taking the step.
     solver_.ls_params.dphi_thresh = std::numeric_limits<double>::infinity();
     solver_.max_iters = 0;
   }
   return found;
+}
+
+// How much of the last step the line search took.
+double BoundedRiccati::step_length() const {
+  const auto &results = solver_.results_;
+  if (results.num_iters == 0)
+    return 1.0;
+  double taken = 0.0, whole = 0.0;
+  for (std::size_t t = 0; t < dus_.size(); ++t) {
+    taken += (results.us[t] - before_[t]).squaredNorm();
+    whole += dus_[t].squaredNorm();
+  }
+  return whole > 0.0 ? std::sqrt(taken / whole) : 1.0;
 }
 
 // The step with all bounds at the present share of the curvature; false where the subproblem is not convex.

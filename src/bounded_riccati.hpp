@@ -49,6 +49,7 @@ private:
   bool bounded_step(double mu);
   bool convex() const;
   double cost_change() const;
+  double step_length() const;
   void read_values();
   void mark_from(const Vectors &rows, double reach);
   int mark();
@@ -73,6 +74,7 @@ private:
   Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction
   std::vector<Eigen::VectorXi> side_;     // bound taken for active: 1 = upper, -1 = lower, 0 = none
   Vectors dxs_, dus_, dvs_, dlams_;       // the LQ step so far
+  Vectors before_;                        // controls that the step starts from
 };
 
 } // namespace sobo

@@ -1,5 +1,7 @@
 #include "curvature.hpp"
 
+#include <algorithm>
+
 #include <aligator/core/stage-data.hpp>
 #include <pinocchio/algorithm/rnea-second-order-derivatives.hpp>
 
@@ -68,7 +70,8 @@ void Curvature::compute(const Solver &solver) {
 // initial multipliers these would be too wild where the guess is: they only weigh the curvature.
 void Curvature::find_costates(const Solver &solver) {
   costates_ = solver.results_.lams;
-  if (solver.results_.num_iters > 0)
+  const auto known = [](const VectorXd &costate) { return costate.squaredNorm() > 0.0; };
+  if (std::any_of(costates_.begin(), costates_.end(), known))
     return;
   const auto &data = solver.workspace_.problem_data;
   costates_.back() = data.term_cost_data->Lx_;

@@ -18,7 +18,13 @@ LINK = """
 JOINT = """
   <joint name="j{i}" type="{kind}"><parent link="l{i}"/><child link="l{next}"/><origin xyz="0.05 0 0.25"/>
     <axis xyz="{axis}"/><limit lower="-3" upper="3" velocity="3" effort="120"/></joint>"""
-JOINTS = (("prismatic", "0 1 0"), ("revolute", "0 0 1"), ("revolute", "0 1 0"), ("prismatic", "1 0 0"), ("revolute", "0 1 0"))
+JOINTS = (
+    ("prismatic", "0 1 0"),
+    ("revolute", "0 0 1"),
+    ("revolute", "0 1 0"),
+    ("prismatic", "1 0 0"),
+    ("revolute", "0 1 0"),
+)
 
 
 @pytest.fixture(scope="module")
