@@ -30,8 +30,7 @@ constexpr double hardening = 0.1;
 constexpr double multiplier_reach = 1.0;
 constexpr int bisections = 20;
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
-// A step cut below this length says that its subproblem was convex in name only: the next one gets less curvature.
-constexpr double short_step = 0.2;
+constexpr double negligible = 1e-8; // change of the cost, as a share of it, below which promises are rounding
 constexpr double feasible = 5e-4; // primal residual of an iterate that may be returned
 
 /// Calls f(first row, data) for every constraint of a stage.
@@ -78,30 +77,30 @@ void BoundedRiccati::stop_below(double share_of_cost) {
   // Never end for a vanishing slope: at an optimum the multipliers of the first iterate may still be missing.
   solver_.ls_params.dphi_thresh = -1.0;
   tolerance_ = share_of_cost;
-  share_ = 0.0;
+  promised_ = std::numeric_limits<double>::infinity();
   stopped_ = false;
 }
 
 bool BoundedRiccati::backward(double mu) {
   read_values();
-  const double most = share_ > 0.0 && step_length() < short_step ? 0.5 * share_ : 1.0;
-  before_ = solver_.results_.us;
   bool found = false;
   if (!missing_.empty()) {
     missing_.compute(solver_);
-    for (auto share = shares.begin(); share != shares.end() && !found; ++share)
-      if (*share <= most) {
-        share_ = *share;
-        found = bounded_step(mu);
-      }
+    const double small = std::max(tolerance_, negligible) * std::abs(solver_.results_.traj_cost_);
+    for (auto share = shares.begin(); share != shares.end() && !found; ++share) {
+      share_ = *share;
+      // One that promises more than the step before is convex by a hair, and the line search would cut its long step.
+      found = bounded_step(mu) && cost_change() <= std::max(promised_, small);
+    }
   }
   if (!found) {
     share_ = 0.0;
     found = bounded_step(mu);
   }
+  promised_ = cost_change();
   auto &results = solver_.results_;
   if (found && share_ == 1.0 && results.prim_infeas <= feasible &&
-      cost_change() < tolerance_ * std::abs(results.traj_cost_)) {
+      promised_ < tolerance_ * std::abs(results.traj_cost_)) {
     stopped_ = true;
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
     add(results.vs, dvs_, 1.0);
@@ -111,19 +110,6 @@ bool BoundedRiccati::backward(double mu) {
     solver_.max_iters = 0;
   }
   return found;
-}
-
-// How much of the last step the line search took.
-double BoundedRiccati::step_length() const {
-  const auto &results = solver_.results_;
-  if (results.num_iters == 0)
-    return 1.0;
-  double taken = 0.0, whole = 0.0;
-  for (std::size_t t = 0; t < dus_.size(); ++t) {
-    taken += (results.us[t] - before_[t]).squaredNorm();
-    whole += dus_[t].squaredNorm();
-  }
-  return whole > 0.0 ? std::sqrt(taken / whole) : 1.0;
 }
 
 // The step with all bounds at the present share of the curvature; false where the subproblem is not convex.

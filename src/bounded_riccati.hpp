@@ -49,7 +49,6 @@ private:
   bool bounded_step(double mu);
   bool convex() const;
   double cost_change() const;
-  double step_length() const;
   void read_values();
   void mark_from(const Vectors &rows, double reach);
   int mark();
@@ -68,13 +67,13 @@ private:
   Curvature missing_;                     // from the Gauss-Newton Hessian
   double share_ = 0.0;                    // of it that is in the subproblem
   double tolerance_ = 0.0;
+  double promised_ = 0.0;                 // change of the cost that the last step was to bring
   bool stopped_ = false;
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage
   Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction
   std::vector<Eigen::VectorXi> side_;     // bound taken for active: 1 = upper, -1 = lower, 0 = none
   Vectors dxs_, dus_, dvs_, dlams_;       // the LQ step so far
-  Vectors before_;                        // controls that the step starts from
 };
 
 } // namespace sobo
