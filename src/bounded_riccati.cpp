@@ -8,6 +8,7 @@
 #include <aligator/modelling/constraints/box-constraint.hpp>
 
 #include "errors.hpp"
+#include "gaps.hpp"
 
 namespace aligator {
 // Defined and instantiated inside libaligator; its header would compile the whole solver again.
@@ -99,8 +100,8 @@ bool BoundedRiccati::backward(double mu) {
   }
   promised_ = cost_change();
   auto &results = solver_.results_;
-  if (found && share_ == 1.0 && results.prim_infeas <= feasible &&
-      promised_ < tolerance_ * std::abs(results.traj_cost_)) {
+  if (found && share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
+      (close_gaps(solver_, problem_, inner_, 2.0 * tolerance_, feasible) || results.prim_infeas <= feasible)) {
     stopped_ = true;
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
     add(results.vs, dvs_, 1.0);

@@ -81,3 +81,18 @@ def test_an_early_stop_leaves_less_than_its_tolerance(task) -> None:
         assert early.converged
         assert early.cost - optimum.cost < 10.0 * task.solver_options.early_stop * optimum.cost
         assert optimum.iterations <= 6
+
+
+def test_plans_that_end_early_are_rollouts(task) -> None:
+    """No gap between a state and the step before it, and bounds kept: what a controller replays is what was planned."""
+    rng = np.random.default_rng(2)
+    gaps = []
+    for instance in [task.sample(rng) for _ in range(10)]:
+        plan = Solver(task).solve(instance, task.interpolate(instance))
+        assert plan.converged
+        ends = np.array([task.robot.step(x, u, task.dt) for x, u in zip(plan.X, plan.U, strict=False)])
+        gaps.append(np.abs(ends - plan.X[1:]).max())
+        assert np.all(np.abs(plan.U) <= task.torque_limit + 5e-4)
+        assert np.all(np.abs(plan.X[:-1, 6:]) <= task.robot.velocity_limit + 5e-4)
+    assert max(gaps) < 5e-4  # where the rollout would leave the bounds, the iterate is returned as it is
+    assert np.median(gaps) < 1e-12

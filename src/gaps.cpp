@@ -1,0 +1,52 @@
+#include "gaps.hpp"
+
+#include <algorithm>
+
+#include <aligator/core/explicit-dynamics.hpp>
+#include <aligator/core/stage-data.hpp>
+#include <aligator/modelling/constraints/box-constraint.hpp>
+
+namespace sobo {
+namespace {
+
+using Problem = aligator::TrajOptProblemTpl<double>;
+
+/// How far the stage's constraints, as last evaluated, lie outside their boxes.
+double excess(const aligator::StageModelTpl<double> &stage, const aligator::StageDataTpl<double> &data) {
+  double worst = 0.0;
+  for (std::size_t i = 0; i < data.constraint_data.size(); ++i) {
+    const auto &box = dynamic_cast<const aligator::BoxConstraintTpl<double> &>(*stage.constraints_.sets[i]);
+    const auto &value = data.constraint_data[i]->value_;
+    worst = std::max({worst, (value - box.upper_limit).maxCoeff(), (box.lower_limit - value).maxCoeff()});
+  }
+  return worst;
+}
+
+} // namespace
+
+bool close_gaps(aligator::SolverProxDDPTpl<double> &solver, const Problem &problem,
+                aligator::gar::RiccatiSolverBase<double> &sweep, double cost_tolerance, double excess_tolerance) {
+  using Model = aligator::ExplicitDynamicsModelTpl<double>;
+  using Data = aligator::ExplicitDynamicsDataTpl<double>;
+  auto &results = solver.results_;
+  auto &data = solver.workspace_.problem_data;
+  auto xs = results.xs;
+  auto us = results.us;
+  for (std::size_t t = 0; t < us.size(); ++t) {
+    us[t].noalias() += sweep.getFeedback(t).topRows(us[t].size()) * (xs[t] - results.xs[t]);
+    auto &step = dynamic_cast<Data &>(*data.stage_data[t]->dynamics_data);
+    dynamic_cast<const Model &>(*problem.stages_[t]->dynamics_).forward(xs[t], us[t], step);
+    xs[t + 1] = step.xnext_;
+  }
+  const double cost = problem.evaluate(xs, us, data);
+  if (!(std::abs(cost - results.traj_cost_) <= cost_tolerance * std::abs(results.traj_cost_)))
+    return false;
+  for (std::size_t t = 0; t < us.size(); ++t)
+    if (excess(*problem.stages_[t], *data.stage_data[t]) > excess_tolerance)
+      return false;
+  results.xs = std::move(xs);
+  results.us = std::move(us);
+  return true;
+}
+
+} // namespace sobo
