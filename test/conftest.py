@@ -55,6 +55,12 @@ def task() -> ArmReach:
 
 
 @pytest.fixture(scope="session")
+def home(task: ArmReach) -> np.ndarray:
+    """The UR5's home posture."""
+    return np.array(task.config.robot.home)
+
+
+@pytest.fixture(scope="session")
 def policy(task: ArmReach) -> Policy:
     """The UR5's policy as shipped."""
     return Policy.load(share_path("config/policies/ur5"), task)

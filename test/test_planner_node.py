@@ -19,20 +19,10 @@ from sensor_msgs.msg import JointState
 from sobo_planner.ros import conversions, node_parameters
 from sobo_planner.ros.diagnostics import to_json
 from sobo_planner.ros.tracking import PlanAssembler
-from sobo_planner.tasks import Task, load_task
+from sobo_planner.tasks import Task
 
 MIB = 1024**2
 STATE_TIMEOUT = 0.4
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return load_task("ur5")
-
-
-@pytest.fixture(scope="module")
-def home(task: Task) -> np.ndarray:
-    return np.array(task.config.robot.home)
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,7 @@ from sobo_planner.ros import conversions
 from sobo_planner.ros.diagnostics import plan_report, to_json
 from sobo_planner.ros.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.tracking import PlanAssembler, TrackedPlan
-from sobo_planner.tasks import Task, load_task
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return load_task("ur5")
-
-
-@pytest.fixture(scope="module")
-def home(task: Task) -> np.ndarray:
-    return np.array(task.config.robot.home)
+from sobo_planner.tasks import Task
 
 
 @pytest.fixture(scope="module")
@@ -186,13 +176,14 @@ def test_joint_states_come_at_500_hz(simulator: tuple[RosProcess, Probe], task: 
     probe.states.clear()
     probe.wait(lambda: len(probe.states) > 1000)
     stamps = np.array([s.header.stamp.sec * 10**9 + s.header.stamp.nanosec for s in probe.states])
-    rate = (len(stamps) - 1) / (1e-9 * (stamps[-1] - stamps[0]))
     assert abs(probe.get_clock().now().nanoseconds - stamps[-1]) < 1e9, "it keeps up with the clock"
-    assert np.all(np.diff(stamps) % 2_000_000 == 0), "stamps are exact to the step"
+    steps = np.diff(stamps)
+    assert np.all(steps % 2_000_000 == 0), "stamps are exact to the step"
+    # A busy machine loses samples on the way here (best effort), in bursts; those that arrive are neither old nor doubled.
+    assert steps.min() == 2_000_000
+    assert np.median(steps) == 2_000_000
     assert list(probe.states[0].name) == task.robot.joint_names
     assert all(len(field) == 6 for field in (probe.states[0].velocity, probe.states[0].effort))
-    # A busy machine may lose samples on the way here (best effort), never add any.
-    assert 300.0 < rate < 550.0
 
 
 def test_node_follows_a_plan_by_joint_names(

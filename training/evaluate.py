@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +83,10 @@ class Evaluator:
         self.action_horizon = options.action_horizon or policy.T_a
         if self.action_horizon > longest:
             raise ConfigError(f"action_horizon must be at most {longest}, got {self.action_horizon}")
-        samples = options.samples or task.config.policy.samples
-        self.task, self.policy, self.options = task, policy, replace(options, samples=samples)
+        self.samples = options.samples or task.config.policy.samples
+        self.task, self.policy, self.options = task, policy, options
         self.solver = Solver(task)
-        self.planner = Planner(task, policy, samples=samples)
+        self.planner = Planner(task, policy, samples=self.samples)
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -114,8 +114,7 @@ class Evaluator:
     def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
         """Let the policy alone act."""
         began = time.perf_counter()
-        samples = self.options.samples or 1
-        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, samples)
+        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.samples)
         elapsed = 1e3 * (time.perf_counter() - began)
         if guess is None:
             return Attempt("invalid", time_ms=elapsed), None
@@ -185,4 +184,4 @@ def evaluate(
     evaluator = Evaluator(task, policy, options)
     evaluator.row(0)  # first calls allocate; what follows is timed
     rows = [evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)]
-    return report(task, policy_folder, evaluator.options, evaluator.action_horizon, rows)
+    return report(task, policy_folder, options, rows, evaluator.action_horizon, evaluator.samples)

@@ -99,7 +99,12 @@ def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[st
 
 
 def report(
-    task: Task, policy_folder: str | Path, options: EvaluateOptions, action_horizon: int, rows: Sequence[Row]
+    task: Task,
+    policy_folder: str | Path,
+    options: EvaluateOptions,
+    rows: Sequence[Row],
+    action_horizon: int,
+    samples: int,
 ) -> dict[str, Any]:
     """All figures of an evaluation, as JSON values.
 
@@ -120,7 +125,7 @@ def report(
         "instances": options.instances,
         "seed": options.seed,
         "action_horizon": action_horizon,
-        "samples": options.samples,
+        "samples": samples,
         "cold_start": cold_start,
         "cost": {"solver": cold["cost"], "policy": policy["cost"], "refined": refined["cost"]},
         "iterations": {"cold": cold["iterations"], "warm": refined["iterations"]},
