@@ -3,15 +3,16 @@
 policy rollouts --+
                   +--> cheapest start --> ProxDDP --> checks --> Plan
 interpolation ----+         ^                           |
-                            |                           +--> ProxDDP with position limits, or with more weight
-                            +--------- next start <-----+    on precision (only when a plan needs it)
+                            |                           +--> ProxDDP with more weight on precision (if it ends short)
+                            +--------- next start <-----+
+                                       (with position limits as constraints once free plans have left them)
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -91,6 +92,7 @@ class _Effort:
     policy: float = 0.0
     start: float = 0.0
     refine: float = 0.0
+    outside: list[tuple[str, Guess]] = field(default_factory=list)  # starts of plans that leave the position limits
 
     def left(self) -> float | None:
         """Seconds left, at least a little; None without a deadline."""
@@ -149,7 +151,7 @@ class Planner:
         best: tuple[tuple[bool, bool, float], Solution, str] | None = None
         reasons: list[str] = []
         for solver, source, guess in self._starts(instance, effort):
-            solution, reason = self._attempt(solver, instance, guess, effort)
+            solution, reason = self._attempt(solver, instance, source, guess, effort)
             error = self.task.final_error(solution.X, instance.target) if not reason else np.inf
             rank = (error >= REACHED, not solution.converged, error)
             if reason:
@@ -163,20 +165,18 @@ class Planner:
         (_, _, error), solution, source = best
         return self._finish(instance, error, solution, source, effort)
 
-    def _attempt(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> tuple[Solution, str]:
-        """Refines a start.
-
-        A plan that leaves the position limits is refined again with them as constraints, and one that ends short of the
-        goal with more weight on precision.
+    def _attempt(
+        self, solver: Solver, instance: Instance, source: str, guess: Guess, effort: _Effort
+    ) -> tuple[Solution, str]:
+        """Refines a start, and one that ends short of the goal again with more weight on precision.
 
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
         solution = self._refine(solver, instance, guess, effort)
-        if self._leaves_limits(solution) and not effort.over():
-            limited = self._limited if solver is self._patient else self._limited_quick
-            solution = self._refine(limited, instance, guess, effort)
         reason = self._objection(solution)
+        if self._leaves_limits(solution):
+            effort.outside.append((source, guess))
         if reason or effort.over() or self.task.final_error(solution.X, instance.target) < REACHED:
             return solution, reason
         closer = self._refine(self._precise, instance, Guess(solution.X, solution.U), effort)
@@ -197,7 +197,8 @@ class Planner:
     def _starts(self, instance: Instance, effort: _Effort) -> Iterator[tuple[Solver, str, Guess]]:
         """Solvers and starts, most promising first: policy or interpolation, whichever is cheaper, then others.
 
-        With little patience; if none of them does, the first two again with all of it.
+        With little patience; if none of them does, the first two again with all of it. Starts of plans that leave the
+        position limits are refined with these as constraints, which takes long, once those beside them have been tried.
         """
         proposal = self._propose(instance, effort)
         began = time.monotonic()
@@ -210,11 +211,14 @@ class Planner:
         candidates.sort(key=lambda candidate: candidate[0])
         for _, source, guess in candidates:
             yield self._quick, source, guess
+        for source, guess in tuple(effort.outside):
+            yield self._limited_quick, source, guess
         others = self.task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed))[1:]
         for source, guess in zip(["gravity"] + ["posture"] * len(others), others, strict=False):
             yield self._quick, source, guess
         for _, source, guess in candidates:
             yield self._patient, source, guess
+            yield self._limited, source, guess
 
     def _propose(self, instance: Instance, effort: _Effort) -> tuple[float, Guess] | None:
         """The policy's cheapest rollout and its cost; None without a policy or when its output is not finite."""
