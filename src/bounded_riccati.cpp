@@ -98,9 +98,11 @@ bool BoundedRiccati::backward(double mu) {
     share_ = 0.0;
     found = bounded_step(mu);
   }
+  if (!found) // Aligator would take the step before once more
+    throw SolverError("the LQ subproblem has no minimum, or its numbers are not finite");
   promised_ = cost_change();
   auto &results = solver_.results_;
-  if (found && share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
+  if (share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
       (close_gaps(solver_, problem_, inner_, 2.0 * tolerance_, feasible) || results.prim_infeas <= feasible)) {
     stopped_ = true;
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
@@ -110,7 +112,7 @@ bool BoundedRiccati::backward(double mu) {
     solver_.ls_params.dphi_thresh = std::numeric_limits<double>::infinity();
     solver_.max_iters = 0;
   }
-  return found;
+  return true;
 }
 
 // The step with all bounds at the present share of the curvature; false where the subproblem is not convex.
@@ -203,19 +205,7 @@ bool BoundedRiccati::newton_step() {
 
 bool BoundedRiccati::sweep(Vectors &dxs, Vectors &dus, Vectors &dvs, Vectors &dlams) {
   pose();
-  return inner_.backward(mu_) && (share_ == 0.0 || convex()) && inner_.forward(dxs, dus, dvs, dlams);
-}
-
-// Whether every control of the sweep is a minimum, not a saddle; a Gauss-Newton Hessian needs no such check.
-bool BoundedRiccati::convex() const {
-  for (std::size_t t = 0; t + 1 < inner_.datas.size(); ++t) {
-    const auto &D = solver_.workspace_.lqr_problem.stages[t].D;
-    MatrixXd reduced = inner_.datas[t].Rhat;
-    reduced.noalias() += D.transpose() * D / mu_;
-    if (reduced.llt().info() != Eigen::Success)
-      return false;
-  }
-  return true;
+  return inner_.backward(mu_) && inner_.forward(dxs, dus, dvs, dlams);
 }
 
 // Makes the LQ subproblem one in which the marked bounds are equalities and the others absent.

@@ -7,6 +7,7 @@
 #include <aligator/gar/proximal-riccati.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "condensed_riccati.hpp"
 #include "curvature.hpp"
 #include "robot.hpp"
 
@@ -47,7 +48,6 @@ private:
   using Vectors = std::vector<VectorXd>;
 
   bool bounded_step(double mu);
-  bool convex() const;
   double cost_change() const;
   void read_values();
   void mark_from(const Vectors &rows, double reach);
@@ -63,7 +63,7 @@ private:
 
   Solver &solver_;
   const Problem &problem_;
-  aligator::gar::ProximalRiccatiSolver<double> inner_;
+  CondensedRiccati inner_;
   Curvature missing_;                     // from the Gauss-Newton Hessian
   double share_ = 0.0;                    // of it that is in the subproblem
   double tolerance_ = 0.0;
