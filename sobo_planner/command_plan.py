@@ -13,13 +13,13 @@ import yaml
 
 from sobo_planner.errors import ConfigError, SoboError, TaskError
 from sobo_planner.paths import share_path
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm, load_task
 
 if TYPE_CHECKING:
     from sobo_planner import commands
     from sobo_planner.planner import Plan
     from sobo_planner.policy import Policy
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach, Task
 
 #: Arrays of a plan that `--out` stores.
 ARRAYS = ("time", "X", "U", "K")
@@ -59,6 +59,11 @@ def task_of(command: commands.TaskCommand) -> Task:
     return load_task(command.task, **parse_overrides(command.overrides))
 
 
+def arm_of(command: commands.TaskCommand) -> ArmReach:
+    """The same for commands that plan."""
+    return load_arm(command.task, **parse_overrides(command.overrides))
+
+
 def shipped_policy(task: Task) -> Path | None:
     """Folder of the policy that is shipped for a task, None if there is none."""
     try:
@@ -75,7 +80,7 @@ def policy_of(task: Task, choice: str) -> Policy | None:
     return None if choice == "none" or folder is None else Policy.load(folder, task)
 
 
-def start_state(task: Task, positions: Sequence[float]) -> np.ndarray:
+def start_state(task: ArmReach, positions: Sequence[float]) -> np.ndarray:
     """The state at rest at some joint positions, or at the task's home configuration if none are given."""
     q = np.asarray(positions if len(positions) else task.config.robot.home, dtype=float)
     if q.shape != (task.robot.nq,):
@@ -89,7 +94,7 @@ def plan(command: commands.Plan) -> int:
 
     if command.out is not None and command.out.suffix not in (".json", ".npz"):
         raise ConfigError(f"--out must end with .json or .npz, got {command.out}")
-    task = task_of(command)
+    task = arm_of(command)
     planner = Planner(task, policy_of(task, command.policy))
     state = start_state(task, command.start)
     result = planner.plan(state, np.asarray(command.goal), deadline=command.deadline)
@@ -100,7 +105,7 @@ def plan(command: commands.Plan) -> int:
     return 0
 
 
-def summarise(task: Task, state: np.ndarray, result: Plan) -> dict[str, Any]:
+def summarise(task: ArmReach, state: np.ndarray, result: Plan) -> dict[str, Any]:
     """The figures of a plan, as JSON values."""
     return {
         "task": task.name,
@@ -117,7 +122,7 @@ def summarise(task: Task, state: np.ndarray, result: Plan) -> dict[str, Any]:
     }
 
 
-def store(path: Path, task: Task, summary: dict[str, Any], result: Plan) -> None:
+def store(path: Path, task: ArmReach, summary: dict[str, Any], result: Plan) -> None:
     """Write a plan with its trajectory and gains.
 
     Raises:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sobo_planner.command_plan import parse_overrides, shipped_policy, task_of
+from sobo_planner.command_plan import arm_of, parse_overrides, shipped_policy, task_of
 from sobo_planner.errors import ConfigError, PolicyError, SoboError
 from sobo_planner.tasks import load_task
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sobo_planner import commands
 
 #: Options of `sobo train` that override the task's configuration of training.
-TRAIN_OPTIONS = ("loss", "mode", "steps", "batch", "lr", "seed", "max_minutes")
+TRAIN_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "max_minutes")
 #: File in a run's folder that says what was trained; `sobo export` reads it.
 RUN_RECORD = "run.json"
 
@@ -159,7 +159,7 @@ def bench(command: commands.Bench) -> int:
         from sobo_training.bench import bench as run
 
     options = BenchOptions(rounds=command.rounds, instances=command.instances, seed=command.seed)
-    task = task_of(command)
+    task = arm_of(command)
     if command.policy is not None:
         Policy.load(command.policy, task)  # before minutes of other measurements
     report = run(task, command.policy or shipped_policy(task), options)

@@ -78,10 +78,11 @@ class Train(TaskCommand):
     """Dataset folder, or several."""
     out: Path
     """Folder of the run: configuration, checkpoints, TensorBoard log; a stopped run in it is resumed."""
-    loss: Literal["diff", "sobolev"] | None = None
-    """diff: trajectories alone. sobolev: first-order information too. Default: the task's configuration."""
+    method: Literal["sob_diff", "diff", "mlp", "sob_mlp"] | None = None
+    """sob_diff: diffusion, on trajectories and first-order information; diff: on trajectories alone; mlp, sob_mlp: the
+    same for a direct policy. Default: the task's configuration."""
     mode: Literal["vjp", "jvp", "augment"] | None = None
-    """How sobolev gets first-order information: double backward, forward mode, or data augmentation."""
+    """How sob_diff and sob_mlp get first-order information: double backward, forward mode, or data augmentation."""
     steps: int | None = None
     """Gradient steps."""
     batch: int | None = None

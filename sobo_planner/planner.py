@@ -23,7 +23,7 @@ from sobo_planner.errors import PlanningError, PolicyError
 from sobo_planner.policy import Policy
 from sobo_planner.rollout import rollouts
 from sobo_planner.solver import Guess, Instance, Solution, Solver
-from sobo_planner.tasks import Task
+from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
@@ -117,7 +117,9 @@ class Planner:
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
     """
 
-    def __init__(self, task: Task, policy: Policy | None = None, *, samples: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, task: ArmReach, policy: Policy | None = None, *, samples: int | None = None, seed: int = 0
+    ) -> None:
         self.task = task
         self.policy = policy
         self._samples = task.config.policy.samples if samples is None else samples

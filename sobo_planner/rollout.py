@@ -44,8 +44,8 @@ def rollouts(
 ) -> Rollouts:
     """Rolls the policy out over the task's horizon, all samples in one batch.
 
-    Each chunk predicts states; inverse dynamics (RNEA) within the torque and velocity limits follows the first T_a of
-    them through the discrete dynamics, then the policy predicts again from where the arm really is.
+    Each chunk predicts states, which inverse dynamics within the limits follows through the discrete dynamics, or
+    controls. After T_a of its slots the policy predicts again, from where the system really is.
 
     Args:
         task: The task.
@@ -61,7 +61,6 @@ def rollouts(
     T_a = policy.T_a if T_a is None else T_a
     if not 1 <= T_a <= policy.T_h - policy.T_o:
         raise PolicyError(f"T_a={T_a} must lie in 1 ... {policy.T_h - policy.T_o}, what a chunk holds")
-    blend = task.config.policy.blend
     X = np.empty((samples, task.horizon + 1, task.nx))
     U = np.empty((samples, task.horizon, task.nu))
     X[:, 0] = instance.x0
@@ -70,10 +69,10 @@ def rollouts(
         if t == 0:
             chunks = policy.sample(X[0, 0], instance.target, rng, samples)
         else:
-            chunks = policy.sample(X[:, t], instance.target, rng, t=t)
+            chunks = policy.sample(X[:, t], instance.target, rng, t=t, controls=U[:, t - 1])
         for i, chunk in enumerate(chunks):
-            desired = task.decode_action(X[i, t], chunk[policy.T_o : policy.T_o + steps])
-            X[i, t : t + steps + 1], U[i, t : t + steps] = task.robot.track(X[i, t], desired, task.dt, blend)
+            actions = chunk[policy.T_o : policy.T_o + steps]
+            X[i, t : t + steps + 1], U[i, t : t + steps] = policy.actions.follow(X[i, t], actions)
     guesses = [Guess(x, u) for x, u in zip(X, U, strict=True)]
     costs = [task.cost(g.X, g.U, instance.target) if _finite(g) else np.inf for g in guesses]
     return Rollouts(guesses, np.array(costs))

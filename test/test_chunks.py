@@ -33,10 +33,11 @@ def test_one_chunk_from_each_step(data: TrainingSet) -> None:
 
 def test_chunks_hold_the_end_of_their_trajectory(task: ToyTask, solutions: SimpleNamespace, data: TrainingSet) -> None:
     whole = data.normaliser.restore_action(data.samples.chunk[13].double().numpy())
-    np.testing.assert_allclose(whole, task.encode_chunk(solutions.X[0, 13:21]), atol=1e-6)
+    expected = task.actions("state").encode(solutions.X[0], solutions.U[0], 8)
+    np.testing.assert_allclose(whole, expected[13], atol=1e-6)
     last = data.normaliser.restore_action(data.samples.chunk[19].double().numpy())
-    held = np.vstack([solutions.X[0, 19:21], np.tile(task.hold(solutions.X[0, 20]), (6, 1))])
-    np.testing.assert_allclose(last, task.encode_chunk(held), atol=1e-6)
+    np.testing.assert_allclose(last, expected[19], atol=1e-6)
+    np.testing.assert_allclose(last[2:, 2:], 0.0, atol=1e-6)
     J = data.samples.chunk_jacobian[19].numpy()
     np.testing.assert_array_equal(J[2:, 2:], 0.0)
     np.testing.assert_allclose(J[2:, :2], np.repeat(J[1:2, :2], 6, axis=0), atol=1e-6)
@@ -48,9 +49,9 @@ def test_normalised_jacobians_predict_normalised_perturbations(
     """Everything is linear here: moving the start by s_x dx moves outputs by exactly J_n dx and O_n dx."""
     n, t, dx = data.normaliser, 5, np.array([0.3, -0.2, 0.5, 0.1])
     x = solutions.X[1, t] + n.state_scale * dx
-    moved, _ = task.roll(x, solutions.target[1], 7)
+    moved, controls = task.roll(x, solutions.target[1], 7)
     index = 20 + t
-    chunk = n.action(task.encode_chunk(moved)) - data.samples.chunk[index].numpy()
+    chunk = n.action(task.actions("state").encode(moved, controls, 8)[0]) - data.samples.chunk[index].numpy()
     np.testing.assert_allclose(data.samples.chunk_jacobian[index].numpy() @ dx, chunk, atol=1e-5)
     seen = n.observation(task.observation(x, solutions.target[1])) - data.samples.observation[index].numpy()
     np.testing.assert_allclose(data.samples.observation_jacobian[index].numpy() @ dx, seen, atol=1e-5)
@@ -63,7 +64,7 @@ def test_normalised_values_have_unit_spread(data: TrainingSet) -> None:
 
 
 def test_given_scaling_is_used(task: ToyTask, solutions: SimpleNamespace, data: TrainingSet) -> None:
-    again = build(task.solutions(2, seed=9), task, 8, data.normaliser)
+    again = build(task.solutions(2, seed=9), task, 8, normaliser=data.normaliser)
     assert again.normaliser is data.normaliser
 
 

@@ -137,7 +137,7 @@ def test_data_of_another_task_is_refused(tmp_path):
 
 def test_data_of_the_task_is_accepted(tmp_path):
     task = load_task("ur5")
-    write(tmp_path, task_hash=task.hash, robot_hash=task.robot.hash)
+    write(tmp_path, task_hash=task.hash, robot_hash=task.robot_hash)
     assert len(load(tmp_path, task)) == 3
 
 

@@ -84,27 +84,6 @@ def test_a_small_joint_step_of_the_observation_reduces_the_tool_error(task) -> N
         np.testing.assert_array_equal(gravity, task.robot.gravity(q))
 
 
-@settings(max_examples=20)
-@given(seed=st.integers(0, 1000))
-def test_chunks_decode_to_what_was_encoded(task, seed) -> None:
-    states = np.random.default_rng(seed).normal(size=(8, 12))
-    chunk = task.encode_chunk(states)
-    np.testing.assert_allclose(task.decode_action(states[0], chunk), states, atol=1e-14)
-    np.testing.assert_array_equal(task.history(states[0]), chunk[:1])
-    np.testing.assert_array_equal(chunk[0, :6], 0.0)
-
-
-def test_chunk_jacobian(task) -> None:
-    """Encoding states that move with the first one as Phi says."""
-    rng = np.random.default_rng(0)
-    Phi = np.concatenate([np.eye(12)[None], rng.normal(size=(7, 12, 12))])
-    states = rng.normal(size=(8, 12))
-    J = task.chunk_jacobian(Phi)
-    for d in np.eye(12):
-        moved = task.encode_chunk(states + 0.5 * Phi @ d)
-        np.testing.assert_allclose((moved - task.encode_chunk(states)) / 0.5, J @ d, atol=1e-12)
-
-
 def test_every_step_of_the_horizon_is_told_apart(task) -> None:
     x, target = np.zeros(12), np.full(3, 0.4)
     seen = np.array([task.observation(x, target, t) for t in range(task.horizon + 1)])
@@ -113,15 +92,13 @@ def test_every_step_of_the_horizon_is_told_apart(task) -> None:
     assert np.all(gaps[-20:] > 0.05)  # finer near the end
 
 
-def test_holding_is_a_chunk_that_stays(task) -> None:
-    x = np.arange(12.0)
-    held = task.hold(x)
-    np.testing.assert_array_equal(held, np.concatenate([x[:6], np.zeros(6)]))
-    np.testing.assert_array_equal(task.hold_jacobian() @ x, held)
-
-
 def test_groups_cover_every_entry_once(task) -> None:
-    for groups, size in ((task.observation_groups, task.obs_dim), (task.action_groups, 12), (task.state_groups, 12)):
+    actions = task.actions("state")
+    for groups, size in (
+        (task.observation_groups, task.obs_dim),
+        (actions.groups, actions.dim),
+        (task.state_groups, 12),
+    ):
         covered = np.concatenate([np.arange(size)[group] for group in groups])
         np.testing.assert_array_equal(covered, np.arange(size))
 

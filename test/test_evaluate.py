@@ -91,7 +91,7 @@ def test_the_table_shows_every_group(report):
         "cold start:",
     ):
         assert label in text
-    assert "final tool error under 1 cm" in text
+    assert "final error under 0.01 m" in text
 
 
 def test_a_run_without_training_is_not_exported(tmp_path, capsys):
@@ -131,10 +131,10 @@ def test_ratios_are_taken_where_both_sides_converged():
 
 
 def test_success_needs_a_good_trajectory_that_ends_at_the_target():
-    assert attempt(1.0, 3).success
-    assert not attempt(1.0, 3, "max_iterations").success
-    assert not Attempt("converged", 1.0, 3, 1.0, 0.0, 0.02).success
-    assert not Attempt("failed").success
+    assert attempt(1.0, 3).success(0.01)
+    assert not attempt(1.0, 3, "max_iterations").success(0.01)
+    assert not Attempt("converged", 1.0, 3, 1.0, 0.0, 0.02).success(0.01)
+    assert not Attempt("failed").success(0.01)
 
 
 def test_statistics_leave_unknown_values_out():

@@ -85,10 +85,11 @@ class Garbage:
 
     T_h, T_o, T_a = 32, 1, 31
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, task, value: float) -> None:
+        self.actions = task.actions("state")
         self.value = value
 
-    def sample(self, x, target, rng, samples=1, t=0):
+    def sample(self, x, target, rng, samples=1, t=0, controls=None):
         if not np.isfinite(self.value):
             raise PolicyError("the policy predicts values that are not finite")
         return np.full((len(np.atleast_2d(x)) * samples, 32, 12), self.value)
@@ -96,7 +97,7 @@ class Garbage:
 
 @pytest.mark.parametrize("value", [np.nan, 1e3, -7.0])
 def test_a_policy_gone_wrong_does_not_harm(task, home, value) -> None:
-    planner = Planner(task, Garbage(value))
+    planner = Planner(task, Garbage(task, value))
     plan = planner.plan(home, GOAL)
     check_plan(task, plan, home)
     assert plan.source == "interpolation" and plan.reached

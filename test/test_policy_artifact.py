@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from toy_policy import copy_to, result
-from toy_task import ToyRobot, ToyTask
+from toy_task import ToyTask
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Normaliser, Policy, PolicySpec
@@ -77,7 +77,7 @@ def test_config_that_is_not_a_policy(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "format version 2; this program reads version 1"),
+        ({"version": 3}, "format version 3; this program reads version 2"),
         ({"T_h": ...}, "fields missing.*T_h"),
         ({"colour": "red"}, "unknown.*colour"),
         ({"K": 0}, "K must be a positive integer, got 0"),
@@ -121,7 +121,7 @@ def test_bad_scaling_is_named(folder: Path, value: object, message: str) -> None
     ("change", "message"),
     [
         ({"name": "ur5"}, "trained for task toy, but here it is ur5"),
-        ({"robot": ToyRobot("other")}, "trained for robot toy-robot, but here it is other"),
+        ({"robot_hash": "other"}, "trained for robot toy-robot, but here it is other"),
         ({"policy_hash": "new"}, "trained for task settings toy-policy, but here it is new"),
         ({"obs_dim": 5}, "observation size 4, but here it is 5"),
         ({"ndx": 6}, "state size 4, but here it is 6"),

@@ -21,13 +21,13 @@ def test_rollout_is_algorithm_2(task, policy, instance) -> None:
     x, X, U = instance.x0, [instance.x0], []
     while len(U) < task.horizon:
         chunk = policy.sample(x[None] if U else x, instance.target, rng, t=len(U))[0]
-        np.testing.assert_allclose(chunk[0], task.history(x)[0], atol=1e-5)
+        np.testing.assert_allclose(chunk[0], policy.actions.history(x, np.zeros(6))[0], atol=1e-5)
         start = x
         for s in range(1, T_a + 1):
             if len(U) == task.horizon:
                 break
             q, v = x[:6], x[6:]
-            desired = task.decode_action(start, chunk[s])
+            desired = policy.actions.decode(start, chunk[s])
             v_des = desired[6:] + task.config.policy.blend * ((desired[:6] - q) / task.dt - desired[6:])
             v_des = np.clip(v_des, -task.robot.velocity_limit, task.robot.velocity_limit)
             u = task.robot.inverse_dynamics(q, v, (v_des - v) / task.dt)

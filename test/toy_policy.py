@@ -13,8 +13,8 @@ from toy_task import ToyTask
 from sobo_training.chunks import build
 from sobo_training.config import TrainConfig
 from sobo_training.export import export
+from sobo_training.networks import network
 from sobo_training.train import TrainResult
-from sobo_training.trainer import network
 
 
 @functools.cache

@@ -8,12 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-@dataclass
-class ToyRobot:
-    """Stands for `Robot` where only the identity matters."""
-
-    hash: str = "toy-robot"
+from sobo_planner.tasks.actions import ControlActions, StateActions
 
 
 @dataclass
@@ -29,9 +24,7 @@ class ToyTask:
     ndx: int = 4
     nu: int = 2
     obs_dim: int = 4
-    action_dim: int = 4
-    robot: ToyRobot = field(default_factory=ToyRobot)
-    action_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
+    robot_hash: str = "toy-robot"
     observation_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
     state_groups: tuple[slice, ...] = (slice(0, 2), slice(2, 4))
     config: Any = field(
@@ -56,22 +49,23 @@ class ToyTask:
     def observation_jacobian(self, x, target):
         return np.diag([-1.0, -1.0, 1.0, 1.0])
 
-    def hold(self, x):
-        return np.concatenate((x[:2], np.zeros(2)))
+    def actions(self, kind):
+        if kind == "control":
+            return ControlActions(np.full(2, -np.inf), np.full(2, np.inf), self.simulate)
+        return StateActions(2, np.diag([1.0, 1.0, 0.0, 0.0]), self.state_groups, self.follow)
 
-    def hold_jacobian(self):
-        return np.diag([1.0, 1.0, 0.0, 0.0])
+    def simulate(self, x, U):
+        X = [x]
+        for u in U:
+            X.append(self.A @ X[-1] + self.B @ u)
+        return np.array(X)
 
-    def encode_chunk(self, X):
-        return np.concatenate((X[:, :2] - X[0, :2], X[:, 2:]), 1)
-
-    def history(self, x):
-        return self.encode_chunk(x[None])
-
-    def chunk_jacobian(self, Phi):
-        J = Phi.copy()
-        J[:, :2, :2] -= np.eye(2)
-        return J
+    def follow(self, x, desired):
+        U = []
+        for state in desired:
+            U.append((state[2:] - x[2:]) / self.dt)
+            x = self.A @ x + self.B @ U[-1]
+        return self.simulate(x, U), np.array(U)
 
     def roll(self, x, target, steps):
         """Optimal closed-loop trajectory: states [steps + 1, 4], controls [steps, 2]."""

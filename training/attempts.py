@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: A rollout or a plan succeeds when it ends closer to the target than this [m].
-SUCCESS_DISTANCE = 0.01
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -19,7 +16,7 @@ class Attempt:
         iterations: Solver iterations; 0 for a rollout.
         time_ms: Time of the solve, or of the policy's rollout [ms].
         start_ms: Time to make the naive start [ms]; not part of `time_ms`.
-        error_m: Final distance of the tool from the target [m], None if there is no trajectory.
+        error_m: Final distance from the target [m], None if there is no trajectory.
     """
 
     status: str
@@ -39,10 +36,9 @@ class Attempt:
         """The cost, if the trajectory is good."""
         return self.cost if self.good else None
 
-    @property
-    def success(self) -> bool:
-        """Whether it is good and ends at the target."""
-        return self.good and self.error_m is not None and self.error_m < SUCCESS_DISTANCE
+    def success(self, distance: float) -> bool:
+        """Whether it is good and ends closer than this to the target."""
+        return self.good and self.error_m is not None and self.error_m < distance
 
 
 @dataclass(frozen=True)
@@ -52,12 +48,12 @@ class Row:
     Attributes:
         index: Number of the instance.
         x0: Initial state.
-        target: Tool target [m].
-        interpolation: Solve from the joint interpolation to an IK solution.
-        gravity: Solve from the gravity-torque rollout.
+        target: Target [m].
+        interpolation: Solve from the interpolation to the target.
+        gravity: Solve from the start held against gravity.
         policy: The policy's rollout.
         refined: Solve from the policy's rollout.
-        planner: What `Planner.plan` makes of it; its time is that of the whole call.
+        planner: What `Planner.plan` makes of it, its time that of the whole call; None for tasks that it does not plan.
         planner_source: The start behind the plan, None if there is no plan.
         best_of_starts: Cheapest cost over the different starts, None if not asked for or none converged.
         best_start: Which start that was.
@@ -70,7 +66,7 @@ class Row:
     gravity: Attempt
     policy: Attempt
     refined: Attempt
-    planner: Attempt
+    planner: Attempt | None
     planner_source: str | None
     best_of_starts: float | None
     best_start: int | None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sobo_planner.errors import DatasetError
 from sobo_planner.policy.normaliser import Normaliser
+from sobo_planner.tasks.actions import Actions
 from sobo_training.jacobians import chunk_transitions, closed_loop
 from sobo_training.losses import Batch
 
@@ -26,16 +27,12 @@ otherwise get a tiny scale, and its rows of the normalised Jacobian would drown 
 class ChunkTask(Protocol):
     """What chunking needs from a task."""
 
-    action_groups: Sequence[slice]
     observation_groups: Sequence[slice]
     state_groups: Sequence[slice]
 
     def observation(self, x: Array, target: Array, t: int) -> Array: ...
     def observation_jacobian(self, x: Array, target: Array) -> Array: ...
-    def hold(self, x: Array) -> Array: ...
-    def hold_jacobian(self) -> Array: ...
-    def encode_chunk(self, X: Array) -> Array: ...
-    def chunk_jacobian(self, Phi: Array) -> Array: ...
+    def actions(self, kind: str) -> Actions: ...
 
 
 @dataclass(frozen=True)
@@ -81,13 +78,14 @@ def floored_scale(values: Array, groups: Sequence[slice]) -> Array:
     return scale
 
 
-def _sensitivities(solutions: Any, task: ChunkTask, horizon: int) -> Array:
+def _sensitivities(solutions: Any, actions: Actions, horizon: int) -> Array:
     """Chunk Jacobians in physical units, [n, T, T_h, d_a, ndx] float32, one trajectory at a time."""
     rows = []
-    hold = np.repeat(task.hold_jacobian()[None], horizon - 2, axis=0)
     for A, B, K in zip(solutions.A, solutions.B, solutions.K, strict=True):
-        phi = chunk_transitions(np.concatenate([closed_loop(A, B, K), hold])[None], horizon)[0]
-        rows.append(np.stack([np.asarray(task.chunk_jacobian(p), np.float32) for p in phi]))
+        loop, gains = actions.prolong(np.asarray(closed_loop(A, B, K), np.float64), K, horizon - 2)
+        phi = chunk_transitions(loop[None], horizon)[0]
+        chunks = [actions.jacobian(p, gains[t : t + horizon - 1]) for t, p in enumerate(phi)]
+        rows.append(np.stack([np.asarray(chunk, np.float32) for chunk in chunks]))
     return np.stack(rows)
 
 
@@ -102,21 +100,17 @@ def _displacements(X: Array, horizon: int) -> Array:
     return np.concatenate(moves).reshape(-1, X.shape[-1])
 
 
-def _held(X: Array, task: ChunkTask, horizon: int) -> Array:
-    """Trajectories [n, T+1, nx] prolonged so that a chunk may start at each of the steps 0 .. T-1: after its end
-    a trajectory is held, [n, T-1 + horizon, nx]."""
-    last = np.stack([task.hold(x) for x in X[:, -1]])
-    return np.concatenate([X, np.repeat(last[:, None], horizon - 2, axis=1)], axis=1)
-
-
-def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser | None = None) -> TrainingSet:
+def build(
+    solutions: Any, task: ChunkTask, horizon: int, action: str = "state", normaliser: Normaliser | None = None
+) -> TrainingSet:
     """Cut trajectories into chunks, one from each step, and normalise them.
 
     Args:
-        solutions: Has X [n, T+1, nx], K [n, T, nu, ndx], A [n, T, ndx, ndx], B [n, T, ndx, nu], target [n,
-            ...] (`dataset.Dataset`).
+        solutions: Has X [n, T+1, nx], U [n, T, nu], K [n, T, nu, ndx], A [n, T, ndx, ndx], B [n, T, ndx, nu],
+            target [n, ...] (`dataset.Dataset`).
         task: Encodes observations and chunks.
         horizon: Slots T_h of a chunk.
+        action: What the slots hold: `state` or `control`.
         normaliser: Scaling to use; by default it is measured on these chunks.
 
     Raises:
@@ -127,14 +121,14 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
         raise DatasetError("no trajectories to train on")
     if X.shape[1] < horizon:
         raise DatasetError(f"trajectories of {X.shape[1]} states are shorter than a chunk of {horizon}")
-    jacobian = _sensitivities(solutions, task, horizon)
+    actions = task.actions(action)
+    jacobian = _sensitivities(solutions, actions, horizon)
     observation, slope, chunk = [], [], []
-    for states, target in zip(_held(X, task, horizon), solutions.target, strict=True):
-        for t in range(jacobian.shape[1]):
-            observation.append(task.observation(states[t], target, t))
-            slope.append(task.observation_jacobian(states[t], target))
-            chunk.append(task.encode_chunk(states[t : t + horizon]))
-    o, do, a = np.stack(observation), np.stack(slope), np.stack(chunk)
+    for states, controls, target in zip(X, solutions.U, solutions.target, strict=True):
+        observation += [task.observation(x, target, t) for t, x in enumerate(states[:-1])]
+        slope += [task.observation_jacobian(x, target) for x in states[:-1]]
+        chunk.append(actions.encode(states, np.asarray(controls, np.float64), horizon))
+    o, do, a = np.stack(observation), np.stack(slope), np.concatenate(chunk)
     jacobian = jacobian.reshape(-1, *jacobian.shape[2:])
     _require_finite({"observation": o, "observation Jacobian": do, "chunk": a, "chunk Jacobian": jacobian})
     if normaliser is None:
@@ -143,7 +137,7 @@ def build(solutions: Any, task: ChunkTask, horizon: int, normaliser: Normaliser 
             observation_mean=o.mean(0),
             observation_scale=floored_scale(o, task.observation_groups),
             action_mean=flat.mean(0),
-            action_scale=floored_scale(flat, task.action_groups),
+            action_scale=floored_scale(flat, actions.groups),
             state_scale=floored_scale(_displacements(X, horizon), task.state_groups),
         )
     samples = _normalise(o, do, a, jacobian, normaliser)

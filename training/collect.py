@@ -147,7 +147,7 @@ class Collector:
         return ShardInfo(
             task=self.task.name,
             task_hash=self.task.hash,
-            robot_hash=self.task.robot.hash,
+            robot_hash=self.task.robot_hash,
             seed=self.options.seed,
             indices=tuple(each.number for each in outcomes if each.solution is not None),
             rejected={each.number: list(each.causes) for each in outcomes if each.solution is None},

@@ -129,7 +129,7 @@ def resolved_config(task: Task, options: CollectOptions, policy: str | Path | No
     raw = {
         "task": task.name,
         "task_hash": task.hash,
-        "robot_hash": task.robot.hash,
+        "robot_hash": task.robot_hash,
         "seed": options.seed,
         "starts": options.starts,
         "policy": policy_identity(policy),

@@ -6,7 +6,18 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sobo_planner.errors import ConfigError
-from sobo_training.losses import MODES
+from sobo_planner.tasks.config import ACTIONS
+
+#: Ways to get first-order information, see `losses`.
+MODES = ("vjp", "jvp", "augment")
+_DIRECT = {"network": "mlp", "action": "control", "T_h": 2, "T_a": 1, "K": 1, "hidden": (256, 256, 256)}
+#: What is compared in arXiv:2604.19011 (its names: Sob+Diff, Diff, MLP, Sob+MLP), as fields of `TrainConfig`.
+METHODS: dict[str, dict[str, Any]] = {
+    "sob_diff": {"loss": "sobolev"},
+    "diff": {"loss": "diff"},
+    "mlp": {"loss": "diff", **_DIRECT},
+    "sob_mlp": {"loss": "sobolev", "mode": "vjp", **_DIRECT},
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +29,9 @@ class TrainConfig:
         T_o: Slots of history that are inpainted.
         T_a: Slots that are executed before the next prediction.
         K: Denoising steps.
-        hidden: Channels of the U-Net's levels.
+        action: What a chunk holds: `state` or `control`.
+        network: `unet`, or `mlp` for a direct policy.
+        hidden: Channels of the U-Net's levels, or units of the perceptron's layers.
         loss: `diff` or `sobolev`.
         mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
@@ -41,6 +54,8 @@ class TrainConfig:
     T_o: int = 1
     T_a: int = 8
     K: int = 5
+    action: str = "state"
+    network: str = "unet"
     hidden: tuple[int, ...] = (24, 24, 32, 32)
     loss: str = "sobolev"
     mode: str = "jvp"
@@ -61,6 +76,10 @@ class TrainConfig:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         if self.loss not in ("diff", "sobolev"):
             raise ConfigError(f"loss={self.loss!r} is neither 'diff' nor 'sobolev'")
+        if self.action not in ACTIONS:
+            raise ConfigError(f"action={self.action!r} is not one of {', '.join(ACTIONS)}")
+        if self.network not in ("unet", "mlp"):
+            raise ConfigError(f"network={self.network!r} is neither 'unet' nor 'mlp'")
         if self.mode not in MODES:
             raise ConfigError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
         for name in ("T_h", "T_o", "T_a", "K", "batch", "steps", "log_every", "checkpoint_every"):
@@ -80,12 +99,19 @@ class TrainConfig:
             raise ConfigError(f"max_minutes={self.max_minutes} must be positive")
 
     @classmethod
-    def from_task(cls, task: Any, **overrides: Any) -> TrainConfig:
-        """Fields that the task's `policy` and `training` sections name, then the overrides.
+    def from_task(cls, task: Any, method: str | None = None, **overrides: Any) -> TrainConfig:
+        """Fields that the task's `policy` and `training` sections name, then the method's, then the overrides.
+
+        Args:
+            task: The task.
+            method: One of `METHODS`; None for what the task's configuration says.
+            overrides: Fields by name.
 
         Raises:
-            ConfigError: An unknown override, or a value out of range.
+            ConfigError: An unknown method or override, or a value out of range.
         """
+        if method is not None and method not in METHODS:
+            raise ConfigError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         names = {field.name for field in fields(cls)}
         unknown = sorted(set(overrides) - names)
         if unknown:
@@ -93,7 +119,7 @@ class TrainConfig:
         values: dict[str, Any] = {}
         for section in (task.config.policy, task.config.training):
             values |= {name: value for name, value in vars(section).items() if name in names}
-        return cls(**(values | overrides))
+        return cls(**(values | METHODS.get(method or "", {}) | overrides))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored beside a run."""

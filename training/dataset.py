@@ -192,11 +192,11 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
 
 def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: Task | None) -> None:
     """Refuse a shard of another task or robot than asked for, or than the shards before it."""
-    if task is not None and (info.task_hash, info.robot_hash) != (task.hash, task.robot.hash):
+    if task is not None and (info.task_hash, info.robot_hash) != (task.hash, task.robot_hash):
         raise DatasetError(
             f"shard {path} was collected for task {info.task} (task hash {info.task_hash}, robot hash "
             f"{info.robot_hash}), but the task asked for is {task.name} (task hash {task.hash}, robot hash "
-            f"{task.robot.hash})"
+            f"{task.robot_hash})"
         )
     if earlier and (info.task_hash, info.robot_hash) != (earlier[0].task_hash, earlier[0].robot_hash):
         raise DatasetError(

@@ -24,6 +24,7 @@ from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.planner import Planner, PlanStatus
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
+from sobo_planner.tasks import ArmReach
 from sobo_training.attempts import Attempt, Row
 from sobo_training.collect import cheapest
 from sobo_training.instances import Stream, draw, draw_starts, policy_start
@@ -86,7 +87,7 @@ class Evaluator:
         self.samples = options.samples or task.config.policy.samples
         self.task, self.policy, self.options = task, policy, options
         self.solver = Solver(task)
-        self.planner = Planner(task, policy, samples=self.samples)
+        self.planner = Planner(task, policy, samples=self.samples) if isinstance(task, ArmReach) else None
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -122,8 +123,10 @@ class Evaluator:
         error = _finite(self.task.final_error(guess.X, instance.target))
         return Attempt("invalid" if cost is None else "valid", cost, 0, elapsed, 0.0, error), guess
 
-    def plan(self, instance: Instance) -> tuple[Attempt, str | None]:
-        """Plan as the planner does at run time, and say which start it used."""
+    def plan(self, instance: Instance) -> tuple[Attempt | None, str | None]:
+        """Plan as the planner does at run time, and say which start it used; None for tasks that it does not plan."""
+        if self.planner is None:
+            return None, None
         try:
             plan = self.planner.plan(instance.x0, instance.target)
         except SoboError:

@@ -7,7 +7,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,10 @@ from sobo_planner.policy.normaliser import Normaliser
 from sobo_planner.policy.policy import DEFAULT_ENGINES
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import alphas_cumprod
+from sobo_training.networks import Network, describe, network
 from sobo_training.torch_engine import TorchEngine
 from sobo_training.train import TrainResult
-from sobo_training.trainer import CHECKPOINT, network, read_checkpoint
-from sobo_training.unet import UNet
+from sobo_training.trainer import CHECKPOINT, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class _Step(nn.Module):
 
     table: Tensor
 
-    def __init__(self, net: UNet) -> None:
+    def __init__(self, net: Network) -> None:
         super().__init__()
         self.net = net
         self.register_buffer("table", net.step_table().detach())
@@ -56,7 +55,7 @@ class _Step(nn.Module):
         return self.net.forward_reference(sample, step, observation, self.table)
 
 
-def write_onnx(net: UNet, path: Path) -> None:
+def write_onnx(net: Network, path: Path) -> None:
     """Write one network call as ONNX, with a dynamic batch.
 
     Args:
@@ -149,8 +148,9 @@ def _spec(result: TrainResult, task: Any, files: dict[str, str]) -> PolicySpec:
     return PolicySpec(
         task=task.name,
         task_hash=task.policy_hash,
-        robot_hash=task.robot.hash,
-        action_dim=task.action_dim,
+        robot_hash=task.robot_hash,
+        action=config.action,
+        action_dim=task.actions(config.action).dim,
         observation_dim=task.obs_dim,
         state_dim=task.ndx,
         T_h=config.T_h,
@@ -159,7 +159,7 @@ def _spec(result: TrainResult, task: Any, files: dict[str, str]) -> PolicySpec:
         K=config.K,
         alphas_cumprod=tuple(alphas_cumprod(config.K)),
         normaliser=result.normaliser,
-        network=asdict(result.net.config) | {"hidden": list(result.net.config.hidden)},
+        network=describe(result.net),
         files=files,
         training=result.summary | {"config": config.to_dict()},
     )

@@ -28,10 +28,9 @@ import torch
 from torch import Tensor
 
 from sobo_planner.errors import ConfigError
+from sobo_training.config import MODES
 from sobo_training.diffusion import Noiser
-from sobo_training.unet import UNet
-
-MODES = ("vjp", "jvp", "augment")
+from sobo_training.networks import Network
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def draw(batch: Batch, steps: int, mode: str, generator: torch.Generator) -> Dra
     return Draw(step, noise, torch.randn(shape, generator=generator, dtype=chunk.dtype))
 
 
-def diff_loss(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> Tensor:
+def diff_loss(net: Network, noiser: Noiser, batch: Batch, sample: Draw) -> Tensor:
     """Eq. (6) of arXiv:2604.19011, averaged over batch and elements."""
     noised = noiser(batch.chunk, sample.noise, sample.step)
     return (net(noised, sample.step, batch.observation) - batch.chunk).square().mean()
@@ -88,7 +87,7 @@ def apply(jacobian: Tensor, dx: Tensor) -> Tensor:
     return torch.bmm(flat, dx[:, :, None]).view(jacobian.shape[:-1])
 
 
-def jvp_terms(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor]:
+def jvp_terms(net: Network, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor]:
     """Zeroth- and first-order terms by forward mode (`UNet.forward_dual`)."""
     noised = noiser(batch.chunk, sample.noise, sample.step)
     target = apply(batch.chunk_jacobian, sample.direction)
@@ -102,7 +101,7 @@ def jvp_terms(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Te
     return (prediction - batch.chunk).square().mean(), (tangent - target).square().mean()
 
 
-def vjp_terms(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor]:
+def vjp_terms(net: Network, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor]:
     """Zeroth- and first-order terms by reverse mode and a second backward pass, as in eq. (11)."""
     v = sample.direction / sample.direction.flatten(1).norm(dim=1)[:, None, None]
     dx = torch.zeros_like(batch.chunk_jacobian[:, 0, 0]).requires_grad_()
@@ -117,7 +116,7 @@ def vjp_terms(net: UNet, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Te
     return (prediction - batch.chunk).square().mean(), (projected - target).square().sum(1).mean()
 
 
-def augment_loss(net: UNet, noiser: Noiser, batch: Batch, sample: Draw, scale: float) -> Tensor:
+def augment_loss(net: Network, noiser: Noiser, batch: Batch, sample: Draw, scale: float) -> Tensor:
     """Plain diffusion on samples moved along the linearised closed loop."""
     dx = scale * sample.direction
     moved = Batch(
@@ -130,7 +129,7 @@ def augment_loss(net: UNet, noiser: Noiser, batch: Batch, sample: Draw, scale: f
 
 
 def sobolev_terms(
-    net: UNet, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 0.1
+    net: Network, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 0.1
 ) -> tuple[Tensor, Tensor | None]:
     """Zeroth- and first-order terms of eq. (11); the latter is None for `augment`, whose one term holds both.
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sobo_training.evaluate import EvaluateOptions
 
 NAIVE_STARTS = {
-    "interpolation": "joint interpolation to an IK solution",
-    "gravity": "gravity-torque rollout",
+    "interpolation": "interpolation to the target",
+    "gravity": "the start held against gravity",
 }
 
 
@@ -36,8 +36,8 @@ def choose_cold_start(rows: Sequence[Row]) -> str:
     return min(NAIVE_STARTS, key=mean_iterations)
 
 
-def summarise_attempts(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Cost (of the good ones), iterations and time (of all), and the share that ends at the target."""
+def summarise_attempts(attempts: Sequence[Attempt], distance: float) -> dict[str, Any]:
+    """Cost (of the good ones), iterations and time (of all), and the share that ends this close to the target."""
     failures = sum(not each.good for each in attempts)
     return {
         "cost": summarise([each.usable_cost for each in attempts], failures),
@@ -45,7 +45,7 @@ def summarise_attempts(attempts: Sequence[Attempt]) -> dict[str, Any]:
         "time_ms": summarise([each.time_ms for each in attempts], failures),
         "start_ms": summarise([each.start_ms for each in attempts], failures),
         "error_m": summarise([each.error_m for each in attempts], failures),
-        "success": float(np.mean([each.success for each in attempts])),
+        "success": float(np.mean([each.success(distance) for each in attempts])),
     }
 
 
@@ -74,10 +74,13 @@ def compare(rows: Sequence[Row], cold_start: str) -> dict[str, Any]:
     }
 
 
-def planner_figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """What `Planner.plan` achieves, and how often it used which start."""
+def planner_figures(rows: Sequence[Row], distance: float) -> dict[str, Any] | None:
+    """What `Planner.plan` achieves, and how often it used which start; None for tasks that it does not plan."""
+    attempts = [row.planner for row in rows if row.planner is not None]
+    if not attempts:
+        return None
     sources = Counter(row.planner_source for row in rows if row.planner_source is not None)
-    return summarise_attempts([row.planner for row in rows]) | {"sources": dict(sources)}
+    return summarise_attempts(attempts, distance) | {"sources": dict(sources)}
 
 
 def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[str, Any] | None:
@@ -92,7 +95,7 @@ def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[st
         "cost": summarise(best),
         "refined_over_best": paired_ratio(refined, best),
         "policy_over_best": paired_ratio([row.policy.usable_cost for row in rows], best),
-        "planner_over_best": paired_ratio([row.planner.usable_cost for row in rows], best),
+        "planner_over_best": paired_ratio([row.planner.usable_cost if row.planner else None for row in rows], best),
         "solver_over_best": paired_ratio([getattr(row, cold_start).usable_cost for row in rows], best),
         "refined_share_above_1.1": float(np.mean(np.array(ratios) > 1.1)) if ratios else None,
     }
@@ -113,10 +116,11 @@ def report(
     so `time_ms.warm_total` (rollout and refinement) stands beside a cold time without the making of the naive
     start, which is `time_ms.cold_start`.
     """
-    cold_start = choose_cold_start(rows)
-    cold = summarise_attempts([getattr(row, cold_start) for row in rows])
-    policy = summarise_attempts([row.policy for row in rows])
-    refined = summarise_attempts([row.refined for row in rows])
+    cold_start, distance = choose_cold_start(rows), task.success_distance
+    cold = summarise_attempts([getattr(row, cold_start) for row in rows], distance)
+    policy = summarise_attempts([row.policy for row in rows], distance)
+    refined = summarise_attempts([row.refined for row in rows], distance)
+    naive = {name: summarise_attempts([getattr(row, name) for row in rows], distance) for name in NAIVE_STARTS}
     totals = [_total(row.policy, row.refined) for row in rows]
     return {
         "task": task.name,
@@ -138,10 +142,11 @@ def report(
         },
         "success": {"solver": cold["success"], "policy": policy["success"], "refined": refined["success"]},
         "error_m": {"solver": cold["error_m"], "policy": policy["error_m"], "refined": refined["error_m"]},
-        "planner": planner_figures(rows),
+        "success_distance": distance,
+        "planner": planner_figures(rows, distance),
         "paired": compare(rows, cold_start),
         "best_of_starts": best_of_starts(rows, options.starts, cold_start),
-        "naive_starts": {name: summarise_attempts([getattr(row, name) for row in rows]) for name in NAIVE_STARTS},
+        "naive_starts": naive,
         "rows": [row.to_json() for row in rows],
     }
 
@@ -162,7 +167,8 @@ def render(data: dict[str, Any]) -> str:
         (f"{group} {name}", data[group][name]) for group in ("cost", "iterations", "time_ms") for name in data[group]
     ]
     planner = data["planner"]
-    figures += [(f"{name} planner", planner[name]) for name in ("cost", "iterations", "time_ms")]
+    if planner:
+        figures += [(f"{name} planner", planner[name]) for name in ("cost", "iterations", "time_ms")]
     figures += [(f"final error [m] {name}", values) for name, values in data["error_m"].items()]
     figures += [(name.replace("_", " "), values) for name, values in data["paired"].items()]
     best = data["best_of_starts"]
@@ -171,9 +177,11 @@ def render(data: dict[str, Any]) -> str:
         figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in best if name.endswith("over_best")]
     lines += [table(figures), ""]
     share = ", ".join(f"{name} {100 * value:.0f} %" for name, value in data["success"].items())
-    lines.append(f"final tool error under 1 cm: {share}, planner {100 * planner['success']:.0f} %")
-    sources = ", ".join(f"{name} {count}" for name, count in planner["sources"].items())
-    lines.append(f"starts that the planner used: {sources or 'none'}")
+    share += f", planner {100 * planner['success']:.0f} %" if planner else ""
+    lines.append(f"final error under {data['success_distance']:g} m: {share}")
+    if planner:
+        sources = ", ".join(f"{name} {count}" for name, count in planner["sources"].items())
+        lines.append(f"starts that the planner used: {sources or 'none'}")
     if best and best["refined_over_best"]["ratio_of_means"] is not None:
         ratio = best["refined_over_best"]["ratio_of_means"]
         lines.append(f"mean refined cost / mean cost of the best of {best['starts']} starts: {ratio:.3f}")

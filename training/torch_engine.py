@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy.artifact import WEIGHTS_FILE, Artifact
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.networks import rebuild
 
 Floats = NDArray[np.float32]
 
@@ -22,11 +22,9 @@ class TorchEngine:
     def __init__(self, artifact: Artifact) -> None:
         spec = artifact.spec
         try:
-            sizes = dict(spec.network)
-            sizes["hidden"] = tuple(sizes["hidden"])
-            self.net = UNet(UNetConfig(**sizes))
+            self.net = rebuild(spec.network)
             self.net.load_state_dict(load_file(artifact.folder / WEIGHTS_FILE))
-        except (KeyError, TypeError, RuntimeError) as error:
+        except RuntimeError as error:
             raise PolicyError(f"{artifact.folder}: weights and config.json do not match: {error}") from error
         self.net.eval()
 

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from sobo_planner.policy.normaliser import Normaliser
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
+from sobo_training.networks import Network
 from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
-from sobo_training.unet import UNet
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class TrainResult:
         summary: steps, minutes, chunks, loss and first_order (means over the last logging window).
     """
 
-    net: UNet
+    net: Network
     normaliser: Normaliser
     config: TrainConfig
     summary: dict[str, Any]
@@ -65,7 +65,7 @@ def train(
     torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    data = dataset if isinstance(dataset, TrainingSet) else build(dataset, task, config.T_h)
+    data = dataset if isinstance(dataset, TrainingSet) else build(dataset, task, config.T_h, config.action)
     trainer = Trainer(data, task, config)
     checkpoint = out_dir / CHECKPOINT
     if resume and checkpoint.exists():

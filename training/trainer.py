@@ -16,7 +16,7 @@ from sobo_training.chunks import TrainingSet
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import Noiser
 from sobo_training.losses import Batch, Draw, diff_loss, draw, sobolev_terms
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.networks import network
 
 CHECKPOINT = "checkpoint.pt"
 WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
@@ -24,21 +24,6 @@ WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
 
 class TrainingDiverged(SoboError):
     """The loss is not finite; the message names the file that holds the offending batch."""
-
-
-def network(task: Any, config: TrainConfig) -> UNet:
-    """Freshly initialised network for a task; the weights depend on `config.seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return UNet(
-            UNetConfig(
-                action_dim=task.action_dim,
-                obs_dim=task.obs_dim,
-                horizon=config.T_h,
-                hidden=config.hidden,
-                diffusion_steps=config.K,
-            )
-        )
 
 
 class Trainer:

@@ -21,7 +21,7 @@ from sobo_planner.errors import PolicyError
 from sobo_planner.policy.normaliser import Normaliser
 
 FORMAT = "sobo-policy"
-VERSION = 1
+VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 NETWORK_FILE = "step.onnx"
@@ -32,7 +32,7 @@ SIZES = ("action_dim", "observation_dim", "state_dim", "T_h", "T_o", "T_a", "K")
 class PolicySpec:
     """Contents of config.json.
 
-    Timeline of a chunk that starts at time t (T_o = 1):
+    Timeline of a chunk of states that starts at time t (T_o = 1):
 
         slot     0 (history, inpainted)   1   2   ...   T_a   ...   T_h - 1
         time     t                        t+1 t+2       t+T_a       t+T_h-1
@@ -42,6 +42,7 @@ class PolicySpec:
         task: Name of the task.
         task_hash: Hash of what the policy depends on in the task (`Task.policy_hash`).
         robot_hash: Hash of the robot description.
+        action: What a slot holds: `state` or `control` (`sobo_planner.tasks.actions`).
         action_dim: d_a, channels of a slot.
         observation_dim: d_o.
         state_dim: ndx, size of a state change.
@@ -59,6 +60,7 @@ class PolicySpec:
     task: str
     task_hash: str
     robot_hash: str
+    action: str
     action_dim: int
     observation_dim: int
     state_dim: int
@@ -73,7 +75,7 @@ class PolicySpec:
     training: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        for name in ("task", "task_hash", "robot_hash"):
+        for name in ("task", "task_hash", "robot_hash", "action"):
             if not isinstance(getattr(self, name), str):
                 raise PolicyError(f"{name} must be text, got {getattr(self, name)!r}")
         for name in SIZES:
@@ -173,9 +175,9 @@ class Artifact:
         spec = self.spec
         pairs = (
             ("task", spec.task, task.name),
-            ("robot", spec.robot_hash, task.robot.hash),
+            ("robot", spec.robot_hash, task.robot_hash),
             ("task settings", spec.task_hash, task.policy_hash),
-            ("action size", spec.action_dim, task.action_dim),
+            ("action size", spec.action_dim, task.actions(spec.action).dim),
             ("observation size", spec.observation_dim, task.obs_dim),
             ("state size", spec.state_dim, task.ndx),
         )

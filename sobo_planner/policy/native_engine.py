@@ -1,6 +1,9 @@
-"""The default engine: the network in the native extension, on one CPU thread."""
+"""The default engine: the U-Net in the native extension (a perceptron in numpy), on one CPU thread."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +13,13 @@ from safetensors.numpy import load_file
 from sobo_planner import _native
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy.artifact import WEIGHTS_FILE, Artifact
+from sobo_planner.policy.mlp import MLP
 
 Floats = NDArray[np.float32]
 
 
 class NativeEngine:
-    """Runs model.safetensors with `_native.UNet`.
+    """Runs model.safetensors with `_native.UNet`; a direct policy's perceptron with `mlp.MLP`.
 
     Several times faster than a general runtime on so small a network; see docs/architecture.md.
 
@@ -37,7 +41,7 @@ class NativeEngine:
             if tensor.dtype != np.float32:
                 raise PolicyError(f"{path}: tensor {name} is {tensor.dtype}, expected float32")
         try:
-            self._net = _native.UNet(tensors, **artifact.spec.network, processor=processor)
+            self._net = _build(artifact.spec.network, tensors, processor)
         except TypeError as error:
             raise PolicyError(f"{artifact.folder}: the network in config.json is not understood: {error}") from error
         except PolicyError as error:
@@ -45,8 +49,8 @@ class NativeEngine:
 
     @property
     def processor(self) -> str:
-        """Kernel in use, "avx2" or "baseline"."""
-        return self._net.processor
+        """Kernel in use, "avx2", "baseline" or "numpy"."""
+        return getattr(self._net, "processor", "numpy")
 
     def denoise(self, sample: Floats, step: NDArray[np.int64], observation: Floats) -> Floats:
         """See `PolicyEngine.denoise`.
@@ -58,6 +62,16 @@ class NativeEngine:
     def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
         """See `SamplingEngine.sample`."""
         return self._net.sample(weights, observation, history, noise)
+
+
+def _build(description: Mapping[str, Any], tensors: Mapping[str, Floats], processor: str) -> Any:
+    sizes = dict(description)
+    kind = sizes.pop("kind", None)
+    if kind == "unet":
+        return _native.UNet(tensors, **sizes, processor=processor)
+    if kind == "mlp":
+        return MLP(tensors, **sizes)
+    raise PolicyError(f"unknown kind of network {kind!r}; known: unet, mlp")
 
 
 def _check_sizes(artifact: Artifact) -> None:

@@ -13,6 +13,7 @@ from sobo_planner.errors import PolicyError
 from sobo_planner.policy.artifact import Artifact
 from sobo_planner.policy.engine import PolicyEngine, select_engine
 from sobo_planner.policy.sampler import Sampler
+from sobo_planner.tasks.actions import Actions
 
 Array = NDArray[np.floating]
 
@@ -31,7 +32,8 @@ class Policy:
     def __init__(self, artifact: Artifact, engine: PolicyEngine, task: Any | None = None) -> None:
         self.artifact = artifact
         self.engine = engine
-        self.task = task
+        self.task: Any = task
+        self._actions: Actions | None = None if task is None else task.actions(artifact.spec.action)
         self.sampler = Sampler(artifact.spec.alphas_cumprod)
 
     @classmethod
@@ -50,6 +52,17 @@ class Policy:
         if task is not None:
             artifact.check_task(task)
         return cls(artifact, select_engine(artifact, engines), task)
+
+    @property
+    def actions(self) -> Actions:
+        """What chunks mean.
+
+        Raises:
+            PolicyError: No task was given at load time.
+        """
+        if self._actions is None:
+            raise PolicyError("this policy was loaded without a task and cannot encode states")
+        return self._actions
 
     @property
     def T_h(self) -> int:
@@ -71,7 +84,15 @@ class Policy:
         """Denoising steps."""
         return self.artifact.spec.K
 
-    def sample(self, x: Array, target: Array, rng: np.random.Generator, samples: int = 1, t: int = 0) -> Array:
+    def sample(
+        self,
+        x: Array,
+        target: Array,
+        rng: np.random.Generator,
+        samples: int = 1,
+        t: int = 0,
+        controls: Array | None = None,
+    ) -> Array:
         """Predict chunks that start at `x`.
 
         Args:
@@ -80,6 +101,7 @@ class Policy:
             rng: Source of the diffusion noise; fixes the result.
             samples: Chunks for a single state; B = samples then.
             t: Step of the task's horizon at which the chunks start.
+            controls: Controls of the step before, one a chunk [B, nu]; zeros at the start of the horizon.
 
         Returns:
             Actions in the task's units, slot 0 the history, [B, T_h, d_a] float64.
@@ -87,15 +109,14 @@ class Policy:
         Raises:
             PolicyError: No task was given at load time, wrong shapes, or the prediction is not finite.
         """
-        if self.task is None:
-            raise PolicyError("this policy was loaded without a task and cannot encode states")
+        actions = self.actions
         states = np.asarray(x, np.float64)
         if not (np.isfinite(states).all() and np.isfinite(target).all()):
             raise PolicyError(f"state and target must be finite, got {states} and {target}")
         if states.ndim == 1:
             # Encoded once for all samples: kinematics cost more than copying.
             observation = np.asarray(self.task.observation(states, np.asarray(target), t))
-            history = np.asarray(self.task.history(states))
+            history = np.asarray(actions.history(states, np.zeros(self.task.nu)))
             observation, history = observation[None].repeat(samples, 0), history[None].repeat(samples, 0)
             return self.sample_chunk(observation, history, rng)
         if states.ndim != 2 or samples != 1:
@@ -103,7 +124,8 @@ class Policy:
         targets = np.broadcast_to(target, (len(states), np.shape(target)[-1]))
         pairs = list(zip(states, targets, strict=True))
         observation = np.stack([self.task.observation(*pair, t) for pair in pairs])
-        history = np.stack([self.task.history(state) for state in states])
+        before = np.zeros((len(states), self.task.nu)) if controls is None else controls
+        history = np.stack([actions.history(state, u) for state, u in zip(states, before, strict=True)])
         return self.sample_chunk(observation, history, rng)
 
     def sample_chunk(self, observation: Array, history: Array, rng: np.random.Generator) -> Array:

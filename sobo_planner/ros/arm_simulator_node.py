@@ -29,7 +29,7 @@ from sobo_planner.ros.process import WorkerThread, run_node
 from sobo_planner.ros.refusal import Refused
 from sobo_planner.ros.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.tracking import PlanAssembler, TrackedPlan
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
@@ -49,7 +49,7 @@ class ArmSimulatorNode(Node):
         self._stopping = False
         self._worker = WorkerThread("simulation", self._run)
         values = declare(self, node_parameters.SIMULATOR)
-        task = load_task(values["task"])
+        task = load_arm(values["task"])
         start = node_parameters.start_position(list(task.config.robot.home))
         self._sizes = {"push_force": 3, "start_position": task.robot.nq}
         self._values = values | declare(self, [start])

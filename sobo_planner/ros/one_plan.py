@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10)
 PATIENCE = 30.0  # [s]
@@ -24,7 +24,7 @@ PATIENCE = 30.0  # [s]
 
 def main(task_name: str, *texts: str) -> int:
     """Sends the state all the time, the goal every other second, until a plan comes. Returns the exit status."""
-    task = load_task(task_name)
+    task = load_arm(task_name)
     numbers = [float(text) for text in texts]
     x0, goal = numbers[: task.nx], numbers[task.nx :]
     rclpy.init()

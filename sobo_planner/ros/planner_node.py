@@ -30,7 +30,7 @@ from sobo_planner.ros.policy_source import open_policy
 from sobo_planner.ros.process import WorkerThread, run_node
 from sobo_planner.ros.refusal import Reason, Refused
 from sobo_planner.ros.validation import JointStateReader, read_goal
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LOG_PERIOD = 2.0  # [s] between two log lines of the same reason
@@ -47,7 +47,7 @@ class PlannerNode(Node):
         self._inbox = Inbox()
         self._worker = WorkerThread("planning", self._serve_goals)
         self._values = declare(self, node_parameters.PLANNER)
-        self._task = load_task(self._values["task"])
+        self._task = load_arm(self._values["task"])
         self._policy, self._policy_name, self._policy_problem = open_policy(self._values["policy"], self._task)
         if self._policy_problem:
             self.get_logger().error(f"planning from interpolation: {self._policy_problem}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from sobo_planner.errors import SoboError
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
-from sobo_planner.tasks import Task
+from sobo_planner.tasks import ArmReach
 
 NONE = "none"
 
 
-def open_policy(setting: str, task: Task) -> tuple[Policy | None, str, str]:
+def open_policy(setting: str, task: ArmReach) -> tuple[Policy | None, str, str]:
     """Loads the policy of a `policy` parameter.
 
     Args:

@@ -7,21 +7,32 @@ from typing import Any
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.paths import share_path
+from sobo_planner.tasks.arm_config import ArmConfig
 from sobo_planner.tasks.arm_reach import ArmReach
+from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.config import TaskConfig, read_config
+from sobo_planner.tasks.lqr import Lqr, LqrConfig
+from sobo_planner.tasks.swing_up import SwingUp, SwingUpConfig
 
-Task = ArmReach
-KINDS = {"arm_reach": ArmReach}
+#: Kinds of task: the task file of each, and what it becomes.
+KINDS: dict[str, tuple[type[TaskConfig], Any]] = {
+    "arm_reach": (ArmConfig, ArmReach),
+    "lqr": (LqrConfig, Lqr),
+    "swing_up": (SwingUpConfig, SwingUp),
+}
 
-__all__ = ["KINDS", "ArmReach", "Task", "TaskConfig", "load_task"]
+__all__ = ["KINDS", "ArmReach", "Lqr", "SwingUp", "Task", "TaskConfig", "load_arm", "load_task"]
 
 
-def load_task(name: str | Path, **overrides: Any) -> Task:
+def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more than a Task
     """Reads a task.
 
     Args:
         name: A shipped task (`ur5`), or the path of a task file.
         overrides: Values that replace the file's, by key (`r_init=0`).
+
+    Returns:
+        A `Task` of the file's kind, `ArmReach` for an arm.
 
     Raises:
         ConfigError: Unknown task, unreadable file, or a key or value that is not allowed.
@@ -30,10 +41,22 @@ def load_task(name: str | Path, **overrides: Any) -> Task:
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = share_path(f"config/{name}.yaml")
-    config = read_config(path, overrides)
-    if config.kind not in KINDS:
-        raise ConfigError(f"{path}: unknown kind of task {config.kind!r}; known: {', '.join(KINDS)}")
-    return KINDS[config.kind](config, _locate(config.robot.urdf, path.parent))
+    config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
+    make = KINDS[config.kind][1]
+    urdf = getattr(getattr(config, "robot", None), "urdf", None)
+    return make(config) if urdf is None else make(config, _locate(urdf, path.parent))
+
+
+def load_arm(name: str | Path, **overrides: Any) -> ArmReach:
+    """Reads a task that can be planned for at run time.
+
+    Raises:
+        ConfigError: As `load_task`, or a task of another kind.
+    """
+    task = load_task(name, **overrides)
+    if not isinstance(task, ArmReach):
+        raise ConfigError(f"{name} is a task of kind {task.kind}; the planner needs one of kind {ArmReach.kind}")
+    return task
 
 
 def _locate(urdf: str, folder: Path) -> Path:

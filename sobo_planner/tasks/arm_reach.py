@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import Robot
-from sobo_planner.solver import Guess, Instance, SolverOptions
-from sobo_planner.tasks.config import TaskConfig, Weights
+from sobo_planner.solver import Guess, Instance
+from sobo_planner.tasks.actions import Actions, StateActions
+from sobo_planner.tasks.arm_config import ArmConfig, Weights
+from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 
@@ -26,23 +27,18 @@ MAX_TRIES = 1000
 IK_TRIES = 12
 
 
-class ArmReach(ArmEncoding):
-    """A task file of kind `arm_reach`, ready to use; it encodes for its policy as `ArmEncoding` says.
+class ArmReach(ArmEncoding, Task):
+    """A task file of kind `arm_reach`; x = [q, v], u = joint torques. It encodes as `ArmEncoding` says.
 
     Attributes:
-        name: Name of the task.
-        config: The resolved task file.
         urdf: The robot description it was read from.
-        dt: Step [s].
-        nx: State size 2 nv; ndx is the same.
-        nu: Number of torques.
-        hash: Identifies everything that shapes stored solutions: robot, problem, distribution.
-        policy_hash: Identifies what a policy depends on: robot, problem, encoding.
+        torque_limit: Largest torques [Nm], (nu,).
     """
 
     kind = "arm_reach"
+    config: ArmConfig
 
-    def __init__(self, config: TaskConfig, urdf: Path, position_limits: bool = False) -> None:
+    def __init__(self, config: ArmConfig, urdf: Path, position_limits: bool = False) -> None:
         self.config = config
         self.urdf = urdf
         self._position_limits = position_limits
@@ -58,12 +54,10 @@ class ArmReach(ArmEncoding):
         self._check_sizes()
         self.dt = config.problem.dt
         self.nu = self.robot.nv
-        self.nx = self.ndx = 2 * self.robot.nv
+        self.nx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
-        identity = self.robot.hash + config.digest("problem")
-        self.policy_hash = hashlib.sha256(f"{identity} encoding {VERSION}".encode()).hexdigest()
-        self.hash = hashlib.sha256((identity + config.digest("distribution")).encode()).hexdigest()
-        self._evaluator = self.make_worker()
+        self.control_lower, self.control_upper = -self.torque_limit, self.torque_limit
+        self._identify(self.robot.hash, VERSION)
 
     def _check_sizes(self) -> None:
         n = self.robot.nv
@@ -77,11 +71,6 @@ class ArmReach(ArmEncoding):
             raise ConfigError(f"the URDF of {self.robot.name} gives no effort limit for every joint")
 
     # ---------------------------------------------------------------- optimal control problem
-
-    @property
-    def solver_options(self) -> SolverOptions:
-        """The task file's solver settings."""
-        return self.config.solver
 
     def make_worker(self) -> _native.Worker:
         """Builds the native problem with a solver of its own."""
@@ -119,16 +108,24 @@ class ArmReach(ArmEncoding):
         """The same task with the position limits as constraints, which few motions come near and all would pay for."""
         return ArmReach(self.config, self.urdf, position_limits=True)
 
-    def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
-        """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m]."""
-        X = np.asarray(X, float)
-        start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
-        return float(self._evaluator.cost(start))
+    def distance(self, x: Array, target: Array) -> float:
+        """Of the tool [m]."""
+        return float(np.linalg.norm(self.robot.tool_position(x[: self.nu]) - target))
 
-    def final_error(self, X: ArrayLike, target: ArrayLike) -> float:
-        """Distance [m] of the tool to the target at the end of X (T+1, nx)."""
-        last = np.asarray(X, float)[-1, : self.nu]
-        return float(np.linalg.norm(self.robot.tool_position(last) - np.asarray(target, float)))
+    def simulate(self, x0: Array, U: Array) -> Array:
+        """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
+        return self.robot.simulate(x0, U, self.dt)
+
+    def actions(self, kind: str) -> Actions:
+        """Chunks of states, joint positions relative to the present ones; or of torques."""
+        if kind != "state":
+            return super().actions(kind)
+        n = self.nu
+        hold = np.diag(np.concatenate([np.ones(n), np.zeros(n)]))
+        return StateActions(n, hold, self.state_groups, self._follow)
+
+    def _follow(self, x: Array, desired: Array) -> tuple[Array, Array]:
+        return self.robot.track(x, desired, self.dt, self.config.policy.blend)
 
     # ---------------------------------------------------------------- instances
 
@@ -228,7 +225,7 @@ class ArmReach(ArmEncoding):
         """The arm holding its start against gravity."""
         q = instance.x0[: self.nu]
         U = np.tile(np.clip(self.robot.gravity(q), -self.torque_limit, self.torque_limit), (self.horizon, 1))
-        return Guess(self.robot.simulate(instance.x0, U, self.dt), U)
+        return Guess(self.simulate(instance.x0, U), U)
 
     def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
         """n different starts: nearest interpolation, gravity, then interpolations to other, random postures."""

@@ -1,6 +1,6 @@
-"""What the policy sees and says: observations and action chunks of an arm, with their Jacobians.
+"""What the policy sees of an arm: observations with their Jacobians.
 
-The encoding carries the task's symmetries. Positions in a chunk are relative to the current ones. Target and tool
+The encoding carries the task's symmetries. (Positions in a chunk are relative to the current ones.) Target and tool
 error are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity,
 nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it. The same
 goes for the angle of a last joint that turns a balanced link about an axis through the tool.
@@ -9,8 +9,8 @@ Where the arm has to go in joint space follows from its geometry, and need not b
 observation holds a damped least-squares step towards the target, the gradient of the squared tool error, and the
 torque against gravity.
 
-The optimal control of a finite horizon depends on the time left: an arm in place still eases its load, and stops at the
-end. So the observation holds the time left, finely near the end.
+The optimal control of a finite horizon depends on the time left (`features.time_left`): an arm in place still eases its
+load, and stops at the end.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.robot import Robot
+from sobo_planner.tasks.features import saturated, saturation_jacobian, time_left
 
 Array = NDArray[np.float64]
 
 # To be raised with every change of what an observation or an action means: policies trained before then no longer fit.
 VERSION = 2
-# Distance [m] below which the saturating tool error resolves finely.
-NEAR = 0.1
 # Damping [m] of the least-squares joint step towards the target, and the length [m] at which that step saturates.
 DAMPING = 0.15
 FAR = 0.3
@@ -33,8 +32,6 @@ FAR = 0.3
 DIFFERENCE = 1e-6
 # Change of torque [Nm] below which the last joint's angle counts as irrelevant.
 NEGLIGIBLE = 1e-3
-# Steps before the end within which the observation resolves the time left finely.
-END = 32
 
 
 class ArmEncoding:
@@ -49,9 +46,7 @@ class ArmEncoding:
         robot: The arm.
         horizon: Steps T.
         obs_dim: Size of an observation.
-        action_dim: Size of an action (q - q_now, v): 2 nv.
         observation_groups: Entries of like unit, which share a normalisation floor.
-        action_groups: The same for actions.
         state_groups: The same for states.
     """
 
@@ -66,11 +61,11 @@ class ArmEncoding:
         self._last = n - 1 if _idle_last_joint(robot) else n
         angles = self._last - self._first
         self.obs_dim = 2 * angles + 4 * n + 14
-        self.action_dim = 2 * n
         ends = np.cumsum([2 * angles, n, 3, 3, 3, n, n, n, 5])
-        self.observation_groups = tuple(slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
-        self.action_groups = (slice(0, n), slice(n, 2 * n))
-        self.state_groups = (slice(0, n), slice(n, 2 * n))
+        self.observation_groups: tuple[slice, ...] = tuple(
+            slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)
+        )
+        self.state_groups: tuple[slice, ...] = (slice(0, n), slice(n, 2 * n))
 
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
         """Observation at state x (2 nv,) and step t of the horizon with the target (3,) [m], shape (obs_dim,)."""
@@ -80,9 +75,10 @@ class ArmEncoding:
         error = rotation.T @ (target - self.robot.tool_position(q))
         angles = q[self._first : self._last]
         goal = rotation.T @ (target - self._origin)
-        near = error / _length(error)
+        near = saturated(error)
         joints = self._joint_features(q, target)
-        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, near, joints, self._time_left(t)])
+        left = time_left(t, self.horizon)
+        return np.concatenate([np.cos(angles), np.sin(angles), v, goal, error, near, joints, left])
 
     def _joint_features(self, q: Array, target: Array) -> Array:
         """Joint step towards the target, gradient of the squared tool error, gravity torque, (3 nv,)."""
@@ -91,11 +87,6 @@ class ArmEncoding:
         capped = error * (FAR / np.sqrt(error @ error + FAR**2))
         step = J.T @ np.linalg.solve(J @ J.T + DAMPING**2 * np.eye(3), capped)
         return np.concatenate([step, J.T @ error, self.robot.gravity(q)])
-
-    def _time_left(self, t: int) -> Array:
-        left = self.horizon - t
-        phase = np.pi * min(left, END) / END * np.array([1.0, 2.0])
-        return np.concatenate([[left / self.horizon], np.cos(phase), np.sin(phase)])
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, the same at every step, shape (obs_dim, 2 nv)."""
@@ -114,44 +105,11 @@ class ArmEncoding:
         out[error, :n] = -rotation.T @ self.robot.tool_jacobian(q)
         out[error, 0] -= rotation.T @ np.cross(self._axis, offset)
         e = rotation.T @ offset
-        length = _length(e)
-        out[near] = (np.eye(3) / length - np.outer(e, e) / length**3) @ out[error]
+        out[near] = saturation_jacobian(e) @ out[error]
         joints = slice(near.stop, near.stop + 3 * n)
         for i, d in enumerate(DIFFERENCE * np.eye(n)):
             rise = self._joint_features(q + d, target) - self._joint_features(q - d, target)
             out[joints, i] = rise / (2.0 * DIFFERENCE)
-        return out
-
-    def encode_chunk(self, states: Array) -> Array:
-        """Actions of consecutive states (T_h, 2 nv), the first of them the current one, shape (T_h, action_dim)."""
-        n = self.robot.nv
-        return np.hstack([states[:, :n] - states[0, :n], states[:, n:]])
-
-    def history(self, x: Array) -> Array:
-        """The known first slot of a chunk that starts at x (2 nv,), shape (1, action_dim)."""
-        return self.encode_chunk(x[None])
-
-    def chunk_jacobian(self, Phi: Array) -> Array:
-        """d chunk / d (first state), from Phi[h] = d x[h] / d x[0], (T_h, 2 nv, 2 nv); the same shape."""
-        n = self.robot.nv
-        out = np.array(Phi)
-        out[:, :n, :n] -= np.eye(n)
-        return out
-
-    def hold(self, x: Array) -> Array:
-        """State (2 nv,) kept after the end of a trajectory that ends in x: at rest, where it is."""
-        return np.concatenate([x[: self.robot.nv], np.zeros(self.robot.nv)])
-
-    def hold_jacobian(self) -> Array:
-        """d hold / d x, (2 nv, 2 nv)."""
-        n = self.robot.nv
-        return np.diag(np.concatenate([np.ones(n), np.zeros(n)]))
-
-    def decode_action(self, x: Array, actions: Array) -> Array:
-        """Desired states (..., 2 nv) that actions (..., action_dim) of a chunk starting at x (2 nv,) stand for."""
-        n = self.robot.nv
-        out = np.array(actions, float)
-        out[..., :n] += x[:n]
         return out
 
 
@@ -167,10 +125,6 @@ def _idle_last_joint(robot: Robot) -> bool:
         if np.abs(change).max() > NEGLIGIBLE:
             return False
     return True
-
-
-def _length(error: Array) -> float:
-    return float(np.sqrt(error @ error + NEAR**2))
 
 
 def _rotation_axis(before: Array, after: Array) -> Array:

@@ -20,7 +20,7 @@ from sobo_training.bench.options import BenchOptions, NotMeasured
 from sobo_training.bench.render import render
 
 if TYPE_CHECKING:
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 __all__ = ["SECTIONS", "BenchOptions", "NotMeasured", "bench", "ratios", "render"]
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 SECTIONS = ("solver", "chunk", "plan", "training", "process")
 
 
-def bench(task: Task, policy_folder: Path | None, options: BenchOptions | None = None) -> dict[str, Any]:
+def bench(task: ArmReach, policy_folder: Path | None, options: BenchOptions | None = None) -> dict[str, Any]:
     """Measures everything that can be measured here.
 
     Args:
@@ -65,8 +65,8 @@ def bench(task: Task, policy_folder: Path | None, options: BenchOptions | None =
     }
 
 
-def _measures(task: Task, folder: Path | None, options: BenchOptions) -> dict[str, Callable[[], dict[str, Any]]]:
-    def with_policy(measure: Callable[[Task, Path, BenchOptions], dict[str, Any]]) -> dict[str, Any]:
+def _measures(task: ArmReach, folder: Path | None, options: BenchOptions) -> dict[str, Callable[[], dict[str, Any]]]:
+    def with_policy(measure: Callable[[ArmReach, Path, BenchOptions], dict[str, Any]]) -> dict[str, Any]:
         if folder is None:
             raise NotMeasured(f"no policy is shipped for {task.name}; name one with --policy")
         return measure(task, folder, options)

@@ -13,7 +13,7 @@ from sobo_planner.planner import FEASIBLE
 from sobo_planner.solver import Guess, Instance, Solver, SolverOptions
 
 if TYPE_CHECKING:
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
     from sobo_training.bench.crocoddyl_client import CrocoddylSide
 
 MAX_ITERATIONS = 200
@@ -76,7 +76,7 @@ def first_near(reached: Callable[[int], bool], last: int) -> int | None:
 class ProxDDP:
     """Our side; `solve` and `near` answer as Crocoddyl's side does."""
 
-    def __init__(self, task: Task, instances: Sequence[Instance], guesses: Sequence[Guess]) -> None:
+    def __init__(self, task: ArmReach, instances: Sequence[Instance], guesses: Sequence[Guess]) -> None:
         self._pairs = list(zip(instances, guesses, strict=True))
         self._solver = Solver(task)
         self._options = replace(self._solver.options, max_iterations=MAX_ITERATIONS)

@@ -23,7 +23,7 @@ from sobo_training.bench.options import NotMeasured
 
 if TYPE_CHECKING:
     from sobo_planner.solver import Guess, Instance
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "crocoddyl_side.py"
@@ -66,7 +66,7 @@ def probes(guesses: Sequence[Guess], instances: Sequence[Instance], seed: int) -
 
 
 def export_problem(
-    task: Task, instances: Sequence[Instance], guesses: Sequence[Guess], path: Path, seed: int = 0
+    task: ArmReach, instances: Sequence[Instance], guesses: Sequence[Guess], path: Path, seed: int = 0
 ) -> dict[str, NDArray[Any]]:
     """Writes the problem with its instances and guesses as an .npz of numbers and one JSON text.
 
@@ -105,7 +105,7 @@ def export_problem(
     return arrays
 
 
-def compare(task: Task, arrays: dict[str, NDArray[Any]], seen: dict[str, Any]) -> dict[str, float]:
+def compare(task: ArmReach, arrays: dict[str, NDArray[Any]], seen: dict[str, Any]) -> dict[str, float]:
     """Compares the problem as both sides see it.
 
     Args:

@@ -29,7 +29,7 @@ from sobo_training.statistics import summarise
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 #: What the run-time process should stay under.
 TARGETS = {"rss_mb": 300.0, "ready_cpu_s": 3.0}
@@ -40,9 +40,9 @@ PLANNER = """
 import sys, time
 from sobo_planner.planner import Planner
 from sobo_planner.policy import Policy
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm
 
-task = load_task(sys.argv[1])
+task = load_arm(sys.argv[1])
 planner = Planner(task, Policy.load(sys.argv[2], task) if sys.argv[2] else None)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -67,7 +67,7 @@ def memory_mb(pid: int, name: str = "VmRSS") -> float:
     raise NotMeasured(f"/proc/{pid}/status has no {name}")
 
 
-def write_task(task: Task, folder: Path) -> Path:
+def write_task(task: ArmReach, folder: Path) -> Path:
     """The task with its overrides as a task file, so that another process loads the same."""
     config = asdict(task.config)
     config["robot"]["urdf"] = str(task.urdf.resolve())
@@ -167,7 +167,7 @@ def _when_planned(pid: int) -> dict[str, float]:
     }
 
 
-def measure(task: Task, folder: Path | None, options: BenchOptions) -> dict[str, Any]:
+def measure(task: ArmReach, folder: Path | None, options: BenchOptions) -> dict[str, Any]:
     """Starts each process a few times; a kind that cannot run is None, with its reason in `skipped`.
 
     Raises:

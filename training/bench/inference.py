@@ -18,7 +18,7 @@ from sobo_training.statistics import summarise
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 OURS, OTHERS = "native", ("onnxruntime", "torch")
 ENGINES = (OURS, *OTHERS)
@@ -28,7 +28,7 @@ WARM_UP = 10
 TOLERANCE = 1e-3
 
 
-def measure(task: Task, folder: Path, options: BenchOptions) -> dict[str, Any]:
+def measure(task: ArmReach, folder: Path, options: BenchOptions) -> dict[str, Any]:
     """Times whole chunks (all K denoising steps, batch 1, one thread); the engines take turns call by call.
 
     Raises:
@@ -39,7 +39,7 @@ def measure(task: Task, folder: Path, options: BenchOptions) -> dict[str, Any]:
     # Two in turn: an engine may remember what it computed from the observation before.
     instances = [draw(task, Stream.EVALUATE, options.seed, number)[0] for number in range(2)]
     observations = [np.asarray(task.observation(each.x0, each.target))[None] for each in instances]
-    histories = [np.asarray(task.history(each.x0))[None] for each in instances]
+    histories = [policies["torch"].actions.history(each.x0, np.zeros(task.nu))[None] for each in instances]
 
     def chunk(policy: Policy, call: int) -> np.ndarray:
         rng = np.random.default_rng(options.seed)

@@ -19,7 +19,7 @@ from sobo_training.statistics import paired_ratio, summarise
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 PHASES = ("policy", "start", "refine", "total")
 SIDES = ("policy", "cold")
@@ -47,7 +47,7 @@ def median_times(plans: Sequence[list[Plan]], phase: str) -> list[float | None]:
     return [float(np.median([plan.phases_ms[phase] for plan in each])) if each else None for each in plans]
 
 
-def measure(task: Task, folder: Path, options: BenchOptions) -> dict[str, Any]:
+def measure(task: ArmReach, folder: Path, options: BenchOptions) -> dict[str, Any]:
     """Plans for held-out instances; the planners take turns instance by instance."""
     planners = {"policy": Planner(task, Policy.load(folder, task)), "cold": Planner(task)}
     instances = [draw(task, Stream.EVALUATE, options.seed, i)[0] for i in range(options.instances)]

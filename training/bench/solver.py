@@ -20,7 +20,7 @@ from sobo_training.instances import Stream, draw
 from sobo_training.statistics import paired_ratio, summarise
 
 if TYPE_CHECKING:
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 # Final costs that differ by less belong to the same optimum.
 SAME_OPTIMUM = 0.01
@@ -28,7 +28,7 @@ SOLVERS = ("proxddp", "boxfddp")
 STARTS = ("interpolation", "gravity")
 
 
-def without_velocity_limits(task: Task) -> Task:
+def without_velocity_limits(task: ArmReach) -> ArmReach:
     """The task as BoxFDDP can solve it: it has no bounds on the state."""
     problem = replace(task.config.problem, velocity_limits=False)
     return ArmReach(replace(task.config, problem=problem), task.urdf)
@@ -98,7 +98,7 @@ def figures_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def measure(task: Task, options: BenchOptions) -> dict[str, Any]:
+def measure(task: ArmReach, options: BenchOptions) -> dict[str, Any]:
     """Compares the solvers from each naive start.
 
     Raises:

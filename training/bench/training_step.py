@@ -13,14 +13,13 @@ from sobo_planner.solver import Solver
 from sobo_training import kernels
 from sobo_training.bench.options import BenchOptions, NotMeasured
 from sobo_training.chunks import ChunkTask, TrainingSet, build
-from sobo_training.config import TrainConfig
+from sobo_training.config import MODES, TrainConfig
 from sobo_training.instances import Stream, draw
-from sobo_training.losses import MODES
 from sobo_training.statistics import summarise
 from sobo_training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from sobo_planner.tasks import Task
+    from sobo_planner.tasks import ArmReach
 
 SOLUTIONS = 2  # what is in a batch does not change its cost
 STEPS = 6  # a round
@@ -28,7 +27,7 @@ WARM_UP = 2
 METHODS = ("diff", *MODES)
 
 
-def training_set(task: Task, options: BenchOptions, config: TrainConfig) -> TrainingSet:
+def training_set(task: ArmReach, options: BenchOptions, config: TrainConfig) -> TrainingSet:
     """Chunks of a few solutions.
 
     Raises:
@@ -46,10 +45,10 @@ def training_set(task: Task, options: BenchOptions, config: TrainConfig) -> Trai
         raise NotMeasured("no instance could be solved to train on")
     arrays = {name: np.stack([getattr(each, name) for each, _ in found]) for name in "XUKAB"}
     arrays["target"] = np.stack([target for _, target in found])
-    return build(SimpleNamespace(**arrays), cast(ChunkTask, task), config.T_h)
+    return build(SimpleNamespace(**arrays), cast(ChunkTask, task), config.T_h, config.action)
 
 
-def measure(task: Task, options: BenchOptions) -> dict[str, Any]:
+def measure(task: ArmReach, options: BenchOptions) -> dict[str, Any]:
     """Times gradient steps with the task's batch size, one thread; the methods take turns step by step."""
     torch.set_num_threads(1)
     configs = {"diff": TrainConfig.from_task(task, loss="diff")}

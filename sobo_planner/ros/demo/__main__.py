@@ -21,7 +21,7 @@ from sobo_planner.ros.demo.plots import plot_all
 from sobo_planner.ros.demo.processes import Processes
 from sobo_planner.ros.demo.results import GoalResult, Trial, goal_table, trial_table, write_summary
 from sobo_planner.ros.demo.scenario import DISTURBANCE, compare_gains, reach_goals
-from sobo_planner.tasks import load_task
+from sobo_planner.tasks import load_arm
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run(config: DemoConfig) -> None:
     log_folder = config.out.resolve() / "log"
     environment = domain.isolated_environment(str(log_folder / "ros"))
     domain.apply(environment)
-    task = load_task(config.task)
+    task = load_arm(config.task)
     began = time.monotonic()
     with Processes(log_folder, environment) as processes:
         common = ["--ros-args", "-p", f"task:={config.task}"]

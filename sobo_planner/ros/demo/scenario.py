@@ -13,7 +13,7 @@ from sobo_planner.ros.demo.client import DemoClient, Motion
 from sobo_planner.ros.demo.processes import DemoError
 from sobo_planner.ros.demo.results import REACHED, ErrorCurve, GoalResult, Trial
 from sobo_planner.solver import Instance, Solver
-from sobo_planner.tasks import Task
+from sobo_planner.tasks import ArmReach
 
 Vector = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ UNDISTURBED: dict[str, Any] = {"mass_error": 0.0, "push_force": [0.0, 0.0, 0.0],
 
 
 def reach_goals(
-    client: DemoClient, task: Task, count: int, rng: np.random.Generator
+    client: DemoClient, task: ArmReach, count: int, rng: np.random.Generator
 ) -> tuple[list[GoalResult], list[ErrorCurve]]:
     """Sends random goals one after the other, each from where the arm is then."""
     solver = Solver(task)
@@ -47,7 +47,7 @@ def reach_goals(
     return results, curves
 
 
-def valid_state(client: DemoClient, task: Task) -> Vector:
+def valid_state(client: DemoClient, task: ArmReach) -> Vector:
     """The arm's state (2n,), after putting it home if no plan may start from where it is.
 
     Plans do not avoid self-collision, so that one may end where the next cannot begin.
@@ -62,7 +62,7 @@ def valid_state(client: DemoClient, task: Task) -> Vector:
     return x
 
 
-def reachable_target(task: Task, x: Vector, rng: np.random.Generator) -> Vector:
+def reachable_target(task: ArmReach, x: Vector, rng: np.random.Generator) -> Vector:
     """A target (3,) [m] from the task's distribution that the task accepts from state x (2n,)."""
     refusal: TaskError | None = None
     for _ in range(SAMPLES):
@@ -76,7 +76,7 @@ def reachable_target(task: Task, x: Vector, rng: np.random.Generator) -> Vector:
     raise DemoError(f"no reachable target among {SAMPLES} samples; the last was refused: {refusal}")
 
 
-def goal_result(task: Task, solver: Solver, target: Vector, motion: Motion) -> GoalResult:
+def goal_result(task: ArmReach, solver: Solver, target: Vector, motion: Motion) -> GoalResult:
     """Measures one motion, and solves the same instance from the naive start for comparison."""
     if motion.refused:
         return GoalResult(target.tolist(), reached=False, refused=motion.refused)
@@ -100,7 +100,7 @@ def goal_result(task: Task, solver: Solver, target: Vector, motion: Motion) -> G
     )
 
 
-def compare_gains(client: DemoClient, task: Task, count: int, rng: np.random.Generator) -> list[Trial]:
+def compare_gains(client: DemoClient, task: ArmReach, count: int, rng: np.random.Generator) -> list[Trial]:
     """Sends the same goals from the same starts to a disturbed arm, with and without feedback gains."""
     trials = []
     for _ in tqdm(range(count), desc="disturbed goals", unit="goal"):
@@ -115,7 +115,7 @@ def compare_gains(client: DemoClient, task: Task, count: int, rng: np.random.Gen
     return trials
 
 
-def disturbed_trial(client: DemoClient, task: Task, instance: Instance, gains: bool) -> Trial | None:
+def disturbed_trial(client: DemoClient, task: ArmReach, instance: Instance, gains: bool) -> Trial | None:
     """One disturbed motion from the instance's start; None when the planner refuses the goal."""
     client.set_simulator(**DISTURBANCE, use_gains=gains)
     client.place_arm(instance.x0[: task.robot.nq])
@@ -123,7 +123,7 @@ def disturbed_trial(client: DemoClient, task: Task, instance: Instance, gains: b
     return None if motion.refused else measure_trial(task, instance.target, gains, motion)
 
 
-def measure_trial(task: Task, target: Vector, gains: bool, motion: Motion) -> Trial:
+def measure_trial(task: ArmReach, target: Vector, gains: bool, motion: Motion) -> Trial:
     """Errors of one disturbed motion, up to the end of its plan."""
     during = motion.time <= motion.plan_time[-1]
     n = task.robot.nq
@@ -134,12 +134,12 @@ def measure_trial(task: Task, target: Vector, gains: bool, motion: Motion) -> Tr
     return Trial([float(value) for value in target], gains, float(final), float(peak))
 
 
-def error_curve(task: Task, target: Vector, motion: Motion) -> ErrorCurve:
+def error_curve(task: ArmReach, target: Vector, motion: Motion) -> ErrorCurve:
     """Tool error over the whole motion."""
     return ErrorCurve(motion.time, tool_error(task, motion.X, target), float(motion.plan_time[-1]))
 
 
-def tool_error(task: Task, X: Vector, target: Vector) -> Vector:
+def tool_error(task: ArmReach, X: Vector, target: Vector) -> Vector:
     """Distance (N,) [m] of the tool from the target in states X (N, 2n)."""
     positions = task.robot.tool_positions(np.ascontiguousarray(X[:, : task.robot.nq]))
     return np.asarray(np.linalg.norm(positions - target, axis=1))

@@ -1,0 +1,119 @@
+"""Task files of kind `arm_reach`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from sobo_planner.tasks.config import TaskConfig, require
+
+
+@dataclass(frozen=True)
+class RobotConfig:
+    """The arm.
+
+    Attributes:
+        urdf: Path of the URDF: absolute, beside the task file, or among the shipped files.
+        tool_frame: Link or frame that is brought to the target.
+        base_frame: Frame that goals are given in (the URDF's root link).
+        locked_joints: Joints to freeze and their positions [rad or m].
+        armature: Rotor inertia of each joint seen through its gear [kg m^2]; empty for none.
+        collision: Read collision geometry, to refuse starts and targets in self-collision.
+        home: A configuration to start from when none is given [rad], (nq,).
+    """
+
+    urdf: str
+    tool_frame: str
+    home: tuple[float, ...]
+    base_frame: str = "base_link"
+    locked_joints: dict[str, float] = field(default_factory=dict)
+    armature: tuple[float, ...] = ()
+    collision: bool = True
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of squared errors; running weights are per second, terminal ones are not.
+
+    Attributes:
+        position: Tool position error [1/m^2].
+        velocity: Joint velocities [s^2/rad^2].
+        torque: Joint torques [1/(Nm)^2].
+    """
+
+    position: float
+    velocity: float
+    torque: float = 0.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            require(value >= 0, f"weight {item.name} must not be negative, got {value}")
+
+
+@dataclass(frozen=True)
+class ProblemConfig:
+    """The optimal control problem.
+
+    Attributes:
+        horizon: Steps T.
+        dt: Step [s].
+        running: Weights along the way; multiplied by dt.
+        terminal: Weights at the end.
+        integrator: `semi_implicit_euler` or `rk2`. Rollouts use semi-implicit Euler.
+        torque_scale: Torque limits as a share of the URDF's.
+        velocity_limits: Bound the joint velocities by the URDF's limits.
+    """
+
+    horizon: int
+    dt: float
+    running: Weights
+    terminal: Weights
+    integrator: str = "semi_implicit_euler"
+    torque_scale: float = 1.0
+    velocity_limits: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
+        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require(0 < self.torque_scale <= 1, f"torque_scale must lie in (0, 1], got {self.torque_scale}")
+        require(
+            self.integrator in ("semi_implicit_euler", "rk2"),
+            f"integrator {self.integrator!r} is neither semi_implicit_euler nor rk2",
+        )
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Which instances occur (the distribution of xi).
+
+    Attributes:
+        r_init: 1 = start anywhere, 0 = start near `start_centre`.
+        r_tgt: 1 = any reachable target, 0 = always `target`.
+        start_centre: Centre of the small start area [rad], (nq,).
+        start_spread: Half its width for each joint [rad].
+        target: The fixed target [m], (3,).
+        range: Joint range "anywhere" draws from, within the limits [rad].
+    """
+
+    start_centre: tuple[float, ...]
+    target: tuple[float, float, float]
+    r_init: int = 1
+    r_tgt: int = 1
+    start_spread: float = 0.3
+    range: float = 3.14159
+
+    def __post_init__(self) -> None:
+        for name in ("r_init", "r_tgt"):
+            require(getattr(self, name) in (0, 1), f"{name} must be 0 or 1, got {getattr(self, name)}")
+        require(self.start_spread >= 0, f"start_spread must not be negative, got {self.start_spread}")
+        require(self.range > 0, f"range must be positive, got {self.range}")
+        require(len(self.target) == 3, f"target needs 3 coordinates, got {len(self.target)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmConfig(TaskConfig):
+    """A task file of kind `arm_reach`."""
+
+    robot: RobotConfig
+    problem: ProblemConfig
+    distribution: Distribution

@@ -1,0 +1,183 @@
+"""`swing_up`: bring the tip of a pendulum chain upright, and hold it there (arXiv:2604.19011, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner import _native
+from sobo_planner.robot import Robot
+from sobo_planner.solver import Guess, Instance
+from sobo_planner.tasks.arm_config import Weights
+from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.features import TIME, time_left
+
+Array = NDArray[np.float64]
+
+# To be raised with every change of what an observation means.
+VERSION = 1
+# Turns of a joint that starts for the solver may end with: the other way up, or once more around.
+TURNS = (-1.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class PendulumConfig:
+    """The pendulum.
+
+    Attributes:
+        urdf: Path of the URDF: a chain of revolute joints, upright at zero.
+        tip_frame: Link or frame that is brought to the top.
+    """
+
+    urdf: str
+    tip_frame: str = "tip"
+
+
+@dataclass(frozen=True)
+class SwingUpProblem:
+    """The optimal control problem.
+
+    Attributes:
+        horizon: Steps T.
+        dt: Step [s].
+        torque_limit: Largest torque of each joint [Nm].
+        running: Weights along the way; multiplied by dt.
+        terminal: Weights at the end.
+    """
+
+    horizon: int
+    dt: float
+    torque_limit: float
+    running: Weights
+    terminal: Weights
+
+    def __post_init__(self) -> None:
+        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
+        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require(self.torque_limit > 0, f"torque_limit must be positive, got {self.torque_limit}")
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """Starts: hanging down, at rest.
+
+    Attributes:
+        spread: Largest angle of each joint from hanging straight [rad].
+    """
+
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(self.spread >= 0, f"spread must not be negative, got {self.spread}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwingUpConfig(TaskConfig):
+    """A task file of kind `swing_up`."""
+
+    robot: PendulumConfig
+    problem: SwingUpProblem
+    distribution: Hanging
+
+
+class SwingUp(Task):
+    """A task file of kind `swing_up`; x = [q, v], u = joint torques, the target is the tip's upright position.
+
+    The observation is [cos q, sin q, v, time left].
+    """
+
+    kind = "swing_up"
+    success_distance = 0.1
+    config: SwingUpConfig
+
+    def __init__(self, config: SwingUpConfig, urdf: Path) -> None:
+        self.config, self.name = config, config.name
+        self.horizon, self.dt = config.problem.horizon, config.problem.dt
+        self.robot = Robot.from_urdf(urdf, config.robot.tip_frame, collision=False)
+        n = self.nu = self.robot.nv
+        self.nx = 2 * n
+        self.control_upper = np.full(n, config.problem.torque_limit)
+        self.control_lower = -self.control_upper
+        self.obs_dim = 3 * n + TIME
+        self.observation_groups = (slice(0, 2 * n), slice(2 * n, 3 * n), slice(3 * n, self.obs_dim))
+        self.state_groups = (slice(0, n), slice(n, 2 * n))
+        self.upright = self.robot.tool_position(np.zeros(n))
+        self._identify(self.robot.hash, VERSION)
+
+    # ---------------------------------------------------------------- optimal control problem
+
+    def make_worker(self) -> _native.Worker:
+        """Builds the native problem with a solver of its own."""
+        spec = _native.ReachSpec()
+        spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, "semi_implicit_euler"
+        spec.actuation = np.eye(self.nu)
+        spec.running = self._weights(self.config.problem.running, self.dt)
+        spec.terminal = self._weights(self.config.problem.terminal, 1.0)
+        spec.control = _native.Box(self.control_lower, self.control_upper)
+        return _native.Worker(self.robot.native, spec)
+
+    def _weights(self, weights: Weights, scale: float) -> _native.ReachWeights:
+        n, out = self.nu, _native.ReachWeights()
+        out.position = np.full(3, scale * weights.position)
+        out.state = scale * np.concatenate([np.zeros(n), np.full(n, weights.velocity)])
+        out.control = np.full(n, scale * weights.torque)
+        out.state_reference, out.control_reference = np.zeros(2 * n), np.zeros(n)
+        return out
+
+    def simulate(self, x0: Array, U: Array) -> Array:
+        """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
+        return self.robot.simulate(x0, U, self.dt)
+
+    def distance(self, x: Array, target: Array) -> float:
+        """Of the tip [m]."""
+        return float(np.linalg.norm(self.robot.tool_position(x[: self.nu]) - target))
+
+    # ---------------------------------------------------------------- instances and starts
+
+    def sample(self, rng: np.random.Generator) -> Instance:
+        """Draws a start at rest: the first joint around pi, the others around zero, angles in (-pi, pi]."""
+        spread = self.config.distribution.spread
+        q = rng.uniform(-spread, spread, self.nu)
+        q[0] -= np.pi * np.copysign(1.0, q[0])
+        return Instance(np.concatenate([q, np.zeros(self.nu)]), self.upright)
+
+    def interpolate(self, instance: Instance) -> Guess:
+        """Straight line of the angles to upright, without torques: no motion, but what solvers are usually given."""
+        return self._line_to(instance, np.zeros(self.nu))
+
+    def _line_to(self, instance: Instance, q: Array) -> Guess:
+        share = np.linspace(0.0, 1.0, self.horizon + 1)[:, None]
+        angles = (1.0 - share) * instance.x0[: self.nu] + share * q
+        return Guess(np.hstack([angles, np.zeros_like(angles)]), np.zeros((self.horizon, self.nu)))
+
+    def gravity_rollout(self, instance: Instance) -> Guess:
+        """The pendulum held where it starts."""
+        torque = np.clip(self.robot.gravity(instance.x0[: self.nu]), self.control_lower, self.control_upper)
+        U = np.tile(torque, (self.horizon, 1))
+        return Guess(self.simulate(instance.x0, U), U)
+
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
+        """n different starts: interpolation, holding, then lines to upright with other numbers of turns."""
+        guesses = [self.interpolate(instance), self.gravity_rollout(instance)][:n]
+        while len(guesses) < n:
+            guesses.append(self._line_to(instance, 2.0 * np.pi * rng.choice(TURNS, self.nu)))
+        return guesses
+
+    # ---------------------------------------------------------------- what the policy sees
+
+    def observation(self, x: Array, target: Array, t: int = 0) -> Array:
+        """Observation (obs_dim,) at state x (nx,) and step t of the horizon; the target is always the same."""
+        q, v = x[: self.nu], x[self.nu :]
+        return np.concatenate([np.cos(q), np.sin(q), v, time_left(t, self.horizon)])
+
+    def observation_jacobian(self, x: Array, target: Array) -> Array:
+        """d observation / d x, shape (obs_dim, nx)."""
+        n, q = self.nu, x[: self.nu]
+        out = np.zeros((self.obs_dim, self.nx))
+        out[:n, :n], out[n : 2 * n, :n] = -np.diag(np.sin(q)), np.diag(np.cos(q))
+        out[2 * n : 3 * n, n:] = np.eye(n)
+        return out
