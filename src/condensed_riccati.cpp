@@ -74,8 +74,10 @@ template <int NX, int NU> struct Stage {
 
 using Solve = bool (*)(const Knot &, const Factor &, Factor &, double);
 
-/// With sizes known to the compiler for arms of six and of seven joints.
+/// With sizes known to the compiler for quadrotors and for arms of six and of seven joints.
 Solve stage_of(const Knot &knot) {
+  if (knot.nx == 12 && knot.nu == 4)
+    return Stage<12, 4>::solve;
   if (knot.nx == 12 && knot.nu == 6)
     return Stage<12, 6>::solve;
   if (knot.nx == 14 && knot.nu == 7)
