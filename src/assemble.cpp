@@ -1,5 +1,6 @@
 #include "assemble.hpp"
 
+#include <cmath>
 #include <string>
 
 #include <aligator/core/vector-space.hpp>
@@ -29,9 +30,12 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
   if (!sizes)
     throw SolverError("cost weights must have " + std::to_string(ndx) + " state and " + std::to_string(nu) +
                       " control entries");
-  const double least = std::min({weights.position.minCoeff(), weights.state.minCoeff(), weights.control.minCoeff()});
-  if (!(least >= 0.0))
-    throw SolverError("cost weights must be non-negative numbers, got " + std::to_string(least));
+  for (const VectorXd &values : {VectorXd(weights.position), weights.state, weights.control})
+    for (const double value : values)
+      if (!(value >= 0.0) || !std::isfinite(value))
+        throw SolverError("cost weights must be non-negative numbers, got " + std::to_string(value));
+  if (!weights.state_reference.allFinite() || !weights.control_reference.allFinite())
+    throw SolverError("the references of the cost hold a NaN or an infinity");
 }
 
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,

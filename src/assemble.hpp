@@ -14,7 +14,7 @@ namespace sobo {
 
 /// Throws SolverError on bounds of another size or with lower > upper; `what` names them.
 void check_box(const std::optional<Box> &box, Eigen::Index size, const char *what);
-/// Throws SolverError on weights of another size, or negative.
+/// Throws SolverError on weights of another size, negative or not finite.
 void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index nu);
 
 /// A bound that holds at every stage but the first, whose state is given.
