@@ -38,7 +38,8 @@ void ReachCost::add_curvature(const CostData &base, MatrixXd &block) const {
 
 // Inverse dynamics tau(q, v, a) differentiated twice along a(q, v, tau): y' a_zz = - W' (m' tau_ww) W with
 // w = (q, v, a), W = dw/dz, and m = M^-1 y.
-void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const VectorXd &costate, MatrixXd &block) const {
+void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const VectorXd &costate,
+                                      MatrixXd &block) const {
   const auto &forward = static_cast<const SemiImplicitEulerData &>(base);
   const auto &model = *model_;
   const Eigen::Index n = model.nv;

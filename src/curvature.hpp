@@ -10,7 +10,7 @@
 
 namespace sobo {
 
-/// Curvature of the costs, of the dynamics, weighted by the costate, and of the constraints, weighted by their multipliers.
+/// Curvature of costs, of the dynamics, weighted by the costate, and of constraints, weighted by their multipliers.
 ///
 /// With it the sweep of the LQ subproblem is a Newton step, and its gains are the derivatives of the optimal controls.
 /// Without it, gains of the UR5 differ from those derivatives by half of their norm or more.

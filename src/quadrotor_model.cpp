@@ -44,8 +44,9 @@ std::array<double, terms> alternating(int offset) {
 
 /// The coefficients |B_2n| / (2 n)!, n = 1, 2, ..., of (1 - (t/2) cot(t/2)) / t^2 in powers of s = t^2.
 std::array<double, terms> bernoulli() {
-  std::array<double, terms> out{1.0 / 6.0,    1.0 / 30.0,     1.0 / 42.0,      1.0 / 30.0,       5.0 / 66.0, 691.0 / 2730.0,
-                                7.0 / 6.0,    3617.0 / 510.0, 43867.0 / 798.0, 174611.0 / 330.0, 854513.0 / 138.0};
+  std::array<double, terms> out{1.0 / 6.0,       1.0 / 30.0,       1.0 / 42.0,      1.0 / 30.0,
+                                5.0 / 66.0,      691.0 / 2730.0,   7.0 / 6.0,       3617.0 / 510.0,
+                                43867.0 / 798.0, 174611.0 / 330.0, 854513.0 / 138.0};
   double factorial = 1.0;
   for (int k = 0; k < terms; ++k)
     out[k] /= factorial *= (2.0 * k + 1.0) * (2.0 * k + 2.0);
@@ -154,9 +155,10 @@ Vector3d QuadrotorModel::next_omega(const State &x, const Control &u) const {
 
 QuadrotorModel::State QuadrotorModel::step(const State &x, const Control &u) const {
   const Vector3d theta = x.segment<3>(3);
+  const double push = dt_ * actuation_.row(0).dot(u) / mass_;
   State out;
   out.tail<3>() = next_omega(x, u);
-  out.segment<3>(6) = x.segment<3>(6) + (dt_ * actuation_.row(0).dot(u) / mass_) * Rodrigues::rotation(theta).matrix().col(2);
+  out.segment<3>(6) = x.segment<3>(6) + push * Rodrigues::rotation(theta).matrix().col(2);
   out[8] -= dt_ * gravity_;
   out.head<3>() = x.head<3>() + dt_ * out.segment<3>(6);
   out.segment<3>(3) = theta + dt_ * Rodrigues::inverse_right_jacobian(theta).matrix() * out.tail<3>();
@@ -188,7 +190,8 @@ void QuadrotorModel::derivatives(const State &x, const Control &u, Eigen::Ref<Ei
   Ju.middleRows<3>(3) = dt_ * J * Ju.bottomRows<3>();
 }
 
-void QuadrotorModel::add_curvature(const State &x, const Control &u, const State &costate, Eigen::MatrixXd &block) const {
+void QuadrotorModel::add_curvature(const State &x, const Control &u, const State &costate,
+                                   Eigen::MatrixXd &block) const {
   const Vector3d theta = x.segment<3>(3);
   const auto rotation = Rodrigues::rotation(theta), rates = Rodrigues::inverse_right_jacobian(theta);
   const Vector3d force = (dt_ / mass_) * (costate.segment<3>(6) + dt_ * costate.head<3>());

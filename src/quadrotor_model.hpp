@@ -36,8 +36,8 @@ private:
   Jet a_, b_;
 };
 
-/// x = [p, theta, v, omega]: position and linear velocity in the world, attitude exp([theta]), angular velocity in the body
-/// frame; u = thrusts of the rotors. Semi-implicit Euler with the attitude of the step's start:
+/// x = [p, theta, v, omega]: position and linear velocity in the world, attitude exp([theta]), angular velocity in the
+/// body frame; u = thrusts of the rotors. Semi-implicit Euler with the attitude of the step's start:
 ///   v' = v + dt (R e3 T / m - g e3),  omega' = omega + dt I^-1 (tau - omega x I omega),
 ///   p' = p + dt v',                   theta' = theta + dt Jr^-1(theta) omega',     with [T, tau] = actuation u.
 class QuadrotorModel {
@@ -50,7 +50,8 @@ public:
   explicit QuadrotorModel(const QuadrotorSpec &spec);
 
   State step(const State &x, const Control &u) const;
-  void derivatives(const State &x, const Control &u, Eigen::Ref<Eigen::MatrixXd> Jx, Eigen::Ref<Eigen::MatrixXd> Ju) const;
+  void derivatives(const State &x, const Control &u, Eigen::Ref<Eigen::MatrixXd> Jx,
+                   Eigen::Ref<Eigen::MatrixXd> Ju) const;
   /// Adds d2(costate' step) / d(x, u)2 to a block over [x, u].
   void add_curvature(const State &x, const Control &u, const State &costate, Eigen::MatrixXd &block) const;
   /// Thrusts that lead from x to the angular velocity `omega` and, along the thrust axis, to the velocity `v`.

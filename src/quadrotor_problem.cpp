@@ -31,7 +31,8 @@ struct QuadrotorDynamicsData : DynamicsData {
 };
 
 struct QuadrotorDynamics : Dynamics, CurvedDynamics {
-  explicit QuadrotorDynamics(const QuadrotorModel &model) : Dynamics(VectorSpace(state_size), control_size), model_(model) {}
+  explicit QuadrotorDynamics(const QuadrotorModel &model)
+      : Dynamics(VectorSpace(state_size), control_size), model_(model) {}
 
   void forward(const ConstVectorRef &x, const ConstVectorRef &u, DynamicsData &data) const override {
     data.xnext_ = model_.step(x, u);
@@ -118,8 +119,6 @@ struct Clearance : UnaryFunction, CurvedFunction {
 
   // (I - n n') / distance along the plane, with the unit vector n away from the axis.
   void add_curvature(const FunctionData &data, const ConstVectorRef &multipliers, MatrixXd &block) const override {
-    static const bool off = std::getenv("QUAD_NOCURV"); // XXX experiment
-    if (off) return;
     for (int i = 0; i < nr; ++i) {
       if (multipliers[i] == 0.0)
         continue;

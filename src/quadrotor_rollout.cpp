@@ -49,8 +49,8 @@ Tracking quadrotor_track(const QuadrotorSpec &spec, const VectorXd &x0, const Ro
     const QuadrotorModel::State rate = (goal - x) / model.dt();
     const Vector3d theta = x.segment<3>(3), v = goal.segment<3>(6), omega = goal.tail<3>();
     const Vector3d turn = Rodrigues::inverse_right_jacobian(theta).matrix().inverse() * rate.segment<3>(3);
-    const QuadrotorModel::Control u =
-        model.inverse(x, v + blend * (rate.head<3>() - v), omega + blend * (turn - omega)).cwiseMax(lower).cwiseMin(upper);
+    const auto thrusts = model.inverse(x, v + blend * (rate.head<3>() - v), omega + blend * (turn - omega));
+    const QuadrotorModel::Control u = thrusts.cwiseMax(lower).cwiseMin(upper);
     x = model.step(x, u);
     out.U.row(t) = u.transpose();
     out.X.row(t + 1) = x.transpose();

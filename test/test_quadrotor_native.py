@@ -148,6 +148,20 @@ def test_a_flight_keeps_its_limits_and_converges() -> None:
     np.testing.assert_allclose(steps, solution.X[1:], atol=1e-3)
 
 
+BLOCKED = [([-2.5, 2.0], [2.3, -2.6]), ([0.7, 3.0], [2.7, -0.2]), ([0.7, -2.6], [-0.6, 3.0])]
+
+
+@pytest.mark.parametrize(("start", "goal"), BLOCKED)
+def test_flights_among_nine_columns_are_not_blocked_by_the_filter(start: list[float], goal: list[float]) -> None:
+    """Merits of early iterates, under other multipliers, would stop every later step of these."""
+    grid = np.array([[x, y, 0.3] for x in (-1.5, 0.0, 1.5) for y in (-1.5, 0.0, 1.5)])
+    instance = Instance(np.r_[start, 1.0, np.zeros(9)], np.r_[goal, 1.0])
+    solver = Solver(Quadrotor(make_spec(grid)), SolverOptions(retry=False))
+    solution = solver.solve(instance, straight(instance.x0, instance.target))
+    assert solution.converged
+    assert clearance(solution.X, grid).min() > -1e-3
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.98, 2.0), (0.2, 1.02)])
 def test_floor_and_ceiling_hold_where_the_optimum_would_pass_them(low: float, high: float) -> None:
     """The height bounds lie between a start on one side and a target beyond them."""
