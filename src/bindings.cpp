@@ -8,6 +8,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
 #include "errors.hpp"
 #include "rollout.hpp"
@@ -182,6 +183,8 @@ void bind_worker(nb::module_ &m) {
            })
       .def("__init__",
            [](Worker *self, const LinearSpec &spec) { new (self) Worker(spec); })
+      .def("__init__",
+           [](Worker *self, const QuadrotorSpec &spec) { new (self) Worker(spec); })
       .def_prop_ro("nx", &Worker::nx)
       .def_prop_ro("nu", &Worker::nu)
       .def_prop_ro("horizon", &Worker::horizon)
@@ -223,6 +226,7 @@ NB_MODULE(_native, m) {
   translate_errors();
   bind_robot(m);
   bind_specs(m);
+  bind_quadrotor(m);
   bind_worker(m);
   bind_unet(m);
 }

@@ -38,9 +38,11 @@ template <int NX, int NU> struct Stage {
     Control r = knot.r;
     r += B.transpose().lazyProduct(v);
     for (Eigen::Index i = 0; i < nc; ++i) {
+      const bool in_state = (knot.C.row(i).array() != 0.0).any(), in_control = (knot.D.row(i).array() != 0.0).any();
+      if (!in_state && !in_control) // a bound that is not active
+        continue;
       const State c = knot.C.row(i).transpose();
       const Control d = knot.D.row(i).transpose();
-      const bool in_state = (c.array() != 0.0).any(), in_control = (d.array() != 0.0).any();
       if (in_state) {
         Q += c * (c / mu).transpose();
         q += c * (knot.d[i] / mu);
@@ -60,7 +62,9 @@ template <int NX, int NU> struct Stage {
     if (!k.allFinite()) // NaN passes the factorisation
       return false;
     factor.fb.blockRow(0) = K;
-    factor.fb.blockRow(1) = (knot.C + knot.D * K) / mu;
+    auto multipliers = factor.fb.blockRow(1);
+    for (Eigen::Index i = 0; i < nc; ++i)
+      multipliers.row(i) = (knot.C.row(i) + knot.D.row(i).lazyProduct(K)) / mu;
     factor.fb.blockRow(2) = A + B.lazyProduct(K);
     factor.ff.blockSegment(0) = k;
     factor.ff.blockSegment(1) = (knot.D * k + knot.d) / mu;
@@ -74,8 +78,10 @@ template <int NX, int NU> struct Stage {
 
 using Solve = bool (*)(const Knot &, const Factor &, Factor &, double);
 
-/// With sizes known to the compiler for arms of six and of seven joints.
+/// With sizes known to the compiler for quadrotors and for arms of six and of seven joints.
 Solve stage_of(const Knot &knot) {
+  if (knot.nx == 12 && knot.nu == 4)
+    return Stage<12, 4>::solve;
   if (knot.nx == 12 && knot.nu == 6)
     return Stage<12, 6>::solve;
   if (knot.nx == 14 && knot.nu == 7)

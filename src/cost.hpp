@@ -10,6 +10,7 @@
 #include <pinocchio/algorithm/jacobian.hpp>
 #include <pinocchio/algorithm/kinematics.hpp>
 
+#include "second_order.hpp"
 #include "spec.hpp"
 
 namespace sobo {
@@ -31,7 +32,7 @@ struct ReachCostData : CostData {
 };
 
 /// One cost instead of a stack of residuals: the constant parts of the Hessian are written once.
-struct ReachCost : CostAbstract {
+struct ReachCost : CostAbstract, CurvedCost {
   /// All copies share `target`, so that writing it changes the target of every stage in place.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
             std::shared_ptr<const Eigen::Vector3d> target, const ReachWeights &weights)
@@ -75,6 +76,8 @@ struct ReachCost : CostAbstract {
                                               weights_.position.asDiagonal() * data.jacobian.topRows<3>();
     data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * weights_.state.head(n);
   }
+
+  void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
 
   std::shared_ptr<CostData> createData() const override {
     auto data = std::make_shared<ReachCostData>(ndx(), nu, *model_);

@@ -4,13 +4,13 @@
 #include <vector>
 
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
-#include <pinocchio/multibody.hpp>
 
 #include "robot.hpp"
+#include "second_order.hpp"
 
 namespace sobo {
 
-/// Curvature of forward kinematics, weighted by the gradient of the cost, and of the dynamics, weighted by the costate.
+/// Curvature of costs, of the dynamics, weighted by the costate, and of constraints, weighted by their multipliers.
 ///
 /// With it the sweep of the LQ subproblem is a Newton step, and its gains are the derivatives of the optimal controls.
 /// Without it, gains of the UR5 differ from those derivatives by half of their norm or more.
@@ -21,7 +21,7 @@ public:
 
   explicit Curvature(const Problem &problem);
 
-  /// Whether nothing is known of the problem's costs and dynamics: linear ones have no curvature, RK2 is not implemented.
+  /// Whether nothing is known of the problem's dynamics: linear ones have no curvature, RK2 is not implemented.
   bool empty() const { return blocks_.empty(); }
   /// At the solver's current trajectory and multipliers, whose first derivatives it must hold.
   void compute(const Solver &solver);
@@ -29,13 +29,24 @@ public:
   void add_to(aligator::gar::LqrProblemTpl<double> &lqr, double share) const;
 
 private:
+  /// A stage's parts that are curved, null or missing where they are not.
+  struct Parts {
+    const CurvedDynamics *dynamics = nullptr;
+    const CurvedCost *cost = nullptr;
+    struct Function {
+      const CurvedFunction *function;
+      std::size_t index;  // among the stage's constraints
+      Eigen::Index first; // of its multipliers
+    };
+    std::vector<Function> functions;
+  };
+
   void find_costates(const Solver &solver);
-  void add_dynamics(const Solver &solver, std::size_t t);
 
   const Problem &problem_;
-  std::vector<MatrixXd> blocks_; // a stage's, over [q, v, u]; the last over [q, v]
+  std::vector<Parts> parts_;     // a stage's; the last has a cost alone
+  std::vector<MatrixXd> blocks_; // a stage's, over [x, u]; the last over x
   std::vector<VectorXd> costates_;
-  std::unique_ptr<pinocchio::Data> data_;
 };
 
 } // namespace sobo

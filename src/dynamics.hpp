@@ -9,6 +9,8 @@
 #include <pinocchio/algorithm/aba-derivatives.hpp>
 #include <pinocchio/algorithm/aba.hpp>
 
+#include "second_order.hpp"
+
 namespace sobo {
 
 using ExplicitDynamics = aligator::ExplicitDynamicsModelTpl<double>;
@@ -28,10 +30,10 @@ struct SemiImplicitEulerData : ExplicitDynamicsData {
 
 /// One model for all stages (shared), and derivatives that reuse the forward pass of the articulated-body
 /// algorithm: about 40 % less time an iteration than Aligator's stock multibody classes, the same iterates.
-struct SemiImplicitEuler : ExplicitDynamics {
+struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
   SemiImplicitEuler(std::shared_ptr<const pinocchio::Model> model, const Eigen::MatrixXd &actuation, double dt)
       : ExplicitDynamics(VectorSpace(2 * model->nv), static_cast<int>(actuation.cols())), model_(std::move(model)),
-        actuation_(actuation), dt_(dt) {}
+        actuation_(actuation), dt_(dt), scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
 
   void forward(const ConstVectorRef &x, const ConstVectorRef &u, ExplicitDynamicsData &base) const override {
     auto &data = static_cast<SemiImplicitEulerData &>(base);
@@ -68,6 +70,9 @@ struct SemiImplicitEuler : ExplicitDynamics {
     Ju.topRows(n) = dt_ * Ju.bottomRows(n);
   }
 
+  void add_curvature(const ExplicitDynamicsData &base, const Eigen::VectorXd &costate,
+                     Eigen::MatrixXd &block) const override;
+
   std::shared_ptr<ExplicitDynamicsData> createData() const override {
     return std::make_shared<SemiImplicitEulerData>(*this, *model_);
   }
@@ -75,6 +80,7 @@ struct SemiImplicitEuler : ExplicitDynamics {
   std::shared_ptr<const pinocchio::Model> model_;
   Eigen::MatrixXd actuation_;
   double dt_;
+  std::shared_ptr<pinocchio::Data> scratch_; // of the second derivatives, shared by the stages of one problem
 };
 
 } // namespace sobo

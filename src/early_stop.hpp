@@ -23,6 +23,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   // Primal residual that the filter does not weigh against the merit: near a solution it would cut Newton steps short,
   // each of which squares the residual.
   static constexpr double feasible_enough = 2e-3;
+  static constexpr double stalled = 1e-7; // share of the cost below which the change of an infeasible iterate is none
   static constexpr double dual_ratio = 0.1;
   static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
 
@@ -35,6 +36,10 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
     largest_dual_ = std::max(largest_dual_, results.dual_infeas);
     const double change = std::abs(results.traj_cost_ - last_cost_);
     last_cost_ = results.traj_cost_;
+    // The filter holds merits under the multipliers and the penalty of their time. Where no later one gets past them the
+    // steps shrink to nothing: let the next one pass.
+    if (change <= stalled * std::abs(last_cost_) && results.prim_infeas > feasible_enough)
+      solver_.filter_.filter_pairs_.clear();
     if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
         results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
         results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))

@@ -1,12 +1,12 @@
 #include "problem.hpp"
 
-#include <aligator/modelling/constraints/box-constraint.hpp>
 #include <aligator/modelling/costs/quad-costs.hpp>
 #include <aligator/modelling/dynamics/integrator-rk2.hpp>
 #include <aligator/modelling/dynamics/multibody-free-fwd.hpp>
 #include <aligator/modelling/linear-discrete-dynamics.hpp>
 #include <aligator/modelling/state-error.hpp>
 
+#include "assemble.hpp"
 #include "cost.hpp"
 #include "dynamics.hpp"
 #include "errors.hpp"
@@ -15,12 +15,8 @@
 namespace sobo {
 namespace {
 
-using aligator::BoxConstraintTpl;
-using aligator::ControlErrorResidualTpl;
 using aligator::StateErrorResidualTpl;
 using Dynamics = xyz::polymorphic<ExplicitDynamics>;
-using Cost = xyz::polymorphic<CostAbstract>;
-using Stage = aligator::StageModelTpl<double>;
 
 /// Joint velocities of x = [q, v]: half the rows that a residual on the whole state would add to each stage.
 struct VelocityResidual : aligator::UnaryFunctionTpl<double> {
@@ -36,30 +32,6 @@ struct VelocityResidual : aligator::UnaryFunctionTpl<double> {
     data.Jx_.rightCols(nr).setIdentity(); // the other columns stay zero
   }
 };
-
-void check_box(const std::optional<Box> &box, Eigen::Index size, const char *what) {
-  if (!box)
-    return;
-  if (box->lower.size() != size || box->upper.size() != size)
-    throw SolverError(std::string("the ") + what + " bounds have " + std::to_string(box->lower.size()) + " and " +
-                      std::to_string(box->upper.size()) + " entries, expected " + std::to_string(size));
-  for (Eigen::Index i = 0; i < size; ++i)
-    if (!(box->lower[i] <= box->upper[i]))
-      throw SolverError(std::string("the ") + what + " bounds are infeasible: entry " + std::to_string(i) +
-                        " has lower " + std::to_string(box->lower[i]) + " > upper " +
-                        std::to_string(box->upper[i]));
-}
-
-void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index nu) {
-  const bool sizes = weights.state.size() == ndx && weights.state_reference.size() == ndx &&
-                     weights.control.size() == nu && weights.control_reference.size() == nu;
-  if (!sizes)
-    throw SolverError("cost weights must have " + std::to_string(ndx) + " state and " + std::to_string(nu) +
-                      " control entries");
-  const double least = std::min({weights.position.minCoeff(), weights.state.minCoeff(), weights.control.minCoeff()});
-  if (!(least >= 0.0))
-    throw SolverError("cost weights must be non-negative numbers, got " + std::to_string(least));
-}
 
 Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec) {
   if (spec.integrator == "semi_implicit_euler")
@@ -87,31 +59,6 @@ Box state_box(const ReachSpec &spec, int nv) {
   return box;
 }
 
-/// A bound that holds at every stage but the first, whose state is given.
-struct StateBound {
-  xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
-  Box box;
-};
-
-Problem assemble(const Dynamics &dynamics, const Cost &running, const Cost &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::optional<StateBound> &state) {
-  if (horizon < 1)
-    throw SolverError("the horizon must be at least 1 step, got " + std::to_string(horizon));
-  // The configuration spaces that reach here are vector spaces (nq = nv), whatever the dynamics call them.
-  const VectorSpace space(nx);
-  Problem problem{std::make_unique<TrajOptProblem>(VectorXd::Zero(nx), nu, space, terminal), nullptr, nx, nu, horizon};
-  Stage stage(running, dynamics);
-  if (control)
-    stage.addConstraint(ControlErrorResidualTpl<double>(nx, nu),
-                        BoxConstraintTpl<double>(control->lower, control->upper));
-  Stage bounded = stage;
-  if (state)
-    bounded.addConstraint(state->function, BoxConstraintTpl<double>(state->box.lower, state->box.upper));
-  for (int t = 0; t < horizon; ++t)
-    problem.ocp->addStage(t == 0 ? stage : bounded);
-  return problem;
-}
-
 } // namespace
 
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
@@ -127,16 +74,16 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   check_box(spec.control, nu, "control");
   check_box(spec.velocity, nv, "velocity");
   check_box(spec.position, nv, "position");
-  std::optional<StateBound> state;
+  std::vector<StateBound> bounds;
   if (spec.position)
-    state = StateBound{state_residual(2 * nv, nu), state_box(spec, nv)};
+    bounds.push_back({state_residual(2 * nv, nu), state_box(spec, nv)});
   else if (spec.velocity)
-    state = StateBound{VelocityResidual(nv, nu), *spec.velocity};
+    bounds.push_back({VelocityResidual(nv, nu), *spec.velocity});
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   const ReachCost running(robot.impl().model, robot.impl().tool, target, spec.running);
   const ReachCost terminal(robot.impl().model, robot.impl().tool, target, spec.terminal);
   Problem problem =
-      assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, state);
+      assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
   problem.target = target;
   return problem;
 }
@@ -152,14 +99,14 @@ Problem make_linear_problem(const LinearSpec &spec) {
                       " states) and B (" + std::to_string(nu) + " controls)");
   check_box(spec.control, nu, "control");
   check_box(spec.state, nx, "state");
-  std::optional<StateBound> state;
+  std::vector<StateBound> bounds;
   if (spec.state)
-    state = StateBound{state_residual(nx, nu), *spec.state};
+    bounds.push_back({state_residual(nx, nu), *spec.state});
   using Quadratic = aligator::QuadraticCostTpl<double>;
   const Quadratic running(spec.Q, spec.R, spec.q, spec.r);
   const Quadratic terminal(spec.Qf, MatrixXd::Zero(nu, nu), spec.qf, VectorXd::Zero(nu));
   const aligator::dynamics::LinearDiscreteDynamicsTpl<double> dynamics(spec.A, spec.B, spec.c);
-  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, spec.control, state);
+  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, spec.control, bounds);
 }
 
 } // namespace sobo

@@ -20,6 +20,8 @@ struct Problem {
 };
 
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec);
+/// Throws SolverError on parameters, weights, bounds or columns that cannot be meant.
+Problem make_quadrotor_problem(const QuadrotorSpec &spec);
 Problem make_linear_problem(const LinearSpec &spec);
 
 } // namespace sobo

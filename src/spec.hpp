@@ -28,6 +28,17 @@ struct ReachSpec {
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
 };
 
+/// Reaching with a quadrotor among columns, see QuadrotorModel. The running weights are per step, as in ReachSpec.
+struct QuadrotorSpec {
+  int horizon = 0;
+  double dt = 0.0, mass = 0.0, gravity = 9.81;         // s, kg, m/s^2
+  Eigen::Vector3d inertia = Eigen::Vector3d::Zero();   // diagonal, kg m^2, in the body frame
+  Eigen::Matrix4d actuation = Eigen::Matrix4d::Zero(); // thrusts of the rotors to [total thrust, torques]
+  ReachWeights running, terminal;                      // sizes 12 and 4
+  std::optional<Box> control, height;                  // bounds on u (4) and on p_z (1)
+  Eigen::Matrix<double, Eigen::Dynamic, 3, Eigen::RowMajor> columns; // vertical, one a row: x, y, radius [m]
+};
+
 /// min sum_t 1/2 x'Qx + 1/2 u'Ru + q'x + r'u  (+ terminal Qf, qf)  with x' = A x + B u + c.
 struct LinearSpec {
   int horizon = 0;

@@ -61,6 +61,7 @@ struct Worker::Impl {
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Worker::Worker(const Robot &robot, const ReachSpec &spec)
     : Worker(std::make_unique<Impl>(make_reach_problem(robot, spec))) {}
+Worker::Worker(const QuadrotorSpec &spec) : Worker(std::make_unique<Impl>(make_quadrotor_problem(spec))) {}
 Worker::Worker(const LinearSpec &spec) : Worker(std::make_unique<Impl>(make_linear_problem(spec))) {}
 Worker::~Worker() = default;
 Worker::Worker(Worker &&) noexcept = default;

@@ -44,6 +44,7 @@ struct Start {
 class Worker {
 public:
   Worker(const Robot &robot, const ReachSpec &spec);
+  explicit Worker(const QuadrotorSpec &spec);
   explicit Worker(const LinearSpec &spec);
   ~Worker();
   Worker(Worker &&) noexcept;

@@ -1,0 +1,32 @@
+// What the makers of problems share: checks of their numbers, and stages from costs, dynamics and bounds.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <aligator/core/cost-abstract.hpp>
+#include <aligator/core/explicit-dynamics.hpp>
+#include <aligator/core/function-abstract.hpp>
+
+#include "problem.hpp"
+
+namespace sobo {
+
+/// Throws SolverError on bounds of another size or with lower > upper; `what` names them.
+void check_box(const std::optional<Box> &box, Eigen::Index size, const char *what);
+/// Throws SolverError on weights of another size, negative or not finite.
+void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index nu);
+
+/// A bound that holds at every stage but the first, whose state is given.
+struct StateBound {
+  xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
+  Box box;
+};
+
+/// The same stage `horizon` times. Throws SolverError on a horizon below 1.
+Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
+                 const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
+                 const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
+                 const std::optional<Box> &control, const std::vector<StateBound> &bounds);
+
+} // namespace sobo

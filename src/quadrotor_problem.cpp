@@ -1,0 +1,174 @@
+// Reaching with a quadrotor among columns.
+#include <memory>
+
+#include <aligator/core/unary-function.hpp>
+#include <aligator/core/vector-space.hpp>
+
+#include "assemble.hpp"
+#include "errors.hpp"
+#include "quadrotor_model.hpp"
+#include "second_order.hpp"
+
+namespace sobo {
+namespace {
+
+using CostAbstract = aligator::CostAbstractTpl<double>;
+using CostData = aligator::CostDataAbstractTpl<double>;
+using Dynamics = aligator::ExplicitDynamicsModelTpl<double>;
+using DynamicsData = aligator::ExplicitDynamicsDataTpl<double>;
+using UnaryFunction = aligator::UnaryFunctionTpl<double>;
+using FunctionData = aligator::StageFunctionDataTpl<double>;
+using VectorSpace = aligator::VectorSpaceTpl<double, Eigen::Dynamic>;
+using ConstVectorRef = Eigen::Ref<const VectorXd>;
+using Columns = decltype(QuadrotorSpec::columns);
+
+constexpr int state_size = QuadrotorModel::nx, control_size = QuadrotorModel::nu;
+
+struct QuadrotorDynamicsData : DynamicsData {
+  using DynamicsData::DynamicsData;
+  QuadrotorModel::State x; // the point that was last differentiated
+  QuadrotorModel::Control u;
+};
+
+struct QuadrotorDynamics : Dynamics, CurvedDynamics {
+  explicit QuadrotorDynamics(const QuadrotorModel &model)
+      : Dynamics(VectorSpace(state_size), control_size), model_(model) {}
+
+  void forward(const ConstVectorRef &x, const ConstVectorRef &u, DynamicsData &data) const override {
+    data.xnext_ = model_.step(x, u);
+  }
+
+  void dForward(const ConstVectorRef &x, const ConstVectorRef &u, DynamicsData &base) const override {
+    auto &data = static_cast<QuadrotorDynamicsData &>(base);
+    data.x = x;
+    data.u = u;
+    model_.derivatives(data.x, data.u, data.Jx(), data.Ju());
+  }
+
+  void add_curvature(const DynamicsData &base, const VectorXd &costate, MatrixXd &block) const override {
+    const auto &data = static_cast<const QuadrotorDynamicsData &>(base);
+    model_.add_curvature(data.x, data.u, costate, block);
+  }
+
+  std::shared_ptr<DynamicsData> createData() const override { return std::make_shared<QuadrotorDynamicsData>(*this); }
+
+  QuadrotorModel model_;
+};
+
+/// sum w_p (p - target)^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2, whose Hessian is constant.
+struct QuadrotorCost : CostAbstract {
+  /// All copies share `target`, so that writing it changes the target of every stage in place.
+  QuadrotorCost(std::shared_ptr<const Vector3d> target, const ReachWeights &weights)
+      : CostAbstract(VectorSpace(state_size), control_size), target_(std::move(target)), weights_(weights) {}
+
+  void evaluate(const ConstVectorRef &x, const ConstVectorRef &u, CostData &data) const override {
+    data.value_ = weights_.position.dot((x.head<3>() - *target_).cwiseAbs2()) +
+                  weights_.state.dot((x - weights_.state_reference).cwiseAbs2()) +
+                  weights_.control.dot((u - weights_.control_reference).cwiseAbs2());
+  }
+
+  void computeGradients(const ConstVectorRef &x, const ConstVectorRef &u, CostData &data) const override {
+    data.Lx_ = 2.0 * weights_.state.cwiseProduct(x - weights_.state_reference);
+    data.Lx_.head<3>() += 2.0 * weights_.position.cwiseProduct(x.head<3>() - *target_);
+    data.Lu_ = 2.0 * weights_.control.cwiseProduct(u - weights_.control_reference);
+  }
+
+  void computeHessians(const ConstVectorRef &, const ConstVectorRef &, CostData &) const override {}
+
+  std::shared_ptr<CostData> createData() const override {
+    auto data = std::make_shared<CostData>(state_size, control_size);
+    data->Lxx_.diagonal() = 2.0 * weights_.state;
+    data->Lxx_.diagonal().head<3>() += 2.0 * weights_.position;
+    data->Luu_.diagonal() = 2.0 * weights_.control;
+    return data;
+  }
+
+  std::shared_ptr<const Vector3d> target_;
+  ReachWeights weights_;
+};
+
+struct Height : UnaryFunction {
+  using UnaryFunction::computeJacobians;
+  using UnaryFunction::evaluate;
+
+  Height() : UnaryFunction(state_size, control_size, 1) {}
+
+  void evaluate(const ConstVectorRef &x, FunctionData &data) const override { data.value_[0] = x[2]; }
+  void computeJacobians(const ConstVectorRef &, FunctionData &data) const override { data.Jx_(0, 2) = 1.0; }
+};
+
+/// Distances from the surfaces of vertical cylinders, |p_xy - centre| - radius, negative inside.
+struct Clearance : UnaryFunction, CurvedFunction {
+  using UnaryFunction::computeJacobians;
+  using UnaryFunction::evaluate;
+
+  explicit Clearance(const Columns &columns)
+      : UnaryFunction(state_size, control_size, static_cast<int>(columns.rows())), columns_(columns) {}
+
+  void evaluate(const ConstVectorRef &x, FunctionData &data) const override {
+    for (int i = 0; i < nr; ++i)
+      data.value_[i] = distance(offset(x, i)) - columns_(i, 2);
+  }
+
+  void computeJacobians(const ConstVectorRef &x, FunctionData &data) const override {
+    for (int i = 0; i < nr; ++i) {
+      const Eigen::Vector2d from = offset(x, i);
+      data.Jx_.row(i).head<2>() = from.transpose() / distance(from);
+    }
+  }
+
+  // (I - n n') / distance along the plane, with the unit vector n away from the axis.
+  void add_curvature(const FunctionData &data, const ConstVectorRef &multipliers, MatrixXd &block) const override {
+    for (int i = 0; i < nr; ++i) {
+      if (multipliers[i] == 0.0)
+        continue;
+      const Eigen::Vector2d normal = data.Jx().row(i).head<2>().transpose();
+      const double scale = multipliers[i] / (data.value_[i] + columns_(i, 2));
+      block.topLeftCorner<2, 2>() += scale * (Eigen::Matrix2d::Identity() - normal * normal.transpose());
+    }
+  }
+
+private:
+  Eigen::Vector2d offset(const ConstVectorRef &x, int i) const {
+    return x.head<2>() - columns_.row(i).head<2>().transpose();
+  }
+  /// Of a millimetre at the axis, where it would have no derivative.
+  static double distance(const Eigen::Vector2d &offset) { return std::sqrt(offset.squaredNorm() + 1e-6); }
+
+  Columns columns_;
+};
+
+void check_columns(const Columns &columns) {
+  for (Eigen::Index i = 0; i < columns.rows(); ++i) {
+    if (!columns.row(i).allFinite())
+      throw SolverError("column " + std::to_string(i) + " holds a NaN or an infinity");
+    if (!(columns(i, 2) > 0.0))
+      throw SolverError("column " + std::to_string(i) + " must have a positive radius, got " +
+                        std::to_string(columns(i, 2)));
+  }
+}
+
+} // namespace
+
+Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
+  const QuadrotorModel model(spec);
+  check_weights(spec.running, state_size, control_size);
+  check_weights(spec.terminal, state_size, control_size);
+  check_box(spec.control, control_size, "control");
+  check_box(spec.height, 1, "height");
+  check_columns(spec.columns);
+  std::vector<StateBound> bounds;
+  if (spec.height)
+    bounds.push_back({Height(), *spec.height});
+  if (const auto count = spec.columns.rows(); count > 0)
+    bounds.push_back({Clearance(spec.columns),
+                      {VectorXd::Zero(count), VectorXd::Constant(count, std::numeric_limits<double>::infinity())}});
+  auto target = std::make_shared<Vector3d>(Vector3d::Zero());
+  Problem problem =
+      assemble(QuadrotorDynamics(model), QuadrotorCost(target, spec.running), QuadrotorCost(target, spec.terminal),
+               state_size, control_size, spec.horizon, spec.control, bounds);
+  problem.target = target;
+  return problem;
+}
+
+} // namespace sobo

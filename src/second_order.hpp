@@ -1,0 +1,33 @@
+// Parts of a problem whose second derivatives the solver's Gauss-Newton Hessian leaves out; each adds its own to a block
+// over [x, u] (over x at the end). What has none of these interfaces is taken for exact.
+#pragma once
+
+#include <Eigen/Core>
+
+#include <aligator/core/cost-abstract.hpp>
+#include <aligator/core/explicit-dynamics.hpp>
+#include <aligator/core/function-abstract.hpp>
+
+namespace sobo {
+
+struct CurvedDynamics {
+  virtual ~CurvedDynamics() = default;
+  /// Second derivatives of costate' x' at the point where `data` holds the first ones.
+  virtual void add_curvature(const aligator::ExplicitDynamicsDataTpl<double> &data, const Eigen::VectorXd &costate,
+                             Eigen::MatrixXd &block) const = 0;
+};
+
+struct CurvedCost {
+  virtual ~CurvedCost() = default;
+  /// What is missing from the Hessian at the point where `data` holds the gradient.
+  virtual void add_curvature(const aligator::CostDataAbstractTpl<double> &data, Eigen::MatrixXd &block) const = 0;
+};
+
+struct CurvedFunction {
+  virtual ~CurvedFunction() = default;
+  /// Second derivatives of multipliers' f(x, u) at the point where `data` holds the first ones.
+  virtual void add_curvature(const aligator::StageFunctionDataTpl<double> &data,
+                             const Eigen::Ref<const Eigen::VectorXd> &multipliers, Eigen::MatrixXd &block) const = 0;
+};
+
+} // namespace sobo
