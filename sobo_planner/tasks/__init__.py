@@ -12,16 +12,19 @@ from sobo_planner.tasks.arm_reach import ArmReach
 from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.config import TaskConfig, read_config
 from sobo_planner.tasks.lqr import Lqr, LqrConfig
+from sobo_planner.tasks.quadrotor_config import FlightConfig
+from sobo_planner.tasks.quadrotor_reach import QuadrotorReach
 from sobo_planner.tasks.swing_up import SwingUp, SwingUpConfig
 
 #: Kinds of task: the task file of each, and what it becomes.
 KINDS: dict[str, tuple[type[TaskConfig], Any]] = {
     "arm_reach": (ArmConfig, ArmReach),
     "lqr": (LqrConfig, Lqr),
+    "quadrotor_reach": (FlightConfig, QuadrotorReach),
     "swing_up": (SwingUpConfig, SwingUp),
 }
 
-__all__ = ["KINDS", "ArmReach", "Lqr", "SwingUp", "Task", "TaskConfig", "load_arm", "load_task"]
+__all__ = ["KINDS", "ArmReach", "Lqr", "QuadrotorReach", "SwingUp", "Task", "TaskConfig", "load_arm", "load_task"]
 
 
 def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more than a Task

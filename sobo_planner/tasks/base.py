@@ -105,6 +105,10 @@ class Task(ABC):
         """Distance to the target at the end of X (T+1, nx)."""
         return self.distance(np.asarray(X, float)[-1], np.asarray(target, float))
 
+    def violation(self, X: Array) -> float:
+        """How far [m] a trajectory X (N, nx) enters obstacles; 0 where there are none."""
+        return 0.0
+
     # ---------------------------------------------------------------- instances and starts
 
     @abstractmethod
