@@ -25,8 +25,9 @@ from sobo_planner.policy.artifact import (
     file_hash,
 )
 from sobo_planner.policy.engine import PolicyEngine, engine_class
+from sobo_planner.policy.native_engine import build_network
 from sobo_planner.policy.normaliser import Normaliser
-from sobo_planner.policy.policy import DEFAULT_ENGINES
+from sobo_planner.policy.policy import DEFAULT_ENGINES, Policy
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import alphas_cumprod
 from sobo_training.networks import Network, describe, network
@@ -141,6 +142,23 @@ def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence
             os.rename(folder, Path(name) / "previous")
         os.rename(temporary, folder)
     return Artifact.load(folder)
+
+
+def live_policy(result: TrainResult, task: Any) -> Policy:
+    """The policy of a training run in memory, for evaluations that keep no artifact."""
+    spec = _spec(result, task, {})
+    return Policy(Artifact(Path(), spec), _LiveEngine(result.net, spec), task)
+
+
+class _LiveEngine:
+    """The native engine's network, from weights in memory."""
+
+    name = "native"
+
+    def __init__(self, net: Network, spec: PolicySpec) -> None:
+        tensors = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+        network = build_network(spec.network, tensors)
+        self.denoise, self.sample = network.denoise, network.sample
 
 
 def _spec(result: TrainResult, task: Any, files: dict[str, str]) -> PolicySpec:

@@ -41,7 +41,7 @@ class NativeEngine:
             if tensor.dtype != np.float32:
                 raise PolicyError(f"{path}: tensor {name} is {tensor.dtype}, expected float32")
         try:
-            self._net = _build(artifact.spec.network, tensors, processor)
+            self._net = build_network(artifact.spec.network, tensors, processor)
         except TypeError as error:
             raise PolicyError(f"{artifact.folder}: the network in config.json is not understood: {error}") from error
         except PolicyError as error:
@@ -64,7 +64,12 @@ class NativeEngine:
         return self._net.sample(weights, observation, history, noise)
 
 
-def _build(description: Mapping[str, Any], tensors: Mapping[str, Floats], processor: str) -> Any:
+def build_network(description: Mapping[str, Any], tensors: Mapping[str, Floats], processor: str = "") -> Any:
+    """The network that a policy's `network` field describes, with `denoise` and `sample` as engines have them.
+
+    Raises:
+        PolicyError: Unknown kind, or weights of other sizes.
+    """
     sizes = dict(description)
     kind = sizes.pop("kind", None)
     if kind == "unet":

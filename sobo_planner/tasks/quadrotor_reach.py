@@ -31,7 +31,8 @@ class QuadrotorReach(Task):
     x = [p, theta, v, omega]: position, rotation vector (attitude in the tangent space at level), velocity in the world,
     angular velocity in the body, (12,). u = thrusts of the four rotors [N].
 
-    The observation is [position, target - position, the same saturated, theta, v, omega, time left].
+    The observation is [target - position, the same saturated, theta, v, omega, time left], and the position before that
+    where columns make it matter.
 
     Attributes:
         columns: x, y, radius of the columns in the way [m], (n, 3).
@@ -49,9 +50,10 @@ class QuadrotorReach(Task):
         self.columns = np.array(problem.layout[: problem.columns], float).reshape(-1, 3)
         self.hover = np.full(4, robot.mass * GRAVITY / 4)
         self.control_lower, self.control_upper = np.zeros(4), np.full(4, robot.thrust_limit)
-        self.obs_dim = 18 + TIME
-        threes = tuple(slice(i, i + 3) for i in range(0, 18, 3))
-        self.observation_groups = (*threes, slice(18, self.obs_dim))
+        self._where = 3 if problem.columns else 0  # entries of the observation that say where it is
+        self.obs_dim = self._where + 15 + TIME
+        threes = tuple(slice(i, i + 3) for i in range(0, self.obs_dim - TIME, 3))
+        self.observation_groups = (*threes, slice(self.obs_dim - TIME, self.obs_dim))
         self.state_groups = threes[:4]
         self._spec = self._make_spec()
         self._identify(config.digest("robot"), VERSION)
@@ -158,15 +160,16 @@ class QuadrotorReach(Task):
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
         """Observation (obs_dim,) at state x (12,) and step t of the horizon with the target (3,) [m]."""
         error = target - x[:3]
-        return np.concatenate([x[:3], error, saturated(error), x[3:], time_left(t, self.horizon)])
+        seen = (x[: self._where], error, saturated(error), x[3:], time_left(t, self.horizon))
+        return np.concatenate(seen)
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, shape (obs_dim, 12)."""
-        out = np.zeros((self.obs_dim, 12))
-        out[:3, :3], out[3:6, :3] = np.eye(3), -np.eye(3)
-        out[6:9, :3] = -saturation_jacobian(target - x[:3])
-        out[9:18, 3:] = np.eye(9)
-        return out
+        rows = [np.eye(12)[: self._where], np.zeros((15 + TIME, 12))]
+        rows[1][:3, :3] = -np.eye(3)
+        rows[1][3:6, :3] = -saturation_jacobian(target - x[:3])
+        rows[1][6:15, 3:] = np.eye(9)
+        return np.vstack(rows)
 
     def actions(self, kind: str) -> Actions:
         """Chunks of states, positions relative to the present one; or of thrusts."""

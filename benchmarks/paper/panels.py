@@ -1,0 +1,139 @@
+"""Cost of the policy alone over the number of trajectories, one panel a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiment import Cell, interval, machine, mean, parallel, run_cells, solver_alone, store
+
+from sobo_planner.tasks import load_task
+
+#: A policy has learned a task when its mean cost is within this factor of the solver's, for every seed.
+LEARNED = 1.05
+COLOURS = {"sob_diff": "tab:red", "diff": "tab:green", "sob_mlp": "tab:blue", "mlp": "goldenrod"}
+SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
+INSTANCES = {"smoke": 4, "laptop": 50, "full": 50}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One task of a figure.
+
+    Attributes:
+        title: Name in the figure.
+        task: Task file.
+        overrides: Its variant.
+        trajectories: Dataset sizes, by scale.
+        steps: Gradient steps, by scale.
+        T_a: Steps executed of each chunk; the first is the figure's, the others are stored.
+    """
+
+    title: str
+    task: str
+    overrides: tuple[tuple[str, Any], ...]
+    trajectories: dict[str, tuple[int, ...]]
+    steps: dict[str, int]
+    T_a: tuple[int, ...] = ()
+
+
+def cells_of(panel: Panel, methods: Sequence[str], scale: str, refine: bool) -> list[Cell]:
+    """All runs of a panel."""
+    return [
+        Cell(
+            panel.task,
+            method,
+            count,
+            seed,
+            panel.overrides,
+            train=(("steps", panel.steps[scale]),),
+            T_a=panel.T_a,
+            instances=INSTANCES[scale],
+            refine=refine,
+        )
+        for method in methods
+        for count in panel.trajectories[scale]
+        for seed in SEEDS[scale]
+    ]
+
+
+def alone(panel: Panel, scale: str) -> dict[str, Any]:
+    """The solver without a policy."""
+    return solver_alone(load_task(panel.task, **dict(panel.overrides)), INSTANCES[scale], 6)
+
+
+def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, Any]:
+    """Figures over seeds, for each method, T_a and dataset size; and how many trajectories are enough."""
+    reference = mean(solver["cost"])
+    out: dict[str, Any] = {
+        "solver": reference,
+        "solver_iterations": float(sum(solver["iterations"]) / len(solver["iterations"])),
+        "best_of_6": mean(solver["best"]),
+        "methods": {},
+    }
+    for method in dict.fromkeys(each["cell"]["method"] for each in records):
+        mine = [each for each in records if each["cell"]["method"] == method]
+        for T_a in mine[0]["T_a"]:
+            points = {}
+            for count in sorted({each["cell"]["trajectories"] for each in mine}):
+                rolls = [each["T_a"][T_a] for each in mine if each["cell"]["trajectories"] == count]
+                costs = [mean(roll["cost"]) for roll in rolls]
+                points[count] = {"seeds": costs, "interval": interval(costs)}
+                if mine[0]["cell"]["refine"]:
+                    points[count]["iterations"] = [float(sum(r["iterations"]) / len(r["iterations"])) for r in rolls]
+            enough = [n for n, p in points.items() if max(p["seeds"]) <= LEARNED * reference]
+            out["methods"].setdefault(method, {})[T_a] = {"points": points, "enough": min(enough, default=None)}
+    return out
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """One axis a panel, cost over the solver's; diverged policies at the upper edge."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(results), figsize=(4.2 * len(results), 3.8), squeeze=False)
+    for axis, (title, panel) in zip(axes[0], results.items(), strict=True):
+        reference, top = panel["solver"], 10.0
+        for method, by_T_a in panel["methods"].items():
+            T_a = next(iter(by_T_a))
+            points = by_T_a[T_a]["points"]
+            counts = [int(count) for count in points]
+            middle, low, high = (
+                [min(max(point["interval"][k] / reference, 0.9), top) for point in points.values()] for k in range(3)
+            )
+            label = f"{method}, $T_a$ = {T_a}"
+            axis.plot(counts, middle, "o-", color=COLOURS[method], label=label, markersize=3)
+            axis.fill_between(counts, low, high, color=COLOURS[method], alpha=0.15)
+        axis.axhline(1.0, color="tab:purple", label="solver alone")
+        axis.set(xscale="log", yscale="log", ylim=(0.9, top), title=title, xlabel="trajectories")
+        axis.legend(fontsize=7)
+    axes[0][0].set_ylabel("mean cost / solver's")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def run(
+    name: str,
+    panels: Sequence[Panel],
+    methods: Sequence[str],
+    folder: Path,
+    scale: str,
+    jobs: int,
+    refine: bool = False,
+) -> None:
+    """Computes all panels; writes NAME.json and NAME.png after each."""
+    results: dict[str, Any] = {}
+    solvers = parallel(alone, [(panel, scale) for panel in panels], jobs)
+    for panel, solver in zip(panels, solvers, strict=True):
+        records = run_cells(cells_of(panel, methods, scale, refine), folder, jobs)
+        results[panel.title] = summary(records, solver)
+        store(folder / f"{name}.json", {"scale": scale, "machine": machine(), "panels": results})
+        plot(results, folder / f"{name}.png")
+        for method, by_T_a in results[panel.title]["methods"].items():
+            enough = {T_a: each["enough"] for T_a, each in by_T_a.items()}
+            print(f"{panel.title}: {method} is within 5 % of the solver, by T_a, from trajectories: {enough}")
