@@ -44,10 +44,9 @@ def test_cost(quadrotor, rng) -> None:
     instance = quadrotor.sample(rng)
     U = quadrotor.hover + 0.2 * rng.normal(size=(quadrotor.horizon, 4))
     X = quadrotor.simulate(instance.x0, U)
-    rest = np.repeat([0.0, 0.1, 0.1, 0.1], 3)
-    running = 10.0 * ((X[:-1, :3] - instance.target) ** 2).sum() + ((X[:-1] ** 2) @ rest).sum()
-    running += 0.1 * ((U - quadrotor.hover) ** 2).sum()
-    terminal = 1000.0 * ((X[-1, :3] - instance.target) ** 2).sum() + 100.0 * (X[-1] ** 2) @ rest
+    running = 1.0 * ((X[:-1, :3] - instance.target) ** 2).sum()
+    running += ((X[:-1] ** 2) @ np.repeat([0.0, 1.0, 0.3, 0.3], 3)).sum() + 0.1 * ((U - quadrotor.hover) ** 2).sum()
+    terminal = 100.0 * ((X[-1, :3] - instance.target) ** 2).sum() + 10.0 * (X[-1, 3:] ** 2).sum()
     assert quadrotor.cost(X, U, instance.target) == pytest.approx(quadrotor.dt * running + terminal, rel=1e-10)
 
 

@@ -48,8 +48,7 @@ PANELS = (
 
 def main() -> None:
     """Runs all panels."""
-    args = arguments(__doc__ or "")
-    run("fig1", PANELS, METHODS, args.out / args.scale, args.scale, args.jobs)
+    run("fig1", PANELS, METHODS, arguments(__doc__ or ""))
 
 
 if __name__ == "__main__":

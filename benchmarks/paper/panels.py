@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,16 +118,10 @@ def plot(results: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def run(
-    name: str,
-    panels: Sequence[Panel],
-    methods: Sequence[str],
-    folder: Path,
-    scale: str,
-    jobs: int,
-    refine: bool = False,
-) -> None:
-    """Computes all panels; writes NAME.json and NAME.png after each."""
+def run(name: str, panels: Sequence[Panel], methods: Sequence[str], args: Namespace, refine: bool = False) -> None:
+    """Computes all panels that the scale has data for; writes NAME.json and NAME.png after each."""
+    scale, jobs, folder = args.scale, args.jobs, args.out / args.scale
+    panels = [panel for panel in panels if scale in panel.trajectories]
     results: dict[str, Any] = {}
     solvers = parallel(alone, [(panel, scale) for panel in panels], jobs)
     for panel, solver in zip(panels, solvers, strict=True):

@@ -1,7 +1,7 @@
 """Sample efficiency of direct policies as in arXiv:2209.09006 (PDDP), and the iterations that they save the solver.
 
-An MLP predicts the controls of each step (`mlp`), or is also trained on the feedback gains (`sob_mlp`: stochastic Sobolev
-training, PDDP+S). The constrained LQR is convex: there the solver's cost is the optimum.
+An MLP predicts the controls of each step (`mlp`), or is also trained on the feedback gains (`sob_mlp`: stochastic
+Sobolev training, PDDP+S). The constrained LQR is convex: there the solver's cost is the optimum.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ PANELS = (
         "double pendulum",
         "double_pendulum",
         (),
-        {"smoke": (1,), "laptop": (10, 30, 100), "full": (10, 30, 100, 300)},
-        {"smoke": 20, "laptop": 4000, "full": 20000},
+        {"laptop": (10, 30, 100), "full": (10, 30, 100, 300)},
+        {"laptop": 4000, "full": 20000},
     ),
     Panel(
         "UR5(0, 0)",
@@ -44,8 +44,7 @@ PANELS = (
 
 def main() -> None:
     """Runs all panels."""
-    args = arguments(__doc__ or "")
-    run("pddp", PANELS, METHODS, args.out / args.scale, args.scale, args.jobs, refine=True)
+    run("pddp", PANELS, METHODS, arguments(__doc__ or ""), refine=True)
 
 
 if __name__ == "__main__":
