@@ -1,0 +1,115 @@
+"""Figure 3 of arXiv:2604.19011: the interplay loop on the UR5 with random starts, T_h 32 and 64, T_a 16, 31 and 63.
+
+Cost of the policy alone over the iterations of the loop, iterations of the solver with and without warm start, and one
+instance each as a picture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from experiment import arguments, held_out, machine, store
+from loops import Loop, alone_figures, curves, reference, run_loops, table
+
+from sobo_planner.policy import Policy
+from sobo_planner.solver import Solver
+from sobo_planner.tasks import load_task
+from sobo_training.instances import policy_start
+
+VARIANTS = {"UR5(1, 0)": (("r_init", 1), ("r_tgt", 0)), "UR5(1, 1)": (("r_init", 1), ("r_tgt", 1))}
+#: Prediction horizon, and the numbers of executed steps that it allows; the loop collects with the last.
+T_A = {32: (16, 31), 64: (16, 31, 63)}
+SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
+INSTANCES = {"smoke": 2, "laptop": 50, "full": 50}
+STARTS = {"smoke": 2, "laptop": 9, "full": 9}
+LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
+    "smoke": (("iterations", 1), ("trajectories", "[2]"), ("epochs", 1), ("interplay.instances", 2)),
+    "laptop": (("epochs", 1500), ("iterations", 4)),
+    "full": (("epochs", 10000),),
+}
+
+
+def loops_of(variant: str, T_h: int, scale: str) -> list[Loop]:
+    """The runs of one variant and prediction horizon."""
+    overrides = (
+        *VARIANTS[variant],
+        ("T_h", T_h),
+        ("T_a", 31 if T_h == 32 else 63),
+        ("policy.samples", 1),
+        *LOOP[scale],
+    )
+    return [Loop("ur5", overrides, "sob_diff", seed, T_A[T_h], INSTANCES[scale]) for seed in SEEDS[scale]]
+
+
+def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
+    """Tool paths on the first held-out instance: solver alone, policy alone, refined."""
+    task = load_task(loop.task, **dict(loop.overrides))
+    policy = Policy.load(folder / "loops" / loop.name / "policy", task)
+    instance, solver = held_out(task, 1)[0], Solver(task)
+    rolled = policy_start(task, policy, instance, np.random.default_rng([7, 0]), loop.T_a[-1])
+    states = {"solver alone": solver.solve(instance, task.interpolate(instance)).X}
+    if rolled is not None:
+        states |= {"sob_diff": rolled.X, "refined": solver.solve(instance, rolled).X}
+    paths = {name: task.robot.tool_positions(np.ascontiguousarray(X[:, : task.nu])) for name, X in states.items()}
+    return {name: path.tolist() for name, path in paths.items()} | {"target": [np.asarray(instance.target).tolist()]}
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """A row a variant: costs over iterations, solver iterations, one instance."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(13, 4 * len(results)))
+    for row, (variant, each) in enumerate(results.items()):
+        costs, histogram = (figure.add_subplot(len(results), 3, 3 * row + k) for k in (1, 2))
+        space = figure.add_subplot(len(results), 3, 3 * row + 3, projection="3d")
+        for T_h, runs in each["T_h"].items():
+            for name, style in (("policy", "--"), ("refined", "-")):
+                middle = np.nanmean(np.minimum(np.array(runs["curves"][name], float), 20.0), axis=0)
+                costs.plot(np.arange(1, len(middle) + 1), middle, style, label=f"$T_h$ = {T_h}, {name}")
+            histogram.hist(np.maximum(runs["warm"], 1), np.geomspace(1, 200, 25), alpha=0.5, label=f"$T_h$ = {T_h}")
+        costs.axhline(each["solver"]["cost"], color="tab:purple", label="solver alone")
+        costs.axhline(each["solver"]["best_of_starts"], color="0.5", linestyle=":", label="best of starts")
+        costs.set(title=variant, xlabel="iteration of the loop", ylabel="mean cost (20 and more: 20)", yscale="log")
+        costs.legend(fontsize=7)
+        alone = np.maximum(each["alone"], 1)
+        histogram.hist(alone, np.geomspace(1, 200, 25), histtype="step", color="tab:purple", label="alone")
+        histogram.set(xscale="log", xlabel="solver iterations", ylabel="instances")
+        histogram.legend(fontsize=7)
+        for name, points in each["paths"].items():
+            x, y, z = np.array(points).T
+            space.plot(x, y, z, "ro" if name == "target" else "-", label=name)
+        space.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Runs all loops; writes fig3.json and fig3.png."""
+    args = arguments(__doc__ or "")
+    scale, folder = args.scale, args.out / args.scale
+    results: dict[str, Any] = {}
+    for variant in VARIANTS:
+        example = loops_of(variant, 32, scale)[0]
+        solver = reference(example, STARTS[scale])
+        each: dict[str, Any] = {"solver": alone_figures(solver), "alone": solver["iterations"], "T_h": {}}
+        for T_h in T_A:
+            loops = loops_of(variant, T_h, scale)
+            records = run_loops(loops, folder, args.jobs)
+            warm = records[0]["T_a"][str(T_A[T_h][-1])]["iterations"]
+            each["T_h"][T_h] = {"curves": curves(records), "T_a": table(records, solver), "warm": warm}
+            print(variant, "T_h", T_h, each["T_h"][T_h]["T_a"])
+            each["paths"] = tool_paths(loops[0], folder)
+        print(variant, "solver alone", each["solver"])
+        results[variant] = each
+        store(folder / "fig3.json", {"scale": scale, "machine": machine(), "variants": results})
+        plot(results, folder / "fig3.png")
+
+
+if __name__ == "__main__":
+    main()
