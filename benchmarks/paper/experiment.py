@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import load_task
+from sobo_training.chunks import build
 from sobo_training.collect import collect
 from sobo_training.collection import CollectOptions
 from sobo_training.config import TrainConfig
@@ -53,7 +54,8 @@ class Cell:
         train: Fields of `TrainConfig` that differ, as sorted pairs.
         T_a: Steps executed of each chunk, several to compare.
         instances: Held-out instances, the same for all cells of a task.
-        samples: Noise samples a rollout, the cheapest kept.
+        samples: Noise samples a rollout, the cheapest kept; several to compare.
+        goal: First-order information in the goal, too.
         refine: Solve from the rollouts, too.
         keep_paths: Rollouts of which the first two states are stored, for pictures.
     """
@@ -67,14 +69,18 @@ class Cell:
     train: tuple[tuple[str, Any], ...] = ()
     T_a: tuple[int, ...] = ()
     instances: int = 50
-    samples: int = 1
+    samples: tuple[int, ...] = (1,)
+    goal: bool = False
     refine: bool = False
     keep_paths: int = 0
 
     @property
     def name(self) -> str:
-        """Readable, and unique by a hash of everything."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        """Readable, and unique by a hash of everything that differs from the defaults."""
+        chosen = {
+            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
+        }
+        digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.task}-{self.method}-{self.trajectories}-s{self.seed}-{digest}"
 
 
@@ -110,13 +116,13 @@ def held_out(task: Any, count: int) -> list[Any]:
     return [draw(task, Stream.EVALUATE, 0, number)[0] for number in range(count)]
 
 
-def roll_out(task: Any, policy: Any, cell: Cell, T_a: int) -> Rollouts:
+def roll_out(task: Any, policy: Any, cell: Cell, T_a: int, samples: int = 1) -> Rollouts:
     """Rolls a policy out on the held-out instances, and refines the rollouts if asked."""
     solver, result = Solver(task), Rollouts()
     for number, instance in enumerate(held_out(task, cell.instances)):
         rng = np.random.default_rng([7, number])
         began = time.perf_counter()
-        guess = policy_start(task, policy, instance, rng, T_a, cell.samples)
+        guess = policy_start(task, policy, instance, rng, T_a, samples)
         result.rollout_ms.append(1e3 * (time.perf_counter() - began))
         cost = None if guess is None else task.cost(guess.X, guess.U, instance.target)
         finite = guess is not None and cost is not None and bool(np.isfinite(cost))
@@ -170,13 +176,19 @@ def compute(cell: Cell, folder: Path) -> dict[str, Any]:
     data = load(data_folder(cell, folder), task).select(slice(cell.trajectories))
     config = TrainConfig.from_task(task, cell.method, seed=cell.seed, **dict(cell.train))
     began = time.perf_counter()
-    result = train(data, task, folder / "runs" / cell.name, config, progress=False)
+    chunks = build(data, task, config.T_h, config.action)
+    if cell.goal:
+        from goal_derivative import with_goal
+
+        chunks = with_goal(chunks, data, task, config.T_h)
+    result = train(chunks, task, folder / "runs" / cell.name, config, progress=False)
     seconds = time.perf_counter() - began
     policy = live_policy(result, task)
     horizons = cell.T_a or (config.T_a,)
     horizons = (1,) if config.network == "mlp" else horizons
-    evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a)) for T_a in horizons}
-    record = {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated}
+    evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a, cell.samples[0])) for T_a in horizons}
+    more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
+    record = {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
     store(path, record)
     shutil.rmtree(folder / "runs" / cell.name)  # some megabytes each
     return record
