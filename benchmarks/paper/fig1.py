@@ -15,9 +15,9 @@ PANELS = (
         "single pendulum",
         "pendulum",
         (),
-        {"smoke": (2,), "laptop": (1, 2, 3, 5, 15, 30), "full": (1, 2, 3, 5, 10, 15, 30, 60)},
-        {"smoke": 20, "laptop": 1500, "full": 4000},
-        (8, 31, 1),
+        {"smoke": (2,), "laptop": (1, 3, 5, 15, 30), "full": (1, 2, 3, 5, 10, 15, 30, 60)},
+        {"smoke": 20, "laptop": 1000, "full": 4000},
+        (8, 31),
     ),
     Panel(
         "UR5(0, 0)",
