@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "paper"
-SCRIPTS = sorted(
-    path.stem for path in FOLDER.glob("*.py") if path.stem not in ("experiment", "goal_derivative", "loops", "panels")
-)
+SHARED = ("experiment", "goal_derivative", "loops", "panels", "plotting")
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from experiment import Cell, arguments, interval, machine, mean, run_cells, solver_alone, store
+from plotting import plt
 
 from sobo_planner.tasks import load_task
 
@@ -75,11 +76,6 @@ def figures(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def plot(results: Mapping[str, Any], solvers: Mapping[str, float], path: Path) -> None:
     """Cost of the policy alone for each answer, with confidence intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     figure, axes = plt.subplots(1, len(results), figsize=(3.4 * len(results), 3.6), squeeze=False)
     for axis, (question, answers) in zip(axes[0], results.items(), strict=True):
         bars = {

@@ -13,6 +13,7 @@ import numpy as np
 from experiment import arguments, machine, store
 from loops import Loop, alone_figures, curves, reference, run_loops, table
 from panels import COLOURS
+from plotting import plt
 
 METHODS = ("sob_diff", "diff", "sob_mlp", "mlp")
 T_A = {"smoke": (4,), "laptop": (1, 2, 4, 6, 9, 12, 15), "full": (1, 2, 4, 6, 9, 12, 15)}
@@ -29,11 +30,6 @@ LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """(a) cost over iterations, (b) histogram of solver iterations."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     figure, (costs, histogram) = plt.subplots(1, 2, figsize=(10, 4))
     for method, each in results["methods"].items():
         for name, style in (("policy", "--"), ("refined", "-")):

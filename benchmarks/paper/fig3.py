@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from experiment import arguments, held_out, machine, store
 from loops import Loop, alone_figures, curves, reference, run_loops, table
+from plotting import plt
 
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
@@ -58,11 +59,6 @@ def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """A row a variant: costs over iterations, solver iterations, one instance."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     figure = plt.figure(figsize=(13, 4 * len(results)))
     for row, (variant, each) in enumerate(results.items()):
         costs, histogram = (figure.add_subplot(len(results), 3, 3 * row + k) for k in (1, 2))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from experiment import Cell, arguments, held_out, machine, mean, parallel, run_cells, solver_alone, store
+from plotting import plt
 
 from sobo_planner.tasks import load_task
 
@@ -80,11 +81,6 @@ def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
 
 def plot(results: dict[int, Any], path: Path) -> None:
     """Rows: solver, diff, sob_diff; columns: the numbers of columns; seen from above."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     rows = ("solver", *reversed(METHODS))
     figure, axes = plt.subplots(3, len(results), figsize=(3.2 * len(results), 9.6), squeeze=False)
     for column, (count, each) in enumerate(results.items()):

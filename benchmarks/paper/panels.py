@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment import Cell, interval, machine, mean, parallel, run_cells, solver_alone, store
+from plotting import plt
 
 from sobo_planner.tasks import load_task
 
@@ -91,11 +92,6 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """One axis a panel, cost over the solver's; diverged policies at the upper edge."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     figure, axes = plt.subplots(1, len(results), figsize=(4.2 * len(results), 3.8), squeeze=False)
     for axis, (title, panel) in zip(axes[0], results.items(), strict=True):
         reference, top = panel["solver"], 10.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.config import TaskConfig, require, require_steps, require_weights
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ class Weights:
     torque: float = 0.0
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            require(value >= 0, f"weight {item.name} must not be negative, got {value}")
+        require_weights(self)
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class ProblemConfig:
     velocity_limits: bool = False
 
     def __post_init__(self) -> None:
-        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
-        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require_steps(self.horizon, self.dt)
         require(0 < self.torque_scale <= 1, f"torque_scale must lie in (0, 1], got {self.torque_scale}")
         require(
             self.integrator in ("semi_implicit_euler", "rk2"),

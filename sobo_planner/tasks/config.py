@@ -26,6 +26,18 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def require_weights(weights: Any) -> None:
+    """Refuses a dataclass of weights in which one is negative."""
+    for name, value in vars(weights).items():
+        require(value >= 0, f"weight {name} must not be negative, got {value}")
+
+
+def require_steps(horizon: int, dt: float) -> None:
+    """Refuses a horizon without steps, or steps without length."""
+    require(horizon >= 1, f"horizon must be at least 1, got {horizon}")
+    require(dt > 0, f"dt must be positive, got {dt}")
+
+
 @dataclass(frozen=True)
 class PolicyConfig:
     """The diffusion policy.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sobo_planner import _native
 from sobo_planner.solver import Guess, Instance, LinearQuadratic
 from sobo_planner.tasks.base import Task
-from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.config import TaskConfig, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
 
 Array = NDArray[np.float64]
@@ -51,8 +51,7 @@ class LqrProblem:
 
     def __post_init__(self) -> None:
         nx, nu = len(self.A), len(self.R)
-        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
-        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require_steps(self.horizon, self.dt)
         require(self.control_limit > 0, f"control_limit must be positive, got {self.control_limit}")
         require(nx >= 1 and nu >= 1, f"A and R need at least one row, got {nx} and {nu}")
         for name, rows, columns in (("A", nx, nx), ("B", nx, nu)):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.config import TaskConfig, require, require_steps, require_weights
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,7 @@ class FlightWeights:
     thrust: float = 0.0
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            require(value >= 0, f"weight {item.name} must not be negative, got {value}")
+        require_weights(self)
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,7 @@ class FlightProblem:
     layout: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
-        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
-        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require_steps(self.horizon, self.dt)
         require(self.floor < self.ceiling, f"the floor {self.floor} must lie below the ceiling {self.ceiling}")
         most = len(self.layout)
         require(0 <= self.columns <= most, f"columns must lie in 0 ... {most}, the layout's; got {self.columns}")

@@ -13,7 +13,7 @@ from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.arm_config import Weights
 from sobo_planner.tasks.base import Task
-from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.config import TaskConfig, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
 
 Array = NDArray[np.float64]
@@ -56,8 +56,7 @@ class SwingUpProblem:
     terminal: Weights
 
     def __post_init__(self) -> None:
-        require(self.horizon >= 1, f"horizon must be at least 1, got {self.horizon}")
-        require(self.dt > 0, f"dt must be positive, got {self.dt}")
+        require_steps(self.horizon, self.dt)
         require(self.torque_limit > 0, f"torque_limit must be positive, got {self.torque_limit}")
 
 
