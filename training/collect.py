@@ -216,5 +216,8 @@ def collect(
                     bar.set_postfix(rejected=summary.rejected, cost=summary.mean_cost)
                     began = now
     if options.wanted and summary.collected < options.wanted:
-        raise DatasetError(f"only {summary.collected} of {options.wanted} solutions wanted: {summary.render()}")
+        raise DatasetError(
+            f"{folder}: {summary.attempted} instances gave only {summary.collected} of the {options.wanted} solutions "
+            f"wanted; causes of their failed starts: {summary.causes}"
+        )
     return summary

@@ -37,6 +37,7 @@ from sobo_training.config import METHODS, TrainConfig
 from sobo_training.dataset import Dataset, load, locked
 from sobo_training.evaluate import EvaluateOptions, evaluate
 from sobo_training.export import export, load_run
+from sobo_training.networks import network
 from sobo_training.train import TrainResult, train
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Interplay:
         self.settings = task.config.interplay
         self.status: dict[str, Any] = {"task": task.name, "method": options.method, "iterations": []}
         config = TrainConfig.from_task(task, options.method)
-        task.actions(config.action)  # what cannot be trained is refused before hours of solving
+        network(task, config)  # what cannot be trained is refused before hours of solving
         gradient_steps(1, 1, task.horizon, config)
 
     # ---------------------------------------------------------------- Algorithm 1
