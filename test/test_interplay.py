@@ -215,7 +215,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def test_a_disk_that_refuses_is_named_and_costs_nothing(task, whole, tmp_path):
-    for size, name in ((200, "config.json"), (20_000, "shard-00000.safetensors"), (100_000, "checkpoint.pt")):
+    for size, name in ((200, "config.json"), (10_000, "shard-00000.safetensors"), (100_000, "checkpoint.pt")):
         with largest_file(size), pytest.raises(SoboError, match=f"cannot write .*{name}: File too large"):
             interplay(task, tmp_path, OPTIONS, progress=False)
         assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".tmp")]

@@ -150,7 +150,7 @@ class RayCollector:
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, SoboError):
                 raise error.cause from error
-            raise
+            raise SoboError(f"a worker of the Ray cluster failed: {error.cause!r}") from error
         except ray.exceptions.RayError as error:
             logger.warning("instances %s: their workers were lost: %s", numbers, str(error).splitlines()[0])
             if len(numbers) > 1:
