@@ -127,11 +127,11 @@ class Interplay:
         todo = range(len(self.status["iterations"]), self.settings.iterations)
         with SummaryWriter(str(self.folder / "tensorboard"), purge_step=todo.start + 1) as curves:
             for iteration in todo:
-                summary = self.phase(iteration, "collect", lambda i=iteration: self.collect(i))
+                summary = self.phase("collect", self.collect, iteration)
                 data = self.buffer(iteration)
-                result = self.phase(iteration, "train", lambda i=iteration, d=data: self.train(i, d))
-                self.phase(iteration, "export", lambda i=iteration, r=result: self.export(i, r))
-                report = self.phase(iteration, "evaluate", lambda i=iteration: self.evaluate(i))
+                result = self.phase("train", self.train, iteration, data)
+                self.phase("export", self.export, iteration, result)
+                report = self.phase("evaluate", self.evaluate, iteration)
                 self.finish(self.figures(iteration, summary, data, result, report), curves)
         self.publish()
         self.say(state="finished", phase=None)
@@ -248,13 +248,13 @@ class Interplay:
         if free < needed:
             raise SoboError(f"{self.folder} has room for {free / 1e6:.0f} MB, the run may need {needed / 1e6:.0f} MB")
 
-    def phase(self, iteration: int, name: str, work: Callable[[], Result]) -> Result:
+    def phase(self, name: str, work: Callable[..., Result], iteration: int, *arguments: Any) -> Result:
         """Does a phase's work, and says so before."""
         spent = self.status["seconds"] if self.status.get("iteration") == iteration + 1 else {}
         self.say(state="running", iteration=iteration + 1, phase=name, seconds=spent)
         logger.info("iteration %d of %d: %s", iteration + 1, self.settings.iterations, name)
         began = time.perf_counter()
-        result = work()
+        result = work(iteration, *arguments)
         spent[name] = round(spent.get(name, 0.0) + time.perf_counter() - began, 1)
         return result
 

@@ -129,7 +129,8 @@ class RayCollector:
         with cluster() as ray:
             job = ray.put(self.job)
             remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_solve)
-            waiting, running = list(reversed(shards)), {}
+            waiting = list(reversed(shards))
+            running: dict[Any, list[int]] = {}
             while waiting or running:
                 while waiting and len(running) < 2 * max(1, int(ray.cluster_resources().get("CPU", 1))):
                     numbers = waiting.pop()

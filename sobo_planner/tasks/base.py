@@ -60,6 +60,7 @@ class Task(ABC):
     robot_hash: str
     hash: str
     policy_hash: str
+    _recipe: functools.partial[Any]
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         """Keeps what the task is made from: its native parts cannot be pickled, and are built again instead."""
