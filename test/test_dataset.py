@@ -62,7 +62,7 @@ def test_round_trip(tmp_path_factory, count, horizon, n, seed, name):
 
 
 def test_shards_are_stacked_in_order(tmp_path):
-    paths = [write(tmp_path, seed=seed, indices=range(3 * seed, 3 * seed + 3)) for seed in range(12)]
+    paths = [write(tmp_path, seed=seed, indices=(3 * seed, 3 * seed + 1, 3 * seed + 2)) for seed in range(12)]
     assert [path.name for path in paths][:2] == ["shard-00000.safetensors", "shard-00001.safetensors"]
     data = load(tmp_path)
     assert len(data) == 36
