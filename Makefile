@@ -10,12 +10,12 @@ ROUNDS ?= 3
 ROS := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo distribution || echo wheels)
 ifeq ($(ROS),distribution)
   VENV_OPTIONS := --system-site-packages
-  EXTRAS := train,test
+  EXTRAS := train,ray,test
   CONSTRAINTS :=
   ROS_ENVIRONMENT :=
 else
   VENV_OPTIONS :=
-  EXTRAS := ros,train,test
+  EXTRAS := ros,train,ray,test
   CONSTRAINTS := -c constraints.txt
   ROS_ENVIRONMENT := AMENT_PREFIX_PATH="$(abspath $(VENV))"
 endif

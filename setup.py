@@ -194,6 +194,7 @@ EXTRAS = {
         "tensorboard>=2.18",
         "matplotlib>=3.9",
     ],
+    "ray": ["ray==2.60.0"],
     "bags": ["rosbags>=0.11"],
     "viz": ["viser>=1.0"],
     "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],

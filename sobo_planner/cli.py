@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 AnyCommand = (
     Annotated[commands.Collect, tyro.conf.subcommand("collect")]
     | Annotated[commands.Train, tyro.conf.subcommand("train")]
+    | Annotated[commands.Interplay, tyro.conf.subcommand("interplay")]
     | Annotated[commands.Export, tyro.conf.subcommand("export")]
     | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[commands.Plan, tyro.conf.subcommand("plan")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sobo_planner.command_plan import arm_of, parse_overrides, shipped_policy, task_of
-from sobo_planner.errors import ConfigError, PolicyError, SoboError
+from sobo_planner.errors import ConfigError, PolicyError
+from sobo_planner.files import write_json
 from sobo_planner.tasks import load_task
 
 if TYPE_CHECKING:
@@ -38,22 +38,6 @@ def training_extra() -> Iterator[None]:
             raise ConfigError(f"{error.name} is not part of this installation") from error
         hint = 'training needs more packages; install them with: pip install "sobo_planner[train]"'
         raise ConfigError(f"cannot import {missing}: {hint}") from error
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a report under a temporary name, then give it its own.
-
-    Raises:
-        SoboError: The file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SoboError(f"cannot write {path}: {error.strerror}") from error
 
 
 def collect(command: commands.Collect) -> int:

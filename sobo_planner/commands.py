@@ -104,6 +104,34 @@ class Train(TaskCommand):
 
 
 @dataclass(kw_only=True)
+class Interplay(TaskCommand):
+    """Collect solutions with the policy's help and train on them, in turns (Algorithm 1 of arXiv:2604.19011).
+
+    The section `interplay` of the task file says how often and how much; --set changes it, such as --set iterations=2.
+    The same call again goes on where an interrupted one stopped.
+    """
+
+    out: Path
+    """Folder of the run: status.json, one folder an iteration, the final policy."""
+    method: Literal["sob_diff", "diff", "mlp", "sob_mlp"] | None = None
+    """What is trained, as in `sobo train`. Default: the task's configuration."""
+    seed: int = 0
+    """Seed of instances, weights, batches and noise."""
+    threads: int = 2
+    """Solver threads; no result depends on it."""
+    executor: Literal["threads", "ray"] = "threads"
+    """Where instances are solved: on threads of this process, or in a Ray cluster; the data is the same."""
+    json: Flag = False
+    """Print the status as JSON."""
+
+    def run(self) -> int:
+        """Run the loop, then print its figures."""
+        from sobo_planner.command_interplay import interplay
+
+        return interplay(self)
+
+
+@dataclass(kw_only=True)
 class Export(Command):
     """Write the policy artifact of a training run, after checking that its engine agrees with torch."""
 

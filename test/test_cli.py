@@ -16,7 +16,7 @@ from sobo_planner.command_plan import parse_overrides
 from sobo_planner.errors import ConfigError
 
 GOAL = ["--goal", "0.4", "-0.2", "0.4"]
-COMMANDS = ("collect", "train", "export", "evaluate", "plan", "bench")
+COMMANDS = ("collect", "train", "interplay", "export", "evaluate", "plan", "bench")
 
 
 def sobo(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def info(indices: tuple[int, ...] = (0, 1, 2), task_hash: str = "aa11", robot_ha
     return ShardInfo("ur5", task_hash, robot_hash, 7, indices, {3: ["failed", "max_iterations"]}, config, 1.25)
 
 
-def write(folder: Path, seed: int = 0, **origin: str) -> Path:
+def write(folder: Path, seed: int = 0, **origin: Any) -> Path:
     with ShardWriter(folder) as writer:
         return writer.write(solutions(seed=seed), info(**origin))
 
@@ -61,13 +62,22 @@ def test_round_trip(tmp_path_factory, count, horizon, n, seed, name):
 
 
 def test_shards_are_stacked_in_order(tmp_path):
-    paths = [write(tmp_path, seed=seed) for seed in range(12)]
+    paths = [write(tmp_path, seed=seed, indices=(3 * seed, 3 * seed + 1, 3 * seed + 2)) for seed in range(12)]
     assert [path.name for path in paths][:2] == ["shard-00000.safetensors", "shard-00001.safetensors"]
     data = load(tmp_path)
     assert len(data) == 36
     np.testing.assert_array_equal(data.X[33:], solutions(seed=11)["X"])
     np.testing.assert_array_equal(data.select(slice(3)).K, solutions(seed=0)["K"])
     assert data.task_hash == "aa11" and data.robot_hash == "bb22"
+
+
+def test_solutions_come_in_the_order_of_their_instances(tmp_path):
+    for seed, indices in enumerate([(3, 4, 7), (0, 1, 2), (6, 5, 8)]):
+        write(tmp_path, seed=seed, indices=indices)
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.X[:3], solutions(seed=1)["X"])
+    np.testing.assert_array_equal(data.cost[3:5], solutions(seed=0)["cost"][:2])
+    np.testing.assert_array_equal(data.cost[5:8], [*solutions(seed=2)["cost"][[1, 0]], solutions(seed=0)["cost"][2]])
 
 
 def test_folders_are_joined(tmp_path):

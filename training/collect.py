@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from sobo_planner.errors import SoboError
+from sobo_planner.errors import DatasetError, SoboError
 from sobo_planner.solver import Solver
 from sobo_training.collection import CollectOptions, CollectSummary, finished, resolved_config
 from sobo_training.dataset import ShardWriter
@@ -115,14 +116,15 @@ class Collector:
             logger.warning("no start for the instance %s: %s", instance, error)
             return []
 
-    def solve_shard(self, numbers: list[int], bar: tqdm[Any]) -> list[Outcome]:
-        """Solve the instances of one shard, batch by batch."""
-        outcomes: list[Outcome] = []
-        for first in range(0, len(numbers), self.batch_size):
-            batch = self.solve(numbers[first : first + self.batch_size])
-            outcomes.extend(batch)
-            bar.update(len(batch))
-        return outcomes
+    def solve_shards(self, shards: list[list[int]], advance: Callable[[int], Any]) -> Iterator[list[Outcome]]:
+        """Solve the instances of several shards, batch by batch; `advance` hears of every batch's size."""
+        for numbers in shards:
+            outcomes: list[Outcome] = []
+            for first in range(0, len(numbers), self.batch_size):
+                batch = self.solve(numbers[first : first + self.batch_size])
+                outcomes.extend(batch)
+                advance(len(batch))
+            yield outcomes
 
     def tensors(self, outcomes: list[Outcome]) -> dict[str, np.ndarray]:
         """The tensors of a shard, from the outcomes that have a solution; shapes as in `shards.LAYOUT`."""
@@ -168,6 +170,7 @@ def collect(
     options: CollectOptions | None = None,
     policy_folder: str | Path | None = None,
     progress: bool = True,
+    executor: str = "threads",
 ) -> CollectSummary:
     """Collect solutions of a task into a folder, or go on with a collection that stopped.
 
@@ -177,30 +180,44 @@ def collect(
         options: What to collect.
         policy_folder: Artifact of a policy whose rollout is one more start.
         progress: Show a progress bar on stderr.
+        executor: `threads` of this process, or `ray`: the processes of a Ray cluster, with the same result.
 
     Returns:
         What the folder holds now.
 
     Raises:
         DatasetError: The folder holds a damaged shard, was collected with other arguments, or cannot be
-            written.
+            written; or too few instances have a solution.
         SoboError: The policy does not fit the task.
     """
     options = options or CollectOptions()
     config = resolved_config(task, options, policy_folder)
     policy = None if policy_folder is None else _load_policy(policy_folder, task)
     collector = Collector(task, Solver(task), options, policy)
+    solve_shards = collector.solve_shards
+    if executor == "ray":
+        from sobo_training.ray_executor import RayCollector  # brings Ray, which is optional
+
+        solve_shards = RayCollector(task, options, policy_folder).solve_shards
     summary = CollectSummary(folder=str(folder))
     with ShardWriter(folder) as writer:
         done = finished(Path(folder), config, summary)
-        todo = [number for number in range(options.count) if number not in done]
-        with tqdm(total=options.count, initial=options.count - len(todo), unit="inst", disable=not progress) as bar:
-            for first in range(0, len(todo), options.shard_size):
-                began = time.perf_counter()
-                outcomes = collector.solve_shard(todo[first : first + options.shard_size], bar)
-                tensors = collector.tensors(outcomes)
-                info = collector.info(outcomes, config, time.perf_counter() - began)
-                writer.write(tensors, info)
-                summary.add(tensors, info)
-                bar.set_postfix(rejected=summary.rejected, cost=summary.mean_cost)
+        with tqdm(initial=len(done), desc="collect", unit="inst", disable=not progress) as bar:
+            while numbers := options.remaining(done, summary.collected):
+                size, began = options.shard_size, time.perf_counter()
+                bar.total = len(done) + len(numbers)
+                shards = [numbers[first : first + size] for first in range(0, len(numbers), size)]
+                for outcomes in solve_shards(shards, bar.update):
+                    now = time.perf_counter()
+                    tensors, info = collector.tensors(outcomes), collector.info(outcomes, config, now - began)
+                    writer.write(tensors, info)
+                    summary.add(tensors, info)
+                    done.update(each.number for each in outcomes)
+                    bar.set_postfix(rejected=summary.rejected, cost=summary.mean_cost)
+                    began = now
+    if options.wanted and summary.collected < options.wanted:
+        raise DatasetError(
+            f"{folder}: {summary.attempted} instances gave only {summary.collected} of the {options.wanted} solutions "
+            f"wanted; causes of their failed starts: {summary.causes}"
+        )
     return summary

@@ -30,6 +30,8 @@ class CollectOptions:
         starts: Different starts per instance.
         threads: Solver threads; the result does not depend on it.
         shard_size: Instances a shard.
+        wanted: Stop when so many solutions are stored; `count` is the largest number of instances then. Instances for
+            which every start failed are so replaced by further ones. None: as many as the instances give.
     """
 
     count: int = 50
@@ -37,11 +39,20 @@ class CollectOptions:
     starts: int = 6
     threads: int = 2
     shard_size: int = 10
+    wanted: int | None = None
 
     def __post_init__(self) -> None:
         for name, lowest in (("count", 1), ("seed", 0), ("starts", 1), ("threads", 1), ("shard_size", 1)):
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.wanted is not None and self.wanted < 1:
+            raise ConfigError(f"wanted must be at least 1, got {self.wanted}")
+
+    def remaining(self, done: set[int], stored: int) -> list[int]:
+        """Instances to solve next, never more than may still be needed: the data then ends with the last one wanted,
+        however the work was spread or interrupted."""
+        todo = [number for number in range(self.count) if number not in done]
+        return todo if self.wanted is None else todo[: max(0, self.wanted - stored)]
 
 
 @dataclass
@@ -124,7 +135,7 @@ def policy_identity(folder: str | Path | None) -> str | None:
 def resolved_config(task: Task, options: CollectOptions, policy: str | Path | None) -> dict[str, Any]:
     """All that the solutions depend on, as JSON values; calls that differ in it do not share a folder."""
     config = dataclasses.asdict(task.config)
-    for section in ("policy", "training"):
+    for section in ("policy", "training", "interplay"):
         config.pop(section, None)
     raw = {
         "task": task.name,

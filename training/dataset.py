@@ -12,7 +12,8 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +85,39 @@ class Dataset:
         return Dataset(**arrays, shards=self.shards, skipped=self.skipped)
 
 
+def lock(folder: Path) -> int:
+    """Keeps other processes out of a folder until the descriptor is closed, or the process dies.
+
+    Raises:
+        DatasetError: The folder cannot be made, or another process is writing there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DatasetError(f"cannot write to the folder {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise DatasetError(f"another process is writing to {folder}") from error
+    return descriptor
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Keeps other processes out of a folder; made if it does not exist.
+
+    Raises:
+        DatasetError: As `lock`.
+    """
+    descriptor = lock(Path(folder))
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class ShardWriter:
     """Appends shards to a folder; one writer a folder at a time.
 
@@ -98,16 +132,7 @@ class ShardWriter:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise DatasetError(f"cannot write to the folder {self.folder}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise DatasetError(f"another process is writing to {self.folder}") from error
+        self._lock = lock(self.folder)
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -159,7 +184,7 @@ def shard_paths(folder: str | Path) -> list[Path]:
 
 
 def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, skip_damaged: bool = False) -> Dataset:
-    """Load the solutions of one or several folders.
+    """Load the solutions of one or several folders, those of a folder in the order of their instances.
 
     Args:
         folder: Folder of shards, or several folders whose solutions are joined.
@@ -174,7 +199,8 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
     tensors: list[dict[str, np.ndarray]] = []
     infos: list[ShardInfo] = []
     skipped: list[str] = []
-    for path in [path for each in folders for path in shard_paths(each)]:
+    order: list[tuple[int, int]] = []  # folder and instance of each solution
+    for place, path in [(place, path) for place, each in enumerate(folders) for path in shard_paths(each)]:
         try:
             content, info = read_shard(path)
         except DatasetError as error:
@@ -185,9 +211,11 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
         _check_origin(path, info, infos, task)
         tensors.append(content)
         infos.append(info)
+        order += [(place, number) for number in info.indices]
     if skipped:
         logger.warning("skipped %d damaged shards: %s", len(skipped), "; ".join(skipped))
-    return _stack(folders, tensors, infos, skipped)
+    dataset = _stack(folders, tensors, infos, skipped)
+    return dataset.select(sorted(range(len(order)), key=order.__getitem__))
 
 
 def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: Task | None) -> None:

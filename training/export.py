@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -120,9 +121,17 @@ def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence
         engines: Engines to check.
 
     Raises:
-        PolicyError: An engine disagrees or does not run; nothing is written then.
+        PolicyError: An engine disagrees or does not run, or the disk refused; nothing is written then.
     """
     folder = Path(folder)
+    try:
+        _write(result, task, folder, engines)
+    except (OSError, SafetensorError) as error:
+        raise PolicyError(f"cannot write the policy {folder}: {error}") from error
+    return Artifact.load(folder)
+
+
+def _write(result: TrainResult, task: Any, folder: Path, engines: Sequence[str]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
         temporary = Path(name) / "policy"
@@ -141,7 +150,6 @@ def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence
         if folder.exists():
             os.rename(folder, Path(name) / "previous")
         os.rename(temporary, folder)
-    return Artifact.load(folder)
 
 
 def live_policy(result: TrainResult, task: Any) -> Policy:

@@ -72,7 +72,9 @@ class MLP(nn.Module):
         h = observation
         for layer in self.layers[:-1]:
             h = F.mish(layer(h))
-        return torch.cat((sample[:, :1], self.layers[-1](h).view(len(h), -1, sample.shape[-1])), 1)
+        # The size of the batch must not be read here: the exporter would take it for a constant.
+        actions = self.layers[-1](h).view(-1, self.config.horizon - 1, self.config.action_dim)
+        return torch.cat((sample[:, :1], actions), 1)
 
     def forward_dual(
         self, sample: Tensor, d_sample: Tensor, step: Tensor, observation: Tensor, d_observation: Tensor

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
-from sobo_planner.errors import DatasetError
+from sobo_planner.errors import DatasetError, SoboError
+from sobo_planner.files import write_bytes
 
 FORMAT_VERSION = 1
 
@@ -163,37 +163,10 @@ def write_shard(path: Path, tensors: dict[str, np.ndarray], info: ShardInfo) -> 
         raise DatasetError(f"shard {path} exists already; shards are never overwritten")
     metadata = info.to_metadata()
     metadata["sha256"] = digest(typed, metadata)
-    _write_atomically(path, serialise(typed, metadata))
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DatasetError(f"cannot write shard {path}: {error.strerror}; earlier shards are intact") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renamed entry survive a power cut, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+        write_bytes(path, serialise(typed, metadata))
+    except SoboError as error:
+        raise DatasetError(f"{error}; earlier shards are intact") from error
 
 
 def read_shard(path: Path) -> tuple[dict[str, np.ndarray], ShardInfo]:

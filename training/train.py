@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from sobo_planner.errors import SoboError
+from sobo_planner.files import write_json
 from sobo_planner.policy.normaliser import Normaliser
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
@@ -46,6 +47,7 @@ def train(
     config: TrainConfig,
     resume: bool = True,
     progress: bool = True,
+    previous: TrainResult | None = None,
 ) -> TrainResult:
     """Train a policy; continues from the checkpoint in `out_dir` where there is one.
 
@@ -56,23 +58,31 @@ def train(
         config: The run.
         resume: Continue an earlier run; False starts over and overwrites it.
         progress: Show a progress bar.
+        previous: Run whose averaged weights and scaling this one starts from; random weights and its own
+            scaling if None.
 
     Raises:
         TrainingDiverged: The loss is not finite; the batch is stored in out_dir/diverged.pt.
         PolicyError: The checkpoint in `out_dir` is damaged or of another run.
         DatasetError: The data cannot be cut into chunks.
+        SoboError: The disk refused; an earlier checkpoint is intact.
     """
     torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
     out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    data = dataset if isinstance(dataset, TrainingSet) else build(dataset, task, config.T_h, config.action)
-    trainer = Trainer(data, task, config)
+    if isinstance(dataset, TrainingSet):
+        data = dataset
+    else:
+        data = build(dataset, task, config.T_h, config.action, previous.normaliser if previous else None)
+    trainer = Trainer(data, task, config, previous.net.state_dict() if previous else None)
     checkpoint = out_dir / CHECKPOINT
     if resume and checkpoint.exists():
         trainer.load(checkpoint)
         logger.info("continuing %s at step %d", out_dir, trainer.step)
-    (out_dir / "config.json").write_text(json.dumps({"task": task.name, **config.to_dict()}, indent=2) + "\n")
-    summary = _run(trainer, out_dir, progress)
+    write_json(out_dir / "config.json", {"task": task.name, **config.to_dict()})
+    try:
+        summary = _run(trainer, out_dir, progress)
+    except OSError as error:  # of TensorBoard's writer
+        raise SoboError(f"cannot write to {out_dir}: {error.strerror or error}") from error
     return TrainResult(trainer.average.eval(), data.normaliser, config, summary)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sobo_planner.errors import PolicyError, SoboError
+from sobo_planner.files import write_bytes
 from sobo_training.chunks import TrainingSet
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import Noiser
@@ -33,11 +35,17 @@ class Trainer:
     repeat an uninterrupted one bit by bit.
     """
 
-    def __init__(self, data: TrainingSet, task: Any, config: TrainConfig) -> None:
+    def __init__(
+        self, data: TrainingSet, task: Any, config: TrainConfig, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Starts from the given weights, or from random ones."""
         self.data = data
         self.config = config
         self.net = network(task, config)
         self.average = network(task, config)
+        if weights is not None:
+            self.net.load_state_dict(weights)
+            self.average.load_state_dict(weights)
         self.noiser = Noiser(config.K, config.T_o)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -106,7 +114,11 @@ class Trainer:
         return {"steps": self.step, "minutes": minutes, "chunks": len(self.data), **self.means}
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
+        """Write a checkpoint; a reader sees the old one or the new one, never half of one.
+
+        Raises:
+            SoboError: The disk refused; the old checkpoint is intact.
+        """
         state = {
             "config": self.config.to_dict(),
             "normaliser": self.data.normaliser.to_dict(),
@@ -118,9 +130,9 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, path)
+        content = io.BytesIO()  # torch reports a full disk as an error of its own, without the reason
+        torch.save(state, content)
+        write_bytes(path, content.getvalue())
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint.

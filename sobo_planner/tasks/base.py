@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +60,16 @@ class Task(ABC):
     robot_hash: str
     hash: str
     policy_hash: str
+    _recipe: functools.partial[Any]
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """Keeps what the task is made from: its native parts cannot be pickled, and are built again instead."""
+        task = super().__new__(cls)
+        task._recipe = functools.partial(cls, *arguments, **named)
+        return task
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._recipe, ()
 
     @property
     def ndx(self) -> int:

@@ -1,0 +1,24 @@
+"""What `sobo interplay` does; it needs the extra `train`, and the extra `ray` for `--executor ray`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sobo_planner.command_plan import task_of
+from sobo_planner.command_training import training_extra
+
+if TYPE_CHECKING:
+    from sobo_planner import commands
+
+
+def interplay(command: commands.Interplay) -> int:
+    """Run the loop, print its figures."""
+    with training_extra():
+        from sobo_training.interplay import InterplayOptions, render
+        from sobo_training.interplay import interplay as run
+
+    options = InterplayOptions(command.method, command.seed, command.threads, command.executor)
+    status = run(task_of(command), command.out, options)
+    print(json.dumps(status, indent=1) if command.json else f"{render(status)}\npolicy: {command.out / 'policy'}")
+    return 0
