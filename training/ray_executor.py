@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: Times that Ray gives a batch to another worker after its own has died.
 RETRIES = 3
+#: Longest wait for the machine at RAY_ADDRESS [s].
+CONNECT_SECONDS = 5.0
 #: What an instance is rejected for when its workers die.
 WORKER_LOST = "worker_lost"
 
@@ -57,11 +60,14 @@ def cluster() -> Iterator[Any]:
         yield ray
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
     try:
+        if host and port.isdigit() and "/" not in host:
+            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()  # Ray itself tries for minutes
         ray.init(logging_level=logging.WARNING, log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        address = os.environ.get("RAY_ADDRESS", "none")
-        raise ConfigError(f"cannot connect to a Ray cluster (RAY_ADDRESS: {address}): {error}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"cannot connect to a Ray cluster (RAY_ADDRESS: {address or 'not set'}): {error}") from error
     try:
         yield ray
     finally:
