@@ -15,6 +15,17 @@ SHARED = ("experiment", "goal_derivative", "loops", "panels", "plotting")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 
 
+def test_stored_cells_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from experiment import Cell, run_cells
+
+    cell = Cell("lqr", "mlp", 2, 0, train=(("steps", 2),), instances=2)
+    first = run_cells([cell], tmp_path, 1)
+    stored = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert run_cells([cell], tmp_path, 1) == json.loads(json.dumps(first))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == stored
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_smoke(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--scale", "smoke", "--out", str(tmp_path), "--jobs", "2"]
@@ -23,5 +34,3 @@ def test_smoke(script: str, tmp_path: Path) -> None:
     results = json.loads((tmp_path / "smoke" / f"{script}.json").read_text())
     assert results["scale"] == "smoke" and results["machine"]["libaligator"]
     assert (tmp_path / "smoke" / f"{script}.png").stat().st_size > 10_000
-    again = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert again.returncode == 0, again.stderr[-2000:]  # stored cells are used again

@@ -15,7 +15,11 @@ from loops import Loop, alone_figures, curves, reference, run_loops, table
 from panels import COLOURS
 from plotting import plt
 
-METHODS = ("sob_diff", "diff", "sob_mlp", "mlp")
+METHODS = {
+    "smoke": ("sob_diff",),
+    "laptop": ("sob_diff", "diff", "sob_mlp", "mlp"),
+    "full": ("sob_diff", "diff", "sob_mlp", "mlp"),
+}
 T_A = {"smoke": (4,), "laptop": (1, 2, 4, 6, 9, 12, 15), "full": (1, 2, 4, 6, 9, 12, 15)}
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 2, "laptop": 50, "full": 50}
@@ -60,7 +64,7 @@ def main() -> None:
     example = Loop("double_pendulum", LOOP[scale], "sob_diff", 0, T_A[scale], INSTANCES[scale])
     solver = reference(example, STARTS[scale])
     results["solver"] = alone_figures(solver)
-    for method in METHODS:
+    for method in METHODS[scale]:
         loops = [Loop(example.task, example.overrides, method, s, example.T_a, example.instances) for s in SEEDS[scale]]
         records = run_loops(loops, folder, args.jobs)
         results["methods"][method] = {"curves": curves(records), "T_a": table(records, solver)}
