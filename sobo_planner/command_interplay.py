@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def interplay(command: commands.Interplay) -> int:
     """Run the loop, print its figures."""
     with training_extra():
-        from sobo_training.interplay import InterplayOptions, render
+        from sobo_training.interplay import InterplayOptions
         from sobo_training.interplay import interplay as run
+        from sobo_training.interplay_record import render
 
     options = InterplayOptions(command.method, command.seed, command.threads, command.executor)
     status = run(task_of(command), command.out, options)

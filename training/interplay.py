@@ -16,15 +16,11 @@ and ends with the same policies bit by bit.
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
 import math
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
@@ -32,19 +28,17 @@ from torch.utils.tensorboard import SummaryWriter
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.files import write_json
 from sobo_training.collect import collect
-from sobo_training.collection import CollectOptions, CollectSummary, differences, policy_identity
+from sobo_training.collection import CollectOptions, CollectSummary, policy_identity
 from sobo_training.config import METHODS, TrainConfig
 from sobo_training.dataset import Dataset, load, locked
 from sobo_training.evaluate import EvaluateOptions, evaluate
 from sobo_training.export import export, load_run
+from sobo_training.interplay_record import Record, read_json
 from sobo_training.networks import network
 from sobo_training.train import TrainResult, train
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import Task
-
-logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 EXECUTORS = ("threads", "ray")
 #: Instances to try for each solution wanted, before giving up.
@@ -115,7 +109,7 @@ class Interplay:
     def __init__(self, task: Task, folder: Path, options: InterplayOptions, progress: bool = True) -> None:
         self.task, self.folder, self.options, self.progress = task, folder, options, progress
         self.settings = task.config.interplay
-        self.status: dict[str, Any] = {"task": task.name, "method": options.method, "iterations": []}
+        self.record = Record(folder, self.settings.iterations, {"task": task.name, "method": options.method})
         config = TrainConfig.from_task(task, options.method)
         network(task, config)  # what cannot be trained is refused before hours of solving
         gradient_steps(1, 1, task.horizon, config)
@@ -124,18 +118,18 @@ class Interplay:
 
     def run(self) -> dict[str, Any]:
         """All iterations that are not finished yet; returns the status."""
-        todo = range(len(self.status["iterations"]), self.settings.iterations)
+        todo = range(len(self.record.status["iterations"]), self.settings.iterations)
         with SummaryWriter(str(self.folder / "tensorboard"), purge_step=todo.start + 1) as curves:
             for iteration in todo:
-                summary = self.phase("collect", self.collect, iteration)
+                summary = self.record.phase("collect", self.collect, iteration)
                 data = self.buffer(iteration)
-                result = self.phase("train", self.train, iteration, data)
-                self.phase("export", self.export, iteration, result)
-                report = self.phase("evaluate", self.evaluate, iteration)
-                self.finish(self.figures(iteration, summary, data, result, report), curves)
+                result = self.record.phase("train", self.train, iteration, data)
+                self.record.phase("export", self.export, iteration, result)
+                report = self.record.phase("evaluate", self.evaluate, iteration)
+                self.record.finish(self.figures(iteration, summary, data, result, report), curves)
         self.publish()
-        self.say(state="finished", phase=None)
-        return self.status
+        self.record.say(state="finished", phase=None)
+        return self.record.status
 
     def collect(self, iteration: int) -> CollectSummary:
         """Solves new instances from the task's starts and from the policy's rollout, and keeps the cheaper solution; an
@@ -203,60 +197,23 @@ class Interplay:
         except OSError as error:
             raise SoboError(f"cannot write {target}: {error.strerror or error}; the policy is in {source}") from error
 
-    # ---------------------------------------------------------------- record
-
     def place(self, iteration: int, name: str) -> Path:
         """Where an iteration keeps something."""
         return self.folder / f"iteration-{iteration + 1:02d}" / name
 
     def claim(self) -> None:
-        """Writes down what is asked for, or reads the status of an earlier call that asked for the same.
-
-        Raises:
-            ConfigError: The folder holds another run, or something else.
-        """
-        options = self.options
-        asked = {
-            "task_hash": self.task.hash,
-            "robot_hash": self.task.robot_hash,
-            "method": options.method,
-            "seed": options.seed,
-            "config": self.task.config.to_dict(),
-        }
-        path = self.folder / "config.json"
-        if path.exists():
-            conflicts = differences(read_json(path), asked)
-            if conflicts:
-                raise ConfigError(f"{self.folder} holds another run: {'; '.join(conflicts)}")
-            if (self.folder / "status.json").exists():
-                self.status = read_json(self.folder / "status.json")
-                self.status.pop("error", None)
-            return
-        strange = sorted(each.name for each in self.folder.iterdir() if not each.name.startswith("."))
-        if strange:
-            raise ConfigError(f"{self.folder} holds something else than an interplay run: {', '.join(strange[:5])}")
-        self.require_space()
-        write_json(path, asked)
-
-    def require_space(self) -> None:
-        """Raises SoboError where the disk has no room for all that will be stored."""
-        task, number = self.task, self.settings.iterations
+        """Takes the folder; see `Record.claim`."""
+        task, options, number = self.task, self.options, self.settings.iterations
         step = 2 * task.nx + 3 * task.nu + 2 * task.nu * task.ndx + task.ndx**2
         solutions = sum(self.settings.trajectories_of(i) for i in range(number))
-        needed = 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise SoboError(f"{self.folder} has room for {free / 1e6:.0f} MB, the run may need {needed / 1e6:.0f} MB")
-
-    def phase(self, name: str, work: Callable[..., Result], iteration: int, *arguments: Any) -> Result:
-        """Does a phase's work, and says so before."""
-        spent = self.status["seconds"] if self.status.get("iteration") == iteration + 1 else {}
-        self.say(state="running", iteration=iteration + 1, phase=name, seconds=spent)
-        logger.info("iteration %d of %d: %s", iteration + 1, self.settings.iterations, name)
-        began = time.perf_counter()
-        result = work(iteration, *arguments)
-        spent[name] = round(spent.get(name, 0.0) + time.perf_counter() - began, 1)
-        return result
+        asked = {
+            "task_hash": task.hash,
+            "robot_hash": task.robot_hash,
+            "method": options.method,
+            "seed": options.seed,
+            "config": task.config.to_dict(),
+        }
+        self.record.claim(asked, 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES)
 
     def figures(
         self, iteration: int, summary: CollectSummary, data: Dataset, result: TrainResult, report: dict[str, Any]
@@ -274,43 +231,8 @@ class Interplay:
             "cost": {name: each["mean"] for name, each in report["cost"].items()},
             "iterations": {name: each["mean"] for name, each in report["iterations"].items()},
             "success": report["success"],
-            "seconds": self.status["seconds"],
+            "seconds": self.record.status["seconds"],
         }
-
-    def finish(self, entry: dict[str, Any], curves: SummaryWriter) -> None:
-        """Records a finished iteration."""
-        for name, value in flat(entry):
-            curves.add_scalar(name, value, entry["iteration"])
-        curves.flush()
-        self.say(iterations=[*self.status["iterations"], entry])
-
-    def say(self, **news: Any) -> None:
-        """Writes the status."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        self.status = {"started": now, **self.status, "updated": now, **news}
-        write_json(self.folder / "status.json", self.status)
-
-
-def flat(entry: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of an entry by path, such as `cost/policy`."""
-    for name, value in entry.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}/")
-        elif isinstance(value, (int, float)) and name != "iteration":
-            yield prefix + name, float(value)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Contents of a file of the run.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} is damaged: {error}") from error
-    return content
 
 
 def interplay(task: Task, folder: str | Path, options: InterplayOptions, progress: bool = True) -> dict[str, Any]:
@@ -343,25 +265,7 @@ def interplay(task: Task, folder: str | Path, options: InterplayOptions, progres
             return run.run()
         except SoboError as error:
             with contextlib.suppress(SoboError):
-                run.say(state="failed", error=str(error))
+                run.record.say(state="failed", error=str(error))
             raise
         except OSError as error:  # of TensorBoard's writer
             raise SoboError(f"cannot write to {folder}: {error.strerror or error}") from error
-
-
-def render(status: dict[str, Any]) -> str:
-    """The status as a table."""
-    lines = [
-        f"{'iteration':>9} {'solutions':>9} {'rejected':>8} {'teacher':>9} {'policy':>9} {'refined':>9} "
-        f"{'solver':>9} {'iterations':>13} {'seconds':>8}"
-    ]
-    for each in status["iterations"]:
-        cost, iterations = each["cost"], each["iterations"]
-        lines.append(
-            f"{each['iteration']:>9} {each['trajectories']:>9} {each['rejected']:>8} {each['teacher']['cost']:>9.4g} "
-            + " ".join(
-                f"{math.nan if cost[name] is None else cost[name]:>9.4g}" for name in ("policy", "refined", "solver")
-            )
-            + f" {iterations['cold']:>5.1f} -> {iterations['warm']:<4.1f} {sum(each['seconds'].values()):>8.0f}"
-        )
-    return "\n".join(lines)
