@@ -237,9 +237,8 @@ def mean(values: Iterable[float | None]) -> float:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean over seeds and the ends of its 95 % confidence interval (Student's t)."""
-    values = [value for value in values if np.isfinite(value)]
-    if not values:
+    """Mean over seeds and the ends of its 95 % confidence interval (Student's t); infinite where one diverged."""
+    if not np.all(np.isfinite(values)):
         return float("inf"), float("inf"), float("inf")
     average, n = float(np.mean(values)), len(values)
     quantile = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}.get(n, 2.0)
