@@ -173,17 +173,17 @@ class Artifact:
             PolicyError: Names both sides.
         """
         spec = self.spec
-        pairs = (
-            ("task", spec.task, task.name),
-            ("robot", spec.robot_hash, task.robot_hash),
-            ("task settings", spec.task_hash, task.policy_hash),
-            ("action size", spec.action_dim, task.actions(spec.action).dim),
-            ("observation size", spec.observation_dim, task.obs_dim),
-            ("state size", spec.state_dim, task.ndx),
-        )
-        for what, mine, theirs in pairs:
+
+        def require_same(what: str, mine: object, theirs: object) -> None:
             if mine != theirs:
                 raise PolicyError(f"{self.folder} was trained for {what} {mine}, but here it is {theirs}")
+
+        require_same("task", spec.task, task.name)
+        require_same("robot", spec.robot_hash, task.robot_hash)
+        require_same("task settings", spec.task_hash, task.policy_hash)
+        require_same("action size", spec.action_dim, task.actions(spec.action).dim)
+        require_same("observation size", spec.observation_dim, task.obs_dim)
+        require_same("state size", spec.state_dim, task.ndx)
 
 
 def file_hash(path: Path) -> str:

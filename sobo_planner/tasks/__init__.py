@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sobo_planner.errors import ConfigError
-from sobo_planner.paths import share_path
+from sobo_planner.paths import share_folders, share_path
 from sobo_planner.tasks.arm_config import ArmConfig
 from sobo_planner.tasks.arm_reach import ArmReach
 from sobo_planner.tasks.base import Task
@@ -43,11 +43,21 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        path = share_path(f"config/{name}.yaml")
+        path = _shipped(str(name))
     config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
     make = KINDS[config.kind][1]
     urdf = getattr(getattr(config, "robot", None), "urdf", None)
     return make(config) if urdf is None else make(config, _locate(urdf, path.parent))
+
+
+def _shipped(name: str) -> Path:
+    """The task file of a shipped task."""
+    try:
+        return share_path(f"config/{name}.yaml")
+    except ConfigError as error:
+        files = {path for folder in share_folders() for path in (folder / "config").glob("*.yaml")}
+        names = sorted({path.stem for path in files if not path.stem.endswith(".params")})
+        raise ConfigError(f"unknown task {name!r}; shipped: {', '.join(names)}; or name a .yaml file") from error
 
 
 def load_arm(name: str | Path, **overrides: Any) -> ArmReach:

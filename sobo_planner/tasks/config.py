@@ -8,6 +8,7 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,10 @@ def _resolve(key: str, keys: list[str]) -> str:
         return matches[0]
     if matches:
         raise ConfigError(f"the key {key!r} is ambiguous; use one of: {', '.join(matches)}")
-    raise ConfigError(f"unknown key {key!r}; the keys are: {', '.join(keys)}")
+    leaves = {each.rsplit(".", 1)[-1]: each for each in keys}
+    close = [leaves.get(each, each) for each in get_close_matches(key, [*keys, *leaves])]
+    hint = f"did you mean {' or '.join(dict.fromkeys(close))}? The keys are" if close else "the keys are"
+    raise ConfigError(f"unknown key {key!r}; {hint}: {', '.join(keys)}")
 
 
 def _override(data: dict[str, Any], key: str, value: Any) -> None:
