@@ -13,7 +13,8 @@ from plotting import plt
 
 from sobo_planner.tasks import load_task
 
-#: A policy has learned a task when its mean cost is within this factor of the solver's, for every seed.
+#: A dataset is large enough when it and all larger ones give policies within this factor of the solver's mean cost, in
+#: the mean over seeds.
 LEARNED = 1.05
 COLOURS = {"sob_diff": "tab:red", "diff": "tab:green", "sob_mlp": "tab:blue", "mlp": "goldenrod"}
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
@@ -85,7 +86,8 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
                 points[count] = {"seeds": costs, "interval": interval(costs)}
                 if mine[0]["cell"]["refine"]:
                     points[count]["iterations"] = [float(sum(r["iterations"]) / len(r["iterations"])) for r in rolls]
-            enough = [n for n, p in points.items() if max(p["seeds"]) <= LEARNED * reference]
+            short = [n for n, point in points.items() if not point["interval"][0] <= LEARNED * reference]
+            enough = [n for n in points if n > max(short, default=0)]
             out["methods"].setdefault(method, {})[T_a] = {"points": points, "enough": min(enough, default=None)}
     return out
 
