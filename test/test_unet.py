@@ -63,6 +63,24 @@ def gradients(net: UNet, outputs: tuple[Tensor, ...]) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(net.parameters()), materialize_grads=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("count", [1, 70, 130])
+def test_tangents_of_the_first_samples_alone(dtype: torch.dtype, count: int) -> None:
+    """As two passes: a dual one for these, a plain one for the others."""
+    net, (sample, d_sample, step, observation, d_observation) = make(dtype, batch=140)
+    found = net.forward_dual(sample, d_sample[:count], step, observation, d_observation[:count])
+    first = (sample[:count], d_sample[:count], step[:count], observation[:count], d_observation[:count])
+    value, tangent = net.forward_dual(*first)
+    rest = net(sample[count:], step[count:], observation[count:])
+    expected = torch.cat((value, rest)), tangent
+    loose = {"atol": 2e-5, "rtol": 1e-4} if dtype == torch.float32 else {}
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, **loose)
+    scale = 1.0 / sample.numel()
+    for mine, theirs in zip(gradients(net, found), gradients(net, expected), strict=True):
+        torch.testing.assert_close(scale * mine, scale * theirs, **loose)
+
+
 def test_parameter_gradients_of_the_dual_pass() -> None:
     net, (sample, d_sample, step, observation, d_observation) = make()
     found = gradients(net, net.forward_dual(sample, d_sample, step, observation, d_observation))

@@ -35,6 +35,7 @@ class TrainConfig:
         loss: `diff` or `sobolev`.
         mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
+        share: Share of the batch on which `jvp` computes the first-order term: less time a step, more noise in it.
         augment_scale: Size of dx for `augment`, in normalised state units.
         lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
         warmup: Steps of linear warm-up.
@@ -60,6 +61,7 @@ class TrainConfig:
     loss: str = "sobolev"
     mode: str = "jvp"
     alpha: float = 1.0
+    share: float = 1.0
     augment_scale: float = 0.1
     lr: float = 3e-3
     warmup: int = 100
@@ -91,6 +93,8 @@ class TrainConfig:
         for name in ("alpha", "weight_decay", "warmup"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"share={self.share} must lie in (0, 1]")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema={self.ema} must lie in [0, 1)")
         if self.T_o + self.T_a > self.T_h:

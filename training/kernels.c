@@ -9,6 +9,8 @@
  *   h = mish(y), dh = mish'(y) dy                             out  = h (1 + scale) + shift
  *                                                             dout = dh (1 + scale) + h dscale + dshift
  *
+ * Tangents may be those of the first D samples alone; their arrays then are [T, C, D] and [C, D].
+ *
  * Compiled by kernels.py for the machine it runs on. Inner loops run over the batch, LANES samples at a time.
  */
 #include <math.h>
@@ -21,10 +23,10 @@
 #define FOR_LANES _Pragma("omp simd") for (int i = 0; i < n; ++i)
 
 typedef struct {
-    int T, C, B, G;
-    const float *z, *dz;                           /* [T, C, B]; dz NULL: no tangent */
+    int T, C, B, G, D;
+    const float *z, *dz;                           /* [T, C, B], [T, C, D]; dz NULL: no tangent */
     const float *gain, *bias;                      /* [C] */
-    const float *scale, *shift, *dscale, *dshift;  /* [C, B]; scale NULL: no FiLM */
+    const float *scale, *shift, *dscale, *dshift;  /* [C, B], [C, D]; scale NULL: no FiLM */
     float *stats;                                  /* [4, G, B]: mean, r, mean of dz, p */
     float *out, *dout;                             /* forward */
     const float *g_out, *g_dout;                   /* backward */
@@ -61,18 +63,18 @@ INLINE float fast_exp(float x) {
 
 INLINE void statistics(const Args *a, int group, int b, int n, int dual) {
     const int width = a->C / a->G, rows = a->T * width;
-    const size_t C = (size_t)a->C, B = (size_t)a->B;
+    const size_t C = (size_t)a->C, B = (size_t)a->B, D = (size_t)a->D;
     float mean[LANES] = {0}, dmean[LANES] = {0}, var[LANES] = {0}, p[LANES] = {0};
     for (int row = 0; row < rows; ++row) {
-        size_t at = ((row / width) * C + group * width + row % width) * B + b;
-        const float *z = a->z + at, *dz = a->dz + at;
+        size_t row_at = (row / width) * C + group * width + row % width;
+        const float *z = a->z + row_at * B + b, *dz = a->dz + row_at * D + b;
         FOR_LANES mean[i] += z[i];
         if (dual) FOR_LANES dmean[i] += dz[i];
     }
     FOR_LANES { mean[i] /= rows; dmean[i] /= rows; }
     for (int row = 0; row < rows; ++row) {
-        size_t at = ((row / width) * C + group * width + row % width) * B + b;
-        const float *z = a->z + at, *dz = a->dz + at;
+        size_t row_at = (row / width) * C + group * width + row % width;
+        const float *z = a->z + row_at * B + b, *dz = a->dz + row_at * D + b;
         FOR_LANES { float c = z[i] - mean[i]; var[i] += c * c; }
         if (dual) FOR_LANES p[i] += (z[i] - mean[i]) * (dz[i] - dmean[i]);
     }
@@ -90,18 +92,18 @@ INLINE void statistics(const Args *a, int group, int b, int n, int dual) {
 INLINE void forward_strip(const Args *a, int group, int b, int n, int dual, int film) {
     statistics(a, group, b, n, dual);
     const int width = a->C / a->G;
-    const size_t B = (size_t)a->B, next = (size_t)a->G * B;
+    const size_t B = (size_t)a->B, D = (size_t)a->D, next = (size_t)a->G * B;
     const float *restrict mean = a->stats + group * B + b, *restrict r = mean + next;
     const float *restrict dmean = r + next, *restrict p = dmean + next;
     for (int c = group * width; c < (group + 1) * width; ++c) {
         const float gain = a->gain[c], bias = a->bias[c];
-        const size_t f = film ? c * B + b : 0;
+        const size_t f = film ? c * B + b : 0, df = film ? c * D + b : 0;
         const float *restrict scale = a->scale + f, *restrict shift = a->shift + f;
-        const float *restrict dscale = a->dscale + f, *restrict dshift = a->dshift + f;
+        const float *restrict dscale = a->dscale + df, *restrict dshift = a->dshift + df;
         for (int t = 0; t < a->T; ++t) {
-            const size_t at = ((size_t)t * a->C + c) * B + b;
-            const float *restrict z = a->z + at, *restrict dz = a->dz + at;
-            float *restrict out = a->out + at, *restrict dout = a->dout + at;
+            const size_t row = (size_t)t * a->C + c, at = row * B + b, dat = row * D + b;
+            const float *restrict z = a->z + at, *restrict dz = a->dz + dat;
+            float *restrict out = a->out + at, *restrict dout = a->dout + dat;
             FOR_LANES {
                 float unit = (z[i] - mean[i]) * r[i];
                 float y = gain * unit + bias;
@@ -120,22 +122,22 @@ INLINE void forward_strip(const Args *a, int group, int b, int n, int dual, int 
 /* First sweep: gradients before the normalisation (kept in g_z, g_dz), and the sums its backward pass needs. */
 INLINE void backward_strip(const Args *a, int group, int b, int n, int dual, int film) {
     const int width = a->C / a->G, rows = a->T * width;
-    const size_t B = (size_t)a->B, next = (size_t)a->G * B;
+    const size_t B = (size_t)a->B, D = (size_t)a->D, next = (size_t)a->G * B;
     const float *restrict mean = a->stats + group * B + b, *restrict r = mean + next;
     const float *restrict dmean = r + next, *restrict p = dmean + next;
     float sum_g[LANES] = {0}, sum_gu[LANES] = {0};
     float sum_h[LANES] = {0}, sum_hu[LANES] = {0}, sum_hw[LANES] = {0};
     for (int c = group * width; c < (group + 1) * width; ++c) {
         const float gain = a->gain[c], bias = a->bias[c];
-        const size_t f = film ? c * B + b : 0;
-        const float *restrict scale = a->scale + f, *restrict dscale = a->dscale + f;
+        const size_t f = film ? c * B + b : 0, df = film ? c * D + b : 0;
+        const float *restrict scale = a->scale + f, *restrict dscale = a->dscale + df;
         float d_gain[LANES] = {0}, d_bias[LANES] = {0};
         float d_scale[LANES] = {0}, d_shift[LANES] = {0}, d_dscale[LANES] = {0}, d_dshift[LANES] = {0};
         for (int t = 0; t < a->T; ++t) {
-            const size_t at = ((size_t)t * a->C + c) * B + b;
-            const float *restrict z = a->z + at, *restrict dz = a->dz + at;
-            const float *restrict g_out = a->g_out + at, *restrict g_dout = a->g_dout + at;
-            float *restrict g_z = a->g_z + at, *restrict g_dz = a->g_dz + at;
+            const size_t row = (size_t)t * a->C + c, at = row * B + b, dat = row * D + b;
+            const float *restrict z = a->z + at, *restrict dz = a->dz + dat;
+            const float *restrict g_out = a->g_out + at, *restrict g_dout = a->g_dout + dat;
+            float *restrict g_z = a->g_z + at, *restrict g_dz = a->g_dz + dat;
             FOR_LANES {
                 float unit = (z[i] - mean[i]) * r[i];
                 float y = gain * unit + bias;
@@ -171,7 +173,7 @@ INLINE void backward_strip(const Args *a, int group, int b, int n, int dual, int
         FOR_LANES { a->g_gain[c] += d_gain[i]; a->g_bias[c] += d_bias[i]; }
         if (film) {
             FOR_LANES { a->g_scale[f + i] = d_scale[i]; a->g_shift[f + i] = d_shift[i]; }
-            if (dual) FOR_LANES { a->g_dscale[f + i] = d_dscale[i]; a->g_dshift[f + i] = d_dshift[i]; }
+            if (dual) FOR_LANES { a->g_dscale[df + i] = d_dscale[i]; a->g_dshift[df + i] = d_dshift[i]; }
         }
     }
     FOR_LANES {
@@ -181,9 +183,9 @@ INLINE void backward_strip(const Args *a, int group, int b, int n, int dual, int
         sum_hu[i] /= rows;
     }
     for (int row = 0; row < rows; ++row) {
-        const size_t at = ((size_t)(row / width) * a->C + group * width + row % width) * B + b;
-        const float *restrict z = a->z + at, *restrict dz = a->dz + at;
-        float *restrict g_z = a->g_z + at, *restrict g_dz = a->g_dz + at;
+        const size_t row_at = (size_t)(row / width) * a->C + group * width + row % width;
+        const float *restrict z = a->z + row_at * B + b, *restrict dz = a->dz + row_at * D + b;
+        float *restrict g_z = a->g_z + row_at * B + b, *restrict g_dz = a->g_dz + row_at * D + b;
         FOR_LANES {
             float unit = (z[i] - mean[i]) * r[i], g = g_z[i];
             if (dual) {
@@ -196,19 +198,23 @@ INLINE void backward_strip(const Args *a, int group, int b, int n, int dual, int
     }
 }
 
-#define SWEEP(strip, dual, film)                                           \
+#define SWEEP(strip, from, to, dual, film)                                 \
     for (int group = 0; group < a->G; ++group)                             \
-        for (int b = 0; b < a->B; b += LANES) {                            \
-            if (b + LANES <= a->B) strip(a, group, b, LANES, dual, film);  \
-            else strip(a, group, b, a->B - b, dual, film);                 \
+        for (int b = from; b < to; b += LANES) {                           \
+            if (b + LANES <= to) strip(a, group, b, LANES, dual, film);    \
+            else strip(a, group, b, to - b, dual, film);                   \
         }
 
 #define DISPATCH(name, strip)                            \
     void name(const Args *a) {                           \
-        if (a->dz && a->scale) { SWEEP(strip, 1, 1) }    \
-        else if (a->dz) { SWEEP(strip, 1, 0) }           \
-        else if (a->scale) { SWEEP(strip, 0, 1) }        \
-        else { SWEEP(strip, 0, 0) }                      \
+        const int D = a->dz ? a->D : 0;                  \
+        if (a->scale) {                                  \
+            SWEEP(strip, 0, D, 1, 1)                     \
+            SWEEP(strip, D, a->B, 0, 1)                  \
+        } else {                                         \
+            SWEEP(strip, 0, D, 1, 0)                     \
+            SWEEP(strip, D, a->B, 0, 0)                  \
+        }                                                \
     }
 
 DISPATCH(activate_forward, forward_strip)

@@ -37,7 +37,7 @@ FIELDS = (
 
 
 class _Args(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in "TCBG"] + [(name, ctypes.c_void_p) for name in FIELDS]
+    _fields_ = [(name, ctypes.c_int) for name in "TCBGD"] + [(name, ctypes.c_void_p) for name in FIELDS]
 
 
 @functools.cache
@@ -81,7 +81,8 @@ def _processor() -> str:
 
 
 def _call(name: str, shape: tuple[int, ...], groups: int, tensors: dict[str, Tensor | None]) -> None:
-    args = _Args(*shape, groups)
+    tangent = tensors["dz"]
+    args = _Args(*shape, groups, 0 if tangent is None else tangent.shape[-1])
     for key, tensor in tensors.items():
         if tensor is not None:
             setattr(args, key, tensor.data_ptr())
@@ -91,8 +92,8 @@ def _call(name: str, shape: tuple[int, ...], groups: int, tensors: dict[str, Ten
 class Activate(torch.autograd.Function):
     """film(mish(group_norm(z))) and its tangent; differentiable once, float32 only.
 
-    Inputs: groups, z [T, C, B], dz or None, gain [C], bias [C], and scale, shift, dscale, dshift [C, B] or
-    None. Returns the result and its tangent (None without dz).
+    Inputs: groups, z [T, C, B], dz [T, C, D] (the first D <= B samples') or None, gain [C], bias [C], and scale,
+    shift [C, B], dscale, dshift [C, D] or None. Returns the result and its tangent (None without dz).
     """
 
     @staticmethod
@@ -100,7 +101,7 @@ class Activate(torch.autograd.Function):
         tensors = tuple(None if x is None else x.contiguous() for x in inputs)
         z, dz = tensors[:2]
         assert z is not None and z.dtype == torch.float32
-        out, dout = torch.empty_like(z), None if dz is None else torch.empty_like(z)
+        out, dout = torch.empty_like(z), None if dz is None else torch.empty_like(dz)
         stats = z.new_empty(4, groups, z.shape[2])
         named = dict(zip(FORWARD_INPUTS, tensors, strict=True))
         _call("activate_forward", tuple(z.shape), groups, {**named, "stats": stats, "out": out, "dout": dout})

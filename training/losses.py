@@ -87,16 +87,14 @@ def apply(jacobian: Tensor, dx: Tensor) -> Tensor:
     return torch.bmm(flat, dx[:, :, None]).view(jacobian.shape[:-1])
 
 
-def jvp_terms(net: Network, noiser: Noiser, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor]:
-    """Zeroth- and first-order terms by forward mode (`UNet.forward_dual`)."""
+def jvp_terms(net: Network, noiser: Noiser, batch: Batch, sample: Draw, share: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Zeroth- and first-order terms by forward mode (`UNet.forward_dual`), the latter on a share of the batch."""
     noised = noiser(batch.chunk, sample.noise, sample.step)
-    target = apply(batch.chunk_jacobian, sample.direction)
+    n = max(1, round(share * len(noised)))
+    dx = sample.direction[:n]
+    target = apply(batch.chunk_jacobian[:n], dx)
     prediction, tangent = net.forward_dual(
-        noised,
-        noiser.tangent(target),
-        sample.step,
-        batch.observation,
-        apply(batch.observation_jacobian, sample.direction),
+        noised, noiser.tangent(target), sample.step, batch.observation, apply(batch.observation_jacobian[:n], dx)
     )
     return (prediction - batch.chunk).square().mean(), (tangent - target).square().mean()
 
@@ -129,7 +127,7 @@ def augment_loss(net: Network, noiser: Noiser, batch: Batch, sample: Draw, scale
 
 
 def sobolev_terms(
-    net: Network, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 0.1
+    net: Network, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 0.1, share: float = 1.0
 ) -> tuple[Tensor, Tensor | None]:
     """Zeroth- and first-order terms of eq. (11); the latter is None for `augment`, whose one term holds both.
 
@@ -137,7 +135,7 @@ def sobolev_terms(
         ConfigError: Unknown mode.
     """
     if mode == "jvp":
-        return jvp_terms(net, noiser, batch, sample)
+        return jvp_terms(net, noiser, batch, sample, share)
     if mode == "vjp":
         return vjp_terms(net, noiser, batch, sample)
     if mode == "augment":

@@ -79,10 +79,12 @@ class MLP(nn.Module):
     def forward_dual(
         self, sample: Tensor, d_sample: Tensor, step: Tensor, observation: Tensor, d_observation: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Predict the clean chunk and its derivative along (d_sample, d_observation), each [B, T_h, d_a]."""
-        inputs, tangents = (sample, observation), (d_sample, d_observation)
+        """Predict the clean chunk, and its derivative along the tangents of the first samples, as `UNet` does."""
+        n = len(d_sample)
+        inputs, tangents = (sample[:n], observation[:n]), (d_sample, d_observation)
         prediction, tangent = torch.func.jvp(lambda s, o: self(s, step, o), inputs, tangents)[:2]
-        return prediction, tangent
+        rest = self(sample[n:], step[n:], observation[n:])
+        return torch.cat((prediction, rest)), tangent
 
     def forward_reference(
         self, sample: Tensor, step: Tensor, observation: Tensor, table: Tensor | None = None

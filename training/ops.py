@@ -100,7 +100,7 @@ Dual = tuple[Tensor, Tensor]
 
 
 class DualOps:
-    """Pairs (primal [T, C, B], tangent [T, C, B])."""
+    """Pairs (primal [T, C, B], tangent [T, C, D]), tangents of the first D samples; `activate` here needs D = B."""
 
     @staticmethod
     def _conv(x: Dual, weight: Tensor, left: int, right: int) -> Dual:
@@ -115,14 +115,14 @@ class DualOps:
     @classmethod
     def down(cls, x: Dual, conv: nn.Conv1d) -> Dual:
         length, _, batch = x[0].shape
-        pairs = (x[0].reshape(length // 2, -1, batch), x[1].reshape(length // 2, -1, batch))
+        pairs = (x[0].reshape(length // 2, -1, batch), x[1].reshape(length // 2, -1, x[1].shape[2]))
         return cls._conv(pairs, down_weight(conv), 1, 0)
 
     @classmethod
     def up(cls, x: Dual, conv: nn.ConvTranspose1d) -> Dual:
         length, _, batch = x[0].shape
         y, dy = cls._conv(x, up_weight(conv), 1, 1)
-        return y.view(2 * length, -1, batch), dy.view(2 * length, -1, batch)
+        return y.view(2 * length, -1, batch), dy.view(2 * length, -1, dy.shape[2])
 
     @staticmethod
     def norm(x: Dual, norm: nn.GroupNorm) -> Dual:
@@ -134,7 +134,9 @@ class DualOps:
 
     @staticmethod
     def mish(x: Dual) -> Dual:
-        return DualMish.apply(*x)
+        n = x[1].shape[-1]
+        y, dy = DualMish.apply(x[0][..., :n], x[1])
+        return (y if n == x[0].shape[-1] else torch.cat((y, F.mish(x[0][..., n:])), -1)), dy
 
     @staticmethod
     def linear(x: Dual, linear: nn.Linear) -> Dual:

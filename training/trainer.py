@@ -106,7 +106,7 @@ class Trainer:
         config = self.config
         if config.loss == "diff":
             return diff_loss(self.net, self.noiser, batch, sample), None
-        return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale)
+        return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale, config.share)
 
     def summary(self) -> dict[str, Any]:
         """What is worth telling about the run so far."""

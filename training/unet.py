@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sobo_planner.errors import ConfigError
-from sobo_training.ops import BatchMajorOps, PlainOps, dual_ops, plain_ops
+from sobo_training.ops import BatchMajorOps, FusedDualOps, PlainOps, dual_ops, plain_ops
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,21 @@ class UNet(nn.Module):
 
         Both results can be back-propagated to the parameters (once).
 
+        Args:
+            sample: As in `forward`.
+            d_sample: Tangents of the first D <= B samples, [D, T_h, d_a].
+            step: As in `forward`.
+            observation: As in `forward`.
+            d_observation: Tangents of the first D observations, [D, d_o].
+
         Returns:
-            Prediction and tangent, each [B, T_h, d_a].
+            Prediction [B, T_h, d_a] and tangent [D, T_h, d_a].
         """
-        ops, table = dual_ops(sample), self.step_table()[step].t()
-        film = self._condition(ops, (observation.t(), d_observation.t()), (table, torch.zeros_like(table)))
+        ops, table, n = dual_ops(sample), self.step_table()[step].t(), len(d_sample)
+        if n < len(sample) and not issubclass(ops, FusedDualOps):
+            y, dy = self.forward_dual(sample[:n], d_sample, step[:n], observation[:n], d_observation)
+            return torch.cat((y, self(sample[n:], step[n:], observation[n:]))), dy
+        film = self._condition(ops, (observation.t(), d_observation.t()), (table, torch.zeros_like(table[:, :n])))
         x = (_to_time_major(sample), _to_time_major(d_sample))
         y, dy = self._trunk(ops, x, film)
         return y.permute(2, 0, 1), dy.permute(2, 0, 1)
