@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from sobo_planner.solver import Solution, Solver
 from sobo_planner.tasks import load_task
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 ARM_LINKS = ("base_link", "shoulder_link", "upper_arm_link", "forearm_link", "wrist_1_link", "wrist_2_link", "tool0")
 
@@ -66,7 +64,7 @@ def draw_quadrotor(axis: Any) -> None:
     """Flights among nine columns, from above."""
     task = load_task("quadrotor", columns=9)
     for x, y, radius in task.columns:
-        axis.add_patch(plt.Circle((x, y), radius, color="0.75"))
+        axis.add_patch(Circle((x, y), radius, color="0.75"))
     for seed in range(6):
         instance, solution = solved(task, seed)
         axis.plot(solution.X[:, 0], solution.X[:, 1], color="tab:blue", linewidth=1)
@@ -90,7 +88,7 @@ def draw_lqr(axis: Any) -> None:
 def main() -> None:
     """Draws all."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/tasks.png")
-    figure = plt.figure(figsize=(15, 3.4), layout="constrained")
+    figure = Figure(figsize=(15, 3.4), layout="constrained")
     draw_arm(figure.add_subplot(1, 5, 1, projection="3d"))
     draw_pendulum(figure.add_subplot(1, 5, 2), "pendulum")
     draw_pendulum(figure.add_subplot(1, 5, 3), "double_pendulum")

@@ -56,12 +56,11 @@ def test_dynamics_jacobians_against_differences(pendulum, rng) -> None:
     options = SolverOptions(max_iterations=2, retry=False)
     solution = Solver(pendulum, options).solve(instance, pendulum.interpolate(instance))
     for t in (0, pendulum.horizon // 2):
-        x, u = solution.X[t], solution.U[t]
-        step = lambda dx, du: pendulum.simulate(x + dx, (u + du)[None])[1]  # noqa: B023, E731
-        for matrix, size, which in ((solution.A[t], pendulum.nx, 0), (solution.B[t], pendulum.nu, 1)):
-            for i, d in enumerate(1e-6 * np.eye(size)):
-                plus, minus = (step(*((s * d, 0.0) if which == 0 else (0.0, s * d))) for s in (1.0, -1.0))
-                np.testing.assert_allclose(matrix[:, i], (plus - minus) / 2e-6, atol=1e-6)
+        z, J = np.concatenate([solution.X[t], solution.U[t]]), np.hstack([solution.A[t], solution.B[t]])
+        for i, d in enumerate(1e-6 * np.eye(len(z))):
+            ends = [(point[: pendulum.nx], point[None, pendulum.nx :]) for point in (z + d, z - d)]
+            plus, minus = (pendulum.simulate(x, u)[1] for x, u in ends)
+            np.testing.assert_allclose(J[:, i], (plus - minus) / 2e-6, atol=1e-6)
 
 
 @settings(max_examples=20)

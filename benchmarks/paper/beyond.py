@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, arguments, interval, machine, mean, run_cells, solver_alone, store
-from plotting import plt
+from experiment import Cell, arguments, interval, machine, mean, mean_known, run_cells, solver_alone, store
+from plotting import Figure, save
 
 from sobo_planner.tasks import load_task
 
@@ -64,20 +64,21 @@ def figures(records: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {
         "policy_cost": [mean(roll["cost"]) for roll in rolls],
         "refined_cost": [mean(roll["refined"]) for roll in rolls],
-        "iterations": [float(np.mean(roll["iterations"])) for roll in rolls],
+        "iterations": [mean_known(roll["iterations"]) for roll in rolls],
         "rollout_ms": [float(np.mean(roll["rollout_ms"])) for roll in rolls],
         "train_seconds": [record["train_seconds"] for record in records],
     }
     for n in records[0]["samples"]:
         best = [record["samples"][n] for record in records]
         out[f"policy_cost, {n} samples"] = [mean(each["cost"]) for each in best]
-        out[f"iterations, {n} samples"] = [float(np.mean(each["iterations"])) for each in best]
+        out[f"iterations, {n} samples"] = [mean_known(each["iterations"]) for each in best]
     return out
 
 
 def plot(results: Mapping[str, Any], solvers: Mapping[str, float], path: Path) -> None:
     """Cost of the policy alone for each answer, with confidence intervals."""
-    figure, axes = plt.subplots(1, len(results), figsize=(3.4 * len(results), 3.6), squeeze=False)
+    figure = Figure(figsize=(3.4 * len(results), 3.6))
+    axes = figure.subplots(1, len(results), squeeze=False)
     for axis, (question, answers) in zip(axes[0], results.items(), strict=True):
         bars = {
             f"{name}{key[len('policy_cost') :]}": interval(values)
@@ -92,9 +93,7 @@ def plot(results: Mapping[str, Any], solvers: Mapping[str, float], path: Path) -
         axis.set_xticks(range(len(bars)), list(bars), rotation=60, ha="right", fontsize=7)
         axis.set_title(question, fontsize=9)
     axes[0][0].set_ylabel("mean cost of the policy alone (line: solver)")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

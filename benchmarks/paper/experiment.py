@@ -1,7 +1,8 @@
 """What the experiments share: scales, cells that are computed once, and the evaluation of a policy.
 
-A cell is one training run with its evaluation. Its result is a JSON file named by everything that determines it, so a
-script that stops goes on where it was, and scripts that need the same cell share it.
+A cell is one training run with its evaluation. Its result is a JSON file whose name holds a hash of everything that
+determines it, the task's and the training's configuration included. So a script that stops goes on where it was,
+scripts that need the same cell share it, and what was computed for another configuration is not taken for it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goal_derivative import with_goal
 from tqdm import tqdm
 
+from sobo_planner.files import write_json
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import load_task
 from sobo_training.chunks import build
@@ -38,6 +41,8 @@ from sobo_training.train import train
 SCALES = ("smoke", "laptop", "full")
 #: A mean cost above this counts as infinite, as in the paper.
 DIVERGED = 1e5
+#: 97.5 % quantiles of Student's t for so many seeds.
+STUDENT = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class Cell:
 
     Attributes:
         task: Name of the task file.
-        overrides: Keys of the task's configuration that differ, as sorted pairs.
+        overrides: Keys of the task's configuration that differ, as pairs.
         method: One of `sobo_training.config.METHODS`.
-        trajectories: Solutions to learn from; the first ones of the data of `data_seed`.
+        trajectories: Solutions to learn from: the first ones that cells of one seed share.
         starts: Starts of the teacher, the cheapest solution kept; 1 = interpolation alone.
         seed: Seed of weights, batches and noise, and of the data.
         train: Fields of `TrainConfig` that differ, as sorted pairs.
@@ -74,25 +79,36 @@ class Cell:
     refine: bool = False
     keep_paths: int = 0
 
-    @property
-    def name(self) -> str:
-        """Readable, and unique by a hash of everything that differs from the defaults."""
-        chosen = {
-            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
-        }
-        digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:10]
+    def load_task(self) -> Any:
+        """The task, in the cell's variant."""
+        return load_task(self.task, **dict(self.overrides))
+
+    def config(self, task: Any) -> TrainConfig:
+        """The training run."""
+        return TrainConfig.from_task(task, self.method, seed=self.seed, **dict(self.train))
+
+    def name(self, task: Any) -> str:
+        """Readable, and unique by a hash of everything that determines the result."""
+        digest = fingerprint(task, asdict(self), self.config(task).to_dict())
         return f"{self.task}-{self.method}-{self.trajectories}-s{self.seed}-{digest}"
+
+
+def fingerprint(task: Any, *more: Any) -> str:
+    """A short hash of a task's configuration, its encoding, and more JSON values."""
+    config = {name: each for name, each in task.config.to_dict().items() if name not in ("training", "interplay")}
+    identity = json.dumps([task.hash, task.policy_hash, config, *more], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:10]
 
 
 @dataclass
 class Rollouts:
-    """What a policy does on the held-out instances, one entry an instance; None where there is no trajectory.
+    """What a policy does on the held-out instances, one entry an instance; None where its rollout is not finite.
 
     Attributes:
         cost: Costs of its rollouts.
         error: Final distances to the target [m].
         violation: Depths in obstacles [m].
-        refined: Costs after refinement.
+        refined: Costs after refinement, None where it did not converge.
         iterations: Solver iterations of the refinement.
         converged: Whether it converged.
         rollout_ms: Time of the rollout [ms].
@@ -104,10 +120,10 @@ class Rollouts:
     error: list[float | None] = field(default_factory=list)
     violation: list[float | None] = field(default_factory=list)
     refined: list[float | None] = field(default_factory=list)
-    iterations: list[int] = field(default_factory=list)
+    iterations: list[int | None] = field(default_factory=list)
     converged: list[bool] = field(default_factory=list)
     rollout_ms: list[float] = field(default_factory=list)
-    solve_ms: list[float] = field(default_factory=list)
+    solve_ms: list[float | None] = field(default_factory=list)
     paths: list[list[list[float]] | None] = field(default_factory=list)
 
 
@@ -124,19 +140,19 @@ def roll_out(task: Any, policy: Any, cell: Cell, T_a: int, samples: int = 1) -> 
         began = time.perf_counter()
         guess = policy_start(task, policy, instance, rng, T_a, samples)
         result.rollout_ms.append(1e3 * (time.perf_counter() - began))
-        cost = None if guess is None else task.cost(guess.X, guess.U, instance.target)
-        finite = guess is not None and cost is not None and bool(np.isfinite(cost))
-        result.cost.append(float(cost) if finite else None)  # type: ignore[arg-type]
-        result.error.append(task.final_error(guess.X, instance.target) if finite else None)  # type: ignore[union-attr]
-        result.violation.append(task.violation(guess.X) if finite else None)  # type: ignore[union-attr]
+        cost = np.inf if guess is None else task.cost(guess.X, guess.U, instance.target)
+        good = guess if np.isfinite(cost) else None
+        result.cost.append(float(cost) if good else None)
+        result.error.append(task.final_error(good.X, instance.target) if good else None)
+        result.violation.append(task.violation(good.X) if good else None)
         if number < cell.keep_paths:
-            result.paths.append(guess.X[:, :2].tolist() if finite else None)  # type: ignore[union-attr]
-        if cell.refine and finite and guess is not None:
-            solution = solver.solve(instance, guess)
-            result.refined.append(float(solution.cost) if solution.converged else None)
-            result.iterations.append(solution.iterations)
-            result.converged.append(solution.converged)
-            result.solve_ms.append(solution.cpu_ms)
+            result.paths.append(good.X[:, :2].tolist() if good else None)
+        if cell.refine:
+            solution = solver.solve(instance, good) if good else None
+            result.converged.append(solution is not None and solution.converged)
+            result.refined.append(float(solution.cost) if solution and solution.converged else None)
+            result.iterations.append(solution.iterations if solution else None)
+            result.solve_ms.append(solution.cpu_ms if solution else None)
     return result
 
 
@@ -162,44 +178,52 @@ def solver_alone(task: Any, count: int, starts: int, keep_paths: int = 0) -> dic
 
 def data_folder(cell: Cell, folder: Path) -> Path:
     """Where the trajectories of a cell lie; cells of one seed share them."""
-    parts = "-".join(f"{key}={value}" for key, value in cell.overrides)
-    return folder / "data" / f"{cell.task}-{parts}-starts{cell.starts}-s{cell.seed}"
+    return folder / "data" / f"{cell.task}-starts{cell.starts}-s{cell.seed}-{fingerprint(cell.load_task())}"
 
 
-def compute(cell: Cell, folder: Path) -> dict[str, Any]:
-    """Collects, trains and evaluates one cell; returns what was stored the first time after that."""
-    path = folder / "cells" / f"{cell.name}.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    logging.disable(logging.INFO)
-    task = load_task(cell.task, **dict(cell.overrides))
-    data = load(data_folder(cell, folder), task).select(slice(cell.trajectories))
-    config = TrainConfig.from_task(task, cell.method, seed=cell.seed, **dict(cell.train))
-    began = time.perf_counter()
-    chunks = build(data, task, config.T_h, config.action)
-    if cell.goal:
-        from goal_derivative import with_goal
-
-        chunks = with_goal(chunks, data, task, config.T_h)
-    result = train(chunks, task, folder / "runs" / cell.name, config, progress=False)
-    seconds = time.perf_counter() - began
-    policy = live_policy(result, task)
-    horizons = cell.T_a or (config.T_a,)
-    horizons = (1,) if config.network == "mlp" else horizons
-    evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a, cell.samples[0])) for T_a in horizons}
-    more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
-    record = {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
-    store(path, record)
-    shutil.rmtree(folder / "runs" / cell.name)  # some megabytes each
-    return record
+def remember(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is stored at the path; made and stored the first time."""
+    if not path.exists():
+        logging.disable(logging.INFO)
+        store(path, make())
+    return dict(json.loads(path.read_text()))
 
 
 def store(path: Path, record: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(record))
-    os.replace(temporary, path)
+    """Writes JSON, whole or not at all; null for numbers that are not finite."""
+    write_json(path, _finite(record))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def compute(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Trains and evaluates one cell, on data that is there."""
+    task = cell.load_task()
+    name = cell.name(task)
+    return remember(folder / "cells" / f"{name}.json", lambda: _compute(cell, task, folder, folder / "runs" / name))
+
+
+def _compute(cell: Cell, task: Any, folder: Path, run: Path) -> dict[str, Any]:
+    data = load(data_folder(cell, folder), task).select(slice(cell.trajectories))
+    config = cell.config(task)
+    began = time.perf_counter()
+    chunks = build(data, task, config.T_h, config.action)
+    if cell.goal:
+        chunks = with_goal(chunks, data, task, config.T_h)
+    result = train(chunks, task, run, config, progress=False)
+    seconds = time.perf_counter() - began
+    policy = live_policy(result, task)
+    horizons = (1,) if config.network == "mlp" else cell.T_a or (config.T_a,)
+    evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a, cell.samples[0])) for T_a in horizons}
+    more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
+    shutil.rmtree(run)  # some megabytes each
+    return {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
 
 
 def run_cells(cells: Sequence[Cell], folder: Path, jobs: int) -> list[dict[str, Any]]:
@@ -210,10 +234,16 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int) -> list[dict[str, 
         if place not in needed or needed[place].trajectories < cell.trajectories:
             needed[place] = cell
     for place, cell in needed.items():
-        task = load_task(cell.task, **dict(cell.overrides))
-        # Some instances may have no solution: a few more than needed.
-        count = cell.trajectories + max(4, cell.trajectories // 5)
-        collect(task, place, CollectOptions(count=count, seed=100 + cell.seed, starts=cell.starts, threads=jobs))
+        # As many instances as it takes, like in the interplay loop.
+        options = CollectOptions(
+            count=20 * cell.trajectories,
+            wanted=cell.trajectories,
+            seed=100 + cell.seed,
+            starts=cell.starts,
+            threads=jobs,
+            shard_size=2 * jobs,
+        )
+        collect(cell.load_task(), place, options)
     return parallel(compute, [(cell, folder) for cell in cells], jobs)
 
 
@@ -236,13 +266,18 @@ def mean(values: Iterable[float | None]) -> float:
     return average if average <= DIVERGED else float("inf")
 
 
+def mean_known(values: Iterable[float | None]) -> float:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean over seeds and the ends of its 95 % confidence interval (Student's t); infinite where one diverged."""
     if not np.all(np.isfinite(values)):
         return float("inf"), float("inf"), float("inf")
     average, n = float(np.mean(values)), len(values)
-    quantile = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}.get(n, 2.0)
-    half = quantile * float(np.std(values, ddof=1)) / np.sqrt(n) if n > 1 else 0.0
+    half = STUDENT[n] * float(np.std(values, ddof=1)) / np.sqrt(n) if n > 1 else 0.0
     return average, average - half, average + half
 
 

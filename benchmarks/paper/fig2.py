@@ -13,7 +13,7 @@ import numpy as np
 from experiment import arguments, machine, store
 from loops import Loop, alone_figures, curves, reference, run_loops, table
 from panels import COLOURS
-from plotting import plt
+from plotting import Figure, save
 
 METHODS = {
     "smoke": ("sob_diff",),
@@ -34,7 +34,8 @@ LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """(a) cost over iterations, (b) histogram of solver iterations."""
-    figure, (costs, histogram) = plt.subplots(1, 2, figsize=(10, 4))
+    figure = Figure(figsize=(10, 4))
+    (costs, histogram) = figure.subplots(1, 2)
     for method, each in results["methods"].items():
         for name, style in (("policy", "--"), ("refined", "-")):
             seeds = np.array(each["curves"][name], float)
@@ -51,9 +52,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     histogram.hist(warm, bins, alpha=0.6, color="tab:red", label="from sob_diff")
     histogram.set(xscale="log", xlabel="solver iterations", ylabel="instances")
     histogram.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

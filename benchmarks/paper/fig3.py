@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 from experiment import arguments, held_out, machine, store
-from loops import Loop, alone_figures, curves, reference, run_loops, table
-from plotting import plt
+from loops import Loop, alone_figures, curves, policy_folder, reference, run_loops, table
+from plotting import Figure, save
 
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
-from sobo_planner.tasks import load_task
 from sobo_training.instances import policy_start
 
 VARIANTS = {"UR5(1, 0)": (("r_init", 1), ("r_tgt", 0)), "UR5(1, 1)": (("r_init", 1), ("r_tgt", 1))}
@@ -46,8 +45,8 @@ def loops_of(variant: str, T_h: int, scale: str) -> list[Loop]:
 
 def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
     """Tool paths on the first held-out instance: solver alone, policy alone, refined."""
-    task = load_task(loop.task, **dict(loop.overrides))
-    policy = Policy.load(folder / "loops" / loop.name / "policy", task)
+    task = loop.load_task()
+    policy = Policy.load(policy_folder(loop, folder), task)
     instance, solver = held_out(task, 1)[0], Solver(task)
     rolled = policy_start(task, policy, instance, np.random.default_rng([7, 0]), loop.T_a[-1])
     states = {"solver alone": solver.solve(instance, task.interpolate(instance)).X}
@@ -59,7 +58,7 @@ def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """A row a variant: costs over iterations, solver iterations, one instance."""
-    figure = plt.figure(figsize=(13, 4 * len(results)))
+    figure = Figure(figsize=(13, 4 * len(results)))
     for row, (variant, each) in enumerate(results.items()):
         costs, histogram = (figure.add_subplot(len(results), 3, 3 * row + k) for k in (1, 2))
         space = figure.add_subplot(len(results), 3, 3 * row + 3, projection="3d")
@@ -80,9 +79,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             x, y, z = np.array(points).T
             space.plot(x, y, z, "ro" if name == "target" else "-", label=name)
         space.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

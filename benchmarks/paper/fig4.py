@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, arguments, held_out, machine, mean, parallel, run_cells, solver_alone, store
-from plotting import plt
+from experiment import Cell, arguments, held_out, machine, mean, mean_known, parallel, run_cells, solver_alone, store
+from matplotlib.patches import Circle
+from plotting import Figure, save
 
 from sobo_planner.tasks import load_task
 
@@ -70,8 +71,8 @@ def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
             "median_cost": [float(np.median([c or np.inf for c in roll["cost"]])) for roll in rolls],
             "refined": [mean(roll["refined"]) for roll in rolls],
             "converged": [float(np.mean(roll["converged"])) for roll in rolls],
-            "iterations": [float(np.mean(roll["iterations"])) for roll in rolls],
-            "solve_ms": [float(np.mean(roll["solve_ms"])) for roll in rolls],
+            "iterations": [mean_known(roll["iterations"]) for roll in rolls],
+            "solve_ms": [mean_known(roll["solve_ms"]) for roll in rolls],
             "rollout_ms": [float(np.mean(roll["rollout_ms"])) for roll in rolls],
             "median_error_m": [float(np.median([e or np.inf for e in roll["error"]])) for roll in rolls],
             "violating": [float(np.mean([(v or 0.0) > DEPTH for v in roll["violation"]])) for roll in rolls],
@@ -82,12 +83,13 @@ def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
 def plot(results: dict[int, Any], path: Path) -> None:
     """Rows: solver, diff, sob_diff; columns: the numbers of columns; seen from above."""
     rows = ("solver", *reversed(METHODS))
-    figure, axes = plt.subplots(3, len(results), figsize=(3.2 * len(results), 9.6), squeeze=False)
+    figure = Figure(figsize=(3.2 * len(results), 9.6))
+    axes = figure.subplots(3, len(results), squeeze=False)
     for column, (count, each) in enumerate(results.items()):
         task = load_task("quadrotor", columns=count)
         for axis, row in zip(axes[:, column], rows, strict=True):
             for x, y, radius in task.columns:
-                axis.add_patch(plt.Circle((x, y), radius, color="0.7"))
+                axis.add_patch(Circle((x, y), radius, color="0.7"))
             for instance, path_xy in zip(held_out(task, DRAWN), each["paths"][row], strict=False):
                 if path_xy is not None:
                     axis.plot(*np.array(path_xy).T, color="tab:orange")
@@ -95,9 +97,7 @@ def plot(results: dict[int, Any], path: Path) -> None:
                 axis.plot(*instance.target[:2], "o", color="tab:red", markersize=4)
             axis.set(xlim=(-3.8, 3.8), ylim=(-3.8, 3.8), aspect="equal", xticks=[], yticks=[])
             axis.set_title(f"{row}, {count} columns", fontsize=9)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 def main() -> None:

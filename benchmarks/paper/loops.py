@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, mean, parallel, roll_out, solver_alone, store
+from experiment import Cell, fingerprint, mean, mean_known, parallel, remember, roll_out, solver_alone
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
@@ -39,29 +37,35 @@ class Loop:
     instances: int
     keep_paths: int = 0
 
-    @property
-    def name(self) -> str:
-        """Readable, and unique."""
-        parts = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.overrides]
-        return "-".join([self.task, *parts, self.method, f"s{self.seed}"]).replace(" ", "")
+    def load_task(self) -> Any:
+        """The task, in the loop's variant."""
+        return load_task(self.task, **dict(self.overrides))
+
+    def name(self, task: Any) -> str:
+        """Readable, and unique by a hash of everything that determines the result."""
+        digest = fingerprint(task, asdict(self), task.config.to_dict())
+        return f"{self.task}-{self.method}-s{self.seed}-{digest}"
+
+
+def policy_folder(loop: Loop, folder: Path) -> Path:
+    """Where the last policy of a loop lies."""
+    return folder / "loops" / loop.name(loop.load_task()) / "policy"
 
 
 def run_loop(loop: Loop, folder: Path) -> dict[str, Any]:
     """Runs one loop, or goes on with it, and evaluates its last policy."""
-    path = folder / "loops" / f"{loop.name}.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    logging.disable(logging.INFO)
-    task = load_task(loop.task, **dict(loop.overrides))
-    place = folder / "loops" / loop.name
+    task = loop.load_task()
+    place = folder / "loops" / loop.name(task)
+    return remember(place.with_suffix(".json"), lambda: _run_loop(loop, task, place))
+
+
+def _run_loop(loop: Loop, task: Any, place: Path) -> dict[str, Any]:
     status = interplay(task, place, InterplayOptions(loop.method, loop.seed, threads=1), progress=False)
     policy = Policy.load(place / "policy", task)
-    horizons = (1,) if loop.method.endswith("mlp") else loop.T_a
+    horizons = (1,) if policy.artifact.spec.network["kind"] == "mlp" else loop.T_a
     cell = Cell(loop.task, loop.method, 0, loop.seed, instances=loop.instances, refine=True, keep_paths=loop.keep_paths)
     evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a)) for T_a in horizons}
-    record = {"loop": asdict(loop), "iterations": status["iterations"], "T_a": evaluated}
-    store(path, record)
-    return record
+    return {"loop": asdict(loop), "iterations": status["iterations"], "T_a": evaluated}
 
 
 def run_loops(loops: Sequence[Loop], folder: Path, jobs: int) -> list[dict[str, Any]]:
@@ -71,7 +75,7 @@ def run_loops(loops: Sequence[Loop], folder: Path, jobs: int) -> list[dict[str, 
 
 def reference(loop: Loop, starts: int) -> dict[str, Any]:
     """The solver without a policy on the loop's held-out instances."""
-    return solver_alone(load_task(loop.task, **dict(loop.overrides)), loop.instances, starts, loop.keep_paths)
+    return solver_alone(loop.load_task(), loop.instances, starts, loop.keep_paths)
 
 
 def curves(records: Sequence[dict[str, Any]]) -> dict[str, list[list[float | None]]]:
@@ -94,12 +98,12 @@ def table(records: Sequence[dict[str, Any]], solver: dict[str, Any]) -> dict[str
         out[T_a] = {
             "policy_cost": [mean(roll["cost"]) for roll in rolls],
             "refined_cost": [mean(roll["refined"]) for roll in rolls],
-            "iterations": [float(np.mean(roll["iterations"])) for roll in rolls],
-            "rollout_ms": [float(np.mean(roll["rollout_ms"])) for roll in rolls],
-            "solve_ms": [float(np.mean(roll["solve_ms"])) for roll in rolls],
+            "iterations": [mean_known(roll["iterations"]) for roll in rolls],
+            "rollout_ms": [mean_known(roll["rollout_ms"]) for roll in rolls],
+            "solve_ms": [mean_known(roll["solve_ms"]) for roll in rolls],
             "converged": [float(np.mean(roll["converged"])) for roll in rolls],
         }
-        if any(failed) and all(len(roll["converged"]) == len(failed) for roll in rolls):
+        if any(failed):
             out[T_a]["rescued"] = [float(np.mean(np.array(roll["converged"])[failed])) for roll in rolls]
     return out
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiment import Cell, interval, machine, mean, parallel, run_cells, solver_alone, store
-from plotting import plt
+from experiment import Cell, interval, machine, mean, mean_known, parallel, run_cells, solver_alone, store
+from plotting import Figure, save
 
 from sobo_planner.tasks import load_task
 
@@ -85,7 +85,7 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
                 costs = [mean(roll["cost"]) for roll in rolls]
                 points[count] = {"seeds": costs, "interval": interval(costs)}
                 if mine[0]["cell"]["refine"]:
-                    points[count]["iterations"] = [float(sum(r["iterations"]) / len(r["iterations"])) for r in rolls]
+                    points[count]["iterations"] = [mean_known(r["iterations"]) for r in rolls]
             short = [n for n, point in points.items() if not point["interval"][0] <= LEARNED * reference]
             enough = [n for n in points if n > max(short, default=0)]
             out["methods"].setdefault(method, {})[T_a] = {"points": points, "enough": min(enough, default=None)}
@@ -94,7 +94,8 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """One axis a panel, cost over the solver's; diverged policies at the upper edge."""
-    figure, axes = plt.subplots(1, len(results), figsize=(4.2 * len(results), 3.8), squeeze=False)
+    figure = Figure(figsize=(4.2 * len(results), 3.8))
+    axes = figure.subplots(1, len(results), squeeze=False)
     for axis, (title, panel) in zip(axes[0], results.items(), strict=True):
         reference, top = panel["solver"], 10.0
         for method, by_T_a in panel["methods"].items():
@@ -111,9 +112,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
         axis.set(xscale="log", yscale="log", ylim=(0.9, top), title=title, xlabel="trajectories")
         axis.legend(fontsize=7)
     axes[0][0].set_ylabel("mean cost / solver's")
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save(figure, path)
 
 
 def run(name: str, panels: Sequence[Panel], methods: Sequence[str], args: Namespace, refine: bool = False) -> None:

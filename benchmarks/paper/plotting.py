@@ -1,10 +1,15 @@
-"""Matplotlib, drawing into files."""
+"""Figures that are drawn into files: without pyplot, so that no display and no backend is asked for."""
 
 from __future__ import annotations
 
-import matplotlib
+from pathlib import Path
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure
 
-__all__ = ["plt"]
+__all__ = ["Figure", "save"]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG file."""
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)

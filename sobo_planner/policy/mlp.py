@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,28 @@ class MLP:
 
     Args:
         tensors: `layers.N.weight` and `layers.N.bias`.
-        sizes: Sizes as in config.json: action_dim, obs_dim, horizon, hidden.
+        action_dim: Channels d_a of a chunk.
+        obs_dim: Size d_o of the observation.
+        horizon: Slots T_h of a chunk.
+        hidden: Units of each hidden layer.
+        diffusion_steps: 1.
 
     Raises:
         PolicyError: A tensor is missing or has another shape.
     """
 
-    def __init__(self, tensors: Mapping[str, Floats], **sizes: int | list[int]) -> None:
-        try:
-            self._slots, self._action_dim = int(sizes["horizon"]) - 1, int(sizes["action_dim"])  # type: ignore[arg-type]
-            widths = [sizes["obs_dim"], *sizes["hidden"], self._slots * self._action_dim]  # type: ignore[misc]
-        except KeyError as error:
-            raise PolicyError(f"the size {error} of the network is missing") from error
+    def __init__(
+        self,
+        tensors: Mapping[str, Floats],
+        *,
+        action_dim: int,
+        obs_dim: int,
+        horizon: int,
+        hidden: Sequence[int],
+        diffusion_steps: int,
+    ) -> None:
+        self._slots, self._action_dim = horizon - 1, action_dim
+        widths = [obs_dim, *hidden, self._slots * action_dim]
         self._layers = []
         for i, shape in enumerate(zip(widths[1:], widths[:-1], strict=True)):
             weight, bias = tensors.get(f"layers.{i}.weight"), tensors.get(f"layers.{i}.bias")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sobo_planner.tasks.config import TaskConfig, require, require_steps, require_weights
+from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,6 @@ class RobotConfig:
     locked_joints: dict[str, float] = field(default_factory=dict)
     armature: tuple[float, ...] = ()
     collision: bool = True
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights of squared errors; running weights are per second, terminal ones are not.
-
-    Attributes:
-        position: Tool position error [1/m^2].
-        velocity: Joint velocities [s^2/rad^2].
-        torque: Joint torques [1/(Nm)^2].
-    """
-
-    position: float
-    velocity: float
-    torque: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_weights(self)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.actions import Actions, StateActions
-from sobo_planner.tasks.arm_config import ArmConfig, Weights
+from sobo_planner.tasks.arm_config import ArmConfig
 from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.config import Weights
 from sobo_planner.tasks.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 

@@ -40,6 +40,24 @@ def require_steps(horizon: int, dt: float) -> None:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """Weights of squared errors of arms and pendulums; running weights are per second, terminal ones are not.
+
+    Attributes:
+        position: Tool position error [1/m^2].
+        velocity: Joint velocities [s^2/rad^2].
+        torque: Joint torques [1/(Nm)^2].
+    """
+
+    position: float
+    velocity: float
+    torque: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_weights(self)
+
+
+@dataclass(frozen=True)
 class PolicyConfig:
     """The diffusion policy.
 
@@ -79,6 +97,7 @@ class TrainingConfig:
     loss: str = "sobolev"
     mode: str = "jvp"
     alpha: float = 1.0
+    share: float = 1.0
     lr: float = 3e-3
     batch: int = 128
     steps: int = 4000

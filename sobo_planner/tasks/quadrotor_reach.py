@@ -31,6 +31,9 @@ class QuadrotorReach(Task):
     x = [p, theta, v, omega]: position, rotation vector (attitude in the tangent space at level), velocity in the world,
     angular velocity in the body, (12,). u = thrusts of the four rotors [N].
 
+    Floor, ceiling and columns are constraints along the way, but not at the last step, where the quadrotor hovers at
+    its target.
+
     The observation is [target - position, the same saturated, theta, v, omega, time left], and the position before that
     where columns make it matter.
 

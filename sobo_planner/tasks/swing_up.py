@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from sobo_planner import _native
 from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance
-from sobo_planner.tasks.arm_config import Weights
 from sobo_planner.tasks.base import Task
-from sobo_planner.tasks.config import TaskConfig, require, require_steps
+from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
 
 Array = NDArray[np.float64]
