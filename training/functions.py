@@ -37,7 +37,7 @@ def windows(x: Tensor, left: int, right: int) -> Tensor:
     return padded.as_strided((length, taps * channels, batch), (channels * batch, batch, 1))
 
 
-def _adjoint(weight: Tensor, taps: int) -> Tensor:
+def adjoint(weight: Tensor, taps: int) -> Tensor:
     """Weight of the convolution that maps output gradients to input gradients."""
     out_channels = weight.shape[0]
     flipped = weight.view(out_channels, taps, -1).flip(1)
@@ -66,7 +66,7 @@ class Conv(torch.autograd.Function):
         left, right = ctx.padding
         need_x, need_weight = ctx.needs_input_grad[:2]
         taps = left + 1 + right
-        grad_x = Conv.apply(grad, _adjoint(weight, taps), right, left) if need_x else None
+        grad_x = Conv.apply(grad, adjoint(weight, taps), right, left) if need_x else None
         grad_weight = ConvWeightGrad.apply(x, grad, left, right) if need_weight else None
         return grad_x, grad_weight, None, None
 
@@ -87,7 +87,7 @@ class ConvWeightGrad(torch.autograd.Function):
         x, grad = ctx.saved_tensors
         left, right = ctx.padding
         taps = left + 1 + right
-        grad_x = Conv.apply(grad, _adjoint(direction, taps), right, left)
+        grad_x = Conv.apply(grad, adjoint(direction, taps), right, left)
         return grad_x, Conv.apply(x, direction, left, right), None, None
 
 
@@ -108,9 +108,9 @@ class DualConv(torch.autograd.Function):
         left, right = ctx.padding
         grad_x = grad_dx = None
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            adjoint = _adjoint(weight, left + 1 + right)
-            grad_x = _correlate(grad, adjoint, right, left)
-            grad_dx = _correlate(grad_tangent, adjoint, right, left)
+            back = adjoint(weight, left + 1 + right)
+            grad_x = _correlate(grad, back, right, left)
+            grad_dx = _correlate(grad_tangent, back, right, left)
         grad_weight = torch.addbmm(x.new_zeros(()), grad, windows(x, left, right).transpose(1, 2), beta=0)
         grad_weight = torch.addbmm(grad_weight, grad_tangent, windows(dx, left, right).transpose(1, 2))
         return grad_x, grad_dx, grad_weight, None, None

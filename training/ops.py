@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sobo_training.convolution import Convolve
 from sobo_training.functions import NORM_EPS, Conv, DualConv, DualMish, DualNorm
 from sobo_training.kernels import Activate, library
 
@@ -46,19 +47,23 @@ class PlainOps:
     """Tensors [T, C, B]."""
 
     @staticmethod
-    def conv(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    def _conv(x: Tensor, weight: Tensor, left: int, right: int) -> Tensor:
+        return Conv.apply(x, weight, left, right)
+
+    @classmethod
+    def conv(cls, x: Tensor, conv: nn.Conv1d) -> Tensor:
         pad = conv.kernel_size[0] // 2
-        y = Conv.apply(x, conv_weight(conv), pad, pad)
+        y = cls._conv(x, conv_weight(conv), pad, pad)
         return y if conv.bias is None else y + conv.bias[:, None]
 
-    @staticmethod
-    def down(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    @classmethod
+    def down(cls, x: Tensor, conv: nn.Conv1d) -> Tensor:
         pairs = x.reshape(x.shape[0] // 2, -1, x.shape[2])
-        return Conv.apply(pairs, down_weight(conv), 1, 0)
+        return cls._conv(pairs, down_weight(conv), 1, 0)
 
-    @staticmethod
-    def up(x: Tensor, conv: nn.ConvTranspose1d) -> Tensor:
-        y = Conv.apply(x, up_weight(conv), 1, 1)
+    @classmethod
+    def up(cls, x: Tensor, conv: nn.ConvTranspose1d) -> Tensor:
+        y = cls._conv(x, up_weight(conv), 1, 1)
         return y.view(2 * x.shape[0], -1, x.shape[2])
 
     @classmethod
@@ -165,7 +170,11 @@ class DualOps:
 
 
 class FusedOps(PlainOps):
-    """`PlainOps` with compiled sweeps: float32, differentiable once."""
+    """`PlainOps` with compiled kernels: float32, differentiable once."""
+
+    @staticmethod
+    def _conv(x: Tensor, weight: Tensor, left: int, right: int) -> Tensor:
+        return Convolve.apply(x, None, weight, left, right)[0]
 
     @classmethod
     def activate(cls, x: Tensor, norm: nn.GroupNorm, film: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -174,7 +183,11 @@ class FusedOps(PlainOps):
 
 
 class FusedDualOps(DualOps):
-    """`DualOps` with compiled sweeps: float32."""
+    """`DualOps` with compiled kernels: float32."""
+
+    @staticmethod
+    def _conv(x: Dual, weight: Tensor, left: int, right: int) -> Dual:
+        return Convolve.apply(*x, weight, left, right)
 
     @classmethod
     def activate(cls, x: Dual, norm: nn.GroupNorm, film: tuple[Dual, Dual] | None) -> Dual:
