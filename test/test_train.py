@@ -129,6 +129,20 @@ def test_wall_clock_budget_ends_the_run_with_a_finished_schedule(
     assert result.summary["steps"] == 20 and result.summary["minutes"] == 1.0
 
 
+@pytest.mark.parametrize("emphasis", [0.0, 0.5, 1.0])
+def test_chunks_are_drawn_by_their_motion(task: ToyTask, data: TrainingSet, emphasis: float) -> None:
+    """Frequencies over many batches against the shares asked for."""
+    trainer = Trainer(data, task, config_of(task, steps=100, emphasis=emphasis, batch=500))
+    chunks, counts = data.samples.chunk.reshape(len(data), -1), torch.zeros(len(data))
+    for trainer.step in range(40):
+        drawn = trainer.sample()[0].chunk.reshape(500, -1)
+        counts += torch.bincount(torch.cdist(drawn, chunks).argmin(1), minlength=len(data))
+    moves = (data.samples.chunk - data.samples.chunk[:, :1]).norm(dim=(1, 2))
+    expected = (1 - emphasis) / len(data) + emphasis * moves / moves.sum()
+    spread = (expected * (1 - expected) / 20000).sqrt()
+    assert float(((counts / 20000 - expected) / spread).abs().max()) < 4.5
+
+
 def test_learning_rate_warms_up_and_decays(task: ToyTask, data: TrainingSet) -> None:
     trainer = Trainer(data, task, config_of(task, steps=100, warmup=9, lr=1.0))
     rates = []
@@ -147,6 +161,8 @@ def test_learning_rate_warms_up_and_decays(task: ToyTask, data: TrainingSet) -> 
         ({"lr": float("nan")}, "lr=nan"),
         ({"alpha": -1.0}, "alpha=-1.0"),
         ({"ema": 1.0}, "ema=1.0"),
+        ({"share": 0.0}, "share=0.0"),
+        ({"emphasis": 1.5}, "emphasis=1.5"),
         ({"T_a": 8}, "T_a=8 do not fit"),
         ({"max_minutes": 0.0}, "max_minutes=0.0"),
         ({"learning_rate": 1.0}, "unknown training option learning_rate"),

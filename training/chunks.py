@@ -56,6 +56,10 @@ class TrainingSet:
         s = self.samples
         return Batch(s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index])
 
+    def motion(self) -> Tensor:
+        """How much changes within each chunk: root mean square distance of its slots from the first, [N]."""
+        return (self.samples.chunk - self.samples.chunk[:, :1]).square().mean((1, 2)).sqrt()
+
 
 def floored_scale(values: Array, groups: Sequence[slice]) -> Array:
     """Standard deviation of each column, at least `SCALE_FLOOR` times the largest of its group.
@@ -80,13 +84,14 @@ def floored_scale(values: Array, groups: Sequence[slice]) -> Array:
 
 def _sensitivities(solutions: Any, actions: Actions, horizon: int) -> Array:
     """Chunk Jacobians in physical units, [n, T, T_h, d_a, ndx] float32, one trajectory at a time."""
-    rows = []
-    for A, B, K in zip(solutions.A, solutions.B, solutions.K, strict=True):
+    n, T, _, ndx = solutions.K.shape
+    out = np.empty((n, T, horizon, actions.dim, ndx), np.float32)  # gigabytes where there are many
+    for rows, A, B, K in zip(out, solutions.A, solutions.B, solutions.K, strict=True):
         loop, gains = actions.prolong(np.asarray(closed_loop(A, B, K), np.float64), K, horizon - 2)
         phi = chunk_transitions(loop[None], horizon)[0]
-        chunks = [actions.jacobian(p, gains[t : t + horizon - 1]) for t, p in enumerate(phi)]
-        rows.append(np.stack([np.asarray(chunk, np.float32) for chunk in chunks]))
-    return np.stack(rows)
+        for t, p in enumerate(phi):
+            rows[t] = actions.jacobian(p, gains[t : t + horizon - 1])
+    return out
 
 
 def _displacements(X: Array, horizon: int) -> Array:

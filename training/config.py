@@ -36,6 +36,9 @@ class TrainConfig:
         mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
         share: Share of the batch on which `jvp` computes the first-order term: less time a step, more noise in it.
+        emphasis: Share of each batch that is drawn in proportion to how much changes within a chunk; the rest is drawn
+            evenly. In most chunks of a reach little is left to be done: drawn evenly, they keep the network from
+            learning the first ones.
         augment_scale: Size of dx for `augment`, in normalised state units.
         lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
         warmup: Steps of linear warm-up.
@@ -62,6 +65,7 @@ class TrainConfig:
     mode: str = "jvp"
     alpha: float = 1.0
     share: float = 1.0
+    emphasis: float = 0.0
     augment_scale: float = 0.1
     lr: float = 3e-3
     warmup: int = 100
@@ -95,6 +99,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 < self.share <= 1:
             raise ConfigError(f"share={self.share} must lie in (0, 1]")
+        if not 0 <= self.emphasis <= 1:
+            raise ConfigError(f"emphasis={self.emphasis} must lie in [0, 1]")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema={self.ema} must lie in [0, 1)")
         if self.T_o + self.T_a > self.T_h:

@@ -46,6 +46,7 @@ class Trainer:
         if weights is not None:
             self.net.load_state_dict(weights)
             self.average.load_state_dict(weights)
+        self.cumulative = _cumulative(data, config.emphasis)
         self.noiser = Noiser(config.K, config.T_o)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -70,7 +71,8 @@ class Trainer:
         """Batch and random numbers of the current step."""
         config = self.config
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        index = torch.randint(0, len(self.data), (config.batch,), generator=generator)
+        place = torch.rand(config.batch, generator=generator, dtype=torch.float64)
+        index = torch.searchsorted(self.cumulative, place)
         batch = self.data.batch(index)
         return batch, draw(batch, config.K, config.mode, generator)
 
@@ -153,6 +155,15 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.means = {name: v for name, v in state["summary"].items() if name in ("loss", "first_order")}
+
+
+def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:
+    """Upper ends, but for the last, of the intervals in 0 .. 1 that stand for the chunks."""
+    even = torch.full((len(data),), 1.0 / len(data), dtype=torch.float64)
+    motion = data.motion().double()
+    total = motion.sum()
+    weights = torch.lerp(even, motion / total, emphasis) if total > 0 else even
+    return weights.cumsum(0)[:-1]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

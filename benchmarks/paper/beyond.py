@@ -41,12 +41,17 @@ def cell(scale: str, seed: int, overrides: tuple[tuple[str, Any], ...] = SMALL, 
 def questions(scale: str) -> dict[str, dict[str, list[Cell]]]:
     """For every question its answers by name, each with its runs."""
     seeds = SEEDS[scale]
-    modes = ("jvp", "vjp", "augment")
+    modes = {
+        "jvp": {},
+        "jvp, half of the batch": {"share": 0.5},
+        "vjp": {"mode": "vjp"},
+        "augment": {"mode": "augment"},
+    }
     few, many = TRAJECTORIES[scale] // 4 or 1, TRAJECTORIES[scale]
     denoising = (1,) if scale == "smoke" else (1, 2, 5)
     return {
         "denoising steps": {f"K = {k}": [cell(scale, s, train={"K": k}) for s in seeds] for k in denoising},
-        "first-order information": {m: [cell(scale, s, train={"mode": m}) for s in seeds] for m in modes}
+        "first-order information": {name: [cell(scale, s, train=m) for s in seeds] for name, m in modes.items()}
         | {"none": [cell(scale, s, method="diff") for s in seeds]},
         "goal derivative": {
             f"{name}, {count} trajectories": [cell(scale, s, goal=goal, trajectories=count) for s in seeds]
