@@ -139,7 +139,7 @@ class Interplay:
             count=ATTEMPTS * wanted,
             wanted=wanted,
             seed=seed_of(self.options.seed, iteration),
-            starts=self.settings.starts,
+            starts=self.settings.starts_of(iteration),
             threads=self.options.threads,
             shard_size=2 * self.options.threads,
         )

@@ -112,8 +112,9 @@ class InterplayConfig:
     Attributes:
         iterations: Times that solutions are collected and learned from (n_algo).
         trajectories: Solutions collected in each iteration (n_traj); the last number serves for all further ones.
-        starts: The task's own starts that an instance is solved from, besides the policy's rollout; 1 is the
-            interpolation alone, as in the paper, more make a better teacher.
+        starts: The task's own starts that an instance is solved from in each iteration, besides the policy's rollout;
+            1 is the interpolation alone, as in the paper, more make a better teacher. The last number serves for all
+            further iterations.
         reset: Learn from each iteration's solutions alone, not from those of all iterations so far.
         epochs: Passes over the data in each iteration (n_pl). The size of an epoch is the paper's (section 4.1): n T
             gradient samples for direct policies, n (T - T_h) / T_h for those that predict chunks.
@@ -122,20 +123,25 @@ class InterplayConfig:
 
     iterations: int = 1
     trajectories: tuple[int, ...] = (50,)
-    starts: int = 1
+    starts: tuple[int, ...] = (1,)
     reset: bool = True
     epochs: int = 1000
     instances: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "starts", "epochs", "instances"):
+        for name in ("iterations", "epochs", "instances"):
             require(getattr(self, name) >= 1, f"interplay.{name} must be at least 1, got {getattr(self, name)}")
-        given = list(self.trajectories)
-        require(bool(given) and min(given) >= 1, f"interplay.trajectories must be numbers from 1 on, got {given}")
+        for name in ("trajectories", "starts"):
+            given = list(getattr(self, name))
+            require(bool(given) and min(given) >= 1, f"interplay.{name} must be numbers from 1 on, got {given}")
 
     def trajectories_of(self, iteration: int) -> int:
         """Solutions to collect in an iteration, the first of which is 0."""
         return self.trajectories[min(iteration, len(self.trajectories) - 1)]
+
+    def starts_of(self, iteration: int) -> int:
+        """The task's own starts in an iteration, the first of which is 0."""
+        return self.starts[min(iteration, len(self.starts) - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
