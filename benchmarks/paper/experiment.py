@@ -89,15 +89,24 @@ class Cell:
 
     def name(self, task: Any) -> str:
         """Readable, and unique by a hash of everything that determines the result."""
-        digest = fingerprint(task, asdict(self), self.config(task).to_dict())
+        digest = fingerprint(problem_of(task), policy_of(task), asdict(self), self.config(task).to_dict())
         return f"{self.task}-{self.method}-{self.trajectories}-s{self.seed}-{digest}"
 
 
-def fingerprint(task: Any, *more: Any) -> str:
-    """A short hash of a task's configuration, its encoding, and more JSON values."""
-    config = {name: each for name, each in task.config.to_dict().items() if name not in ("training", "interplay")}
-    identity = json.dumps([task.hash, task.policy_hash, config, *more], sort_keys=True)
-    return hashlib.sha256(identity.encode()).hexdigest()[:10]
+def problem_of(task: Any) -> Any:
+    """What solutions depend on."""
+    unrelated = ("policy", "training", "interplay")
+    return [task.hash, {name: each for name, each in task.config.to_dict().items() if name not in unrelated}]
+
+
+def policy_of(task: Any) -> Any:
+    """What a policy and its rollouts depend on, besides."""
+    return [task.policy_hash, task.config.to_dict()["policy"]]
+
+
+def fingerprint(*values: Any) -> str:
+    """A short hash of JSON values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
 
 
 @dataclass
@@ -178,7 +187,7 @@ def solver_alone(task: Any, count: int, starts: int, keep_paths: int = 0) -> dic
 
 def data_folder(cell: Cell, folder: Path) -> Path:
     """Where the trajectories of a cell lie; cells of one seed share them."""
-    return folder / "data" / f"{cell.task}-starts{cell.starts}-s{cell.seed}-{fingerprint(cell.load_task())}"
+    return folder / "data" / f"{cell.task}-starts{cell.starts}-s{cell.seed}-{fingerprint(problem_of(cell.load_task()))}"
 
 
 def remember(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, fingerprint, mean, mean_known, parallel, remember, roll_out, solver_alone
+from experiment import (
+    Cell,
+    fingerprint,
+    mean,
+    mean_known,
+    parallel,
+    policy_of,
+    problem_of,
+    remember,
+    roll_out,
+    solver_alone,
+)
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
@@ -43,7 +54,7 @@ class Loop:
 
     def name(self, task: Any) -> str:
         """Readable, and unique by a hash of everything that determines the result."""
-        digest = fingerprint(task, asdict(self), task.config.to_dict())
+        digest = fingerprint(problem_of(task), policy_of(task), asdict(self), task.config.to_dict())
         return f"{self.task}-{self.method}-s{self.seed}-{digest}"
 
 
