@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import ConfigError, DatasetError
+from sobo_planner.paths import share_path
+from sobo_planner.policy import Policy
+from sobo_planner.rollout import rollouts
 from sobo_planner.tasks import load_task
 from sobo_training.collect import collect
 from sobo_training.collection import CollectOptions
 from sobo_training.dataset import Dataset, load, shard_paths
-from sobo_training.instances import Stream, draw, generator
+from sobo_training.instances import Stream, draw, draw_starts, generator
 from sobo_training.shards import LAYOUT
 
 COUNT = 4
@@ -52,6 +55,17 @@ def test_solutions_are_those_of_the_solver(task, whole):
         np.testing.assert_allclose(steps, data.X[i, 1:], atol=1e-3)
         assert task.cost(data.X[i], data.U[i], data.target[i]) == pytest.approx(data.cost[i])
     assert data.K.shape == (len(data), task.horizon, task.nu, task.ndx)
+
+
+def test_the_policys_start_is_the_cheapest_of_its_rollouts(task):
+    policy = Policy.load(share_path("config/policies/ur5"), task)
+    instance, rng = draw(task, Stream.COLLECT, 5, 0)
+    starts = draw_starts(task, instance, 3, rng, policy)
+    instance, rng = draw(task, Stream.COLLECT, 5, 0)
+    assert len(starts) == 1 + len(task.starts(instance, 3, rng))
+    found = rollouts(task, policy, instance, rng=rng, samples=task.config.policy.samples)
+    assert len(np.unique(found.costs)) == task.config.policy.samples > 1
+    assert task.cost(starts[-1].X, starts[-1].U, instance.target) == pytest.approx(found.costs.min(), rel=1e-12)
 
 
 def test_summary_counts_everything(task, whole):

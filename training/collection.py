@@ -144,6 +144,7 @@ def resolved_config(task: Task, options: CollectOptions, policy: str | Path | No
         "seed": options.seed,
         "starts": options.starts,
         "policy": policy_identity(policy),
+        "samples": None if policy is None else task.config.policy.samples,
         "config": config,
     }
     resolved: dict[str, Any] = json.loads(json.dumps(raw, sort_keys=True, default=_plain))

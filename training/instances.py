@@ -52,14 +52,14 @@ def draw_starts(
         instance: The instance.
         count: Number of starts of the task's own.
         rng: The instance's generator.
-        policy: Adds its rollout as one more start, unless it is not finite.
+        policy: Adds its rollout, the cheapest of as many samples as the task file says, unless none is finite.
 
     Returns:
         `count` starts, and the policy's behind them.
     """
     guesses = list(task.starts(instance, count, rng))
     if policy is not None:
-        guess = policy_start(task, policy, instance, rng)
+        guess = policy_start(task, policy, instance, rng, samples=task.config.policy.samples)
         if guess is not None:
             guesses.append(guess)
     return guesses
