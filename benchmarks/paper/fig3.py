@@ -24,10 +24,23 @@ T_A = {32: (16, 31), 64: (16, 31, 63)}
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 2, "laptop": 50, "full": 50}
 STARTS = {"smoke": 2, "laptop": 9, "full": 9}
+#: Noise samples a rollout, the cheapest kept: a rollout of few long chunks leaves time for several.
+SAMPLES = {"smoke": 2, "laptop": 16, "full": 16}
 LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
-    "smoke": (("iterations", 1), ("trajectories", "[2]"), ("epochs", 1), ("interplay.instances", 2)),
-    "laptop": (("epochs", 1500), ("iterations", 4)),
-    "full": (("epochs", 10000),),
+    "smoke": (("iterations", 1), ("interplay.instances", 2)),
+    "laptop": (("iterations", 3),),
+    "full": (("iterations", 5),),
+}
+TRAJECTORIES = {
+    "smoke": {"UR5(1, 0)": 2, "UR5(1, 1)": 2},
+    "laptop": {"UR5(1, 0)": 200, "UR5(1, 1)": 400},
+    "full": {"UR5(1, 0)": 400, "UR5(1, 1)": 800},
+}
+#: By prediction horizon: an epoch is counted in whole chunks, of which long ones make few.
+EPOCHS = {
+    "smoke": {"UR5(1, 0)": {32: 1, 64: 1}, "UR5(1, 1)": {32: 1, 64: 1}},
+    "laptop": {"UR5(1, 0)": {32: 400, 64: 1500}, "UR5(1, 1)": {32: 350, 64: 2700}},
+    "full": {"UR5(1, 0)": {32: 1000, 64: 4000}, "UR5(1, 1)": {32: 1000, 64: 4000}},
 }
 
 
@@ -37,10 +50,12 @@ def loops_of(variant: str, T_h: int, scale: str) -> list[Loop]:
         *VARIANTS[variant],
         ("T_h", T_h),
         ("T_a", 31 if T_h == 32 else 63),
-        ("policy.samples", 1),
+        ("trajectories", f"[{TRAJECTORIES[scale][variant]}]"),
+        ("epochs", EPOCHS[scale][variant][T_h]),
         *LOOP[scale],
     )
-    return [Loop("ur5", overrides, "sob_diff", seed, T_A[T_h], INSTANCES[scale]) for seed in SEEDS[scale]]
+    samples = (1, SAMPLES[scale])
+    return [Loop("ur5", overrides, "sob_diff", seed, T_A[T_h], INSTANCES[scale], samples) for seed in SEEDS[scale]]
 
 
 def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
@@ -94,7 +109,7 @@ def main() -> None:
         for T_h in T_A:
             loops = loops_of(variant, T_h, scale)
             records = run_loops(loops, folder, args.jobs)
-            warm = records[0]["T_a"][str(T_A[T_h][-1])]["iterations"]
+            warm = records[0]["T_a"][f"{T_A[T_h][-1]}, best of {SAMPLES[scale]}"]["iterations"]
             each["T_h"][T_h] = {"curves": curves(records), "T_a": table(records, solver), "warm": warm}
             print(variant, "T_h", T_h, each["T_h"][T_h]["T_a"])
             each["paths"] = tool_paths(loops[0], folder)

@@ -37,7 +37,7 @@ class Loop:
         seed: Seed of everything.
         T_a: Steps executed of each chunk that the last policy is evaluated with.
         instances: Held-out instances.
-        keep_paths: Rollouts of which the first two states are stored.
+        samples: Noise samples a rollout, the cheapest kept; several to compare.
     """
 
     task: str
@@ -46,7 +46,7 @@ class Loop:
     seed: int
     T_a: tuple[int, ...]
     instances: int
-    keep_paths: int = 0
+    samples: tuple[int, ...] = (1,)
 
     def load_task(self) -> Any:
         """The task, in the loop's variant."""
@@ -74,8 +74,12 @@ def _run_loop(loop: Loop, task: Any, place: Path) -> dict[str, Any]:
     status = interplay(task, place, InterplayOptions(loop.method, loop.seed, threads=1), progress=False)
     policy = Policy.load(place / "policy", task)
     horizons = (1,) if policy.artifact.spec.network["kind"] == "mlp" else loop.T_a
-    cell = Cell(loop.task, loop.method, 0, loop.seed, instances=loop.instances, refine=True, keep_paths=loop.keep_paths)
-    evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a)) for T_a in horizons}
+    cell = Cell(loop.task, loop.method, 0, loop.seed, instances=loop.instances, refine=True)
+    evaluated = {
+        f"{T_a}, best of {n}" if n > 1 else str(T_a): asdict(roll_out(task, policy, cell, T_a, n))
+        for T_a in horizons
+        for n in loop.samples
+    }
     return {"loop": asdict(loop), "iterations": status["iterations"], "T_a": evaluated}
 
 
@@ -86,7 +90,7 @@ def run_loops(loops: Sequence[Loop], folder: Path, jobs: int) -> list[dict[str, 
 
 def reference(loop: Loop, starts: int) -> dict[str, Any]:
     """The solver without a policy on the loop's held-out instances."""
-    return solver_alone(loop.load_task(), loop.instances, starts, loop.keep_paths)
+    return solver_alone(loop.load_task(), loop.instances, starts)
 
 
 def curves(records: Sequence[dict[str, Any]]) -> dict[str, list[list[float | None]]]:
@@ -98,7 +102,7 @@ def curves(records: Sequence[dict[str, Any]]) -> dict[str, list[list[float | Non
 
 
 def table(records: Sequence[dict[str, Any]], solver: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """For each T_a what the last policies do, a list over seeds.
+    """For each T_a and number of samples what the last policies do, a list over seeds.
 
     `rescued` is the share of the instances that the solver alone fails on which refinement solves.
     """
