@@ -143,6 +143,18 @@ def test_chunks_are_drawn_by_their_motion(task: ToyTask, data: TrainingSet, emph
     assert float(((counts / 20000 - expected) / spread).abs().max()) < 4.5
 
 
+def test_relative_errors_bound_the_first_order_term(task: ToyTask, data: TrainingSet) -> None:
+    """The unit of dx makes |J|^2 / n into |J|^2 / (n + |J|^2), for whatever moves with the state."""
+    steep = data.samples.chunk_jacobian * torch.logspace(-2, 3, len(data))[:, None, None, None]
+    set_ = TrainingSet(dataclasses.replace(data.samples, chunk_jacobian=steep), data.normaliser)
+    plain, relative = (Trainer(set_, task, config_of(task, relative=given)).sample()[0] for given in (False, True))
+    n = plain.chunk[0].numel()
+    squares = plain.chunk_jacobian.square().sum((1, 2, 3))
+    torch.testing.assert_close(relative.chunk_jacobian.square().sum((1, 2, 3)) / n, squares / (n + squares))
+    ratio = (n / (n + squares)).sqrt()
+    torch.testing.assert_close(relative.observation_jacobian, plain.observation_jacobian * ratio[:, None, None])
+
+
 def test_learning_rate_warms_up_and_decays(task: ToyTask, data: TrainingSet) -> None:
     trainer = Trainer(data, task, config_of(task, steps=100, warmup=9, lr=1.0))
     rates = []

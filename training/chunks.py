@@ -56,6 +56,12 @@ class TrainingSet:
         s = self.samples
         return Batch(s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index])
 
+    def trust(self) -> Tensor:
+        """How far each chunk's first-order model is trusted: 1 / sqrt(1 + |J|_F^2 / n) for n elements, [N]."""
+        n = self.samples.chunk[0].numel()
+        squares = [each.square().sum((1, 2, 3)) for each in self.samples.chunk_jacobian.split(1000)]
+        return (1.0 + torch.cat(squares) / n).rsqrt()
+
     def motion(self) -> Tensor:
         """How much changes within each chunk: root mean square distance of its slots from the first, [N]."""
         return (self.samples.chunk - self.samples.chunk[:, :1]).square().mean((1, 2)).sqrt()

@@ -36,6 +36,8 @@ class TrainConfig:
         mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
         share: Share of the batch on which `jvp` computes the first-order term: less time a step, more noise in it.
+        relative: Measure first-order errors relative to large derivatives (see `losses`), so that chunks which depend
+            on their start a hundred times as much as others do not drown them.
         emphasis: Share of each batch that is drawn in proportion to how much changes within a chunk; the rest is drawn
             evenly. In most chunks of a reach little is left to be done: drawn evenly, they keep the network from
             learning the first ones.
@@ -65,6 +67,7 @@ class TrainConfig:
     mode: str = "jvp"
     alpha: float = 1.0
     share: float = 1.0
+    relative: bool = False
     emphasis: float = 0.0
     augment_scale: float = 0.1
     lr: float = 3e-3

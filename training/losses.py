@@ -18,6 +18,11 @@ state units, summed over the ndx directions). Every mode estimates this same fir
 - `jvp`: dx standard normal in R^ndx gives E |(J - J_theta) dx|^2 / n = |J - J_theta|_F^2 / n.
 - `augment` has no alpha: plain diffusion on the sample moved by dx ~ N(0, s^2 I), tau_0 + J dx. To second
   order in s this adds s^2 |J - J_theta|_F^2 / n, which is alpha = s^2.
+
+**Relative errors.** Where the sides on which obstacles are passed meet, optimal chunks have derivatives a hundred times
+the usual ones. Their squares drown all else, though such a derivative says little: it holds for the smallest of
+changes. With `relative`, dx is measured in units of its own for each chunk, 1 / sqrt(1 + |J|_F^2 / n), which turns the
+first-order term into |J - J_theta|_F^2 / (n + |J|_F^2): the error in small derivatives, the relative one in large ones.
 """
 
 from __future__ import annotations
@@ -48,6 +53,11 @@ class Batch:
     observation_jacobian: Tensor
     chunk: Tensor
     chunk_jacobian: Tensor
+
+    def in_units(self, unit: Tensor) -> Batch:
+        """The same with dx measured in other units, one a sample: [B]."""
+        outer = self.observation_jacobian * unit[:, None, None]
+        return Batch(self.observation, outer, self.chunk, self.chunk_jacobian * unit[:, None, None, None])
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Trainer:
         if weights is not None:
             self.net.load_state_dict(weights)
             self.average.load_state_dict(weights)
+        self.unit = data.trust() if config.relative else None
         self.cumulative = _cumulative(data, config.emphasis)
         self.noiser = Noiser(config.K, config.T_o)
         self.optimizer = torch.optim.AdamW(
@@ -74,6 +75,8 @@ class Trainer:
         place = torch.rand(config.batch, generator=generator, dtype=torch.float64)
         index = torch.searchsorted(self.cumulative, place)
         batch = self.data.batch(index)
+        if self.unit is not None:
+            batch = batch.in_units(self.unit[index])
         return batch, draw(batch, config.K, config.mode, generator)
 
     def advance(self) -> tuple[Tensor, Tensor | None]:

@@ -98,6 +98,7 @@ class TrainingConfig:
     mode: str = "jvp"
     alpha: float = 1.0
     share: float = 1.0
+    relative: bool = False
     emphasis: float = 0.0
     lr: float = 3e-3
     batch: int = 128
