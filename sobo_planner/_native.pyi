@@ -356,6 +356,7 @@ class UNet:
         cond_dim: int,
         step_dim: int,
         diffusion_steps: int,
+        encoder_layers: int = 2,
         processor: str = "",
     ) -> None: ...
     @property
