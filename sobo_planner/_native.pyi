@@ -356,7 +356,6 @@ class UNet:
         cond_dim: int,
         step_dim: int,
         diffusion_steps: int,
-        encoder_layers: int = 2,
         processor: str = "",
     ) -> None: ...
     @property

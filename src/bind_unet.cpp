@@ -71,12 +71,11 @@ Result sample(UNet &net, const Array &weights, const Array &observation, const A
 
 void construct(UNet *self, const std::map<std::string, Array> &arrays, int action_dim, int obs_dim, int horizon,
                const std::vector<int> &hidden, int kernel, int groups, int cond_dim, int step_dim, int diffusion_steps,
-               int encoder_layers, const std::string &processor) {
+               const std::string &processor) {
   std::map<std::string, Tensor> tensors;
   for (const auto &[name, array] : arrays)
     tensors[name] = Tensor{shape_of(array), array.data()};
-  const UNetConfig config{action_dim, obs_dim, horizon, hidden,   kernel,          groups,
-                          cond_dim,   step_dim, diffusion_steps, encoder_layers};
+  const UNetConfig config{action_dim, obs_dim, horizon, hidden, kernel, groups, cond_dim, step_dim, diffusion_steps};
   new (self) UNet(config, tensors, processor);
 }
 
@@ -85,8 +84,7 @@ void construct(UNet *self, const std::map<std::string, Array> &arrays, int actio
 void bind_unet(nb::module_ &m) {
   nb::class_<UNet>(m, "UNet")
       .def("__init__", &construct, "tensors"_a, nb::kw_only(), "action_dim"_a, "obs_dim"_a, "horizon"_a, "hidden"_a,
-           "kernel"_a, "groups"_a, "cond_dim"_a, "step_dim"_a, "diffusion_steps"_a, "encoder_layers"_a = 2,
-           "processor"_a = "")
+           "kernel"_a, "groups"_a, "cond_dim"_a, "step_dim"_a, "diffusion_steps"_a, "processor"_a = "")
       .def_prop_ro("processor", &UNet::kernel)
       .def("denoise", &denoise, "sample"_a, "step"_a, "observation"_a)
       .def("sample", &sample, "weights"_a, "observation"_a, "history"_a, "noise"_a);

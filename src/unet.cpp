@@ -69,16 +69,10 @@ void UNet::condition(int batch, const float *observation) {
   encoded_.resize(static_cast<std::size_t>(batch) * cond);
   conditioning_.resize(encoded_.size() * steps);
   modulation_.resize(static_cast<std::size_t>(batch) * steps * film_.outputs);
-  // Results of the layers take turns in `encoded_`, where the last one stays, and `conditioning_`, filled afterwards.
-  const float *input = observation;
-  int width = config_.obs_dim;
-  for (std::size_t left = observation_encoder_.size(); left-- > 0; width = cond) {
-    float *output = left % 2 ? conditioning_.data() : encoded_.data();
-    linear(observation_encoder_[observation_encoder_.size() - 1 - left], input, width, batch, output);
-    if (left > 0)
-      kernel_->mish(output, encoded_.size());
-    input = output;
-  }
+  // The first layer's result has a place in `conditioning_`, which is filled afterwards.
+  linear(observation_encoder_[0], observation, config_.obs_dim, batch, conditioning_.data());
+  kernel_->mish(conditioning_.data(), encoded_.size());
+  linear(observation_encoder_[1], conditioning_.data(), cond, batch, encoded_.data());
   for (int b = 0; b < batch; ++b)
     for (int i = 0; i < steps * cond; ++i)
       conditioning_[static_cast<std::size_t>(b) * steps * cond + i] = encoded_[b * cond + i % cond] + step_table_[i];

@@ -11,7 +11,7 @@ namespace sobo {
 struct UNetConfig {
   int action_dim, obs_dim, horizon;
   std::vector<int> hidden;
-  int kernel, groups, cond_dim, step_dim, diffusion_steps, encoder_layers;
+  int kernel, groups, cond_dim, step_dim, diffusion_steps;
 };
 
 class UNet {
@@ -62,8 +62,7 @@ private:
   std::size_t input_lane_, output_lane_;
   int output_step_;
 
-  std::vector<Filter> observation_encoder_;
-  Filter step_encoder_[2], film_;
+  Filter observation_encoder_[2], step_encoder_[2], film_;
   std::vector<float> step_table_;            // [diffusion_steps, cond]
   std::vector<float> observation_;           // what `modulation_` was computed for
   std::vector<float> encoded_, conditioning_; // [batch, cond], [batch, diffusion_steps, cond]

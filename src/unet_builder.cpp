@@ -11,8 +11,7 @@ void check_sizes(const UNetConfig &c) {
   const std::pair<const char *, int> sizes[] = {
       {"action_dim", c.action_dim}, {"obs_dim", c.obs_dim},   {"horizon", c.horizon},
       {"kernel", c.kernel},         {"groups", c.groups},     {"cond_dim", c.cond_dim},
-      {"step_dim", c.step_dim},     {"diffusion_steps", c.diffusion_steps},
-      {"encoder_layers", c.encoder_layers}};
+      {"step_dim", c.step_dim},     {"diffusion_steps", c.diffusion_steps}};
   for (const auto &[name, value] : sizes)
     if (value < 1 || value > most)
       throw PolicyError(std::string("network: ") + name + " is " + std::to_string(value) + ", not in 1 .. 65536");
@@ -201,9 +200,8 @@ void UNetBuilder::finish() {
 void UNetBuilder::encoders() {
   const int dim = config_.cond_dim;
   const Columns wide = columns(dim);
-  for (int i = 0; i < config_.encoder_layers; ++i)
-    net_.observation_encoder_.push_back(
-        weights_.linear("observation_encoder." + std::to_string(i), i ? dim : config_.obs_dim, wide));
+  net_.observation_encoder_[0] = weights_.linear("observation_encoder.0", config_.obs_dim, wide);
+  net_.observation_encoder_[1] = weights_.linear("observation_encoder.1", dim, wide);
   net_.step_encoder_[0] = weights_.linear("step_encoder.0", config_.step_dim, wide);
   net_.step_encoder_[1] = weights_.linear("step_encoder.2", dim, wide);
   net_.film_ = weights_.linear("film", dim, film_);

@@ -53,7 +53,6 @@ def configs(draw: st.DrawFn) -> UNetConfig:
         cond_dim=draw(st.integers(1, 20)),
         step_dim=2 * draw(st.integers(2, 6)),
         diffusion_steps=draw(st.integers(1, 6)),
-        encoder_layers=draw(st.integers(1, 5)),
     )
 
 

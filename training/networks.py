@@ -46,8 +46,6 @@ def rebuild(description: Mapping[str, Any]) -> Network:
         PolicyError: The description is not understood.
     """
     sizes = dict(description)
-    if sizes.get("kind") == "unet":
-        sizes.setdefault("encoder_layers", 2)  # policies from before it could be chosen
     try:
         config, make = KINDS[sizes.pop("kind")]
         return make(config(**(sizes | {"hidden": tuple(sizes["hidden"])})))
