@@ -54,7 +54,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
             middle = np.nanmean(np.where(seeds < 500, seeds, 500), axis=0)
             label = f"{method}, {name}"
             costs.plot(np.arange(1, len(middle) + 1), middle, style, color=COLOURS[method], label=label)
-    costs.axhline(results["solver"]["cost"], color="tab:purple", label="solver alone")
+    alone = results["solver"]["cost_where_converged"]
+    costs.axhline(alone, color="tab:purple", label="solver alone, where it converges")
     costs.axhline(results["solver"]["best_of_starts"], color="0.5", linestyle=":", label="best of starts")
     costs.set(xlabel="iteration of the loop", ylabel="mean cost (500 and more: 500)", yscale="log")
     costs.legend(fontsize=7)

@@ -124,9 +124,11 @@ def table(records: Sequence[dict[str, Any]], solver: dict[str, Any]) -> dict[str
 
 
 def alone_figures(solver: dict[str, Any]) -> dict[str, float]:
-    """The solver alone in the same terms."""
+    """The solver alone in the same terms; where it does not converge, its costs may be anything."""
+    converged = [cost for cost, good in zip(solver["cost"], solver["converged"], strict=True) if good]
     return {
         "cost": mean(solver["cost"]),
+        "cost_where_converged": mean_known(converged),
         "best_of_starts": mean(solver["best"]),
         "iterations": float(np.mean(solver["iterations"])),
         "solve_ms": float(np.mean(solver["solve_ms"])),
