@@ -174,7 +174,8 @@ def render(data: dict[str, Any]) -> str:
     best = data["best_of_starts"]
     if best:
         figures.append((f"cost best of {best['starts']} starts", best["cost"]))
-        figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in best if name.endswith("over_best")]
+        ratios = [name for name in best if name.endswith("over_best") and (planner or name != "planner_over_best")]
+        figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in ratios]
     lines += [table(figures), ""]
     share = ", ".join(f"{name} {100 * value:.0f} %" for name, value in data["success"].items())
     share += f", planner {100 * planner['success']:.0f} %" if planner else ""
