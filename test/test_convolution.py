@@ -61,7 +61,7 @@ def test_values_and_gradients(
 
 
 def test_neighbours_are_left_alone() -> None:
-    """Sizes beside a tile's read and write nothing outside their arrays: NaN around the input stays outside."""
+    """Sizes that fill no tile read nothing beside their arrays: NaN around the input stays outside."""
     outside = torch.full((7, 3, 34), torch.nan)
     outside[1:6] = 1.0
     weight = torch.ones(5, 9)

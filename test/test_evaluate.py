@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -127,6 +128,9 @@ def test_ratios_are_taken_where_both_sides_converged():
     assert ratios["time_warm_total_over_cold"]["mean"] == pytest.approx((4.0 + 20.0) / 80.0)
     best = best_of_starts(rows, 6, "interpolation")
     assert best is not None and best["refined_over_best"]["failures"] == 1
+    assert best["planner_over_best"]["failures"] == 1
+    unplanned = best_of_starts([dataclasses.replace(each, planner=None) for each in rows], 6, "interpolation")
+    assert unplanned == {name: value for name, value in best.items() if name != "planner_over_best"}
     assert best_of_starts(rows, 0, "interpolation") is None
 
 

@@ -105,6 +105,13 @@ def test_the_policy_helps_to_collect_and_its_weights_go_on(tmp_path):
     assert configs[0]["policy"] is None and len(configs[1]["policy"]) == 64
 
 
+def test_each_iteration_has_its_number_of_starts(tmp_path):
+    task = load_task("lqr", **(SMALL | {"starts": "[2, 1]", "iterations": 3, "epochs": 1}))
+    interplay(task, tmp_path, OPTIONS, progress=False)
+    configs = [load(tmp_path / f"iteration-{i:02d}" / "data").shards[0].config for i in (1, 2, 3)]
+    assert [config["starts"] for config in configs] == [2, 1, 1]
+
+
 def test_killed_runs_end_like_one_that_was_not(whole, tmp_path):
     """Killed at random moments after it has come to some of its phases."""
     rng = np.random.default_rng(0)
@@ -202,6 +209,9 @@ def test_epochs_are_those_of_the_paper():
 def test_the_last_number_of_trajectories_is_repeated():
     config = InterplayConfig(iterations=5, trajectories=(100, 200))
     assert [config.trajectories_of(i) for i in range(4)] == [100, 200, 200, 200]
+    for empty in ("trajectories", "starts"):
+        with pytest.raises(ConfigError, match=f"{empty} must be numbers from 1 on, got \\[\\]"):
+            InterplayConfig(**{empty: ()})
 
 
 @contextmanager

@@ -6,6 +6,8 @@
  *
  * are matrix products of a few dozen rows, for which general libraries are slow. Here SAMPLES columns at a time are
  * copied next to each other, so that a window fits the first cache, and a tile of results stays in registers.
+ *
+ * Called by convolution.py; compiled by kernels.py for the machine it runs on.
  */
 #include <stddef.h>
 #include <string.h>
@@ -25,7 +27,7 @@
 #define SAMPLES (2 * LANES)
 #define UNROLL _Pragma("GCC unroll 8")
 
-typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef float vec __attribute__((vector_size(4 * LANES), may_alias));
 
 typedef struct {
     int T, C, O, B, D, taps, left;

@@ -30,7 +30,6 @@ def _call(name: str, left: int, outputs: int, tensors: dict[str, Tensor | None])
     args = _Args(T, C, outputs, B, 0 if dx is None else dx.shape[2], weight.shape[1] // C, left)
     native = library()
     assert native is not None
-    native.convolution_scratch.restype = ctypes.c_size_t
     tensors["scratch"] = x.new_empty(native.convolution_scratch(ctypes.byref(args)))
     for key, tensor in tensors.items():
         if tensor is not None:

@@ -56,8 +56,8 @@ class Batch:
 
     def in_units(self, unit: Tensor) -> Batch:
         """The same with dx measured in other units, one a sample: [B]."""
-        outer = self.observation_jacobian * unit[:, None, None]
-        return Batch(self.observation, outer, self.chunk, self.chunk_jacobian * unit[:, None, None, None])
+        seen, said = unit[:, None, None], unit[:, None, None, None]
+        return Batch(self.observation, self.observation_jacobian * seen, self.chunk, self.chunk_jacobian * said)
 
 
 @dataclass(frozen=True)

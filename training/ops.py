@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sobo_training.activation import Activate
 from sobo_training.convolution import Convolve
 from sobo_training.functions import NORM_EPS, Conv, DualConv, DualMish, DualNorm
-from sobo_training.kernels import Activate, library
+from sobo_training.kernels import library
 
 
 def conv_weight(conv: nn.Conv1d) -> Tensor:

@@ -90,13 +90,16 @@ def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[st
     best = [row.best_of_starts for row in rows]
     refined = [row.refined.usable_cost for row in rows]
     ratios = [a / b for a, b in zip(refined, best, strict=True) if a is not None and b]
+    fields = {"refined": "refined", "policy": "policy", "planner": "planner", "solver": cold_start}
+    attempts = {name: [getattr(row, field) for row in rows] for name, field in fields.items()}
     return {
         "starts": starts,
         "cost": summarise(best),
-        "refined_over_best": paired_ratio(refined, best),
-        "policy_over_best": paired_ratio([row.policy.usable_cost for row in rows], best),
-        "planner_over_best": paired_ratio([row.planner.usable_cost if row.planner else None for row in rows], best),
-        "solver_over_best": paired_ratio([getattr(row, cold_start).usable_cost for row in rows], best),
+        **{
+            f"{name}_over_best": paired_ratio([each.usable_cost if each else None for each in made], best)
+            for name, made in attempts.items()
+            if any(made)
+        },
         "refined_share_above_1.1": float(np.mean(np.array(ratios) > 1.1)) if ratios else None,
     }
 
@@ -174,8 +177,7 @@ def render(data: dict[str, Any]) -> str:
     best = data["best_of_starts"]
     if best:
         figures.append((f"cost best of {best['starts']} starts", best["cost"]))
-        ratios = [name for name in best if name.endswith("over_best") and (planner or name != "planner_over_best")]
-        figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in ratios]
+        figures += [(f"cost {name.replace('_', ' ')}", best[name]) for name in best if name.endswith("over_best")]
     lines += [table(figures), ""]
     share = ", ".join(f"{name} {100 * value:.0f} %" for name, value in data["success"].items())
     share += f", planner {100 * planner['success']:.0f} %" if planner else ""

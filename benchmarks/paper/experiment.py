@@ -1,8 +1,8 @@
 """What the experiments share: scales, cells that are computed once, and the evaluation of a policy.
 
-A cell is one training run with its evaluation. Its result is a JSON file whose name holds a hash of everything that
-determines it, the task's and the training's configuration included. So a script that stops goes on where it was,
-scripts that need the same cell share it, and what was computed for another configuration is not taken for it.
+A cell is one training run with its evaluation. Its result is a JSON file whose name holds a hash of all settings,
+those of the task and the training included. So a script that stops goes on where it was, scripts that need the same
+cell share it, and what was computed with other settings is not taken for it. Changes of the code need another folder.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Cell:
         return TrainConfig.from_task(task, self.method, seed=self.seed, **dict(self.train))
 
     def name(self, task: Any) -> str:
-        """Readable, and unique by a hash of everything that determines the result."""
+        """Readable, and unique by a hash of every setting."""
         digest = fingerprint(problem_of(task), policy_of(task), asdict(self), self.config(task).to_dict())
         return f"{self.task}-{self.method}-{self.trajectories}-s{self.seed}-{digest}"
 

@@ -15,6 +15,8 @@ from loops import Loop, alone_figures, curves, reference, run_loops, table
 from panels import COLOURS
 from plotting import Figure, save
 
+from sobo_planner.tasks import load_task
+
 METHODS = {
     "smoke": ("sob_diff",),
     "laptop": ("sob_diff", "diff", "sob_mlp", "mlp"),
@@ -33,13 +35,14 @@ LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
     "full": (),
 }
 EPOCHS = {"smoke": 1, "laptop": 1000, "full": 3000}
-#: An epoch of direct policies is as many times longer: T against (T - T_h) / T_h samples a trajectory.
-LONGER = 200 / ((200 - 16) / 16)
 
 
 def loop_of(method: str, seed: int, scale: str) -> Loop:
     """One run."""
-    epochs = EPOCHS[scale] if "diff" in method else max(1, round(EPOCHS[scale] / LONGER))
+    epochs = EPOCHS[scale]
+    if method in ("mlp", "sob_mlp"):  # whose epochs have T samples a trajectory instead of (T - T_h) / T_h
+        task = load_task("double_pendulum")
+        epochs = max(1, round(epochs * (1.0 / task.config.policy.T_h - 1.0 / task.horizon)))
     T_a = T_A[scale] if method == "sob_diff" else (LOOP_T_A,)
     return Loop("double_pendulum", (*LOOP[scale], ("epochs", epochs)), method, seed, T_a, INSTANCES[scale])
 

@@ -8,18 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import (
-    Cell,
-    fingerprint,
-    mean,
-    mean_known,
-    parallel,
-    policy_of,
-    problem_of,
-    remember,
-    roll_out,
-    solver_alone,
-)
+from experiment import Cell, fingerprint, mean, mean_known, parallel, remember, roll_out, solver_alone
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
@@ -53,8 +42,8 @@ class Loop:
         return load_task(self.task, **dict(self.overrides))
 
     def name(self, task: Any) -> str:
-        """Readable, and unique by a hash of everything that determines the result."""
-        digest = fingerprint(problem_of(task), policy_of(task), asdict(self), task.config.to_dict())
+        """Readable, and unique by a hash of every setting."""
+        digest = fingerprint(task.hash, task.policy_hash, task.config.to_dict(), asdict(self))
         return f"{self.task}-{self.method}-s{self.seed}-{digest}"
 
 

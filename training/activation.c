@@ -11,7 +11,8 @@
  *
  * Tangents may be those of the first D samples alone; their arrays then are [T, C, D] and [C, D].
  *
- * Compiled by kernels.py for the machine it runs on. Inner loops run over the batch, LANES samples at a time.
+ * Called by activation.py; compiled by kernels.py for the machine it runs on. Inner loops run over the batch, LANES
+ * samples at a time.
  */
 #include <math.h>
 #include <stddef.h>
