@@ -44,7 +44,7 @@ class TrainConfig:
         augment_scale: Size of dx for `augment`, in normalised state units.
         lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
         warmup: Steps of linear warm-up.
-        weight_decay: Of AdamW.
+        weight_decay: Decoupled, of Muon (weights) and AdamW (biases, normalisation).
         batch: Chunks per step.
         steps: Gradient steps.
         max_minutes: Wall-clock budget; None for no limit. With a budget the cosine ends when the steps or the

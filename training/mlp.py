@@ -7,6 +7,7 @@ predict, no noise, one denoising step. So the same losses, engines and rollouts 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,11 @@ class MLP(nn.Module):
         self.config = config
         sizes = (config.obs_dim, *config.hidden, (config.horizon - 1) * config.action_dim)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The last layer."""
+        return cast("nn.Linear", self.layers[-1])
 
     def step_table(self) -> Tensor:
         """Nothing depends on the denoising step, [1, 0]."""

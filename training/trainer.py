@@ -18,7 +18,8 @@ from sobo_training.chunks import TrainingSet
 from sobo_training.config import TrainConfig
 from sobo_training.diffusion import Noiser
 from sobo_training.losses import Batch, Draw, diff_loss, draw, sobolev_terms
-from sobo_training.networks import network
+from sobo_training.muon import Muon
+from sobo_training.networks import Network, network
 
 CHECKPOINT = "checkpoint.pt"
 WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
@@ -49,9 +50,7 @@ class Trainer:
         self.unit = data.trust() if config.relative else None
         self.cumulative = _cumulative(data, config.emphasis)
         self.noiser = Noiser(config.K, config.T_o)
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizers = _optimizers(self.net, config)
         self.step = 0
         self.seconds = 0.0
         self.means: dict[str, float] = {}
@@ -94,11 +93,12 @@ class Trainer:
         total = loss if first_order is None else loss + self.config.alpha * first_order
         if not torch.isfinite(total):
             raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
-        self.optimizer.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         total.backward()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate()
+            optimizer.step()
         with torch.no_grad():
             # Early averages would remember the random initialisation; the ramp forgets it.
             decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
@@ -131,7 +131,7 @@ class Trainer:
             "summary": self.summary(),
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -153,11 +153,25 @@ class Trainer:
             raise PolicyError(f"{path} has another configuration ({pairs}); keep it or use a new folder")
         if state["normaliser"] != self.data.normaliser.to_dict() or state["chunks"] != len(self.data):
             raise PolicyError(f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})")
+        if "optimizers" not in state:
+            raise PolicyError(f"{path} is of an earlier version, with another optimizer; keep it or use a new folder")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
         self.step, self.seconds = state["step"], state["seconds"]
         self.means = {name: v for name, v in state["summary"].items() if name in ("loss", "first_order")}
+
+
+def _optimizers(net: Network, config: TrainConfig) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the weights of hidden layers, AdamW for the rest.
+
+    For the output layer as well, Muon leaves more noise: after 500 steps a denoising error of 0.27 instead of 0.18.
+    """
+    last, lr, decay = net.output_layer.weight, config.lr, config.weight_decay
+    hidden = [p for p in net.parameters() if p.ndim > 1 and p is not last]
+    rest = [p for p in net.parameters() if p.ndim <= 1 or p is last]
+    return Muon(hidden, lr=lr, weight_decay=decay), torch.optim.AdamW(rest, lr=lr, weight_decay=decay, fused=True)
 
 
 def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:

@@ -127,6 +127,11 @@ class UNet(nn.Module):
         pairs = [*self.down_blocks, self.middle_blocks, *self.up_blocks]
         return [block for pair in pairs for block in cast("Iterable[ResidualBlock]", pair)]
 
+    @property
+    def output_layer(self) -> nn.Conv1d:
+        """The last layer."""
+        return self.final_conv
+
     def step_table(self) -> Tensor:
         """Encoding of every denoising step, [K, cond_dim]."""
         return self.step_encoder(self.step_code)
