@@ -34,17 +34,23 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     Returns:
         The same shape; zero where all is zero.
     """
-    a, b, c = COEFFICIENTS
     wide = matrices.shape[1] <= matrices.shape[2]
     first = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-30)
     gram = first @ first.mT if wide else first.mT @ first
-    product = None
-    for _ in range(REPETITIONS):
-        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal(dim1=1, dim2=2).add_(a)
-        product = factor if product is None else product @ factor
+    product = factor = _factor(gram)
+    for _ in range(REPETITIONS - 1):
         gram = gram @ factor @ factor
+        factor = _factor(gram)
+        product = product @ factor
     return product @ first if wide else first @ product
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """What one iteration multiplies by, given the Gram matrix of its argument."""
+    a, b, c = COEFFICIENTS
+    out = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    out.diagonal(dim1=1, dim2=2).add_(a)
+    return out
 
 
 class Muon(torch.optim.Optimizer):

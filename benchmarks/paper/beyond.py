@@ -16,7 +16,7 @@ from sobo_planner.tasks import load_task
 
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 2, "laptop": 50, "full": 50}
-STEPS = {"smoke": 5, "laptop": 3000, "full": 10000}
+STEPS = {"smoke": 5, "laptop": 1500, "full": 10000}
 TRAJECTORIES = {"smoke": 2, "laptop": 100, "full": 200}
 SMALL = (("r_init", 0), ("r_tgt", 1))
 ANYWHERE = (("r_init", 1), ("r_tgt", 1))

@@ -16,15 +16,15 @@ PANELS = (
         "pendulum",
         (),
         {"smoke": (2,), "laptop": (1, 3, 5, 15, 30), "full": (1, 2, 3, 5, 10, 15, 30, 60)},
-        {"smoke": 20, "laptop": 1000, "full": 4000},
+        {"smoke": 20, "laptop": 500, "full": 4000},
         (8, 31),
     ),
     Panel(
         "UR5(0, 0)",
         "ur5",
         (("r_init", 0), ("r_tgt", 0)),
-        {"smoke": (2,), "laptop": (5, 10, 20, 50, 100), "full": (5, 10, 20, 50, 100, 200)},
-        {"smoke": 10, "laptop": 2000, "full": 8000},
+        {"smoke": (2,), "laptop": (3, 5, 10, 20, 50, 100), "full": (3, 5, 10, 20, 50, 100, 200)},
+        {"smoke": 10, "laptop": 1000, "full": 8000},
         (31, 8),
     ),
     Panel(
@@ -32,7 +32,7 @@ PANELS = (
         "ur5",
         (("r_init", 0), ("r_tgt", 1)),
         {"smoke": (2,), "laptop": (10, 20, 50, 100, 200), "full": (5, 10, 20, 50, 100, 200, 500)},
-        {"smoke": 10, "laptop": 3000, "full": 8000},
+        {"smoke": 10, "laptop": 1500, "full": 8000},
         (31, 8),
     ),
     Panel(
@@ -40,7 +40,7 @@ PANELS = (
         "quadrotor",
         (("columns", 0),),
         {"smoke": (2,), "laptop": (5, 10, 20, 50, 100), "full": (5, 10, 20, 50, 100, 200)},
-        {"smoke": 10, "laptop": 2000, "full": 8000},
+        {"smoke": 10, "laptop": 1000, "full": 8000},
         (31, 16),
     ),
 )

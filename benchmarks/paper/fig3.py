@@ -39,7 +39,7 @@ TRAJECTORIES = {
 #: By prediction horizon: an epoch is counted in whole chunks, of which long ones make few.
 EPOCHS = {
     "smoke": {"UR5(1, 0)": {32: 1, 64: 1}, "UR5(1, 1)": {32: 1, 64: 1}},
-    "laptop": {"UR5(1, 0)": {32: 400, 64: 1500}, "UR5(1, 1)": {32: 350, 64: 2700}},
+    "laptop": {"UR5(1, 0)": {32: 200, 64: 700}, "UR5(1, 1)": {32: 250, 64: 900}},
     "full": {"UR5(1, 0)": {32: 1000, 64: 4000}, "UR5(1, 1)": {32: 1000, 64: 4000}},
 }
 

@@ -20,7 +20,7 @@ from sobo_planner.tasks import load_task
 METHODS = ("sob_diff", "diff")
 COLUMNS = {"smoke": (1,), "laptop": (0, 1, 3, 9), "full": (0, 1, 3, 9)}
 TRAJECTORIES = {"smoke": 3, "laptop": 100, "full": 200}
-STEPS = {"smoke": 10, "laptop": 4000, "full": 16000}
+STEPS = {"smoke": 10, "laptop": 2000, "full": 16000}
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 3, "laptop": 50, "full": 50}
 T_A = 16

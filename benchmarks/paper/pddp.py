@@ -16,28 +16,28 @@ PANELS = (
         "lqr",
         (),
         {"smoke": (2,), "laptop": (2, 5, 10, 20, 50), "full": (2, 5, 10, 20, 50, 100)},
-        {"smoke": 20, "laptop": 2000, "full": 8000},
+        {"smoke": 20, "laptop": 1000, "full": 8000},
     ),
     Panel(
         "single pendulum",
         "pendulum",
         (),
         {"smoke": (2,), "laptop": (3, 10, 30, 100), "full": (3, 10, 30, 100, 300)},
-        {"smoke": 20, "laptop": 3000, "full": 10000},
+        {"smoke": 20, "laptop": 1000, "full": 10000},
     ),
     Panel(
         "double pendulum",
         "double_pendulum",
         (),
         {"laptop": (10, 30, 100), "full": (10, 30, 100, 300)},
-        {"laptop": 4000, "full": 20000},
+        {"laptop": 2000, "full": 20000},
     ),
     Panel(
         "UR5(0, 0)",
         "ur5",
         (("r_init", 0), ("r_tgt", 0)),
         {"smoke": (2,), "laptop": (5, 20, 50, 100), "full": (5, 20, 50, 100, 200)},
-        {"smoke": 10, "laptop": 4000, "full": 10000},
+        {"smoke": 10, "laptop": 1500, "full": 10000},
     ),
 )
 
