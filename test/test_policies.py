@@ -30,4 +30,4 @@ def test_rollouts_end_near_the_target(folder):
 
 
 def test_there_are_policies():
-    assert {"ur5", "double_pendulum"} <= {folder.name for folder in POLICIES}
+    assert {"ur5", "double_pendulum", "quadrotor"} <= {folder.name for folder in POLICIES}
