@@ -110,6 +110,18 @@ def test_damaged_checkpoint(task: ToyTask, data: TrainingSet, tmp_path: Path, da
         load_run(tmp_path / "nowhere", task)
 
 
+def test_a_checkpoint_with_another_optimizer_is_kept(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:
+    config = config_of(task, steps=6)
+    train(data, task, tmp_path, config, progress=False)
+    path = tmp_path / CHECKPOINT
+    state = torch.load(path, weights_only=True)
+    torch.save({name: value for name, value in state.items() if name != "optimizers"}, path)
+    before = path.read_bytes()
+    with pytest.raises(PolicyError, match="is of an earlier version, with another optimizer; keep it"):
+        train(data, task, tmp_path, dataclasses.replace(config, steps=8), progress=False)
+    assert path.read_bytes() == before
+
+
 def test_divergence_is_caught_and_dumped(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:
     chunk = data.samples.chunk.clone()
     chunk[:] = torch.inf
