@@ -38,7 +38,10 @@ def same(a: TrainResult, b: TrainResult) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("options", [{"loss": "diff"}, {"mode": "jvp"}, {"mode": "vjp"}, {"mode": "augment"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "diff"}, {"mode": "jvp"}, {"mode": "vjp"}, {"mode": "augment"}, {"optimizer": "adamw", "mode": "jvp"}],
+)
 def test_every_loss_falls(task: ToyTask, data: TrainingSet, tmp_path: Path, options: dict) -> None:
     result = train(data, task, tmp_path, config_of(task, steps=60, lr=1e-2, **options), progress=False)
     assert result.summary["steps"] == 60
@@ -181,6 +184,7 @@ def test_learning_rate_warms_up_and_decays(task: ToyTask, data: TrainingSet) -> 
     [
         ({"loss": "l2"}, "loss='l2'"),
         ({"mode": "both"}, "mode='both'"),
+        ({"optimizer": "sgd"}, "optimizer='sgd'"),
         ({"steps": 0}, "steps=0"),
         ({"lr": float("nan")}, "lr=nan"),
         ({"alpha": -1.0}, "alpha=-1.0"),

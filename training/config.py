@@ -10,6 +10,7 @@ from sobo_planner.tasks.config import ACTIONS
 
 #: Ways to get first-order information, see `losses`.
 MODES = ("vjp", "jvp", "augment")
+OPTIMIZERS = ("muon", "adamw")
 _DIRECT = {"network": "mlp", "action": "control", "T_h": 2, "T_a": 1, "K": 1, "hidden": (256, 256, 256)}
 #: What is compared in arXiv:2604.19011 (its names: Sob+Diff, Diff, MLP, Sob+MLP), as fields of `TrainConfig`.
 METHODS: dict[str, dict[str, Any]] = {
@@ -42,6 +43,7 @@ class TrainConfig:
             evenly. In most chunks of a reach little is left to be done: drawn evenly, they keep the network from
             learning the first ones.
         augment_scale: Size of dx for `augment`, in normalised state units.
+        optimizer: `muon` for the weights of hidden layers and AdamW for the rest, or `adamw` for all.
         lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
         warmup: Steps of linear warm-up.
         weight_decay: Decoupled, of Muon (weights) and AdamW (biases, normalisation).
@@ -70,6 +72,7 @@ class TrainConfig:
     relative: bool = False
     emphasis: float = 0.0
     augment_scale: float = 0.1
+    optimizer: str = "muon"
     lr: float = 3e-3
     warmup: int = 100
     weight_decay: float = 1e-4
@@ -91,6 +94,8 @@ class TrainConfig:
             raise ConfigError(f"network={self.network!r} is neither 'unet' nor 'mlp'")
         if self.mode not in MODES:
             raise ConfigError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer={self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
         for name in ("T_h", "T_o", "T_a", "K", "batch", "steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
