@@ -13,6 +13,7 @@ from sobo_training import trainer as module
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
 from sobo_training.export import load_run
+from sobo_training.muon import Muon
 from sobo_training.train import TrainResult, train
 from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
 
@@ -113,16 +114,33 @@ def test_damaged_checkpoint(task: ToyTask, data: TrainingSet, tmp_path: Path, da
         load_run(tmp_path / "nowhere", task)
 
 
-def test_a_checkpoint_with_another_optimizer_is_kept(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:
+def test_a_checkpoint_of_before_there_were_optimizers_is_kept(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:
     config = config_of(task, steps=6)
     train(data, task, tmp_path, config, progress=False)
     path = tmp_path / CHECKPOINT
     state = torch.load(path, weights_only=True)
-    torch.save({name: value for name, value in state.items() if name != "optimizers"}, path)
+    del state["config"]["optimizer"]
+    torch.save(state | {"optimizer": state.pop("optimizers")[0]}, path)
     before = path.read_bytes()
-    with pytest.raises(PolicyError, match="is of an earlier version, with another optimizer; keep it"):
+    with pytest.raises(PolicyError, match=r"another configuration \(optimizer: None there, muon now\); keep it"):
         train(data, task, tmp_path, dataclasses.replace(config, steps=8), progress=False)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["sob_diff", "sob_mlp"])
+def test_muon_is_for_the_weights_of_hidden_layers(task: ToyTask, method: str) -> None:
+    config = TrainConfig.from_task(task, method)
+    data = build(task.solutions(2), task, config.T_h, config.action)
+    muon, rest = Trainer(data, task, config).optimizers
+    assert isinstance(muon, Muon) and isinstance(rest, torch.optim.AdamW)
+    first, second = (each.param_groups[0]["params"] for each in (muon, rest))
+    trainer = Trainer(data, task, dataclasses.replace(config, optimizer="adamw"))
+    (alone,) = trainer.optimizers
+    assert isinstance(alone, torch.optim.AdamW)
+    everything = list(trainer.net.parameters())
+    assert len(first) + len(second) == len(alone.param_groups[0]["params"]) == len(everything)
+    assert all(p.ndim > 1 for p in first)
+    assert [p.shape for p in second if p.ndim > 1] == [trainer.net.output_layer.weight.shape]
 
 
 def test_divergence_is_caught_and_dumped(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:

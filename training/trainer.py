@@ -153,8 +153,6 @@ class Trainer:
             raise PolicyError(f"{path} has another configuration ({pairs}); keep it or use a new folder")
         if state["normaliser"] != self.data.normaliser.to_dict() or state["chunks"] != len(self.data):
             raise PolicyError(f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})")
-        if "optimizers" not in state:
-            raise PolicyError(f"{path} is of an earlier version, with another optimizer; keep it or use a new folder")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
@@ -168,9 +166,10 @@ def _optimizers(net: Network, config: TrainConfig) -> tuple[torch.optim.Optimize
 
     For the output layer as well, Muon leaves more noise: after 500 steps a denoising error of 0.27 instead of 0.18.
     """
-    last, lr, decay = net.output_layer.weight, config.lr, config.weight_decay
+    lr, decay = config.lr, config.weight_decay
     if config.optimizer == "adamw":
         return (torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=decay, fused=True),)
+    last = net.output_layer.weight
     hidden = [p for p in net.parameters() if p.ndim > 1 and p is not last]
     rest = [p for p in net.parameters() if p.ndim <= 1 or p is last]
     return Muon(hidden, lr=lr, weight_decay=decay), torch.optim.AdamW(rest, lr=lr, weight_decay=decay, fused=True)

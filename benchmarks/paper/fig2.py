@@ -34,7 +34,7 @@ LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
     "laptop": (("iterations", 4), ("interplay.instances", 20)),
     "full": (),
 }
-EPOCHS = {"smoke": 1, "laptop": 500, "full": 3000}
+EPOCHS = {"smoke": 1, "laptop": 1000, "full": 3000}
 
 
 def loop_of(method: str, seed: int, scale: str) -> Loop:

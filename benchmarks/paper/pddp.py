@@ -30,7 +30,7 @@ PANELS = (
         "double_pendulum",
         (),
         {"laptop": (10, 30, 100), "full": (10, 30, 100, 300)},
-        {"laptop": 2000, "full": 20000},
+        {"laptop": 4000, "full": 20000},
     ),
     Panel(
         "UR5(0, 0)",
