@@ -151,6 +151,16 @@ def test_augmentation_adds_the_first_order_term(net: UNet, batch: Batch) -> None
     torch.testing.assert_close(moved, diff_loss(net, NOISER, by_hand, sample))
 
 
+def test_augmentation_moves_near_and_far(batch: Batch) -> None:
+    """r e with r uniform and e standard normal: mean square 1/3, mean fourth power 3/5."""
+    many = Batch(*(each[:1].expand(20000, *each.shape[1:]) for each in vars(batch).values()))
+    direction = draw(many, 5, "augment", torch.Generator().manual_seed(6)).direction
+    assert float(direction.square().mean()) == pytest.approx(1 / 3, rel=0.03)
+    assert float(direction.pow(4).mean()) == pytest.approx(3 / 5, rel=0.1)
+    # One radius a sample: its components are near or far together, E x^2 y^2 = E r^4 = 1/5.
+    assert float((direction[:, 0] * direction[:, 1]).square().mean()) == pytest.approx(1 / 5, rel=0.1)
+
+
 def test_unknown_mode(net: UNet, batch: Batch, fixed: Draw) -> None:
     with pytest.raises(ConfigError, match="mode 'hessian' is not one of vjp, jvp, augment"):
         sobolev_terms(net, NOISER, batch, fixed, "hessian")

@@ -42,7 +42,8 @@ class TrainConfig:
         emphasis: Share of each batch that is drawn in proportion to how much changes within a chunk; the rest is drawn
             evenly. In most chunks of a reach little is left to be done: drawn evenly, they keep the network from
             learning the first ones.
-        augment_scale: Size of dx for `augment`, in normalised state units.
+        augment_scale: Largest standard deviation of dx for `augment`, in normalised state units: 1 is as far as states
+            move within a chunk.
         optimizer: `muon` for the weights of hidden layers and AdamW for the rest, or `adamw` for all.
         lr: Peak learning rate; rises over `warmup` steps, then falls as a cosine to zero.
         warmup: Steps of linear warm-up.
@@ -71,7 +72,7 @@ class TrainConfig:
     share: float = 1.0
     relative: bool = False
     emphasis: float = 0.0
-    augment_scale: float = 0.1
+    augment_scale: float = 2.0
     optimizer: str = "muon"
     lr: float = 3e-3
     warmup: int = 100

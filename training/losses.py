@@ -16,8 +16,10 @@ state units, summed over the ndx directions). Every mode estimates this same fir
   arXiv:2604.19011 as printed. The literal sums of that equation, divided by n, have alpha_here = alpha_paper
   / n.
 - `jvp`: dx standard normal in R^ndx gives E |(J - J_theta) dx|^2 / n = |J - J_theta|_F^2 / n.
-- `augment` has no alpha: plain diffusion on the sample moved by dx ~ N(0, s^2 I), tau_0 + J dx. To second
-  order in s this adds s^2 |J - J_theta|_F^2 / n, which is alpha = s^2.
+- `augment` has no alpha: plain diffusion on the sample moved by dx = s r e, tau_0 + J dx, with e standard normal in
+  R^ndx and r uniform in 0 .. 1 for each sample, so that near and far are both seen. To second order in s this adds
+  s^2 / 3 |J - J_theta|_F^2 / n, which is alpha = s^2 / 3. With s around 1 it is more than that: the network is taught
+  the linearised closed loop as far as states move within a chunk, not its slope alone.
 
 **Relative errors.** Where the sides on which obstacles are passed meet, optimal chunks have derivatives a hundred times
 the usual ones. Their squares drown all else, though such a derivative says little: it holds for the smallest of
@@ -67,7 +69,7 @@ class Draw:
     Attributes:
         step: Denoising step, [B] int64 in 0 .. K - 1.
         noise: Standard normal, [B, T_h, d_a].
-        direction: Standard normal: dx [B, ndx] for jvp and augment, v [B, T_h, d_a] (any length) for vjp.
+        direction: Standard normal: dx [B, ndx] for jvp, v [B, T_h, d_a] (any length) for vjp. For augment dx / s.
     """
 
     step: Tensor
@@ -82,7 +84,10 @@ def draw(batch: Batch, steps: int, mode: str, generator: torch.Generator) -> Dra
     step = torch.randint(0, steps, (size,), generator=generator)
     noise = torch.randn(chunk.shape, generator=generator, dtype=chunk.dtype)
     shape = chunk.shape if mode == "vjp" else (size, batch.chunk_jacobian.shape[-1])
-    return Draw(step, noise, torch.randn(shape, generator=generator, dtype=chunk.dtype))
+    direction = torch.randn(shape, generator=generator, dtype=chunk.dtype)
+    if mode == "augment":
+        direction *= torch.rand((size, 1), generator=generator, dtype=chunk.dtype)
+    return Draw(step, noise, direction)
 
 
 def diff_loss(net: Network, noiser: Noiser, batch: Batch, sample: Draw) -> Tensor:
@@ -137,7 +142,7 @@ def augment_loss(net: Network, noiser: Noiser, batch: Batch, sample: Draw, scale
 
 
 def sobolev_terms(
-    net: Network, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 0.1, share: float = 1.0
+    net: Network, noiser: Noiser, batch: Batch, sample: Draw, mode: str, augment_scale: float = 2.0, share: float = 1.0
 ) -> tuple[Tensor, Tensor | None]:
     """Zeroth- and first-order terms of eq. (11); the latter is None for `augment`, whose one term holds both.
 

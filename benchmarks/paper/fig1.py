@@ -9,7 +9,8 @@ from __future__ import annotations
 from experiment import arguments
 from panels import Panel, run
 
-METHODS = ("sob_diff", "diff", "sob_mlp", "mlp")
+#: First-order information by `jvp`, and by samples moved along the linearised closed loop.
+METHODS = ("sob_diff", "sob_diff, augment", "diff", "sob_mlp", "mlp")
 PANELS = (
     Panel(
         "single pendulum",

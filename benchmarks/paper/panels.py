@@ -16,7 +16,21 @@ from sobo_planner.tasks import load_task
 #: A dataset is large enough when it and all larger ones give policies within this factor of the solver's mean cost, in
 #: the mean over seeds.
 LEARNED = 1.05
-COLOURS = {"sob_diff": "tab:red", "diff": "tab:green", "sob_mlp": "tab:blue", "mlp": "goldenrod"}
+#: Names in the figures: a method and the fields of `TrainConfig` that differ.
+VARIANTS: dict[str, tuple[str, tuple[tuple[str, Any], ...]]] = {
+    "sob_diff": ("sob_diff", ()),
+    "sob_diff, augment": ("sob_diff", (("mode", "augment"),)),
+    "diff": ("diff", ()),
+    "sob_mlp": ("sob_mlp", ()),
+    "mlp": ("mlp", ()),
+}
+COLOURS = {
+    "sob_diff": "tab:red",
+    "sob_diff, augment": "tab:pink",
+    "diff": "tab:green",
+    "sob_mlp": "tab:blue",
+    "mlp": "goldenrod",
+}
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 4, "laptop": 50, "full": 50}
 
@@ -42,8 +56,9 @@ class Panel:
     T_a: tuple[int, ...] = ()
 
 
-def cells_of(panel: Panel, methods: Sequence[str], scale: str, refine: bool) -> list[Cell]:
-    """All runs of a panel."""
+def cells_of(panel: Panel, variant: str, scale: str, refine: bool) -> list[Cell]:
+    """All runs of a panel with one of `VARIANTS`."""
+    method, changes = VARIANTS[variant]
     return [
         Cell(
             panel.task,
@@ -51,12 +66,11 @@ def cells_of(panel: Panel, methods: Sequence[str], scale: str, refine: bool) -> 
             count,
             seed,
             panel.overrides,
-            train=(("steps", panel.steps[scale]),),
+            train=tuple(sorted((*changes, ("steps", panel.steps[scale])))),
             T_a=panel.T_a,
             instances=INSTANCES[scale],
             refine=refine,
         )
-        for method in methods
         for count in panel.trajectories[scale]
         for seed in SEEDS[scale]
     ]
@@ -67,8 +81,8 @@ def alone(panel: Panel, scale: str) -> dict[str, Any]:
     return solver_alone(load_task(panel.task, **dict(panel.overrides)), INSTANCES[scale], 6)
 
 
-def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, Any]:
-    """Figures over seeds, for each method, T_a and dataset size; and how many trajectories are enough."""
+def summary(records: dict[str, list[dict[str, Any]]], solver: dict[str, Any]) -> dict[str, Any]:
+    """Figures over seeds, for each variant, T_a and dataset size; and how many trajectories are enough."""
     reference = mean(solver["cost"])
     out: dict[str, Any] = {
         "solver": reference,
@@ -76,8 +90,7 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
         "best_of_6": mean(solver["best"]),
         "methods": {},
     }
-    for method in dict.fromkeys(each["cell"]["method"] for each in records):
-        mine = [each for each in records if each["cell"]["method"] == method]
+    for variant, mine in records.items():
         for T_a in mine[0]["T_a"]:
             points = {}
             for count in sorted({each["cell"]["trajectories"] for each in mine}):
@@ -88,7 +101,7 @@ def summary(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
                     points[count]["iterations"] = [mean_known(r["iterations"]) for r in rolls]
             short = [n for n, point in points.items() if not point["interval"][0] <= LEARNED * reference]
             enough = [n for n in points if n > max(short, default=0)]
-            out["methods"].setdefault(method, {})[T_a] = {"points": points, "enough": min(enough, default=None)}
+            out["methods"].setdefault(variant, {})[T_a] = {"points": points, "enough": min(enough, default=None)}
     return out
 
 
@@ -115,17 +128,19 @@ def plot(results: dict[str, Any], path: Path) -> None:
     save(figure, path)
 
 
-def run(name: str, panels: Sequence[Panel], methods: Sequence[str], args: Namespace, refine: bool = False) -> None:
+def run(name: str, panels: Sequence[Panel], variants: Sequence[str], args: Namespace, refine: bool = False) -> None:
     """Computes all panels that the scale has data for; writes NAME.json and NAME.png after each."""
     scale, jobs, folder = args.scale, args.jobs, args.out / args.scale
     panels = [panel for panel in panels if scale in panel.trajectories]
     results: dict[str, Any] = {}
     solvers = parallel(alone, [(panel, scale) for panel in panels], jobs)
     for panel, solver in zip(panels, solvers, strict=True):
-        records = run_cells(cells_of(panel, methods, scale, refine), folder, jobs)
+        cells = {variant: cells_of(panel, variant, scale, refine) for variant in variants}
+        found = iter(run_cells([cell for each in cells.values() for cell in each], folder, jobs))
+        records = {variant: [next(found) for _ in each] for variant, each in cells.items()}
         results[panel.title] = summary(records, solver)
         store(folder / f"{name}.json", {"scale": scale, "machine": machine(), "panels": results})
         plot(results, folder / f"{name}.png")
-        for method, by_T_a in results[panel.title]["methods"].items():
+        for variant, by_T_a in results[panel.title]["methods"].items():
             enough = {T_a: each["enough"] for T_a, each in by_T_a.items()}
-            print(f"{panel.title}: {method} is within 5 % of the solver, by T_a, from trajectories: {enough}")
+            print(f"{panel.title}: {variant} is within 5 % of the solver, by T_a, from trajectories: {enough}")
