@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,13 +12,14 @@ from sobo_planner.errors import TaskError
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.columns import PER_COLUMN, column_features, column_jacobian
 from sobo_planner.tasks.features import TIME, saturated, saturation_jacobian, time_left
 from sobo_planner.tasks.quadrotor_config import FlightConfig, FlightWeights
 
 Array = NDArray[np.float64]
 
 # To be raised with every change of what an observation or an action means.
-VERSION = 1
+VERSION = 2
 GRAVITY = 9.81
 MAX_TRIES = 1000
 # Largest sideways bend [m] of the lines that starts for the solver follow.
@@ -34,8 +37,8 @@ class QuadrotorReach(Task):
     Floor, ceiling and columns are constraints along the way, but not at the last step, where the quadrotor hovers at
     its target.
 
-    The observation is [target - position, the same saturated, theta, v, omega, time left], and the position before that
-    where columns make it matter.
+    The observation is [target - position, the same saturated, theta, v, omega, time left]; where there are columns, the
+    position and what stands in the way (`columns.column_features`) come before that.
 
     Attributes:
         columns: x, y, radius of the columns in the way [m], (n, 3).
@@ -53,11 +56,11 @@ class QuadrotorReach(Task):
         self.columns = np.array(problem.layout[: problem.columns], float).reshape(-1, 3)
         self.hover = np.full(4, robot.mass * GRAVITY / 4)
         self.control_lower, self.control_upper = np.zeros(4), np.full(4, robot.thrust_limit)
-        self._where = 3 if problem.columns else 0  # entries of the observation that say where it is
-        self.obs_dim = self._where + 15 + TIME
-        threes = tuple(slice(i, i + 3) for i in range(0, self.obs_dim - TIME, 3))
-        self.observation_groups = (*threes, slice(self.obs_dim - TIME, self.obs_dim))
-        self.state_groups = threes[:4]
+        sizes = [3, PER_COLUMN * problem.columns] if problem.columns else []
+        ends = np.cumsum([0, *sizes, *[3] * 5, TIME]).tolist()
+        self.obs_dim = ends[-1]
+        self.observation_groups = tuple(slice(a, b) for a, b in itertools.pairwise(ends))
+        self.state_groups = tuple(slice(i, i + 3) for i in range(0, 12, 3))
         self._spec = self._make_spec()
         self._identify(config.digest("robot"), VERSION)
 
@@ -163,16 +166,20 @@ class QuadrotorReach(Task):
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
         """Observation (obs_dim,) at state x (12,) and step t of the horizon with the target (3,) [m]."""
         error = target - x[:3]
-        seen = (x[: self._where], error, saturated(error), x[3:], time_left(t, self.horizon))
-        return np.concatenate(seen)
+        around = (x[:3], column_features(x[:2], target[:2], self.columns)) if len(self.columns) else ()
+        return np.concatenate([*around, error, saturated(error), x[3:], time_left(t, self.horizon)])
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, shape (obs_dim, 12)."""
-        rows = [np.eye(12)[: self._where], np.zeros((15 + TIME, 12))]
-        rows[1][:3, :3] = -np.eye(3)
-        rows[1][3:6, :3] = -saturation_jacobian(target - x[:3])
-        rows[1][6:15, 3:] = np.eye(9)
-        return np.vstack(rows)
+        rows = np.zeros((self.obs_dim, 12))
+        error, near, moving = (slice(i, i + n) for i, n in ((-15 - TIME, 3), (-12 - TIME, 3), (-9 - TIME, 9)))
+        rows[error, :3] = -np.eye(3)
+        rows[near, :3] = -saturation_jacobian(target - x[:3])
+        rows[moving, 3:] = np.eye(9)
+        if len(self.columns):
+            rows[:3, :3] = np.eye(3)
+            rows[3 : error.start, :2] = column_jacobian(x[:2], target[:2], self.columns)
+        return rows
 
     def actions(self, kind: str) -> Actions:
         """Chunks of states, positions relative to the present one; or of thrusts."""
