@@ -119,10 +119,12 @@ def plot(results: dict[str, Any], path: Path) -> None:
     axes = figure.subplots(1, len(results), squeeze=False)
     for axis, (title, panel) in zip(axes[0], results.items(), strict=True):
         reference, top = panel["reference"], 10.0
+        sizes: set[int] = set()
         for method, by_T_a in panel["methods"].items():
             T_a = next(iter(by_T_a))
             points = by_T_a[T_a]["points"]
             counts = [int(count) for count in points]
+            sizes |= set(counts)
             middle, low, high = (
                 [min(max(point["interval"][k] / reference, 0.9), top) for point in points.values()] for k in range(3)
             )
@@ -131,6 +133,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
             axis.fill_between(counts, low, high, color=COLOURS[method], alpha=0.15)
         axis.axhline(1.0, color="tab:purple", label="solver")
         axis.set(xscale="log", yscale="log", ylim=(0.9, top), title=title, xlabel="trajectories")
+        axis.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
+        axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         axis.legend(fontsize=7)
     axes[0][0].set_ylabel("mean cost / solver's")
     save(figure, path)
