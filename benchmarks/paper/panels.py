@@ -114,29 +114,30 @@ def summary(records: dict[str, list[dict[str, Any]]], solver: dict[str, Any]) ->
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """One axis a panel, cost over the solver's; diverged policies at the upper edge."""
-    figure = Figure(figsize=(4.2 * len(results), 3.8))
+    """One axis a panel, cost over the solver's; diverged policies at the upper edge. The direct policies have T_a 1."""
+    figure = Figure(figsize=(4.2 * len(results), 4.1))
     axes = figure.subplots(1, len(results), squeeze=False)
     for axis, (title, panel) in zip(axes[0], results.items(), strict=True):
         reference, top = panel["reference"], 10.0
         sizes: set[int] = set()
         for method, by_T_a in panel["methods"].items():
-            T_a = next(iter(by_T_a))
-            points = by_T_a[T_a]["points"]
+            points = next(iter(by_T_a.values()))["points"]
             counts = [int(count) for count in points]
             sizes |= set(counts)
             middle, low, high = (
                 [min(max(point["interval"][k] / reference, 0.9), top) for point in points.values()] for k in range(3)
             )
-            label = f"{method}, $T_a$ = {T_a}"
-            axis.plot(counts, middle, "o-", color=COLOURS[method], label=label, markersize=3)
+            axis.plot(counts, middle, "o-", color=COLOURS[method], label=method, markersize=3)
             axis.fill_between(counts, low, high, color=COLOURS[method], alpha=0.15)
         axis.axhline(1.0, color="tab:purple", label="solver")
-        axis.set(xscale="log", yscale="log", ylim=(0.9, top), title=title, xlabel="trajectories")
+        T_a = next(iter(next(iter(panel["methods"].values()))))
+        heading = title if T_a == "1" else f"{title}, $T_a$ = {T_a}"
+        axis.set(xscale="log", yscale="log", ylim=(0.9, top), title=heading, xlabel="trajectories")
         axis.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
         axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-        axis.legend(fontsize=7)
     axes[0][0].set_ylabel("mean cost / solver's")
+    lines, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names), fontsize=8)
     save(figure, path)
 
 

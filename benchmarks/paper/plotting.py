@@ -11,5 +11,5 @@ __all__ = ["Figure", "save"]
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file."""
-    figure.tight_layout()
+    figure.set_layout_engine("constrained")
     figure.savefig(path, dpi=120)
