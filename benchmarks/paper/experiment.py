@@ -155,7 +155,7 @@ def roll_out(task: Any, policy: Any, cell: Cell, T_a: int, samples: int = 1) -> 
         result.error.append(task.final_error(good.X, instance.target) if good else None)
         result.violation.append(task.violation(good.X) if good else None)
         if number < cell.keep_paths:
-            result.paths.append(good.X[:, :2].tolist() if good else None)
+            result.paths.append(good.X[:, :2].round(3).tolist() if good else None)
         if cell.refine:
             solution = solver.solve(instance, good) if good else None
             result.converged.append(solution is not None and solution.converged)
@@ -181,7 +181,7 @@ def solver_alone(task: Any, count: int, starts: int, keep_paths: int = 0) -> dic
         out["solve_ms"].append(first.cpu_ms)
         out["best"].append(float(min(good)) if good else None)
         if number < keep_paths:
-            out["paths"].append(first.X[:, :2].tolist())
+            out["paths"].append(first.X[:, :2].round(3).tolist())
     return out
 
 
