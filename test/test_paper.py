@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "paper"
-SHARED = ("experiment", "goal_derivative", "loops", "panels", "plotting")
+SHARED = ("cells", "experiment", "goal_derivative", "loops", "panels", "plotting", "records", "rollouts")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 
 
 def test_stored_cells_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
-    from experiment import Cell, run_cells
+    from cells import Cell
+    from experiment import run_cells
 
     cell = Cell("lqr", "mlp", 2, 0, train=(("steps", 2),), instances=2)
     first = run_cells([cell], tmp_path, 1)

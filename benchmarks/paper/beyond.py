@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, arguments, interval, machine, mean, mean_known, run_cells, solver_alone, store
+from cells import Cell
+from experiment import arguments, run_cells
 from plotting import Figure, save
+from records import interval, machine, mean, mean_known, store
+from rollouts import solver_alone
 
 from sobo_planner.tasks import load_task
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import arguments, machine, store
+from experiment import arguments
 from loops import Loop, alone_figures, curves, reference, run_loops, table
 from panels import COLOURS
 from plotting import Figure, save
+from records import machine, store
 
 from sobo_planner.tasks import load_task
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import arguments, held_out, machine, store
+from experiment import arguments
 from loops import Loop, alone_figures, curves, policy_folder, reference, run_loops, table
 from plotting import Figure, save
+from records import machine, store
+from rollouts import held_out
 
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver

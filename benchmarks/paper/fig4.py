@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, arguments, held_out, machine, mean, mean_known, parallel, run_cells, solver_alone, store
+from cells import Cell
+from experiment import arguments, parallel, run_cells
 from matplotlib.patches import Circle
 from plotting import Figure, save
+from records import machine, mean, mean_known, store
+from rollouts import held_out, solver_alone
 
 from sobo_planner.tasks import load_task
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment import Cell, fingerprint, mean, mean_known, parallel, remember, roll_out, solver_alone
+from cells import Cell, fingerprint
+from experiment import parallel
+from records import mean, mean_known, remember
+from rollouts import roll_out, solver_alone
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
