@@ -100,6 +100,7 @@ class TrainingConfig:
     share: float = 1.0
     relative: bool = False
     emphasis: float = 0.0
+    augment_scale: float = 2.0
     optimizer: str = "muon"
     lr: float = 3e-3
     batch: int = 128
