@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from toy_task import ToyTask
 
 from sobo_planner.errors import ConfigError, PolicyError
+from sobo_planner.tasks import load_task
+from sobo_planner.tasks.config import TrainingConfig
 from sobo_training import trainer as module
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
@@ -18,6 +20,14 @@ from sobo_training.train import TrainResult, train
 from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def test_a_task_file_has_the_defaults_of_a_run_and_can_change_them() -> None:
+    """They are written twice, because the run-time package does not import the training."""
+    run = TrainConfig()
+    for field in dataclasses.fields(TrainingConfig):
+        assert field.default == getattr(run, field.name), field.name
+    assert TrainConfig.from_task(load_task("ur5", augment_scale=0.7)).augment_scale == 0.7
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ PANELS = (
     Panel(
         "quadrotor, no columns",
         "quadrotor",
-        (("columns", 0), ("alpha", 1.0)),
+        (("columns", 0), ("alpha", 1.0)),  # the task's alpha is for columns
         {"smoke": (2,), "laptop": (5, 10, 20, 50, 100), "full": (5, 10, 20, 50, 100, 200)},
         {"smoke": 10, "laptop": 1000, "full": 8000},
         (31, 16),
