@@ -60,7 +60,8 @@ class Cell:
 
     def name(self, task: Any) -> str:
         """Readable, and unique by a hash of every setting."""
-        digest = fingerprint(problem_of(task), policy_of(task), asdict(self), self.config(task).to_dict())
+        own = {key: value for key, value in asdict(self).items() if key != "train"}  # the configuration tells it whole
+        digest = fingerprint(problem_of(task), policy_of(task), own, self.config(task).to_dict())
         return f"{self.task}-{self.method}-{self.trajectories}-s{self.seed}-{digest}"
 
 

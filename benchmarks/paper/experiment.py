@@ -14,7 +14,7 @@ from typing import Any
 from cells import Cell, data_folder
 from goal_derivative import with_goal
 from records import remember
-from rollouts import roll_out
+from rollouts import roll_out, solver_alone
 from tqdm import tqdm
 
 from sobo_training.chunks import build
@@ -48,7 +48,10 @@ def _compute(cell: Cell, task: Any, folder: Path, run: Path) -> dict[str, Any]:
     evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a, cell.samples[0])) for T_a in horizons}
     more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
     shutil.rmtree(run)  # some megabytes each
-    return {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
+    record = {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
+    if cell.refine:  # in the same process: what else the machine does slows both down
+        record["alone_ms"] = solver_alone(task, cell.instances, 1)["solve_ms"]
+    return record
 
 
 def run_cells(cells: Sequence[Cell], folder: Path, jobs: int) -> list[dict[str, Any]]:

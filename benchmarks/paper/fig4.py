@@ -68,7 +68,8 @@ def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
         }
     }
     for method in METHODS:
-        rolls = [each["T_a"][str(T_A)] for each in records if each["cell"]["method"] == method]
+        mine = [each for each in records if each["cell"]["method"] == method]
+        rolls = [each["T_a"][str(T_A)] for each in mine]
         out[method] = {
             "cost": [mean(roll["cost"]) for roll in rolls],
             "median_cost": [float(np.median([c or np.inf for c in roll["cost"]])) for roll in rolls],
@@ -77,6 +78,7 @@ def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, 
             "iterations": [mean_known(roll["iterations"]) for roll in rolls],
             "solve_ms": [mean_known(roll["solve_ms"]) for roll in rolls],
             "rollout_ms": [float(np.mean(roll["rollout_ms"])) for roll in rolls],
+            "alone_ms": [float(np.mean(each["alone_ms"])) for each in mine],
             "median_error_m": [float(np.median([e or np.inf for e in roll["error"]])) for roll in rolls],
             "violating": [float(np.mean([v is None or v > DEPTH for v in roll["violation"]])) for roll in rolls],
             "mean_depth_m": [mean_known(roll["violation"]) for roll in rolls],
