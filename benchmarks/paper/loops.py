@@ -86,10 +86,10 @@ def reference(loop: Loop, starts: int) -> dict[str, Any]:
 
 
 def curves(records: Sequence[dict[str, Any]]) -> dict[str, list[list[float | None]]]:
-    """Mean costs over the iterations of the loop, a list a seed."""
+    """Mean costs over the iterations of the loop, a list a seed; `solver` is the solver alone on the same instances."""
     return {
         name: [[each["cost"][name] for each in record["iterations"]] for record in records]
-        for name in ("policy", "refined")
+        for name in ("policy", "refined", "solver")
     }
 
 

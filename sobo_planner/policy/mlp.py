@@ -47,6 +47,7 @@ class MLP:
                 raise PolicyError(f"layers.{i} needs a weight of shape {shape} and a bias; they are {found}")
             self._layers.append((np.ascontiguousarray(weight.T), bias))
 
+    @np.errstate(over="ignore", invalid="ignore")  # where a rollout diverges: its caller sees that it is not finite
     def denoise(self, sample: Floats, step: NDArray[np.int64], observation: Floats) -> Floats:
         """See `PolicyEngine.denoise`."""
         h = observation
