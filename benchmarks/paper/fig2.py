@@ -50,7 +50,7 @@ def loop_of(method: str, seed: int, scale: str) -> Loop:
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """(a) cost over iterations, (b) histogram of solver iterations."""
-    figure = Figure(figsize=(10, 4))
+    figure = Figure(figsize=(10, 5))
     (costs, histogram) = figure.subplots(1, 2)
     for method, each in results["methods"].items():
         for name, style in (("policy", "--"), ("refined", "-")):
@@ -62,7 +62,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
     costs.axhline(alone, color="tab:purple", label="solver alone, where it converges")
     costs.axhline(results["solver"]["best_of_starts"], color="0.5", linestyle=":", label="best of starts")
     costs.set(xlabel="iteration of the loop", ylabel="mean cost (500 and more: 500)", yscale="log")
-    costs.legend(fontsize=7)
+    costs.xaxis.get_major_locator().set_params(integer=True)
+    costs.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     bins = np.geomspace(1, 1000, 25)
     histogram.hist(np.maximum(results["iterations"]["alone"], 1), bins, alpha=0.6, color="tab:purple", label="alone")
     warm = np.maximum(results["iterations"]["warm"], 1)
