@@ -85,7 +85,7 @@ def figures(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def plot(results: Mapping[str, Any], solvers: Mapping[str, float], path: Path) -> None:
     """Cost of the policy alone for each answer, with confidence intervals."""
-    figure = Figure(figsize=(3.4 * len(results), 3.6))
+    figure = Figure(figsize=(3.4 * len(results), 5.0))
     axes = figure.subplots(1, len(results), squeeze=False)
     for axis, (question, answers) in zip(axes[0], results.items(), strict=True):
         bars = {
@@ -100,7 +100,7 @@ def plot(results: Mapping[str, Any], solvers: Mapping[str, float], path: Path) -
         axis.axhline(solvers[question], color="tab:purple")
         axis.set_xticks(range(len(bars)), list(bars), rotation=60, ha="right", fontsize=7)
         axis.set_title(question, fontsize=9)
-    axes[0][0].set_ylabel("mean cost of the policy alone (line: solver)")
+    axes[0][0].set_ylabel("mean cost of the policy alone")
     save(figure, path)
 
 
