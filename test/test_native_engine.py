@@ -13,6 +13,7 @@ from toy_policy import copy_to
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Policy
+from sobo_planner.policy.mlp import MLP
 from sobo_planner.policy.native_engine import NativeEngine
 from sobo_planner.policy.onnx_engine import OnnxEngine
 
@@ -90,3 +91,16 @@ def test_weights_that_cannot_be_read(artifact: Artifact) -> None:
 def test_unknown_kernel(artifact: Artifact) -> None:
     with pytest.raises(PolicyError, match="no kernel 'abacus'"):
         NativeEngine(artifact, "abacus")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_diverging_perceptron_gives_numbers_that_are_not_finite_and_no_warning(rng: np.random.Generator) -> None:
+    tensors = {
+        f"layers.{i}.{name}": rng.standard_normal(shape).astype(np.float32)
+        for i, (rows, columns) in enumerate([(16, 3), (10, 16)])
+        for name, shape in (("weight", (rows, columns)), ("bias", (rows,)))
+    }
+    network = MLP(tensors, action_dim=2, obs_dim=3, horizon=6, hidden=[16], diffusion_steps=1)
+    history = np.zeros((1, 6, 2), np.float32)
+    chunk = network.denoise(history, np.zeros(1, np.int64), np.full((1, 3), 3e38, np.float32))
+    assert not np.isfinite(chunk[:, 1:]).all()

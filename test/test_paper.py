@@ -27,6 +27,19 @@ def test_stored_cells_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == stored
 
 
+def test_cells_share_a_name_where_all_settings_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from cells import Cell
+
+    def name(**changes: object) -> str:
+        cell = Cell("ur5", "sob_diff", 2, 0, **changes)  # type: ignore[arg-type]
+        return cell.name(cell.load_task())
+
+    assert name() == name(train=(("mode", "jvp"),))  # the task file says the same
+    others = [name(train=(("mode", "vjp"),)), name(overrides=(("r_tgt", 0),)), name(samples=(2,)), name(goal=True)]
+    assert len({name(), *others}) == 5
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_smoke(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--scale", "smoke", "--out", str(tmp_path), "--jobs", "2"]

@@ -33,6 +33,7 @@ class Cell:
         samples: Noise samples a rollout, the cheapest kept; several to compare.
         goal: First-order information in the goal, too.
         refine: Solve from the rollouts, too.
+        time_alone: Time the solver alone, too, in the same process: what else the machine does slows both down.
         keep_paths: Rollouts of which the first two states are stored, for pictures.
     """
 
@@ -48,6 +49,7 @@ class Cell:
     samples: tuple[int, ...] = (1,)
     goal: bool = False
     refine: bool = False
+    time_alone: bool = False
     keep_paths: int = 0
 
     def load_task(self) -> Any:

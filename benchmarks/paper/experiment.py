@@ -49,7 +49,7 @@ def _compute(cell: Cell, task: Any, folder: Path, run: Path) -> dict[str, Any]:
     more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
     shutil.rmtree(run)  # some megabytes each
     record = {"cell": asdict(cell), "steps": config.steps, "train_seconds": seconds, "T_a": evaluated, "samples": more}
-    if cell.refine:  # in the same process: what else the machine does slows both down
+    if cell.time_alone:
         record["alone_ms"] = solver_alone(task, cell.instances, 1)["solve_ms"]
     return record
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from experiment import arguments
-from loops import Loop, alone_figures, curves, reference, run_loops, table
+from loops import Loop, alone_figures, curves, over_iterations, reference, run_loops, table
 from panels import COLOURS
 from plotting import Figure, save
 from records import machine, store
@@ -36,6 +36,8 @@ LOOP: dict[str, tuple[tuple[str, Any], ...]] = {
     "full": (),
 }
 EPOCHS = {"smoke": 1, "laptop": 1000, "full": 3000}
+#: Mean costs above it are drawn there.
+HIGHEST = 500.0
 
 
 def loop_of(method: str, seed: int, scale: str) -> Loop:
@@ -54,14 +56,13 @@ def plot(results: dict[str, Any], path: Path) -> None:
     (costs, histogram) = figure.subplots(1, 2)
     for method, each in results["methods"].items():
         for name, style in (("policy", "--"), ("refined", "-")):
-            seeds = np.array(each["curves"][name], float)
-            middle = np.nanmean(np.where(seeds < 500, seeds, 500), axis=0)
             label = f"{method}, {name}"
-            costs.plot(np.arange(1, len(middle) + 1), middle, style, color=COLOURS[method], label=label)
-    alone = results["solver"]["cost_where_converged"]
-    costs.axhline(alone, color="tab:purple", label="solver alone, where it converges")
-    costs.axhline(results["solver"]["best_of_starts"], color="0.5", linestyle=":", label="best of starts")
-    costs.set(xlabel="iteration of the loop", ylabel="mean cost (500 and more: 500)", yscale="log")
+            costs.plot(*over_iterations(each["curves"][name], HIGHEST), style, color=COLOURS[method], label=label)
+    # Every loop's instances are its seed's, and so are those of the last method.
+    alone = over_iterations(each["curves"]["solver"], HIGHEST)
+    costs.plot(*alone, color="tab:purple", label="solver alone, where it converges")
+    label = f"mean cost ({HIGHEST:.0f} and more: {HIGHEST:.0f})"
+    costs.set(xlabel="iteration of the loop", ylabel=label, yscale="log")
     costs.xaxis.get_major_locator().set_params(integer=True)
     costs.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     bins = np.geomspace(1, 1000, 25)

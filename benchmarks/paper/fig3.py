@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 from experiment import arguments
-from loops import Loop, alone_figures, curves, policy_folder, reference, run_loops, table
-from numpy.typing import NDArray
+from loops import Loop, alone_figures, curves, over_iterations, policy_folder, reference, run_loops, table
 from plotting import Figure, save
 from records import machine, store
 from rollouts import held_out
@@ -20,8 +19,6 @@ from rollouts import held_out
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
 from sobo_training.instances import policy_start
-
-Array = NDArray[np.float64]
 
 VARIANTS = {"UR5(1, 0)": (("r_init", 1), ("r_tgt", 0)), "UR5(1, 1)": (("r_init", 1), ("r_tgt", 1))}
 #: Prediction horizon, and the numbers of executed steps that it allows; the loop collects with the last.
@@ -41,6 +38,8 @@ TRAJECTORIES = {
     "laptop": {"UR5(1, 0)": 200, "UR5(1, 1)": 400},
     "full": {"UR5(1, 0)": 400, "UR5(1, 1)": 800},
 }
+#: Mean costs above it are drawn there.
+HIGHEST = 20.0
 #: How tool paths are drawn; refined ones mostly end where the solver alone does.
 PATHS = {"solver alone": "-", "sob_diff": "-", "refined": "--", "target": "ro"}
 #: By prediction horizon: an epoch is counted in whole chunks, of which long ones make few.
@@ -78,12 +77,6 @@ def tool_paths(loop: Loop, folder: Path) -> dict[str, list[list[float]]]:
     return {name: path.tolist() for name, path in paths.items()} | {"target": [np.asarray(instance.target).tolist()]}
 
 
-def over_iterations(seeds: list[list[float | None]]) -> tuple[Array, Array]:
-    """Iterations and mean costs over seeds."""
-    middle = np.nanmean(np.minimum(np.array(seeds, float), 20.0), axis=0)
-    return np.arange(1.0, len(middle) + 1), middle
-
-
 def plot(results: dict[str, Any], path: Path) -> None:
     """A row a variant: costs over iterations, solver iterations, one instance."""
     figure = Figure(figsize=(13, 4 * len(results)))
@@ -93,14 +86,17 @@ def plot(results: dict[str, Any], path: Path) -> None:
         for colour, (T_h, runs) in zip(("tab:blue", "tab:orange"), each["T_h"].items(), strict=True):
             for name, style in (("policy", "--"), ("refined", "-")):
                 label = f"$T_h$ = {T_h}, {name}"
-                costs.plot(*over_iterations(runs["curves"][name]), style, color=colour, label=label)
+                costs.plot(*over_iterations(runs["curves"][name], HIGHEST), style, color=colour, label=label)
             histogram.hist(np.maximum(runs["warm"], 1), np.geomspace(1, 200, 25), alpha=0.5, label=f"$T_h$ = {T_h}")
-        costs.plot(*over_iterations(runs["curves"]["solver"]), color="tab:purple", label="solver alone")
-        costs.set(title=variant, xlabel="iteration of the loop", ylabel="mean cost (20 and more: 20)", yscale="log")
+        alone = next(iter(each["T_h"].values()))["curves"]["solver"]  # every loop's instances are its seed's
+        costs.plot(*over_iterations(alone, HIGHEST), color="tab:purple", label="solver alone")
+        label = f"mean cost ({HIGHEST:.0f} and more: {HIGHEST:.0f})"
+        costs.set(title=variant, xlabel="iteration of the loop", ylabel=label, yscale="log")
         costs.xaxis.get_major_locator().set_params(integer=True)
         costs.legend(fontsize=7)
-        alone = np.maximum(each["alone"], 1)
-        histogram.hist(alone, np.geomspace(1, 200, 25), histtype="step", color="tab:purple", label="alone")
+        histogram.hist(
+            np.maximum(each["alone"], 1), np.geomspace(1, 200, 25), histtype="step", color="tab:purple", label="alone"
+        )
         histogram.set(xscale="log", xlabel="solver iterations", ylabel="instances")
         histogram.legend(fontsize=7)
         for name, points in each["paths"].items():

@@ -45,6 +45,7 @@ def cells_of(columns: int, scale: str) -> list[Cell]:
             T_a=(T_A,),
             instances=INSTANCES[scale],
             refine=True,
+            time_alone=True,
             keep_paths=DRAWN,
         )
         for method in METHODS

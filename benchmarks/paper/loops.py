@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from cells import Cell, fingerprint
 from experiment import parallel
+from numpy.typing import NDArray
 from records import mean, mean_known, remember
 from rollouts import roll_out, solver_alone
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
 from sobo_training.interplay import InterplayOptions, interplay
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,13 @@ def curves(records: Sequence[dict[str, Any]]) -> dict[str, list[list[float | Non
         name: [[each["cost"][name] for each in record["iterations"]] for record in records]
         for name in ("policy", "refined", "solver")
     }
+
+
+def over_iterations(seeds: Sequence[Sequence[float | None]], highest: float) -> tuple[Array, Array]:
+    """Iterations from 1 and mean costs over seeds, for a plot; each cost counts as `highest` at most."""
+    costs = np.array(seeds, float)
+    middle = np.nanmean(np.where(costs < highest, costs, highest), axis=0)
+    return np.arange(1.0, len(middle) + 1), middle
 
 
 def table(records: Sequence[dict[str, Any]], solver: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
