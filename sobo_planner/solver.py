@@ -186,10 +186,19 @@ class Solver:
     """Solves instances of one problem; keeps a native problem and solver for each thread.
 
     A Solver is used by one Python thread at a time; `solve` and `solve_batch` release the interpreter lock.
+
+    Args:
+        problem: What to solve instances of.
+        options: Settings; the problem's own by default.
+        keep_multipliers: `solve` begins with the multipliers of the last one, for a sequence of instances each of which
+            is much like the one before.
     """
 
-    def __init__(self, problem: Problem, options: SolverOptions | None = None) -> None:
+    def __init__(
+        self, problem: Problem, options: SolverOptions | None = None, *, keep_multipliers: bool = False
+    ) -> None:
         self._problem = problem
+        self._keep_multipliers = keep_multipliers
         self.options = options or getattr(problem, "solver_options", None) or SolverOptions()
         self._workers = [problem.make_worker()]
 
@@ -207,7 +216,22 @@ class Solver:
         Raises:
             SolverError: Wrong sizes, a NaN or an infinity in the instance or the guess.
         """
-        return _solution(self._workers[0].solve(_start(instance, guess), self.options.native(time_limit)))
+        options = self.options.native(time_limit)
+        options.keep_multipliers = self._keep_multipliers
+        return _solution(self._workers[0].solve(_start(instance, guess), options))
+
+    def gains(self, instance: Instance, trajectory: Guess) -> Array:
+        """Feedback gains (T, nu, ndx) along a trajectory as it is, whether or not it is optimal.
+
+        Raises:
+            SolverError: As `solve`, or the problem has no minimum near the trajectory.
+        """
+        options = self.options.native()
+        options.max_iterations, options.retry = 0, False
+        solution = _solution(self._workers[0].solve(_start(instance, trajectory), options))
+        if not np.isfinite(solution.K).all() or len(solution.K) != len(trajectory.U):
+            raise SolverError(f"there are no gains along this trajectory: {solution.message}")
+        return solution.K
 
     def solve_batch(self, instances: Sequence[Instance], guesses: Sequence[Guess], threads: int = 2) -> list[Solution]:
         """Solves many instances, in order; the result does not depend on `threads`.

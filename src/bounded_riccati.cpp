@@ -7,6 +7,7 @@
 #include <aligator/core/stage-data.hpp>
 #include <aligator/modelling/constraints/box-constraint.hpp>
 
+#include "clock.hpp"
 #include "errors.hpp"
 #include "gaps.hpp"
 
@@ -168,6 +169,8 @@ bool BoundedRiccati::settle() {
     const bool changed = mark() > 0;
     if (mu_ == mu && !changed && step_ == 1.0)
       return true;
+    if (deadline_ > 0.0 && wall_seconds() > deadline_)
+      return false;
     if (n >= direct_sweeps) {
       mu_ = std::max(mu, n == direct_sweeps ? soft : hardening * mu_);
       mark();

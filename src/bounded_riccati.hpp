@@ -39,6 +39,8 @@ public:
   /// share of it; 0 = never.
   void stop_below(double share_of_cost);
   bool stopped() const { return stopped_; }
+  /// Gives a set of active bounds that has not settled up past this time [s of the steady clock]; 0 = never.
+  void settle_until(double deadline) { deadline_ = deadline; }
 
   void cycleAppend(const LqrKnot &knot) override { inner_.cycleAppend(knot); }
   VectorRef getFeedforward(std::size_t t) override { return inner_.getFeedforward(t); }
@@ -69,6 +71,7 @@ private:
   double tolerance_ = 0.0;
   double promised_ = 0.0;                 // change of the cost that the last step was to bring
   bool stopped_ = false;
+  double deadline_ = 0.0;                 // s of the steady clock, 0 = none
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage
   Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction

@@ -1,19 +1,14 @@
 // When ProxDDP has done enough.
 #pragma once
 
-#include <chrono>
-
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "clock.hpp"
 #include "worker.hpp"
 
 namespace sobo {
 
 using ProxDDP = aligator::SolverProxDDPTpl<double>;
-
-inline double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Most iterations of ProxDDP near a solution chase the dual residual without changing the cost. This stops once
 // the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau

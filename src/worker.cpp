@@ -1,7 +1,6 @@
 #include "worker.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <ctime>
 #include <exception>
 #include <thread>
@@ -11,6 +10,7 @@
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
 #include "bounded_riccati.hpp"
+#include "clock.hpp"
 #include "early_stop.hpp"
 #include "errors.hpp"
 #include "problem.hpp"
@@ -118,8 +118,11 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   ddp.filter_.resetFilter(0.0, ddp.ls_params.alpha_min, ddp.ls_params.max_num_steps);
   ddp.linesearch_.reset();
   impl_->steps->stop_below(options.early_stop);
-  set_zero(ddp.results_.vs);
-  set_zero(ddp.results_.lams);
+  impl_->steps->settle_until(deadline);
+  if (!options.keep_multipliers) {
+    set_zero(ddp.results_.vs);
+    set_zero(ddp.results_.lams);
+  }
   const double initial_cost = impl_->problem.ocp->evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
   seed_filter();
   auto stop = std::make_shared<EarlyStop>(ddp, options, initial_cost, deadline);
@@ -174,6 +177,7 @@ void Worker::refresh_gains(Result &result) {
   ddp.computeCriterion();
   ddp.preg_ = ddp.reg_min;
   impl_->steps->stop_below(0.0);
+  impl_->steps->settle_until(0.0);
   ddp.linear_solver_->backward(ddp.mu());
   ddp.linear_solver_->collapseFeedback();
   result.primal_residual = res.prim_infeas;

@@ -21,6 +21,8 @@ struct SolveOptions {
   bool nonlinear_rollout = false;
   /// On failure solve once more with nonlinear rollouts, mu 1e-4 and regularisation 1e-4.
   bool retry = true;
+  /// Begin with the multipliers of the last solve instead of none: for the next of a sequence of like problems.
+  bool keep_multipliers = false;
 };
 
 enum class Status { Converged, MaxIterations, TimeLimit, Failed };

@@ -1,0 +1,124 @@
+"""A plan in time: what the arm is meant to do at any moment, and how one motion hands over to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.solver import Guess
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+# Deceleration [rad/s^2] that brings the arm to rest: from a UR5's rated speed within a third of a second.
+BRAKING = 10.0
+# What the desired state may jump by at a hand-over, beside the motion itself [rad, rad/s]. Larger deviations of the arm
+# from its plan are taken up over several cycles.
+POSITION_JUMP = 0.02
+VELOCITY_JUMP = 0.2
+PREDICTION_STEP = 2e-3  # [s]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """States, torques and gains from a moment on.
+
+    Attributes:
+        begin: Time of the first state [s], on the clock of the planner's caller.
+        dt: Time between states [s].
+        X: States [q, v], (T+1, 2n).
+        U: Torques [Nm], (T, n).
+        K: Feedback gains du/dx, (T, n, 2n).
+    """
+
+    begin: float
+    dt: float
+    X: Array
+    U: Array
+    K: Array
+
+    @property
+    def end(self) -> float:
+        """Time of the last state [s]; the arm stays there."""
+        return self.begin + self.dt * len(self.U)
+
+    def states(self, times: Array) -> Array:
+        """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
+        knots = self.begin + self.dt * np.arange(len(self.X))
+        out = np.column_stack([np.interp(times, knots, column) for column in self.X.T])
+        out[times > self.end, self.X.shape[1] // 2 :] = 0.0
+        return out
+
+    def state(self, time: float) -> Array:
+        """Desired state (2n,) at a time [s]."""
+        out: Array = self.states(np.array([time]))[0]
+        return out
+
+    def stage(self, time: float) -> int:
+        """Index of the torque and gain that hold at a time; the last one after the end."""
+        return int(np.clip((time - self.begin) / self.dt + 1e-9, 0, len(self.U) - 1))
+
+    def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
+        """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).
+
+        Inverse dynamics follows the states within the limits, so that torques and states agree wherever between two
+        knots it begins.
+        """
+        times = begin + task.dt * np.arange(1, task.horizon + 1)
+        X, U = task.robot.track(x, self.states(times), task.dt, task.config.policy.blend)
+        return Guess(X, U)
+
+
+def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, handover: float) -> Array:
+    """Where the arm will be at the hand-over if it goes on as its controller would.
+
+    Args:
+        task: The arm.
+        motion: What it follows.
+        x: Measured state (2n,).
+        measured: When that was [s].
+        handover: When the next motion begins [s].
+
+    Returns:
+        The state (2n,) under the motion's feedback, no further from the motion than `POSITION_JUMP` and
+        `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
+    """
+    time = measured
+    while time < handover - 1e-9:
+        step = min(PREDICTION_STEP, handover - time)
+        stage = motion.stage(time)
+        torque = motion.U[stage] + motion.K[stage] @ (x - motion.state(time))
+        x = task.robot.step(x, np.clip(torque, -task.torque_limit, task.torque_limit), step)
+        time += step
+    desired = motion.state(handover)
+    jump = np.concatenate([np.full(task.nu, POSITION_JUMP), np.full(task.nu, VELOCITY_JUMP)])
+    deviation = x - desired
+    if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the motion
+        return desired
+    out: Array = desired + np.clip(deviation, -jump, jump)
+    return out
+
+
+def braking(task: ArmReach, x: Array) -> Guess:
+    """Brings every joint to rest with constant deceleration, before its position limit where it can, and stays there.
+
+    Args:
+        task: The arm.
+        x: State (2n,).
+
+    Returns:
+        A trajectory of the task's length, consistent with its dynamics and torque limits.
+    """
+    n, robot = task.nu, task.robot
+    q, v = x[:n].copy(), x[n:].copy()
+    room = np.maximum(np.where(v > 0, robot.position_upper - q, q - robot.position_lower), 1e-3)
+    deceleration = np.maximum(BRAKING, v**2 / (2.0 * room))
+    states = np.empty((task.horizon, 2 * n))
+    for t in range(task.horizon):
+        v = np.sign(v) * np.maximum(np.abs(v) - deceleration * task.dt, 0.0)
+        q = q + task.dt * v
+        states[t] = np.concatenate([q, v])
+    X, U = robot.track(x, states, task.dt, task.config.policy.blend)
+    return Guess(X, U)

@@ -1,0 +1,142 @@
+"""Every state, refusal and fault of the planner node: one name for log, diagnostics, plan report and documentation."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from sobo_planner.errors import SoboError
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+class Status(str, Enum):
+    """What the node does, or why it did not do what was asked. `TEXTS` explains each."""
+
+    # what the node is doing
+    UNCONFIGURED = "UNCONFIGURED"
+    INACTIVE = "INACTIVE"
+    READY = "READY"
+    PLANNED = "PLANNED"
+    TRACKING = "TRACKING"
+    HOLDING = "HOLDING"
+    # what came in was refused
+    NO_STATE = "NO_STATE"
+    STALE_STATE = "STALE_STATE"
+    BAD_STATE = "BAD_STATE"
+    BAD_GOAL = "BAD_GOAL"
+    BAD_FRAME = "BAD_FRAME"
+    BAD_START = "BAD_START"
+    OUT_OF_REACH = "OUT_OF_REACH"
+    SUPERSEDED = "SUPERSEDED"
+    CANCELLED = "CANCELLED"
+    # planning failed, or was helped out
+    PLANNING_FAILED = "PLANNING_FAILED"
+    PLAN_REFUSED = "PLAN_REFUSED"
+    POLICY_FAILED = "POLICY_FAILED"
+    DEADLINE_MISSED = "DEADLINE_MISSED"
+    FALLBACK = "FALLBACK"
+    TRACKING_LOST = "TRACKING_LOST"
+    CLOCK_JUMP = "CLOCK_JUMP"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    # the simulated arm
+    BAD_PLAN = "BAD_PLAN"
+
+
+class Text(NamedTuple):
+    """Level in the diagnostics, what a status means, and what to do."""
+
+    level: bytes
+    meaning: str
+    advice: str
+
+
+TEXTS: dict[Status, Text] = {
+    Status.UNCONFIGURED: Text(WARN, "task and policy are not loaded", "configure the node; the log says why it failed"),
+    Status.INACTIVE: Text(WARN, "configured, takes no goals and publishes nothing", "activate the node"),
+    Status.READY: Text(OK, "active, no goal is served", "send a goal"),
+    Status.PLANNED: Text(OK, "`plan_once`: the plan of the last goal is published", "nothing"),
+    Status.TRACKING: Text(OK, "`receding_horizon`: replans towards the goal", "nothing"),
+    Status.HOLDING: Text(OK, "the arm was brought to rest and stays there; goals are refused", "release `hold`"),
+    Status.NO_STATE: Text(
+        WARN,
+        "no valid joint state has come in since activation; a goal is refused, not kept",
+        "check `joint_states`, its joint names and `tf_prefix`; send the goal again",
+    ),
+    Status.STALE_STATE: Text(
+        STALE,
+        "the last valid joint state is older than `state_timeout`; a robot that stands still is not stale",
+        "check the driver; planning goes on by itself with the next state",
+    ),
+    Status.BAD_STATE: Text(
+        WARN,
+        "a joint state misses a joint, names one twice, has wrong sizes or a number that is not finite; "
+        "the last valid state is kept",
+        "check the sender of `joint_states`",
+    ),
+    Status.BAD_GOAL: Text(
+        WARN, "a number of the goal is not finite, or its quaternion has no unit norm", "correct the goal"
+    ),
+    Status.BAD_FRAME: Text(
+        WARN,
+        "the goal's frame is empty, unknown, or cannot be transformed to the base frame",
+        "give the goal in the base frame, or install tf2_ros and publish the transform",
+    ),
+    Status.BAD_START: Text(
+        WARN,
+        "the arm is outside its limits or in self-collision, so that no plan may begin there",
+        "move the arm by hand or by another controller",
+    ),
+    Status.OUT_OF_REACH: Text(WARN, "the goal cannot be reached", "choose another goal"),
+    Status.SUPERSEDED: Text(OK, "a newer goal came before this one was planned", "nothing"),
+    Status.CANCELLED: Text(OK, "the goal was dropped by `cancel`, `hold` or deactivation", "send it again if wanted"),
+    Status.PLANNING_FAILED: Text(
+        WARN,
+        "the solver found no plan that converges or is feasible, from any start",
+        "send another goal, or one after the other",
+    ),
+    Status.PLAN_REFUSED: Text(
+        WARN,
+        "a plan was found and not published: it leaves a limit or a box, or links touch; the detail names which",
+        "choose another goal or start, or widen the box",
+    ),
+    Status.POLICY_FAILED: Text(
+        WARN, "the policy's output is not finite or absurd; another start was used", "train or install another policy"
+    ),
+    Status.DEADLINE_MISSED: Text(
+        WARN,
+        "`receding_horizon`: a cycle took longer than its period; later ones are skipped, never queued",
+        "lower `rate`, or give the node a core of its own",
+    ),
+    Status.FALLBACK: Text(
+        WARN,
+        "`receding_horizon`: a cycle found nothing that may be published; the plan before goes on until its end, at rest",
+        "nothing if rare; otherwise look at the other counters",
+    ),
+    Status.TRACKING_LOST: Text(
+        WARN,
+        "`receding_horizon`: the arm is far from where the plan wants it; planning began anew from where it is",
+        "check the controller, its limits and the protective stop",
+    ),
+    Status.CLOCK_JUMP: Text(
+        WARN, "ROS time jumped; plans made before are dropped", "check the time source; send the goal again"
+    ),
+    Status.INTERNAL_ERROR: Text(ERROR, "a defect; the traceback is in the log", "report it"),
+    Status.BAD_PLAN: Text(WARN, "a message of a plan is malformed; the simulated arm ignores it", "check its sender"),
+}
+
+
+class Refused(SoboError):
+    """Input or a plan that is refused whole.
+
+    Attributes:
+        status: why.
+        detail: what was wrong, with value and bound.
+    """
+
+    def __init__(self, status: Status, detail: str) -> None:
+        super().__init__(f"{status.value}: {detail}")
+        self.status = status
+        self.detail = detail
