@@ -12,8 +12,6 @@ from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Deceleration [rad/s^2] that brings the arm to rest: from a UR5's rated speed within a third of a second.
-BRAKING = 10.0
 # What the desired state may jump by at a hand-over, beside the motion itself [rad, rad/s]. Larger deviations of the arm
 # from its plan are taken up over several cycles.
 POSITION_JUMP = 0.02
@@ -40,14 +38,19 @@ class Motion:
     K: Array
 
     @property
+    def time(self) -> Array:
+        """Times of the states after the beginning [s], (T+1,)."""
+        out: Array = self.dt * np.arange(len(self.X))
+        return out
+
+    @property
     def end(self) -> float:
         """Time of the last state [s]; the arm stays there."""
         return self.begin + self.dt * len(self.U)
 
     def states(self, times: Array) -> Array:
         """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
-        knots = self.begin + self.dt * np.arange(len(self.X))
-        out = np.column_stack([np.interp(times, knots, column) for column in self.X.T])
+        out = np.column_stack([np.interp(times - self.begin, self.time, column) for column in self.X.T])
         out[times > self.end, self.X.shape[1] // 2 :] = 0.0
         return out
 
@@ -99,26 +102,3 @@ def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, ha
         return desired
     out: Array = desired + np.clip(deviation, -jump, jump)
     return out
-
-
-def braking(task: ArmReach, x: Array) -> Guess:
-    """Brings every joint to rest with constant deceleration, before its position limit where it can, and stays there.
-
-    Args:
-        task: The arm.
-        x: State (2n,).
-
-    Returns:
-        A trajectory of the task's length, consistent with its dynamics and torque limits.
-    """
-    n, robot = task.nu, task.robot
-    q, v = x[:n].copy(), x[n:].copy()
-    room = np.maximum(np.where(v > 0, robot.position_upper - q, q - robot.position_lower), 1e-3)
-    deceleration = np.maximum(BRAKING, v**2 / (2.0 * room))
-    states = np.empty((task.horizon, 2 * n))
-    for t in range(task.horizon):
-        v = np.sign(v) * np.maximum(np.abs(v) - deceleration * task.dt, 0.0)
-        q = q + task.dt * v
-        states[t] = np.concatenate([q, v])
-    X, U = robot.track(x, states, task.dt, task.config.policy.blend)
-    return Guess(X, U)

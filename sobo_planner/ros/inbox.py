@@ -1,4 +1,4 @@
-"""What the node's callbacks leave for the planning thread: the latest state and the latest goal."""
+"""What the node's callbacks leave for the planning thread: the latest state, the latest goal, a request to stop."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StampedState:
-    """A state [q, v] (2n,) and the monotonic time [s] at which it came in."""
+    """A state and when it came in.
+
+    Attributes:
+        x: [q, v], (2n,).
+        received: Monotonic time [s].
+        stamp: ROS time [s].
+    """
 
     x: Vector
     received: float
+    stamp: float
 
     @property
     def age(self) -> float:
@@ -25,8 +32,15 @@ class StampedState:
         return time.monotonic() - self.received
 
 
+@dataclass(frozen=True)
+class Request:
+    """What the planning thread is to do next: plan for a goal, or (without one) bring the arm to rest."""
+
+    goal: Vector | None
+
+
 class Inbox:
-    """Holds one state and one goal; newer ones replace older ones, nothing is queued.
+    """Holds one state and one request; newer ones replace older ones, nothing is queued.
 
     Thread-safe: the executor's thread puts, the planning thread takes.
     """
@@ -34,7 +48,7 @@ class Inbox:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._state: StampedState | None = None
-        self._goal: Vector | None = None
+        self._request: Request | None = None
         self._closed = False
 
     @property
@@ -42,28 +56,48 @@ class Inbox:
         """The latest valid state."""
         return self._state
 
-    def put_state(self, x: Vector) -> None:
-        """Stores the latest valid state."""
-        self._state = StampedState(x, time.monotonic())
+    @property
+    def closed(self) -> bool:
+        """Whether the planning thread is to end."""
+        return self._closed
 
-    def put_goal(self, goal: Vector) -> Vector | None:
-        """Stores a goal and wakes the planning thread. Returns the goal that it replaced before use."""
+    def put_state(self, x: Vector, stamp: float) -> None:
+        """Stores the latest valid state and the ROS time [s] at which it came in."""
+        self._state = StampedState(x, time.monotonic(), stamp)
+
+    def drop_state(self) -> None:
+        """Forgets the state: what was measured before does not count any more."""
+        self._state = None
+
+    def put(self, goal: Vector | None) -> Vector | None:
+        """Stores a goal, or None to bring the arm to rest. Returns the goal that it replaced before use."""
         with self._condition:
-            replaced, self._goal = self._goal, goal
+            replaced, self._request = self._request, Request(goal)
             self._condition.notify()
-            return replaced
+            return None if replaced is None else replaced.goal
 
-    def take_goal(self) -> Vector | None:
-        """Waits for a goal and takes it. Returns None once the inbox is closed."""
+    @property
+    def stop_waits(self) -> bool:
+        """Whether a request to stop waits."""
+        request = self._request
+        return request is not None and request.goal is None
+
+    def take(self, timeout: float | None = None) -> Request | None:
+        """Waits for a request, at most `timeout` [s], and takes it. Returns None without one, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._goal is not None or self._closed)
+            self._condition.wait_for(lambda: self._request is not None or self._closed, timeout)
             if self._closed:
                 return None
-            goal, self._goal = self._goal, None
-            return goal
+            request, self._request = self._request, None
+            return request
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, until the inbox is closed at the latest."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed, max(seconds, 0.0))
 
     def close(self) -> None:
-        """Ends the planning thread's wait for good."""
+        """Ends the planning thread's waits for good."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

@@ -6,6 +6,9 @@ from sobo_planner.ros.parameters import ParameterSpec
 
 TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", read_only=True)
 
+PLAN_ONCE, RECEDING_HORIZON = "plan_once", "receding_horizon"
+POSITION, POSE = "position", "pose"
+
 PLANNER = (
     TASK,
     ParameterSpec(
@@ -14,14 +17,40 @@ PLANNER = (
         "Folder of a policy artifact; empty: the one shipped for the task; none: plan from interpolation.",
         read_only=True,
     ),
+    ParameterSpec("autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True),
+    ParameterSpec(
+        "mode", PLAN_ONCE, "plan_once: a trajectory per goal; receding_horizon: replan at `rate`.", read_only=True
+    ),
+    ParameterSpec(
+        "goal_type", POSITION, "position: the tool's; pose: its orientation too.", read_only=True
+    ),
+    ParameterSpec("rate", 100.0, "Cycles per second of receding_horizon, and messages on `control`.", (1.0, 1000.0), True),
+    ParameterSpec("propose_every", 25, "receding_horizon: cycles from one proposal of the policy to the next.", (1, 10000)),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
     ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
     ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),
-    ParameterSpec("deadline", 0.0, "Time allowed for one plan [s]; 0: as long as it takes.", (0.0, 60.0)),
+    ParameterSpec("deadline", 0.0, "plan_once: time allowed for one plan [s]; 0: as long as it takes.", (0.0, 60.0)),
     ParameterSpec(
         "publish_effort",
         False,
         "Fill effort in the trajectory; joint_trajectory_controller refuses it without an effort interface.",
+    ),
+    ParameterSpec(
+        "allow_nonzero_velocity_at_trajectory_end",
+        False,
+        "Leave the last velocity as planned; set it as the controller's parameter of the same name.",
+    ),
+    ParameterSpec(
+        "joint_box",
+        [],
+        "Joint positions that plans keep to [rad]: lower and upper bound of each joint in turn; empty: limits alone.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "tool_box",
+        [],
+        "Tool positions that plans keep to [m], base frame: x, y, z lower, then upper; empty: anywhere.",
+        read_only=True,
     ),
 )
 

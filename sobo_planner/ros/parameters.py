@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,16 @@ class ParameterSpec:
     bounds: tuple[float, float] | None = None
     read_only: bool = False
 
+    @property
+    def value(self) -> Any:
+        """The default as rclpy takes it: an empty list alone would not say what it is a list of."""
+        return array("d", self.default) if isinstance(self.default, list) else self.default
+
     def descriptor(self) -> ParameterDescriptor:
         """The ROS descriptor of this parameter."""
         descriptor = ParameterDescriptor(
             name=self.name,
-            type=Parameter.Type.from_parameter_value(self.default).value,
+            type=Parameter.Type.from_parameter_value(self.value).value,
             description=self.description,
             read_only=self.read_only,
         )
@@ -48,7 +54,7 @@ class ParameterSpec:
 
 def declare(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
     """Declares the parameters on a node and returns their values."""
-    return {spec.name: node.declare_parameter(spec.name, spec.default, spec.descriptor()).value for spec in specs}
+    return {spec.name: node.declare_parameter(spec.name, spec.value, spec.descriptor()).value for spec in specs}
 
 
 def changed(parameters: Sequence[Parameter], names: Iterable[str]) -> dict[str, Any]:

@@ -1,0 +1,200 @@
+"""Replanning on the fly: one short solve a cycle, from where the arm will be at the hand-over.
+
+measured state --> expected state at hand-over ----+
+motion so far --> shifted -----+                   |
+policy (beside the loop) ------+--> cheapest start +--> ProxDDP, a few iterations --> checks --> next motion
+interpolation (goal moved) ----+
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.brakes import Brakes
+from sobo_planner.motion import Motion, expected_state
+from sobo_planner.planner import FEASIBLE
+from sobo_planner.proposer import Proposer
+from sobo_planner.safety import PlanChecker, Violation
+from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+# Iterations a cycle. One leaves half of the plans of a moving arm unconverged, a third hardly improves on two.
+ITERATIONS = 2
+# A joint this far from where its motion wants it [rad] is not following it.
+LOST = 0.3
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle brought.
+
+    Attributes:
+        motion: What to publish; None when nothing that may be published was found: the motion before goes on.
+        source: Where the start came from: `shifted`, `policy` or `interpolation`.
+        refined: Whether the solver's result is published, and not its start.
+        cost: Total cost of the motion.
+        violation: Largest violation of dynamics and limits that the solver left.
+        iterations: Solver iterations.
+        lost: Whether planning began anew because the arm did not follow.
+        objection: Why the first choice was not published; empty if it was.
+        tool_error: Distance of the tool to the goal at the end [m].
+        phases_ms: Wall time of `start`, `refine` and `check` [ms].
+    """
+
+    motion: Motion | None
+    source: str
+    refined: bool = False
+    cost: float = 0.0
+    violation: float = 0.0
+    iterations: int = 0
+    lost: bool = False
+    objection: str = ""
+    tool_error: float = np.inf
+    phases_ms: dict[str, float] = field(default_factory=dict)
+
+
+class RecedingPlanner:
+    """Keeps one motion going. Used by one thread; times are those of one monotonic clock, in seconds.
+
+    Args:
+        task: The task.
+        checker: Passes every motion before it is returned.
+        brakes: Bring an arm to rest that no motion of ours moves.
+        proposer: The policy beside the loop; without one, starts are shifted motions and interpolations.
+        lead: Time from a cycle's beginning to the hand-over [s].
+        budget: Time a cycle may take [s].
+        propose_every: Cycles between two proposals of the policy while the goal stays.
+    """
+
+    def __init__(
+        self,
+        task: ArmReach,
+        checker: PlanChecker,
+        brakes: Brakes,
+        proposer: Proposer | None = None,
+        *,
+        lead: float,
+        budget: float,
+        propose_every: int,
+    ) -> None:
+        self.task = task
+        self._checker, self._brakes, self._proposer = checker, brakes, proposer
+        self._lead, self._budget, self._propose_every = lead, budget, propose_every
+        options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
+        self._solver = Solver(task, options, keep_multipliers=True)
+        self._motion: Motion | None = None  # that the arm follows
+        self._draft: Motion | None = None  # that the last cycle brought, published in time or not
+        self._target: Array | None = None
+        self._cycles = 0
+
+    def forget(self) -> None:
+        """Drops the motion: the next cycle begins where the arm is measured."""
+        self._motion = self._draft = self._target = None
+
+    def accept(self, motion: Motion, target: Array | None) -> None:
+        """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
+        self._motion, self._target = motion, target
+
+    def cycle(self, x: Array, measured: float, target: Array, now: float) -> Cycle:
+        """Plans the next motion towards a target.
+
+        Args:
+            x: Measured state [q, v], (2n,).
+            measured: When that was.
+            target: What to reach, (3,) [m].
+            now: The time.
+
+        Raises:
+            TaskError: The state is refused, or the target when it moves.
+        """
+        began = time.monotonic()
+        self.task.check_start(x)
+        moved = self._target is None or not np.array_equal(target, self._target)
+        if moved:
+            self.task.check(Instance(x, target))
+        previous, lost = self._follow(x, measured)
+        handover = now + self._lead
+        instance = Instance(expected_state(self.task, previous, x, measured, handover), target)
+        source, start, start_cost = min(self._starts(previous, instance, handover, moved), key=lambda each: each[2])
+        started = time.monotonic()
+        solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
+        refined = time.monotonic()
+        cycle = self._choose(source, start, start_cost, solution, instance, handover)
+        checked = time.monotonic()
+        phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
+        self._draft = cycle.motion or self._draft
+        self._cycles += 1
+        return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+
+    def _follow(self, x: Array, measured: float) -> tuple[Motion, bool]:
+        """The motion that the arm follows, and whether it had to begin anew because the arm does not."""
+        n, motion = self.task.nu, self._motion
+        lost = motion is not None and bool(np.abs(x[:n] - motion.state(measured)[:n]).max() > LOST)
+        if motion is not None and not lost:
+            return motion, False
+        self._draft = None
+        return self._brakes.motion(x, measured), lost
+
+    def _starts(
+        self, previous: Motion, instance: Instance, handover: float, moved: bool
+    ) -> Iterator[tuple[str, Guess, float]]:
+        """Starts and their costs. All begin at the expected state and agree with the dynamics and the torque limits."""
+        task, x, target = self.task, instance.x0, instance.target
+        shifted = (self._draft or previous).from_time(task, handover, x)
+        yield "shifted", shifted, task.cost(shifted.X, shifted.U, target)
+        if moved:
+            straight = task.interpolate(instance)
+            yield "interpolation", straight, task.cost(straight.X, straight.U, target)
+        if self._proposer is None:
+            return
+        proposal = self._proposer.take(target)
+        if proposal is not None:
+            rolled = proposal.from_time(task, handover, x)
+            yield "policy", rolled, task.cost(rolled.X, rolled.U, target)
+        if moved or self._cycles % self._propose_every == 0:
+            self._proposer.ask(instance, handover)
+
+    def _choose(
+        self, source: str, start: Guess, start_cost: float, solution: Solution, instance: Instance, handover: float
+    ) -> Cycle:
+        """The cheaper of the solver's result and its start that may be published."""
+        options = [(start_cost, False, start)]
+        refined = self._executable(solution, instance)
+        if refined is not None:
+            options.append((self.task.cost(refined.X, refined.U, instance.target), True, refined))
+        options.sort(key=lambda option: option[0])
+        gains = solution.K
+        if not np.isfinite(gains).all():
+            gains = self._solver.gains(instance, start)
+        objection = ""
+        for cost, is_refined, guess in options:
+            motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)
+            violation = self._check(motion)
+            if violation is None:
+                error = self.task.final_error(guess.X, instance.target)
+                violated = solution.primal_residual if is_refined else 0.0
+                return Cycle(
+                    motion, source, is_refined, cost, violated, solution.iterations, False, objection, error
+                )
+            objection = objection or violation.detail
+        return Cycle(None, source, iterations=solution.iterations, objection=objection)
+
+    def _executable(self, solution: Solution, instance: Instance) -> Guess | None:
+        """The solver's trajectory, followed by inverse dynamics where it is not consistent enough; None if not finite."""
+        if not (np.isfinite(solution.X).all() and np.isfinite(solution.U).all()):
+            return None
+        limit = self.task.torque_limit
+        if solution.primal_residual <= 0.5 * FEASIBLE:
+            return Guess(solution.X, np.clip(solution.U, -limit, limit))
+        blend = self.task.config.policy.blend
+        return Guess(*self.task.robot.track(instance.x0, solution.X[1:], self.task.dt, blend))
+
+    def _check(self, motion: Motion) -> Violation | None:
+        return self._checker.check(motion.time, motion.X, motion.U, motion.K)

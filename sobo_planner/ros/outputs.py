@@ -1,0 +1,154 @@
+"""Everything that the planner node publishes about a plan. What breaks a rule of the consumers does not leave here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
+
+from sobo_planner.motion import Motion
+from sobo_planner.robot import Robot
+from sobo_planner.ros import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.trajectory_rules import ControllerRules, broken_rule
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class PlanOutputs:
+    """Publishers of one planner. Thread-safe: the planning thread publishes plans, the executor's thread `control`.
+
+    Args:
+        node: Owner of the publishers.
+        robot: The arm.
+        joint_names: Its joints as the controller knows them, prefix included.
+        policy_name: For the reports.
+        values: The node's parameters; those that may change are looked up for each message.
+    """
+
+    def __init__(
+        self, node: Node, robot: Robot, joint_names: Sequence[str], policy_name: str, values: Mapping[str, Any]
+    ) -> None:
+        self._node, self._robot, self._joint_names = node, robot, list(joint_names)
+        self._policy_name, self._values = policy_name, values
+        self._lock = threading.Lock()
+        self._open = False
+        self._plan_id = 0
+        self._motion: Motion | None = None
+        self._end_torque: NDArray[np.float64] | None = None
+        self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
+        self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
+        self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
+        self._report = node.create_publisher(String, "plan_report", RELIABLE)
+        self._control = linear_feedback.create_publisher(node)
+        self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
+
+    def open(self) -> None:
+        """Lets messages pass, beginning without a motion."""
+        with self._lock:
+            self._open, self._motion = True, None
+
+    def close(self) -> None:
+        """Lets nothing pass any more, not even what a thread is about to publish."""
+        with self._lock:
+            self._open, self._motion = False, None
+
+    def forget(self) -> None:
+        """Drops the motion: nothing is known any more of what the arm is following."""
+        with self._lock:
+            self._motion = None
+
+    def destroy(self) -> None:
+        """Removes the publishers from their node."""
+        self.close()
+        for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
+            self._node.destroy_publisher(publisher)
+
+    def subscribers(self) -> dict[str, str]:
+        """Number of subscribers of each topic, for the diagnostics."""
+        return {f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._publishers}
+
+    @property
+    def motion(self) -> Motion | None:
+        """The motion that was published last, on ROS time."""
+        return self._motion
+
+    def publish(self, motion: Motion, now: float, details: dict[str, Any]) -> dict[str, Any] | None:
+        """Publishes a motion with its gains and its report.
+
+        Args:
+            motion: The motion, its beginning in ROS time [s].
+            now: ROS time [s] for the stamp; the motion begins then or later.
+            details: What else the report says.
+
+        Returns:
+            The report; None when the outputs were closed meanwhile.
+
+        Raises:
+            Refused: PLAN_REFUSED, a message would break a rule of the controller.
+        """
+        stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
+        lead = max(motion.begin - now, 0.0)
+        trajectory = self._trajectory_message(motion, stamp, lead)
+        gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
+        with self._lock:
+            if not self._open:
+                return None
+            self._plan_id += 1
+            report = diagnostics.plan_report(self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name})
+            report["checksums"] = {
+                "feedback_gains": conversions.checksum(gains),
+                "feedforward": conversions.checksum(feedforward),
+            }
+            self._gains.publish(gains)
+            self._feedforward.publish(feedforward)
+            self._trajectory.publish(trajectory)
+            self._report.publish(String(data=diagnostics.to_json(report)))
+            self._motion = motion
+            self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
+        return report
+
+    def _trajectory_message(self, motion: Motion, stamp: Any, lead: float) -> JointTrajectory:
+        effort = self._values["publish_effort"]
+        moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
+        message = conversions.trajectory_message(
+            motion, self._joint_names, stamp, effort, lead=lead, allow_nonzero_end_velocity=moving_end
+        )
+        rules = ControllerRules(self._joint_names, allow_nonzero_end_velocity=moving_end, effort_interface=effort)
+        broken = broken_rule(message, rules)
+        if broken:
+            raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
+        return message
+
+    def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
+        """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
+        report = diagnostics.refusal_report(refusal, None if goal is None else goal.tolist())
+        self._report.publish(String(data=diagnostics.to_json(report)))
+
+    def publish_control(self, now: float) -> None:
+        """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""
+        with self._lock:
+            motion = self._motion
+            if self._control is None or motion is None or not self._open or now < motion.begin:
+                return
+            stage = motion.stage(now)
+            torque = motion.U[stage] if now <= motion.end else self._end_torque
+            stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
+            message = linear_feedback.control_message(
+                stamp, self._joint_names, motion.state(now), torque, motion.K[stage]
+            )
+            self._control.publish(message)
+
+
+def diagnostics_publisher(node: Node) -> Any:
+    """Publisher of /diagnostics."""
+    return node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)

@@ -1,0 +1,103 @@
+"""Mode `plan_once`: one trajectory for each goal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import GoalError, PlanningError, StartError
+from sobo_planner.motion import Motion, expected_state
+from sobo_planner.planner import Plan, Planner
+from sobo_planner.ros.inbox import StampedState
+from sobo_planner.ros.serving import Core, Server
+from sobo_planner.ros.status import Refused, Status
+
+Vector = NDArray[np.float64]
+
+# Times from the state that a moving arm is planned for to the hand-over [s], tried in turn: planning has to end before.
+LEADS = (0.25, 0.5, 1.0)
+AT_ONCE = math.nan  # as the beginning of a motion
+
+
+class PlanOnce(Server):
+    """Serves goals one after the other: planned once, from where the arm is then or, if it moves, will be soon."""
+
+    def __init__(self, core: Core, planner: Planner) -> None:
+        super().__init__(core)
+        self._planner = planner
+        self._policy_failures = 0
+
+    def run(self) -> None:
+        """See `Server.run`."""
+        while not self.core.inbox.closed:
+            request = self.core.inbox.take()
+            if request is None:
+                return
+            self.clock_jumped()
+            goal = request.goal
+            if goal is None:
+                self.guarded(None, self.stop_arm)
+                self.status, self.detail = Status.READY, ""
+            else:
+                self.guarded(goal, lambda goal=goal: self._serve(goal))  # type: ignore[misc]
+
+    def _serve(self, goal: Vector) -> None:
+        for lead in LEADS:
+            state = self.fresh_state()
+            active, now = self.core.outputs.motion, self.core.now()
+            if active is None or now >= active.end:
+                return self._publish(self._plan(state.x, goal), AT_ONCE, state)
+            begin = now + lead
+            x = expected_state(self.core.task, active, state.x, state.stamp, begin)
+            plan = self._plan(x, goal)
+            if self.core.now() < begin:
+                return self._publish(plan, begin, state)
+            self.note(Status.DEADLINE_MISSED, f"planning for a moving arm took longer than {lead} s")
+        raise Refused(Status.DEADLINE_MISSED, f"planning for a moving arm took longer than {LEADS[-1]} s")
+
+    def _plan(self, x: Vector, goal: Vector) -> Plan:
+        try:
+            plan = self._planner.plan(x, goal, self.core.values["deadline"] or None)
+        except StartError as error:
+            raise Refused(Status.BAD_START, str(error)) from error
+        except GoalError as error:
+            raise Refused(Status.OUT_OF_REACH, str(error)) from error
+        except PlanningError as error:
+            status = Status.PLAN_REFUSED if error.refused else Status.PLANNING_FAILED
+            raise Refused(status, str(error)) from error
+        if self._planner.policy_failures > self._policy_failures:
+            self._policy_failures = self._planner.policy_failures
+            self.note(Status.POLICY_FAILED, f"the policy's output is not finite; the plan began at {plan.source}")
+        return plan
+
+    def _publish(self, plan: Plan, begin: float, state: StampedState) -> None:
+        if self.core.inbox.stop_waits:
+            raise Refused(Status.CANCELLED, "the goal was cancelled while it was planned for")
+        motion = Motion(begin, float(plan.time[1] - plan.time[0]), plan.X, plan.U, plan.K)
+        report = self.publish(motion, state, details_of(plan))
+        if report is not None:
+            self.status = Status.PLANNED
+            phases = report["phases_ms"]
+            self.detail = (
+                f"plan {report['plan_id']} {plan.status.value} from {plan.source}: {plan.iterations} iterations, "
+                f"cost {plan.cost:.4g}, {phases['total']:.0f} ms"
+            )
+            self.core.info(self.detail)
+
+
+def details_of(plan: Plan) -> dict[str, Any]:
+    """What the report says of a plan."""
+    return {
+        "status": plan.status.value,
+        "source": plan.source,
+        "goal": [float(value) for value in plan.goal],
+        "cost": float(plan.cost),
+        "violation": float(plan.violation),
+        "iterations": int(plan.iterations),
+        "tool_error": float(plan.tool_error),
+        "orientation_error": plan.orientation_error,
+        "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},
+    }

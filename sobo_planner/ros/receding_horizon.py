@@ -1,0 +1,139 @@
+"""Mode `receding_horizon`: a new motion at every tick, towards the latest goal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import GoalError, StartError
+from sobo_planner.proposer import Proposer
+from sobo_planner.receding import Cycle, RecedingPlanner
+from sobo_planner.ros.inbox import StampedState
+from sobo_planner.ros.serving import Core, Server
+from sobo_planner.ros.status import Refused, Status
+
+Vector = NDArray[np.float64]
+
+# Cycles within which a goal has to be taken up.
+PATIENCE = 50
+
+
+class RecedingHorizon(Server):
+    """Replans at a fixed rate. A cycle that takes too long skips the ticks that it misses; nothing is queued."""
+
+    def __init__(self, core: Core, planner: RecedingPlanner, proposer: Proposer | None, rate: float) -> None:
+        super().__init__(core)
+        self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
+        self._goal: Vector | None = None  # replanned for
+        self._asked: Vector | None = None  # not taken up yet
+        self._tries = 0
+        self._policy_failures = 0
+
+    def run(self) -> None:
+        """See `Server.run`."""
+        tick = time.monotonic()
+        while not self.core.inbox.closed:
+            self._tick()
+            tick += self._period
+            behind = time.monotonic() - tick
+            if behind > 0.0:
+                missed = 1 + int(behind / self._period)
+                tick += missed * self._period
+                if self._goal is not None:
+                    self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
+            self.core.inbox.sleep(tick - time.monotonic())
+
+    def _tick(self) -> None:
+        if self.clock_jumped():
+            self._planner.forget()
+        request = self.core.inbox.take(0.0)
+        if request is not None:
+            if request.goal is None:
+                self._stop()
+                return
+            self._asked, self._tries = request.goal, 0
+        goal = self._goal if self._asked is None else self._asked
+        if goal is None:
+            return
+        if self._asked is not None:
+            if not self.guarded(goal, lambda: self._serve(goal)):
+                self._asked = None
+        else:
+            self._follow(goal)
+
+    def _follow(self, goal: Vector) -> None:
+        """A cycle towards a goal that was taken up before: a fault is noted, and the motion before goes on."""
+        try:
+            self._serve(goal)
+        except Refused as fault:
+            self.note(fault.status, fault.detail)
+            if fault.status is Status.BAD_START:
+                self._stop()
+        except Exception as error:  # the next cycle may do better, whatever this one threw
+            self.core.defect("a cycle failed")
+            self.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _stop(self) -> None:
+        def stop() -> None:
+            motion = self.stop_arm()
+            if motion is not None:
+                self._planner.accept(motion, None)
+
+        self.guarded(None, stop)
+        self._goal = self._asked = None
+        self.status, self.detail = Status.READY, ""
+
+    def _serve(self, goal: Vector) -> None:
+        state, now = self.fresh_state(), self.core.now()
+        began = time.monotonic()
+        try:
+            cycle = self._planner.cycle(state.x, state.stamp, goal, now)
+        except StartError as error:
+            raise Refused(Status.BAD_START, str(error)) from error
+        except GoalError as error:
+            raise Refused(Status.OUT_OF_REACH, str(error)) from error
+        self._note_faults(cycle)
+        if cycle.motion is None:
+            self._give_up_late(cycle)
+            return
+        phases = cycle.phases_ms | {"total": 1e3 * (time.monotonic() - began)}
+        if self._proposer is not None:
+            phases["policy"] = self._proposer.last_ms
+        report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal))
+        if report is not None:
+            self._planner.accept(cycle.motion, goal)
+            self._goal, self._asked = goal, None
+            self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+
+    def _note_faults(self, cycle: Cycle) -> None:
+        if cycle.lost:
+            self.note(Status.TRACKING_LOST, "the arm is not where its motion wants it")
+        if self._proposer is not None and self._proposer.failures > self._policy_failures:
+            self._policy_failures = self._proposer.failures
+            self.note(Status.POLICY_FAILED, "the policy's rollout is not finite")
+        if cycle.motion is None:
+            self.note(Status.FALLBACK, cycle.objection)
+
+    def _give_up_late(self, cycle: Cycle) -> None:
+        """Refuses a goal that has not been taken up for long; the one before goes on to be served."""
+        self._tries += 1
+        if self._asked is not None and self._tries >= PATIENCE:
+            raise Refused(Status.PLAN_REFUSED, f"no cycle of {PATIENCE} found a motion: {cycle.objection}")
+
+
+def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
+    """What the report says of a cycle."""
+    return {
+        "status": "refined" if cycle.refined else "start",
+        "source": cycle.source,
+        "goal": goal.tolist(),
+        "cost": float(cycle.cost),
+        "violation": float(cycle.violation),
+        "iterations": int(cycle.iterations),
+        "tool_error": float(cycle.tool_error),
+        "phases_ms": cycle.phases_ms,
+    }
