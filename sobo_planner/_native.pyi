@@ -38,10 +38,16 @@ class Robot:
     def tool_position(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
+    def tool_pose(
+        self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
     def frame_position(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")], frame: str
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
     def tool_jacobian(
+        self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
+    def tool_pose_jacobian(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
     def joint_placement(
@@ -71,6 +77,9 @@ class Robot:
     def colliding_pair(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> tuple[str, str] | None: ...
+    def first_collision(
+        self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
+    ) -> tuple[int, str, str] | None: ...
 
 def simulate(
     robot: Robot,

@@ -94,6 +94,11 @@ class Robot:
         """Positions of the tool frame at each row of Q (N, nq), shape (N, 3) [m]."""
         return np.array([self.native.tool_position(q) for q in np.atleast_2d(np.asarray(Q, float))])
 
+    def tool_pose(self, q: ArrayLike) -> tuple[Array, Array]:
+        """Rotation (3, 3) and position (3,) [m] of the tool frame at q (nq,)."""
+        placement = self.native.tool_pose(np.asarray(q, float))
+        return placement[:, :3], placement[:, 3]
+
     def frame_position(self, q: ArrayLike, frame: str) -> Array:
         """Position of any frame at q (nq,), shape (3,) [m].
 
@@ -105,6 +110,10 @@ class Robot:
     def tool_jacobian(self, q: ArrayLike) -> Array:
         """d tool_position / d q, shape (3, nv)."""
         return self.native.tool_jacobian(np.asarray(q, float))
+
+    def tool_pose_jacobian(self, q: ArrayLike) -> Array:
+        """The tool's linear velocity, above its angular one, per joint velocity at q, (6, nv), in the world frame."""
+        return self.native.tool_pose_jacobian(np.asarray(q, float))
 
     def joint_placement(self, q: ArrayLike, index: int) -> tuple[Array, Array]:
         """Rotation (3, 3) and origin (3,) [m] of the frame that moves with joint `index`."""
@@ -149,3 +158,7 @@ class Robot:
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
         """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
         return self.native.colliding_pair(np.asarray(q, float))
+
+    def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
+        """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
+        return self.native.first_collision(np.asarray(Q, float))

@@ -6,6 +6,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bind_quadrotor.hpp"
@@ -102,14 +103,17 @@ void bind_robot(nb::module_ &m) {
       .def_prop_ro("effort_limit", &Robot::effort_limit)
       .def_prop_ro("has_collision_geometry", &Robot::has_collision_geometry)
       .def("tool_position", &Robot::tool_position, "q"_a)
+      .def("tool_pose", &Robot::tool_pose, "q"_a)
       .def("frame_position", &Robot::frame_position, "q"_a, "frame"_a)
       .def("tool_jacobian", &Robot::tool_jacobian, "q"_a)
+      .def("tool_pose_jacobian", &Robot::tool_pose_jacobian, "q"_a)
       .def("joint_placement", &Robot::joint_placement, "q"_a, "index"_a)
       .def("forward_dynamics", &Robot::forward_dynamics, "q"_a, "v"_a, "tau"_a)
       .def("inverse_dynamics", &Robot::inverse_dynamics, "q"_a, "v"_a, "a"_a)
       .def("gravity", &Robot::gravity, "q"_a)
       .def("step", &Robot::step, "x"_a, "u"_a, "dt"_a)
-      .def("colliding_pair", &Robot::colliding_pair, "q"_a);
+      .def("colliding_pair", &Robot::colliding_pair, "q"_a)
+      .def("first_collision", &Robot::first_collision, "Q"_a);
   m.def("simulate", &simulate, "robot"_a, "x0"_a, "U"_a, "dt"_a);
   m.def(
       "track",

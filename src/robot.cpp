@@ -163,6 +163,15 @@ Vector3d Robot::tool_position(const VectorXd &q) const {
   return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool).translation();
 }
 
+RowMatrixXd Robot::tool_pose(const VectorXd &q) const {
+  check_size(q, impl_->model->nq, "q");
+  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
+  const auto &placement = pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool);
+  RowMatrixXd out(3, 4);
+  out << placement.rotation(), placement.translation();
+  return out;
+}
+
 Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) const {
   check_size(q, impl_->model->nq, "q");
   if (!impl_->model->existFrame(frame))
@@ -171,12 +180,14 @@ Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) cons
   return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->model->getFrameId(frame)).translation();
 }
 
-RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const {
+RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const { return tool_pose_jacobian(q).topRows<3>(); }
+
+RowMatrixXd Robot::tool_pose_jacobian(const VectorXd &q) const {
   check_size(q, impl_->model->nq, "q");
   pinocchio::Data::Matrix6x jacobian(6, impl_->model->nv);
   jacobian.setZero();
   pinocchio::computeFrameJacobian(*impl_->model, impl_->data, q, impl_->tool, pinocchio::LOCAL_WORLD_ALIGNED, jacobian);
-  return jacobian.topRows<3>();
+  return jacobian;
 }
 
 RowMatrixXd Robot::joint_placement(const VectorXd &q, int index) const {
@@ -232,6 +243,15 @@ std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const V
                             link_name(*impl_->model, impl_->geometry->geometryObjects[pair.second]));
     }
   }
+  return std::nullopt;
+}
+
+std::optional<std::tuple<int, std::string, std::string>> Robot::first_collision(const RowMatrixXd &Q) const {
+  if (Q.cols() != impl_->model->nq)
+    throw RobotError("Q has " + std::to_string(Q.cols()) + " columns, expected " + std::to_string(impl_->model->nq));
+  for (int row = 0; row < Q.rows(); ++row)
+    if (const auto pair = colliding_pair(Q.row(row).transpose()))
+      return std::make_tuple(row, pair->first, pair->second);
   return std::nullopt;
 }
 
