@@ -40,7 +40,12 @@ class Robot:
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
     def tool_pose(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
-    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
+    def pose_error(
+        self,
+        q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     def frame_position(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")], frame: str
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
@@ -114,6 +119,10 @@ class ReachWeights:
     @position.setter
     def position(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")], /) -> None: ...
     @property
+    def orientation(self) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
+    @orientation.setter
+    def orientation(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")], /) -> None: ...
+    @property
     def state(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     @state.setter
     def state(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")], /) -> None: ...
@@ -168,6 +177,17 @@ class ReachSpec:
     def position(self) -> Box | None: ...
     @position.setter
     def position(self, arg: Box | None, /) -> None: ...
+
+def reach_cost(
+    robot: Robot,
+    weights: ReachWeights,
+    target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    x: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+) -> tuple[
+    float,
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+]: ...
 
 class LinearSpec:
     def __init__(self) -> None: ...
@@ -328,7 +348,7 @@ class Start:
     def __init__(
         self,
         x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
-        target: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")],
+        target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
         X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
         U: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     ) -> None: ...

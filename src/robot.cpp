@@ -107,6 +107,10 @@ void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
 
 } // namespace
 
+Eigen::Matrix3d rotation_of(const VectorXd &pose) {
+  return Eigen::Quaterniond(pose[6], pose[3], pose[4], pose[5]).normalized().toRotationMatrix();
+}
+
 Robot::Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,
              const VectorXd &armature, const std::vector<std::string> &package_dirs, bool collision) {
   Model model = parse_model(urdf_xml);
@@ -163,12 +167,22 @@ Vector3d Robot::tool_position(const VectorXd &q) const {
   return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool).translation();
 }
 
-RowMatrixXd Robot::tool_pose(const VectorXd &q) const {
-  check_size(q, impl_->model->nq, "q");
-  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
-  const auto &placement = pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool);
-  RowMatrixXd out(3, 4);
-  out << placement.rotation(), placement.translation();
+VectorXd Robot::tool_pose(const VectorXd &q) const {
+  const VectorXd position = tool_position(q);
+  Eigen::Quaterniond turn(impl_->data.oMf[impl_->tool].rotation());
+  if (turn.w() < 0.0)
+    turn.coeffs() *= -1.0;
+  VectorXd out(7);
+  out << position, turn.coeffs();
+  return out;
+}
+
+VectorXd Robot::pose_error(const VectorXd &q, const VectorXd &target) const {
+  check_size(target, 7, "the target");
+  VectorXd out(6);
+  out.head<3>() = target.head<3>() - tool_position(q);
+  const Eigen::Matrix3d offset = rotation_of(target) * impl_->data.oMf[impl_->tool].rotation().transpose();
+  out.tail<3>() = pinocchio::log3(offset);
   return out;
 }
 

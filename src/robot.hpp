@@ -15,6 +15,11 @@ namespace sobo {
 using Eigen::MatrixXd;
 using Eigen::Vector3d;
 using Eigen::VectorXd;
+/// Poses are [x, y, z, qx, qy, qz, qw]. How far the squared norm of a quaternion may be from 1.
+constexpr double quaternion_tolerance = 1e-3;
+/// The rotation of a pose.
+Eigen::Matrix3d rotation_of(const VectorXd &pose);
+
 using RowMatrixXd = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Pinocchio's objects behind a Robot (robot_impl.hpp): only units that compute with them pay for its headers.
@@ -42,8 +47,10 @@ public:
   VectorXd effort_limit() const;
 
   Vector3d tool_position(const VectorXd &q) const;
-  /// World placement of the tool: rotation (3 x 3) and position (3) side by side.
-  RowMatrixXd tool_pose(const VectorXd &q) const;
+  /// World pose of the tool, [x, y, z, qx, qy, qz, qw] with qw >= 0.
+  VectorXd tool_pose(const VectorXd &q) const;
+  /// From the tool to a target pose: the way [m] above the rotation vector [rad], both in the world frame.
+  VectorXd pose_error(const VectorXd &q, const VectorXd &target) const;
   Vector3d frame_position(const VectorXd &q, const std::string &frame) const;
   /// d(tool position)/dq in the world frame, 3 x nv.
   RowMatrixXd tool_jacobian(const VectorXd &q) const;

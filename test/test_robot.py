@@ -51,9 +51,25 @@ def test_dynamics_and_kinematics(robot, reference) -> None:
         jacobian = pin.computeFrameJacobian(model, data, q, frame, pin.LOCAL_WORLD_ALIGNED)
         np.testing.assert_allclose(robot.tool_jacobian(q), jacobian[:3], atol=1e-13)
         np.testing.assert_allclose(robot.tool_pose_jacobian(q), jacobian, atol=1e-13)
-        rotation, position = robot.tool_pose(q)
-        np.testing.assert_allclose(rotation, data.oMf[frame].rotation, atol=1e-14)
-        np.testing.assert_array_equal(position, robot.tool_position(q))
+        pose = robot.tool_pose(q)
+        np.testing.assert_allclose(pin.XYZQUATToSE3(pose).homogeneous, data.oMf[frame].homogeneous, atol=1e-14)
+        assert pose[6] >= 0.0
+
+
+def test_pose_errors(robot, reference) -> None:
+    model, data = reference
+    frame = model.getFrameId("tool0")
+    for (q, _, _), (other, _, _) in zip(draw(20), list(draw(21))[1:], strict=True):
+        pin.framesForwardKinematics(model, data, other)
+        target = data.oMf[frame].copy()
+        pin.framesForwardKinematics(model, data, q)
+        way = target.translation - data.oMf[frame].translation
+        turn = pin.log3(target.rotation @ data.oMf[frame].rotation.T)
+        error = robot.pose_error(q, pin.SE3ToXYZQUAT(target))
+        np.testing.assert_allclose(error, np.concatenate([way, turn]), atol=1e-10)
+        np.testing.assert_allclose(robot.pose_error(other, robot.tool_pose(other)), np.zeros(6), atol=1e-7)
+    with pytest.raises(RobotError, match="the target has 3 entries, expected 7"):
+        robot.pose_error(np.zeros(6), np.zeros(3))
 
 
 def test_frames_and_joint_placements(robot, reference) -> None:
