@@ -38,10 +38,21 @@ class Robot:
     def tool_position(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
+    def tool_pose(
+        self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
+    def pose_error(
+        self,
+        q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     def frame_position(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")], frame: str
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
     def tool_jacobian(
+        self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
+    ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
+    def tool_pose_jacobian(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
     def joint_placement(
@@ -71,6 +82,9 @@ class Robot:
     def colliding_pair(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> tuple[str, str] | None: ...
+    def first_collision(
+        self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
+    ) -> tuple[int, str, str] | None: ...
 
 def simulate(
     robot: Robot,
@@ -104,6 +118,10 @@ class ReachWeights:
     def position(self) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
     @position.setter
     def position(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")], /) -> None: ...
+    @property
+    def orientation(self) -> Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]: ...
+    @orientation.setter
+    def orientation(self, arg: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")], /) -> None: ...
     @property
     def state(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     @state.setter
@@ -159,6 +177,17 @@ class ReachSpec:
     def position(self) -> Box | None: ...
     @position.setter
     def position(self, arg: Box | None, /) -> None: ...
+
+def reach_cost(
+    robot: Robot,
+    weights: ReachWeights,
+    target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    x: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+) -> tuple[
+    float,
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+]: ...
 
 class LinearSpec:
     def __init__(self) -> None: ...
@@ -323,7 +352,7 @@ class Start:
     def __init__(
         self,
         x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
-        target: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")],
+        target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
         X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
         U: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     ) -> None: ...

@@ -94,6 +94,18 @@ class Robot:
         """Positions of the tool frame at each row of Q (N, nq), shape (N, 3) [m]."""
         return np.array([self.native.tool_position(q) for q in np.atleast_2d(np.asarray(Q, float))])
 
+    def tool_pose(self, q: ArrayLike) -> Array:
+        """Pose of the tool frame at q (nq,): [x, y, z, qx, qy, qz, qw], qw >= 0, shape (7,)."""
+        return self.native.tool_pose(np.asarray(q, float))
+
+    def pose_error(self, q: ArrayLike, target: ArrayLike) -> Array:
+        """What takes the tool from its pose at q (nq,) to the target pose (7,).
+
+        Returns:
+            Way [m] and rotation vector [rad], (6,), both in the base frame.
+        """
+        return self.native.pose_error(np.asarray(q, float), np.asarray(target, float))
+
     def frame_position(self, q: ArrayLike, frame: str) -> Array:
         """Position of any frame at q (nq,), shape (3,) [m].
 
@@ -105,6 +117,10 @@ class Robot:
     def tool_jacobian(self, q: ArrayLike) -> Array:
         """d tool_position / d q, shape (3, nv)."""
         return self.native.tool_jacobian(np.asarray(q, float))
+
+    def tool_pose_jacobian(self, q: ArrayLike) -> Array:
+        """The tool's linear velocity, above its angular one, per joint velocity at q, (6, nv), in the base frame."""
+        return self.native.tool_pose_jacobian(np.asarray(q, float))
 
     def joint_placement(self, q: ArrayLike, index: int) -> tuple[Array, Array]:
         """Rotation (3, 3) and origin (3,) [m] of the frame that moves with joint `index`."""
@@ -149,3 +165,7 @@ class Robot:
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
         """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
         return self.native.colliding_pair(np.asarray(q, float))
+
+    def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
+        """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
+        return self.native.first_collision(np.asarray(Q, float))

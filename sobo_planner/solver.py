@@ -35,7 +35,7 @@ class Instance:
 
     Attributes:
         x0: Initial state, (nx,).
-        target: What to reach, (3,) [m] for tasks with a tool.
+        target: What to reach, for tasks with a tool: position (3,) [m], or pose (7,) [x, y, z, qx, qy, qz, qw].
     """
 
     x0: Array
@@ -261,7 +261,8 @@ def _start(instance: Instance, guess: Guess) -> _native.Start:
         return _native.Start(*(np.asarray(array, float) for array in arrays))
     except (TypeError, ValueError) as e:
         shapes = ", ".join(str(np.shape(array)) for array in arrays)
-        raise SolverError(f"x0, target, X, U must be numbers of shape (nx,), (3,), (T+1, nx), (T, nu): {shapes}") from e
+        expected = "(nx,), (3,) or (7,), (T+1, nx), (T, nu)"
+        raise SolverError(f"x0, target, X, U must be numbers of shape {expected}: {shapes}") from e
 
 
 def _solution(result: dict[str, Any]) -> Solution:

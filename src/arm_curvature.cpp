@@ -6,6 +6,7 @@
 
 namespace sobo {
 
+using Eigen::Matrix3d;
 using Eigen::MatrixXd;
 using Eigen::Vector3d;
 using Eigen::VectorXd;
@@ -17,6 +18,27 @@ template <typename Tensor> MatrixXd contract(const Tensor &tensor, const VectorX
   const Eigen::Map<const MatrixXd> flat(tensor.data(), n, n * n); // the first index runs fastest
   const VectorXd sum = flat.transpose() * weights;
   return Eigen::Map<const MatrixXd>(sum.data(), n, n);
+}
+
+/// Jlog3(r) = I + [r]/2 + b [r]^2 with b a function of the angle |r|: b, and its derivative divided by the angle.
+std::pair<double, double> log_coefficient(double angle) {
+  const double square = angle * angle;
+  if (angle < 0.05) // three terms of the series: exact to 1e-11
+    return {1.0 / 12.0 + square / 720.0 + square * square / 30240.0,
+            1.0 / 360.0 + square / 7560.0 + square * square / 201600.0};
+  const double sine = std::sin(0.5 * angle), cotangent = std::cos(0.5 * angle) / sine;
+  const double b = (1.0 - 0.5 * angle * cotangent) / square;
+  return {b, (0.25 / (sine * sine) - 0.5 * cotangent / angle - 2.0 * b) / square};
+}
+
+/// d(Jlog3(r)' v)/dr with v held: Jlog3(r)' v = v - r x v / 2 + b (r r'v - r'r v).
+Matrix3d log_curvature(const Vector3d &r, const Vector3d &v) {
+  const auto [b, slope] = log_coefficient(r.norm());
+  Matrix3d out = b * (r * v.transpose() - 2.0 * v * r.transpose());
+  out.diagonal().array() += b * r.dot(v);
+  out += slope * (r.dot(v) * r - r.squaredNorm() * v) * r.transpose();
+  pinocchio::addSkew(0.5 * v, out);
+  return out;
 }
 
 } // namespace
@@ -33,6 +55,25 @@ void ReachCost::add_curvature(const CostData &base, MatrixXd &block) const {
       block(i, j) += value;
       if (i != j)
         block(j, i) += value;
+    }
+  if (oriented_)
+    add_turn_curvature(data, block);
+}
+
+// With the spins s_i of the tool about its own axes per unit of joint i: dr/dq_i = Jlog3(r) s_i, and ds_i / dq_j = s_i x s_j
+// for a joint i that carries joint j, zero otherwise. The Hessian is symmetric, its two parts by themselves are not.
+void ReachCost::add_turn_curvature(const ReachCostData &data, MatrixXd &block) const {
+  const Eigen::Index n = data.jacobian.cols();
+  const Vector3d weighted = weights_.orientation.cwiseProduct(data.turn);
+  const Vector3d pull = data.turn_by_spin.transpose() * weighted;
+  const Eigen::Matrix3Xd spins = data.pinocchio.oMf[tool_].rotation().transpose() * data.jacobian.bottomRows<3>();
+  const MatrixXd half = spins.transpose() * (log_curvature(data.turn, weighted) * data.turn_jacobian);
+  block.topLeftCorner(n, n) += half + half.transpose();
+  for (Eigen::Index j = 1; j < n; ++j)
+    for (Eigen::Index i = 0; i < j; ++i) {
+      const double value = pull.dot(Vector3d(spins.col(i)).cross(Vector3d(spins.col(j))));
+      block(i, j) += value;
+      block(j, i) += value;
     }
 }
 

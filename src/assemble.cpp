@@ -30,7 +30,7 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
   if (!sizes)
     throw SolverError("cost weights must have " + std::to_string(ndx) + " state and " + std::to_string(nu) +
                       " control entries");
-  for (const VectorXd &values : {VectorXd(weights.position), weights.state, weights.control})
+  for (const VectorXd &values : {VectorXd(weights.position), VectorXd(weights.orientation), weights.state, weights.control})
     for (const double value : values)
       if (!(value >= 0.0) || !std::isfinite(value))
         throw SolverError("cost weights must be non-negative numbers, got " + std::to_string(value));

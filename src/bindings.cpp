@@ -6,10 +6,12 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
+#include "cost_terms.hpp"
 #include "errors.hpp"
 #include "rollout.hpp"
 #include "worker.hpp"
@@ -102,14 +104,18 @@ void bind_robot(nb::module_ &m) {
       .def_prop_ro("effort_limit", &Robot::effort_limit)
       .def_prop_ro("has_collision_geometry", &Robot::has_collision_geometry)
       .def("tool_position", &Robot::tool_position, "q"_a)
+      .def("tool_pose", &Robot::tool_pose, "q"_a)
+      .def("pose_error", &Robot::pose_error, "q"_a, "target"_a)
       .def("frame_position", &Robot::frame_position, "q"_a, "frame"_a)
       .def("tool_jacobian", &Robot::tool_jacobian, "q"_a)
+      .def("tool_pose_jacobian", &Robot::tool_pose_jacobian, "q"_a)
       .def("joint_placement", &Robot::joint_placement, "q"_a, "index"_a)
       .def("forward_dynamics", &Robot::forward_dynamics, "q"_a, "v"_a, "tau"_a)
       .def("inverse_dynamics", &Robot::inverse_dynamics, "q"_a, "v"_a, "a"_a)
       .def("gravity", &Robot::gravity, "q"_a)
       .def("step", &Robot::step, "x"_a, "u"_a, "dt"_a)
-      .def("colliding_pair", &Robot::colliding_pair, "q"_a);
+      .def("colliding_pair", &Robot::colliding_pair, "q"_a)
+      .def("first_collision", &Robot::first_collision, "Q"_a);
   m.def("simulate", &simulate, "robot"_a, "x0"_a, "U"_a, "dt"_a);
   m.def(
       "track",
@@ -128,6 +134,7 @@ void bind_specs(nb::module_ &m) {
   nb::class_<ReachWeights>(m, "ReachWeights")
       .def(nb::init<>())
       .def_rw("position", &ReachWeights::position)
+      .def_rw("orientation", &ReachWeights::orientation)
       .def_rw("state", &ReachWeights::state)
       .def_rw("control", &ReachWeights::control)
       .def_rw("state_reference", &ReachWeights::state_reference)
@@ -143,6 +150,13 @@ void bind_specs(nb::module_ &m) {
       .def_rw("control", &ReachSpec::control)
       .def_rw("velocity", &ReachSpec::velocity)
       .def_rw("position", &ReachSpec::position);
+  m.def(
+      "reach_cost",
+      [](const Robot &robot, const ReachWeights &weights, const VectorXd &target, const VectorXd &x) {
+        CostTerms terms = reach_cost(robot, weights, target, x);
+        return std::make_tuple(terms.value, terms.gradient, terms.hessian);
+      },
+      "robot"_a, "weights"_a, "target"_a, "x"_a);
   nb::class_<LinearSpec>(m, "LinearSpec")
       .def(nb::init<>())
       .def_rw("horizon", &LinearSpec::horizon)
@@ -173,7 +187,7 @@ void bind_worker(nb::module_ &m) {
       .def_rw("keep_multipliers", &SolveOptions::keep_multipliers);
   nb::class_<Start>(m, "Start")
       .def("__init__",
-           [](Start *self, const VectorXd &x0, const Vector3d &target, const RowMatrixXd &X, const RowMatrixXd &U) {
+           [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U) {
              new (self) Start{x0, target, X, U};
            },
            "x0"_a, "target"_a, "X"_a, "U"_a);

@@ -1,5 +1,7 @@
-// Weighted squared errors of tool position, state and control:
-//   l(x, u) = sum w_p (p(q) - target)^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2   (no factor 1/2)
+// Weighted squared errors of tool position and orientation, state and control:
+//   l(x, u) = sum w_p (p(q) - target)^2 + sum w_r r^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2   (no factor 1/2)
+// where r = log3(R_target' R(q)) is the rotation from the target to the tool. Half a turn away r changes its sign, not its
+// norm: there the gradient is that of one of the two ways back.
 #pragma once
 
 #include <memory>
@@ -9,6 +11,7 @@
 #include <pinocchio/algorithm/frames.hpp>
 #include <pinocchio/algorithm/jacobian.hpp>
 #include <pinocchio/algorithm/kinematics.hpp>
+#include <pinocchio/spatial.hpp>
 
 #include "second_order.hpp"
 #include "spec.hpp"
@@ -20,25 +23,29 @@ using CostData = aligator::CostDataAbstractTpl<double>;
 
 struct ReachCostData : CostData {
   ReachCostData(int ndx, int nu, const pinocchio::Model &model)
-      : CostData(ndx, nu), pinocchio(model), jacobian(6, model.nv), x(ndx), dx(ndx), du(nu) {
+      : CostData(ndx, nu), pinocchio(model), jacobian(6, model.nv), turn_jacobian(3, model.nv), x(ndx), dx(ndx), du(nu) {
     jacobian.setZero();
     x.setConstant(std::numeric_limits<double>::quiet_NaN());
   }
 
   pinocchio::Data pinocchio;
   pinocchio::Data::Matrix6x jacobian;
-  Eigen::Vector3d error;
+  Eigen::Vector3d error, turn;  // tool to target: position, and rotation in the tool's frame
+  Eigen::Matrix3d turn_by_spin; // d turn / d rotation of the tool about its own axes
+  Eigen::Matrix3Xd turn_jacobian;
   Eigen::VectorXd x, dx, du;
 };
 
 /// One cost instead of a stack of residuals: the constant parts of the Hessian are written once.
 struct ReachCost : CostAbstract, CurvedCost {
-  /// All copies share `target`, so that writing it changes the target of every stage in place.
+  /// All copies share `target` and `rotation`, so that writing them changes the target of every stage in place.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
-            std::shared_ptr<const Eigen::Vector3d> target, const ReachWeights &weights)
+            std::shared_ptr<const Eigen::Vector3d> target, std::shared_ptr<const Eigen::Matrix3d> rotation,
+            const ReachWeights &weights)
       : CostAbstract(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * model->nv),
                      static_cast<int>(weights.control.size())),
-        model_(std::move(model)), tool_(tool), target_(std::move(target)), weights_(weights) {}
+        model_(std::move(model)), tool_(tool), target_(std::move(target)), rotation_(std::move(rotation)),
+        weights_(weights), oriented_(!weights.orientation.isZero(0.0)) {}
 
   using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
 
@@ -46,11 +53,17 @@ struct ReachCost : CostAbstract, CurvedCost {
     auto &data = static_cast<ReachCostData &>(base);
     data.x = x;
     pinocchio::forwardKinematics(*model_, data.pinocchio, data.x.head(model_->nv));
-    data.error = pinocchio::updateFramePlacement(*model_, data.pinocchio, tool_).translation() - *target_;
+    const auto &placement = pinocchio::updateFramePlacement(*model_, data.pinocchio, tool_);
+    data.error = placement.translation() - *target_;
     data.dx = x - weights_.state_reference;
     data.du = u - weights_.control_reference;
     data.value_ = weights_.position.dot(data.error.cwiseAbs2()) + weights_.state.dot(data.dx.cwiseAbs2()) +
                   weights_.control.dot(data.du.cwiseAbs2());
+    if (oriented_) {
+      const Eigen::Matrix3d offset = rotation_->transpose() * placement.rotation();
+      data.turn = pinocchio::log3(offset);
+      data.value_ += weights_.orientation.dot(data.turn.cwiseAbs2());
+    }
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
@@ -66,15 +79,26 @@ struct ReachCost : CostAbstract, CurvedCost {
     data.Lx_.head(n).noalias() +=
         2.0 * data.jacobian.topRows<3>().transpose() * weights_.position.cwiseProduct(data.error);
     data.Lu_ = 2.0 * weights_.control.cwiseProduct(data.du);
+    if (oriented_) {
+      pinocchio::Jlog3(data.turn.norm(), data.turn, data.turn_by_spin);
+      const Eigen::Matrix3d &rotation = data.pinocchio.oMf[tool_].rotation();
+      const Eigen::Matrix3d by_world_spin = data.turn_by_spin * rotation.transpose();
+      data.turn_jacobian.noalias() = by_world_spin * data.jacobian.bottomRows<3>();
+      data.Lx_.head(n).noalias() +=
+          2.0 * data.turn_jacobian.transpose() * weights_.orientation.cwiseProduct(data.turn);
+    }
   }
 
   void computeHessians(const VectorRef &, const VectorRef &, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
-    // Gauss-Newton: the curvature of the forward kinematics is left out.
+    // Gauss-Newton: the curvature of the forward kinematics is left out, see add_curvature.
     data.Lxx_.topLeftCorner(n, n).noalias() = 2.0 * data.jacobian.topRows<3>().transpose() *
                                               weights_.position.asDiagonal() * data.jacobian.topRows<3>();
     data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * weights_.state.head(n);
+    if (oriented_)
+      data.Lxx_.topLeftCorner(n, n).noalias() +=
+          2.0 * data.turn_jacobian.transpose() * weights_.orientation.asDiagonal() * data.turn_jacobian;
   }
 
   void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
@@ -89,7 +113,12 @@ struct ReachCost : CostAbstract, CurvedCost {
   std::shared_ptr<const pinocchio::Model> model_;
   pinocchio::FrameIndex tool_;
   std::shared_ptr<const Eigen::Vector3d> target_;
+  std::shared_ptr<const Eigen::Matrix3d> rotation_; // null where no orientation is asked for
   ReachWeights weights_;
+  bool oriented_;
+
+private:
+  void add_turn_curvature(const ReachCostData &data, Eigen::MatrixXd &block) const;
 };
 
 } // namespace sobo

@@ -61,6 +61,26 @@ Box state_box(const ReachSpec &spec, int nv) {
 
 } // namespace
 
+void Problem::check_target(const VectorXd &value) const {
+  if (!target)
+    return;
+  const Eigen::Index size = rotation ? 7 : 3;
+  if (value.size() != size)
+    throw SolverError("the target has " + std::to_string(value.size()) + " entries, expected " + std::to_string(size));
+  if (!value.allFinite())
+    throw SolverError("the target holds a NaN or an infinity");
+  if (rotation && !(std::abs(value.tail<4>().squaredNorm() - 1.0) <= quaternion_tolerance))
+    throw SolverError("the quaternion of the target has the norm " + std::to_string(value.tail<4>().norm()) +
+                      ", expected 1");
+}
+
+void Problem::set_target(const VectorXd &value) const {
+  if (target)
+    *target = value.head<3>();
+  if (rotation)
+    *rotation = rotation_of(value);
+}
+
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   const int nv = robot.nv();
   const int nu = static_cast<int>(spec.actuation.cols());
@@ -80,11 +100,15 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   else if (spec.velocity)
     bounds.push_back({VelocityResidual(nv, nu), *spec.velocity});
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
-  const ReachCost running(robot.impl().model, robot.impl().tool, target, spec.running);
-  const ReachCost terminal(robot.impl().model, robot.impl().tool, target, spec.terminal);
+  std::shared_ptr<Eigen::Matrix3d> rotation;
+  if (!spec.running.orientation.isZero(0.0) || !spec.terminal.orientation.isZero(0.0))
+    rotation = std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity());
+  const ReachCost running(robot.impl().model, robot.impl().tool, target, rotation, spec.running);
+  const ReachCost terminal(robot.impl().model, robot.impl().tool, target, rotation, spec.terminal);
   Problem problem =
       assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
   problem.target = target;
+  problem.rotation = rotation;
   return problem;
 }
 

@@ -17,6 +17,11 @@ struct Problem {
   std::unique_ptr<TrajOptProblem> ocp;
   std::shared_ptr<Vector3d> target; // null for problems without one
   int nx = 0, nu = 0, horizon = 0;
+  std::shared_ptr<Eigen::Matrix3d> rotation = nullptr; // of the target; null where no orientation is asked for
+
+  /// Throws SolverError unless `value` is a position, or a pose [x, y, z, qx, qy, qz, qw] where orientation counts.
+  void check_target(const VectorXd &value) const;
+  void set_target(const VectorXd &value) const;
 };
 
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec);

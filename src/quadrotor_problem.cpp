@@ -154,6 +154,8 @@ Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
   const QuadrotorModel model(spec);
   check_weights(spec.running, state_size, control_size);
   check_weights(spec.terminal, state_size, control_size);
+  if (!spec.running.orientation.isZero(0.0) || !spec.terminal.orientation.isZero(0.0))
+    throw SolverError("a quadrotor has no orientation weights; its attitude is part of the state");
   check_box(spec.control, control_size, "control");
   check_box(spec.height, 1, "height");
   check_columns(spec.columns);

@@ -107,6 +107,10 @@ void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
 
 } // namespace
 
+Eigen::Matrix3d rotation_of(const VectorXd &pose) {
+  return Eigen::Quaterniond(pose[6], pose[3], pose[4], pose[5]).normalized().toRotationMatrix();
+}
+
 Robot::Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,
              const VectorXd &armature, const std::vector<std::string> &package_dirs, bool collision) {
   Model model = parse_model(urdf_xml);
@@ -163,6 +167,25 @@ Vector3d Robot::tool_position(const VectorXd &q) const {
   return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool).translation();
 }
 
+VectorXd Robot::tool_pose(const VectorXd &q) const {
+  const VectorXd position = tool_position(q);
+  Eigen::Quaterniond turn(impl_->data.oMf[impl_->tool].rotation());
+  if (turn.w() < 0.0)
+    turn.coeffs() *= -1.0;
+  VectorXd out(7);
+  out << position, turn.coeffs();
+  return out;
+}
+
+VectorXd Robot::pose_error(const VectorXd &q, const VectorXd &target) const {
+  check_size(target, 7, "the target");
+  VectorXd out(6);
+  out.head<3>() = target.head<3>() - tool_position(q);
+  const Eigen::Matrix3d offset = rotation_of(target) * impl_->data.oMf[impl_->tool].rotation().transpose();
+  out.tail<3>() = pinocchio::log3(offset);
+  return out;
+}
+
 Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) const {
   check_size(q, impl_->model->nq, "q");
   if (!impl_->model->existFrame(frame))
@@ -171,12 +194,14 @@ Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) cons
   return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->model->getFrameId(frame)).translation();
 }
 
-RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const {
+RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const { return tool_pose_jacobian(q).topRows<3>(); }
+
+RowMatrixXd Robot::tool_pose_jacobian(const VectorXd &q) const {
   check_size(q, impl_->model->nq, "q");
   pinocchio::Data::Matrix6x jacobian(6, impl_->model->nv);
   jacobian.setZero();
   pinocchio::computeFrameJacobian(*impl_->model, impl_->data, q, impl_->tool, pinocchio::LOCAL_WORLD_ALIGNED, jacobian);
-  return jacobian.topRows<3>();
+  return jacobian;
 }
 
 RowMatrixXd Robot::joint_placement(const VectorXd &q, int index) const {
@@ -232,6 +257,15 @@ std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const V
                             link_name(*impl_->model, impl_->geometry->geometryObjects[pair.second]));
     }
   }
+  return std::nullopt;
+}
+
+std::optional<std::tuple<int, std::string, std::string>> Robot::first_collision(const RowMatrixXd &Q) const {
+  if (Q.cols() != impl_->model->nq)
+    throw RobotError("Q has " + std::to_string(Q.cols()) + " columns, expected " + std::to_string(impl_->model->nq));
+  for (int row = 0; row < Q.rows(); ++row)
+    if (const auto pair = colliding_pair(Q.row(row).transpose()))
+      return std::make_tuple(row, pair->first, pair->second);
   return std::nullopt;
 }
 

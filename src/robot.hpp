@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,11 @@ namespace sobo {
 using Eigen::MatrixXd;
 using Eigen::Vector3d;
 using Eigen::VectorXd;
+/// Poses are [x, y, z, qx, qy, qz, qw]. How far the squared norm of a quaternion may be from 1.
+constexpr double quaternion_tolerance = 1e-3;
+/// The rotation of a pose.
+Eigen::Matrix3d rotation_of(const VectorXd &pose);
+
 using RowMatrixXd = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Pinocchio's objects behind a Robot (robot_impl.hpp): only units that compute with them pay for its headers.
@@ -41,9 +47,15 @@ public:
   VectorXd effort_limit() const;
 
   Vector3d tool_position(const VectorXd &q) const;
+  /// World pose of the tool, [x, y, z, qx, qy, qz, qw] with qw >= 0.
+  VectorXd tool_pose(const VectorXd &q) const;
+  /// From the tool to a target pose: the way [m] above the rotation vector [rad], both in the world frame.
+  VectorXd pose_error(const VectorXd &q, const VectorXd &target) const;
   Vector3d frame_position(const VectorXd &q, const std::string &frame) const;
   /// d(tool position)/dq in the world frame, 3 x nv.
   RowMatrixXd tool_jacobian(const VectorXd &q) const;
+  /// The same above the tool's angular velocity per joint velocity, in the world frame too, 6 x nv.
+  RowMatrixXd tool_pose_jacobian(const VectorXd &q) const;
   /// World placement of joint `index` (0 = first joint): rotation (3 x 3) and translation (3) side by side.
   RowMatrixXd joint_placement(const VectorXd &q, int index) const;
   VectorXd forward_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &tau) const;
@@ -54,6 +66,8 @@ public:
   bool has_collision_geometry() const;
   /// Links of the first pair of collision bodies in contact, if any.
   std::optional<std::pair<std::string, std::string>> colliding_pair(const VectorXd &q) const;
+  /// The first row of Q (N x nq) in self-collision, and its pair of links, if any.
+  std::optional<std::tuple<int, std::string, std::string>> first_collision(const RowMatrixXd &Q) const;
 
 private:
   explicit Robot(std::shared_ptr<RobotImpl> impl);

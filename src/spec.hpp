@@ -14,6 +14,7 @@ struct Box {
 /// Diagonal weights of squared errors, see ReachCost.
 struct ReachWeights {
   Eigen::Vector3d position;
+  Eigen::Vector3d orientation = Eigen::Vector3d::Zero(); // about the axes of the tool; for arms alone
   Eigen::VectorXd state, control; // sizes 2 nv and nu
   Eigen::VectorXd state_reference, control_reference;
 };

@@ -84,13 +84,11 @@ void Worker::check(const Start &start) const {
                       std::to_string(nu()) + ")");
   if (!start.x0.allFinite() || !start.X.allFinite() || !start.U.allFinite())
     throw SolverError("x0 or the guess holds a NaN or an infinity");
-  if (impl_->problem.target && !start.target.allFinite())
-    throw SolverError("the target holds a NaN or an infinity");
+  impl_->problem.check_target(start.target);
 }
 
 void Worker::load(const Start &start) {
-  if (impl_->problem.target)
-    *impl_->problem.target = start.target;
+  impl_->problem.set_target(start.target);
   impl_->problem.ocp->setInitState(start.x0);
   for (int t = 0; t <= horizon(); ++t)
     impl_->xs[t] = start.X.row(t).transpose();

@@ -38,8 +38,7 @@ struct Result {
 
 /// One instance to solve: initial state, target (ignored by problems without one) and initial guess.
 struct Start {
-  VectorXd x0;
-  Vector3d target;
+  VectorXd x0, target; // target: (3) position, or (7) pose, see Problem
   RowMatrixXd X, U;
 };
 

@@ -50,6 +50,26 @@ def test_dynamics_and_kinematics(robot, reference) -> None:
         np.testing.assert_allclose(robot.tool_position(q), data.oMf[frame].translation, atol=1e-14)
         jacobian = pin.computeFrameJacobian(model, data, q, frame, pin.LOCAL_WORLD_ALIGNED)
         np.testing.assert_allclose(robot.tool_jacobian(q), jacobian[:3], atol=1e-13)
+        np.testing.assert_allclose(robot.tool_pose_jacobian(q), jacobian, atol=1e-13)
+        pose = robot.tool_pose(q)
+        np.testing.assert_allclose(pin.XYZQUATToSE3(pose).homogeneous, data.oMf[frame].homogeneous, atol=1e-14)
+        assert pose[6] >= 0.0
+
+
+def test_pose_errors(robot, reference) -> None:
+    model, data = reference
+    frame = model.getFrameId("tool0")
+    for (q, _, _), (other, _, _) in zip(draw(20), list(draw(21))[1:], strict=True):
+        pin.framesForwardKinematics(model, data, other)
+        target = data.oMf[frame].copy()
+        pin.framesForwardKinematics(model, data, q)
+        way = target.translation - data.oMf[frame].translation
+        turn = pin.log3(target.rotation @ data.oMf[frame].rotation.T)
+        error = robot.pose_error(q, pin.SE3ToXYZQUAT(target))
+        np.testing.assert_allclose(error, np.concatenate([way, turn]), atol=1e-10)
+        np.testing.assert_allclose(robot.pose_error(other, robot.tool_pose(other)), np.zeros(6), atol=1e-7)
+    with pytest.raises(RobotError, match="the target has 3 entries, expected 7"):
+        robot.pose_error(np.zeros(6), np.zeros(3))
 
 
 def test_frames_and_joint_placements(robot, reference) -> None:
@@ -103,6 +123,18 @@ def test_self_collision_names_the_links(robot) -> None:
     assert robot.colliding_pair([0.0, -1.57, 1.57, -1.57, -1.57, 0.0]) is None
     pair = robot.colliding_pair([0.0, -1.57, 3.1, 0.0, 0.0, 0.0])
     assert pair is not None and all(name.endswith("_link") for name in pair)
+
+
+def test_first_collision_of_a_motion(robot) -> None:
+    free, folded = np.array([0.0, -1.57, 1.57, -1.57, -1.57, 0.0]), np.array([0.0, -1.57, 3.1, 0.0, 0.0, 0.0])
+    Q = free + np.linspace(0.0, 1.0, 50)[:, None] * (folded - free)
+    pairs = [robot.colliding_pair(q) for q in Q]
+    row = next(i for i, pair in enumerate(pairs) if pair is not None)
+    assert 0 < row < 49
+    assert robot.first_collision(Q) == (row, *pairs[row])
+    assert robot.first_collision(Q[:row]) is None and robot.first_collision(Q[:0]) is None
+    with pytest.raises(RobotError, match="Q has 5 columns, expected 6"):
+        robot.first_collision(Q[:, :5])
 
 
 def test_hash_tells_descriptions_apart(robot, tmp_path) -> None:

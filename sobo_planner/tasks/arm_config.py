@@ -62,6 +62,25 @@ class ProblemConfig:
 
 
 @dataclass(frozen=True)
+class PoseConfig:
+    """What pose goals add to the problem: weights of the squared angle [1/rad^2] between tool and goal.
+
+    No hash of a position task depends on them.
+
+    Attributes:
+        running: Along the way, per second.
+        terminal: At the end.
+    """
+
+    running: float = 1.0
+    terminal: float = 30.0
+
+    def __post_init__(self) -> None:
+        require(self.running >= 0, f"pose.running must not be negative, got {self.running}")
+        require(self.terminal > 0, f"pose.terminal must be positive, got {self.terminal}")
+
+
+@dataclass(frozen=True)
 class Distribution:
     """Which instances occur (the distribution of xi).
 
@@ -96,3 +115,4 @@ class ArmConfig(TaskConfig):
     robot: RobotConfig
     problem: ProblemConfig
     distribution: Distribution
+    pose: PoseConfig = PoseConfig()

@@ -68,8 +68,11 @@ class ArmEncoding:
         self.state_groups: tuple[slice, ...] = (slice(0, n), slice(n, 2 * n))
 
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
-        """Observation at state x (2 nv,) and step t of the horizon with the target (3,) [m], shape (obs_dim,)."""
-        n = self.robot.nv
+        """Observation at state x (2 nv,) and step t of the horizon with the target (3,) [m], shape (obs_dim,).
+
+        Of a pose (7,) it holds the position: a policy proposes ways to positions.
+        """
+        n, target = self.robot.nv, target[:3]
         q, v = x[:n], x[n:]
         rotation, _ = self.robot.joint_placement(q, 0)
         error = rotation.T @ (target - self.robot.tool_position(q))
@@ -91,7 +94,7 @@ class ArmEncoding:
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, the same at every step, shape (obs_dim, 2 nv)."""
         n, first, last = self.robot.nv, self._first, self._last
-        q = x[:n]
+        q, target = x[:n], target[:3]
         rotation, _ = self.robot.joint_placement(q, 0)
         offset = target - self.robot.tool_position(q)
         out = np.zeros((self.obs_dim, 2 * n))

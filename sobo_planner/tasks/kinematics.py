@@ -1,4 +1,4 @@
-"""Inverse kinematics of the tool position."""
+"""Inverse kinematics of the tool, and straight ways in joint space."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
+
+# A radian of orientation counts as much as this distance [m] when both are to be brought to nothing.
+LEVER = 0.3
 
 
 def inverse_kinematics(
@@ -24,8 +27,8 @@ def inverse_kinematics(
     Args:
         robot: The arm.
         q: Where to start [rad], (nq,).
-        target: Position to reach [m], (3,).
-        tolerance: Accepted distance [m].
+        target: Position to reach [m], (3,); or pose, (7,), see `Robot.tool_pose`.
+        tolerance: Accepted distance [m], together with `LEVER` times the angle of a pose.
         max_iterations: Steps before giving up.
         max_step: Largest change of a joint in one step [rad]; keeps the solution near q.
 
@@ -34,16 +37,34 @@ def inverse_kinematics(
     """
     q = np.array(q, float)
     for _ in range(max_iterations):
-        error = target - robot.tool_position(q)
+        error = _error(robot, q, target)
         distance = float(np.linalg.norm(error))
         if distance <= tolerance:
             return q
-        jacobian = robot.tool_jacobian(q)
+        jacobian = _jacobian(robot, q, target)
         damping = 1e-4 + 1e-2 * min(distance, 0.1)
-        step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(3), error)
+        step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(len(error)), error)
         step *= min(1.0, max_step / max(float(np.abs(step).max()), 1e-12))
         q = np.clip(q + step, robot.position_lower, robot.position_upper)
     return None
+
+
+def _error(robot: Robot, q: Array, target: Array) -> Array:
+    """What is left to the target [m]: (3,), or (6,) for a pose."""
+    if len(target) == 3:
+        return target - robot.tool_position(q)
+    error = robot.pose_error(q, target)
+    error[3:] *= LEVER
+    return error
+
+
+def _jacobian(robot: Robot, q: Array, target: Array) -> Array:
+    """How fast each joint makes up for it."""
+    if len(target) == 3:
+        return robot.tool_jacobian(q)
+    jacobian = robot.tool_pose_jacobian(q)
+    jacobian[3:] *= LEVER
+    return jacobian
 
 
 def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float) -> tuple[Array, Array]:

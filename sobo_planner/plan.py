@@ -1,0 +1,62 @@
+"""What planning gives: a trajectory that may be executed, and how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# A plan that ends further from the goal than this [m], or from its orientation than this [rad], is not good enough.
+REACHED = 0.01
+ORIENTED = 0.02
+
+
+class PlanStatus(str, Enum):
+    """How good a plan is."""
+
+    CONVERGED = "converged"  # the solver's tolerances are met
+    FEASIBLE = "feasible"  # out of time or iterations, but within limits and consistent with the dynamics
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A trajectory that may be executed, with its feedback.
+
+    Attributes:
+        status: How good it is.
+        time: Times of the states from the start [s], (T+1,).
+        X: States, (T+1, nx).
+        U: Torques [Nm], (T, nu), within the limits.
+        K: Feedback gains du/dx, (T, nu, ndx): u = U[t] + K[t] (x - X[t]).
+        cost: Total cost.
+        violation: Largest violation of dynamics and limits.
+        iterations: Solver iterations, over everything that was refined.
+        tool_error: Distance of the tool to the goal at the end [m].
+        orientation_error: Angle of the tool to a pose goal at the end [rad]; None where the goal is a position.
+        source: Where the start came from: `policy`, `interpolation`, `gravity` or `posture`.
+        phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
+        goal: What to reach: position, (3,) [m]; or pose, (7,) [x, y, z, qx, qy, qz, qw].
+    """
+
+    status: PlanStatus
+    time: Array
+    X: Array
+    U: Array
+    K: Array
+    cost: float
+    violation: float
+    iterations: int
+    tool_error: float
+    source: str
+    phases_ms: dict[str, float]
+    goal: Array
+    orientation_error: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation if it has one."""
+        return self.tool_error < REACHED and (self.orientation_error is None or self.orientation_error < ORIENTED)
