@@ -14,7 +14,7 @@ import sobo_planner
 PACKAGE = Path(sobo_planner.__file__).resolve().parent
 TRAINING_LIBRARIES = {"torch", "diffusers", "onnx", "onnxscript", "tensorboard", "sobo_training"}
 # Each may import what stands before it. The command line is cli.py, commands.py and command_*.py.
-LAYERS = ("errors", "paths", "robot", "solver", "tasks", "policy", "rollout", "planner", "ros", "cli")
+LAYERS = ("errors", "paths", "robot", "solver", "tasks", "safety", "policy", "rollout", "planner", "ros", "cli")
 
 
 def module_names() -> list[str]:
