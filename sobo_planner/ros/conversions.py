@@ -1,7 +1,7 @@
 """Messages <-> numpy. Pure functions: no node, no clock, no state.
 
-Gains keep the planner's convention, u = u* + K (x - x*), with x = [q, v] in the order of the trajectory's
-joint names. A consumer that computes u* + K (x* - x), as linear_feedback_controller does, needs -K.
+Gains change their sign here. Inside they are K = du/dx, u = u* + K (x - x*), with x = [q, v] in the order of the
+trajectory's joint names. On topics they are those of linear_feedback_controller, u = u* + K (x* - x): minus du/dx.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sobo_planner.safety import TOLERANCE
 if TYPE_CHECKING:
     from sobo_planner.planner import Plan
 
-GAIN_LABELS = ("T", "nu", "ndx")
+GAIN_LABELS = ("T", "rows", "cols")
 FEEDFORWARD_LABELS = ("T", "nu")
 # A remaining speed below this [rad/s] is rounded to rest; a faster end gets a braking point of its own.
 REST_SPEED = 1e-2
@@ -154,13 +154,13 @@ def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> t
 
 
 def gains_message(gains: Vector) -> Float64MultiArray:
-    """Feedback gains K (T, nu, ndx) as a row-major array with labelled dimensions."""
-    return multiarray_message(gains, GAIN_LABELS)
+    """Feedback gains du/dx (T, n, 2n) as T row-major blocks of -du/dx, each what linear_feedback_controller takes."""
+    return multiarray_message(-np.asarray(gains), GAIN_LABELS)
 
 
 def gains_array(message: Float64MultiArray) -> Vector:
-    """Inverse of `gains_message`. Raises Refused when labels, sizes or data disagree."""
-    return multiarray_values(message, GAIN_LABELS)
+    """Inverse of `gains_message`: du/dx (T, n, 2n). Raises Refused when labels, sizes or data disagree."""
+    return -multiarray_values(message, GAIN_LABELS)
 
 
 def feedforward_message(controls: Vector) -> Float64MultiArray:
