@@ -80,10 +80,10 @@ def trajectory_message(
             _check_brake(states[-2:, :n], joint_names, position_limits)
     # U[t] acts from time[t] on; the last points repeat the last control.
     rows = np.minimum(np.arange(first, first + len(times)), len(plan.U) - 1)
-    effort = _doubles(np.asarray(plan.U)[rows]) if publish_effort else None
+    effort = doubles(np.asarray(plan.U)[rows]) if publish_effort else None
     message = JointTrajectory(joint_names=list(joint_names))
     message.header.stamp = stamp
-    message.points = _points(times, _doubles(states[:, :n]), _doubles(states[:, n:]), effort, n)
+    message.points = _points(times, doubles(states[:, :n]), doubles(states[:, n:]), effort, n)
     return message
 
 
@@ -182,7 +182,7 @@ def multiarray_message(values: Vector, labels: Sequence[str]) -> Float64MultiArr
         MultiArrayDimension(label=label, size=size, stride=int(np.prod(values.shape[i:])))
         for i, (label, size) in enumerate(zip(labels, values.shape, strict=True))
     ]
-    return Float64MultiArray(layout=MultiArrayLayout(dim=dims, data_offset=0), data=_doubles(values))
+    return Float64MultiArray(layout=MultiArrayLayout(dim=dims, data_offset=0), data=doubles(values))
 
 
 def multiarray_values(message: Float64MultiArray, labels: Sequence[str]) -> Vector:
@@ -208,7 +208,7 @@ def checksum(message: Float64MultiArray) -> int:
     return zlib.crc32(np.asarray(message.data, dtype="<f8").tobytes())
 
 
-def _doubles(values: Vector) -> array[float]:
+def doubles(values: Vector) -> array[float]:
     """array('d') of a numpy array: the one sequence type that rclpy stores without checking every element."""
     doubles = array("d")
     doubles.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())
