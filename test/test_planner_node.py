@@ -70,7 +70,7 @@ def test_plan_is_complete_and_consistent(probe: Probe, task: Task, home: np.ndar
     report = served(probe, home, target)
     trajectory, gains, feedforward = probe.pieces(report)
     T, n = task.horizon, task.robot.nq
-    assert [(dim.label, dim.size) for dim in gains.layout.dim] == [("T", T), ("nu", n), ("ndx", 2 * n)]
+    assert [(dim.label, dim.size) for dim in gains.layout.dim] == [("T", T), ("rows", n), ("cols", 2 * n)]
     assert [(dim.label, dim.size) for dim in feedforward.layout.dim] == [("T", T), ("nu", n)]
     assert list(trajectory.joint_names) == task.robot.joint_names
     assert all(len(point.effort) == 0 for point in trajectory.points)

@@ -111,10 +111,10 @@ def test_bad_trajectory_is_refused(plan: Plan, names: list[str], fault: str) -> 
 def test_gains_survive_the_round_trip(gains: np.ndarray) -> None:
     message = conversions.gains_message(gains)
     T, nu, ndx = gains.shape
-    assert [(dim.label, dim.size) for dim in message.layout.dim] == [("T", T), ("nu", nu), ("ndx", ndx)]
+    assert [(dim.label, dim.size) for dim in message.layout.dim] == [("T", T), ("rows", nu), ("cols", ndx)]
     assert [dim.stride for dim in message.layout.dim] == [T * nu * ndx, nu * ndx, ndx]
     np.testing.assert_array_equal(conversions.gains_array(message), gains)
-    np.testing.assert_array_equal(np.reshape(message.data, gains.shape), gains)
+    np.testing.assert_array_equal(np.reshape(message.data, gains.shape), -gains)
 
 
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=5), elements=finite))
@@ -133,6 +133,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         conversions.gains_array(short)
     with pytest.raises(Refused, match="finite"):
         conversions.gains_array(conversions.gains_message(np.full((1, 1, 2), np.inf)))
+    other_sign = conversions.multiarray_message(np.ones((2, 3, 6)), ("T", "nu", "ndx"))
+    with pytest.raises(Refused, match="labelled"):
+        conversions.gains_array(other_sign)
     with pytest.raises(ValueError, match="labels"):
         conversions.gains_message(np.ones((2, 2)))
 
@@ -142,11 +145,15 @@ def test_durations(seconds: float) -> None:
     assert conversions.duration_seconds(conversions.duration_message(seconds)) == pytest.approx(seconds, abs=1e-9)
 
 
-def test_gains_follow_the_planner_s_sign(plan: Plan, names: list[str]) -> None:
-    """u = u* + K (x - x*): with this sign K damps velocities on the whole."""
-    gains = conversions.gains_array(conversions.gains_message(plan.K))
-    np.testing.assert_array_equal(gains, plan.K)
-    assert np.trace(gains[len(gains) // 2][:, 6:]) < 0.0
+def test_gains_have_the_controller_s_sign(plan: Plan) -> None:
+    """u = u* + K (x* - x) on the topic: with this sign K damps velocities on the whole; inside it is the other one."""
+    message = conversions.gains_message(plan.K)
+    np.testing.assert_array_equal(conversions.gains_array(message), plan.K)
+    sent = np.reshape(message.data, plan.K.shape)
+    middle = len(sent) // 2
+    assert np.trace(sent[middle][:, 6:]) > 0.0
+    error = np.linspace(-0.01, 0.02, 12)
+    np.testing.assert_allclose(sent[middle] @ -error, plan.K[middle] @ error)
 
 
 def messages_of(plan: Plan, names: list[str], plan_id: int, stamp: Time) -> tuple:

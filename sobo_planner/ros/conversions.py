@@ -1,7 +1,7 @@
 """Messages <-> numpy. Pure functions: no node, no clock, no state.
 
-Gains keep the planner's convention, u = u* + K (x - x*), with x = [q, v] in the order of the trajectory's
-joint names. A consumer that computes u* + K (x* - x), as linear_feedback_controller does, needs -K.
+Gains change their sign here. Inside they are K = du/dx, u = u* + K (x - x*), with x = [q, v] in the order of the
+trajectory's joint names. On topics they are those of linear_feedback_controller, u = u* + K (x* - x): minus du/dx.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayou
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.safety import TOLERANCE
 
 if TYPE_CHECKING:
     from sobo_planner.planner import Plan
 
-GAIN_LABELS = ("T", "nu", "ndx")
+GAIN_LABELS = ("T", "rows", "cols")
 FEEDFORWARD_LABELS = ("T", "nu")
 # A remaining speed below this [rad/s] is rounded to rest; a faster end gets a braking point of its own.
 REST_SPEED = 1e-2
@@ -43,13 +44,20 @@ def duration_seconds(message: Duration | Time) -> float:
 
 
 def trajectory_message(
-    plan: Plan, joint_names: Sequence[str], stamp: Time, publish_effort: bool = False
+    plan: Plan,
+    joint_names: Sequence[str],
+    stamp: Time,
+    publish_effort: bool = False,
+    *,
+    lead: float = 0.0,
+    allow_nonzero_end_velocity: bool = False,
+    position_limits: tuple[Vector, Vector] | None = None,
 ) -> JointTrajectory:
     """Trajectory that joint_trajectory_controller accepts.
 
-    The plan's state at t = 0 is left out (the controller wants a first point with t > 0) and the last point
-    is at rest. A plan that still moves faster than `REST_SPEED` at its end gets one more point, which brakes
-    it.
+    Without a lead the plan's state at t = 0 is left out, because the controller wants a first point after 0. The last
+    point is at rest: a plan that still moves faster than `REST_SPEED` at its end gets one more point, which brakes it
+    at `BRAKE_ACCELERATION` or less.
 
     Args:
         plan: plan with time (T+1,) [s], X (T+1, 2n) [rad, rad/s] and U (T, n) [Nm].
@@ -57,33 +65,69 @@ def trajectory_message(
         stamp: start of the motion; also the plan's identity on the topics.
         publish_effort: also fill `effort`. Off by default: a controller without an effort interface refuses
             the whole message when it is filled.
+        lead: the plan's state at t = 0 is to be reached this long after the stamp [s] and is the first point.
+        allow_nonzero_end_velocity: leave the end as it is, for a controller that was told to accept it.
+        position_limits: lower and upper joint positions (n,) [rad] that braking must keep. None: not checked.
+
+    Raises:
+        Refused: the plan cannot be braked within `position_limits`.
     """
-    n = len(joint_names)
+    n, first = len(joint_names), 0 if lead > 0.0 else 1
+    times, states = np.asarray(plan.time)[first:] + lead, np.asarray(plan.X)[first:]
+    if not allow_nonzero_end_velocity:
+        times, states = _with_rest_at_end(times, states, n)
+        if position_limits is not None:
+            _check_brake(states[-2:, :n], joint_names, position_limits)
+    # U[t] acts from time[t] on; the last points repeat the last control.
+    rows = np.minimum(np.arange(first, first + len(times)), len(plan.U) - 1)
+    effort = doubles(np.asarray(plan.U)[rows]) if publish_effort else None
     message = JointTrajectory(joint_names=list(joint_names))
     message.header.stamp = stamp
-    times, states = _with_rest_at_end(np.asarray(plan.time), np.asarray(plan.X), n)
-    for i, (time, state) in enumerate(zip(times, states, strict=True)):
-        point = JointTrajectoryPoint(time_from_start=duration_message(time))
-        point.positions = _doubles(state[:n])
-        point.velocities = _doubles(state[n:])
-        if publish_effort:
-            # U[t] acts from time[t] on; the last point repeats the last control.
-            point.effort = _doubles(plan.U[min(i + 1, len(plan.U) - 1)])
-        message.points.append(point)
+    message.points = _points(times, doubles(states[:, :n]), doubles(states[:, n:]), effort, n)
     return message
 
 
-def _with_rest_at_end(times: Vector, X: Vector, n: int) -> tuple[Vector, Vector]:
-    """Points 1..T of (time, X), the last one at rest, braked in a further point if it is fast."""
-    times, states = times[1:], X[1:].copy()
+def _points(
+    times: Vector, positions: array[float], velocities: array[float], effort: array[float] | None, n: int
+) -> list[JointTrajectoryPoint]:
+    """Points of a trajectory. Slices of one array and fields set in place halve the time that they take."""
+    nanoseconds = np.rint(1e9 * times).astype(np.int64)
+    seconds, rest = (part.tolist() for part in np.divmod(nanoseconds, 1_000_000_000))
+    points = []
+    for i in range(len(seconds)):
+        point, part = JointTrajectoryPoint(), slice(i * n, (i + 1) * n)
+        point.positions, point.velocities = positions[part], velocities[part]
+        if effort is not None:
+            point.effort = effort[part]
+        point.time_from_start.sec, point.time_from_start.nanosec = seconds[i], rest[i]
+        points.append(point)
+    return points
+
+
+def _with_rest_at_end(times: Vector, states: Vector, n: int) -> tuple[Vector, Vector]:
+    """The points with the last one at rest, braked in a further point if it is fast."""
     velocity = states[-1, n:]
     speed = float(np.abs(velocity).max())
     if speed > REST_SPEED:
-        braking = max(float(times[-1] - times[-2]), speed / BRAKE_ACCELERATION)
+        step = float(times[-1] - times[-2]) if len(times) > 1 else float(times[-1])
+        braking = max(step, speed / BRAKE_ACCELERATION)
+        # A controller's cubic spline between these two points is a constant deceleration.
         rest = np.concatenate([states[-1, :n] + 0.5 * braking * velocity, np.zeros(n)])
         return np.append(times, times[-1] + braking), np.vstack([states, rest])
+    states = states.copy()
     states[-1, n:] = 0.0
     return times, states
+
+
+def _check_brake(last: Vector, joint_names: Sequence[str], limits: tuple[Vector, Vector]) -> None:
+    """Refuses an end that is outside the limits and further out than the point before it; both are in `last`."""
+    lower, upper = np.minimum(limits[0] - TOLERANCE, last[0]), np.maximum(limits[1] + TOLERANCE, last[0])
+    beyond = np.maximum(lower - last[-1], last[-1] - upper)
+    i = int(np.argmax(beyond))
+    if beyond[i] > 0.0:
+        bounds = f"[{limits[0][i]:.4f}, {limits[1][i]:.4f}]"
+        detail = f"joint {joint_names[i]} would come to rest at {last[-1, i]:.4f} rad, allowed is {bounds}"
+        raise Refused(Reason.BAD_PLAN, detail)
 
 
 def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> tuple[Vector, Vector]:
@@ -110,13 +154,13 @@ def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> t
 
 
 def gains_message(gains: Vector) -> Float64MultiArray:
-    """Feedback gains K (T, nu, ndx) as a row-major array with labelled dimensions."""
-    return multiarray_message(gains, GAIN_LABELS)
+    """Feedback gains du/dx (T, n, 2n) as T row-major blocks of -du/dx, each what linear_feedback_controller takes."""
+    return multiarray_message(-np.asarray(gains), GAIN_LABELS)
 
 
 def gains_array(message: Float64MultiArray) -> Vector:
-    """Inverse of `gains_message`. Raises Refused when labels, sizes or data disagree."""
-    return multiarray_values(message, GAIN_LABELS)
+    """Inverse of `gains_message`: du/dx (T, n, 2n). Raises Refused when labels, sizes or data disagree."""
+    return -multiarray_values(message, GAIN_LABELS)
 
 
 def feedforward_message(controls: Vector) -> Float64MultiArray:
@@ -138,7 +182,7 @@ def multiarray_message(values: Vector, labels: Sequence[str]) -> Float64MultiArr
         MultiArrayDimension(label=label, size=size, stride=int(np.prod(values.shape[i:])))
         for i, (label, size) in enumerate(zip(labels, values.shape, strict=True))
     ]
-    return Float64MultiArray(layout=MultiArrayLayout(dim=dims, data_offset=0), data=_doubles(values))
+    return Float64MultiArray(layout=MultiArrayLayout(dim=dims, data_offset=0), data=doubles(values))
 
 
 def multiarray_values(message: Float64MultiArray, labels: Sequence[str]) -> Vector:
@@ -164,7 +208,7 @@ def checksum(message: Float64MultiArray) -> int:
     return zlib.crc32(np.asarray(message.data, dtype="<f8").tobytes())
 
 
-def _doubles(values: Vector) -> array[float]:
+def doubles(values: Vector) -> array[float]:
     """array('d') of a numpy array: the one sequence type that rclpy stores without checking every element."""
     doubles = array("d")
     doubles.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())

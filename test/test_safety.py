@@ -1,0 +1,242 @@
+"""What may leave the planner: real plans pass, and whatever is wrong with one is found and named."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sobo_planner.errors import ConfigError
+from sobo_planner.planner import FEASIBLE, Plan, Planner
+from sobo_planner.policy import Policy
+from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, Limit, PlanChecker
+from sobo_planner.tasks import ArmReach
+
+N = 6
+T = 20
+
+
+@pytest.fixture(scope="module")
+def plan(task: ArmReach, policy: Policy, home: np.ndarray) -> Plan:
+    start = np.concatenate([home, np.zeros(N)])
+    return Planner(task, policy).plan(start, task.robot.tool_position(home + 0.4))
+
+
+@pytest.fixture(scope="module")
+def checker(task: ArmReach) -> PlanChecker:
+    return PlanChecker(task)
+
+
+def still(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Time, X, U and K of an arm that stands at q."""
+    X = np.tile([*q, *np.zeros(N)], (T + 1, 1))
+    return 0.5 * np.arange(T + 1), X, np.zeros((T, N)), np.zeros((T, N, 2 * N))
+
+
+def at_rest(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Time, X, U and K of an arm that is at Q (N, 6) in steps of 10 s, slow enough for any distance."""
+    X = np.hstack([Q, np.zeros_like(Q)])
+    return 10.0 * np.arange(len(Q)), X, np.zeros((len(Q) - 1, N)), np.zeros((len(Q) - 1, N, 2 * N))
+
+
+def test_a_real_plan_passes(checker: PlanChecker, plan: Plan) -> None:
+    assert checker.check(plan.time, plan.X, plan.U, plan.K) is None
+    assert np.abs(plan.K).max() < GAIN_CAP / 5, "the cap is far from real gains"
+    assert TOLERANCE == FEASIBLE, "what the planner lets through is not refused afterwards"
+
+
+@pytest.mark.parametrize("name", ["time", "X", "U", "K"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_not_finite_is_named(checker: PlanChecker, plan: Plan, name: str, bad: float) -> None:
+    arrays = {"time": plan.time.copy(), "X": plan.X.copy(), "U": plan.U.copy(), "K": plan.K.copy()}
+    arrays[name][(7,) + (2,) * (arrays[name].ndim - 1)] = bad
+    found = checker.check(*arrays.values())
+    assert found is not None and found.limit is Limit.FINITE
+    assert found.detail.startswith(f"{name}[7") and str(bad) in found.detail
+
+
+@pytest.mark.parametrize("name", ["time", "X", "U", "K"])
+def test_sizes_that_do_not_fit_are_named(checker: PlanChecker, plan: Plan, name: str) -> None:
+    good = {"time": plan.time, "X": plan.X, "U": plan.U, "K": plan.K}
+    for wrong in (good[name][:-1], good[name][..., None], np.zeros(0), good[name][..., :-1]):
+        found = checker.check(*(good | {name: wrong}).values())
+        assert found is not None and found.limit is Limit.SHAPE
+    empty = (np.zeros(1), plan.X[:1], np.zeros((0, N)), np.zeros((0, N, 2 * N)))
+    assert (checker.check(*empty) or found).limit is Limit.SHAPE
+
+
+def test_times_increase(checker: PlanChecker, plan: Plan) -> None:
+    time = plan.time.copy()
+    time[9] = time[8]
+    found = checker.check(time, plan.X, plan.U, plan.K)
+    assert found is not None and found.limit is Limit.SHAPE and "time[9]" in found.detail
+
+
+@given(knot=st.integers(1, T), joint=st.integers(0, N - 1), sign=st.sampled_from([-1, 1]), by=st.floats(0, 0.01))
+def test_limits_of_every_joint_at_every_knot(
+    checker: PlanChecker, task: ArmReach, home: np.ndarray, knot: int, joint: int, sign: int, by: float
+) -> None:
+    robot, name = task.robot, task.robot.joint_names[joint]
+    limit = robot.position_upper if sign > 0 else robot.position_lower
+    for kind, column, bound in (
+        (Limit.POSITION, joint, limit[joint]),
+        (Limit.VELOCITY, N + joint, sign * robot.velocity_limit[joint]),
+    ):
+        time, X, U, K = still(home)
+        time *= 100  # time enough to get to the limit at a speed that is allowed
+        X[knot, column] = bound + sign * by
+        found = checker.check(time, X, U, K)
+        if by <= TOLERANCE:
+            assert found is None or found.limit is Limit.SELF_COLLISION
+            continue
+        assert found is not None and found.limit is kind
+        assert name in found.detail and f"at {time[knot]:.3f} s" in found.detail
+        assert f"{X[knot, column]:.4f}" in found.detail and f"{bound:.4f}" in found.detail
+
+
+@given(knot=st.integers(0, T - 1), joint=st.integers(0, N - 1), share=st.floats(-1.1, 1.1))
+def test_torques(checker: PlanChecker, task: ArmReach, home: np.ndarray, knot: int, joint: int, share: float) -> None:
+    time, X, U, K = still(home)
+    U[knot, joint] = share * task.torque_limit[joint]
+    found = checker.check(time, X, U, K)
+    if abs(share) <= 1.0:
+        assert found is None
+    elif abs(share) > 1.0 + 1e-6:
+        assert found is not None and found.limit is Limit.TORQUE
+        assert task.robot.joint_names[joint] in found.detail and f"{time[knot]:.3f} s" in found.detail
+
+
+@given(knot=st.integers(0, T - 1), row=st.integers(0, N - 1), column=st.integers(0, 2 * N - 1))
+def test_gains_are_capped(task: ArmReach, home: np.ndarray, knot: int, row: int, column: int) -> None:
+    checker = PlanChecker(task, gain_cap=50.0)
+    time, X, U, K = still(home)
+    K[knot, row, column] = -50.0
+    assert checker.check(time, X, U, K) is None
+    K[knot, row, column] = -50.1
+    found = checker.check(time, X, U, K)
+    assert found is not None and found.limit is Limit.GAINS
+    kind = "velocity" if column >= N else "position"
+    assert f"of {task.robot.joint_names[row]} on the {kind} of {task.robot.joint_names[column % N]}" in found.detail
+    assert f"at {time[knot]:.3f} s" in found.detail and "-50.1" in found.detail
+
+
+def test_a_jump_between_knots_is_a_speed(checker: PlanChecker, plan: Plan) -> None:
+    X = plan.X.copy()
+    X[40:, 5] += 0.1  # within all limits, 5 rad/s over 20 ms
+    found = checker.check(plan.time, X, plan.U, plan.K)
+    assert found is not None and found.limit is Limit.VELOCITY
+    assert "wrist_3_joint" in found.detail and "from 0.780 to 0.800 s" in found.detail
+
+
+@given(st.data())
+def test_joint_box(task: ArmReach, home: np.ndarray, data: st.DataObject) -> None:
+    """Against the rule written out: outside by more than the tolerance and further out than the start."""
+    offsets = data.draw(st.lists(st.floats(-0.3, 0.3), min_size=T + 1, max_size=T + 1))
+    joint, half = data.draw(st.integers(0, N - 1)), 0.1
+    checker = PlanChecker(task, joint_box=(home - half, home + half))
+    time, X, U, K = still(home)
+    X[:, joint] += offsets
+    found = checker.check(time, X, U, K)
+    start = offsets[0]
+    bad = [
+        k
+        for k, offset in enumerate(offsets)
+        if (offset > half + TOLERANCE and offset > start + 1e-12)
+        or (offset < -half - TOLERANCE and offset < start - 1e-12)
+    ]
+    assert (found is not None) == bool(bad)
+    if found is not None:
+        assert found.limit is Limit.JOINT_BOX and task.robot.joint_names[joint] in found.detail
+        assert any(f"at {time[k]:.3f} s" in found.detail for k in bad)
+
+
+def test_an_arm_outside_the_box_may_come_back(task: ArmReach, home: np.ndarray) -> None:
+    checker = PlanChecker(task, joint_box=(home - 0.1, home + 0.1))
+    time, X, U, K = still(home)
+    X[:, 0] = home[0] + np.linspace(0.4, 0.0, T + 1)
+    assert checker.check(time, X, U, K) is None
+    X[:, 0] = home[0] + np.linspace(0.4, 0.5, T + 1)
+    assert checker.check(time, X, U, K) is not None, "but not go further out"
+    X[:, 0] = home[0] + np.linspace(0.4, -0.2, T + 1)
+    assert checker.check(time, X, U, K) is not None, "nor out on the other side"
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_tool_box(task: ArmReach, plan: Plan, axis: int, side: int) -> None:
+    X = plan.X
+    if np.argmax(side * task.robot.tool_positions(X[:, :N])[:, axis]) == 0:
+        X = X[::-1]  # the way back: a start that is outside would be allowed to be
+    path = np.array([task.robot.frame_position(q, "tool0") for q in X[:, :N]])
+    lower, upper = path.min(axis=0), path.max(axis=0)
+    assert PlanChecker(task, tool_box=(lower, upper)).check(plan.time, X, plan.U, plan.K) is None
+    k = int(np.argmax(side * path[:, axis]))
+    (lower if side < 0 else upper)[axis] -= side * 0.002
+    found = PlanChecker(task, tool_box=(lower, upper)).check(plan.time, X, plan.U, plan.K)
+    assert found is not None and found.limit is Limit.TOOL_BOX
+    assert f"tool {'xyz'[axis]} is {path[k, axis]:.4f} m at {plan.time[k]:.3f} s" in found.detail
+
+
+@pytest.mark.parametrize("name", ["joint_box", "tool_box"])
+@pytest.mark.parametrize("fault", ["nan", "order", "size", "sides", "text"])
+def test_malformed_boxes_are_refused(task: ArmReach, name: str, fault: str) -> None:
+    n = N if name == "joint_box" else 3
+    lower, upper = np.zeros(n), np.ones(n)
+    box: tuple = (lower, upper)
+    if fault == "nan":
+        upper[1] = np.nan
+    elif fault == "order":
+        lower[1] = 2.0
+    elif fault == "size":
+        box = (lower, upper[:-1])
+    elif fault == "sides":
+        box = (lower,)
+    else:
+        box = (lower, ["a"] * n)
+    with pytest.raises(ConfigError, match=name):
+        PlanChecker(task, **{name: box})
+
+
+@pytest.mark.parametrize("cap", [0.0, -1.0, np.nan])
+def test_malformed_cap_is_refused(task: ArmReach, cap: float) -> None:
+    with pytest.raises(ConfigError, match="gain_cap"):
+        PlanChecker(task, gain_cap=cap)
+
+
+def test_bounds_of_robot_and_box_together(task: ArmReach, home: np.ndarray) -> None:
+    lower = task.robot.position_lower.copy()
+    lower[0], lower[1] = -0.5, lower[1] - 5.0
+    checker = PlanChecker(task, joint_box=(lower, task.robot.position_upper + 1.0))
+    assert checker.position_lower[0] == -0.5
+    np.testing.assert_array_equal(checker.position_lower[1:], task.robot.position_lower[1:])
+    np.testing.assert_array_equal(checker.position_upper, task.robot.position_upper)
+
+
+def test_self_collision_is_named(checker: PlanChecker, task: ArmReach, home: np.ndarray, rng) -> None:
+    folded = next(q for q in rng.uniform(-3, 3, (1000, N)) if task.robot.colliding_pair(q) is not None)
+    Q = home + np.linspace(0, 1, 200)[:, None] * (folded - home)
+    found = checker.check(*at_rest(Q))
+    assert found is not None and found.limit is Limit.SELF_COLLISION
+    first = next(k for k, q in enumerate(Q) if task.robot.colliding_pair(q) is not None)
+    pair = task.robot.colliding_pair(Q[first])
+    assert pair is not None and set(re.findall(r"\w+_link", found.detail)) == set(pair)
+    time = float(re.findall(r"at ([\d.]+) s", found.detail)[0])
+    assert 10.0 * (first - 1) < time <= 10.0 * first
+
+
+def test_self_collision_between_two_knots(checker: PlanChecker, task: ArmReach, rng: np.random.Generator) -> None:
+    """Far apart, free, with the elbow passing through the arm on the way."""
+    free = [q for q in rng.uniform(-3, 3, (400, N)) if task.robot.colliding_pair(q) is None]
+    pairs = [(a, b) for a, b in zip(free[:-1], free[1:], strict=True)]
+    a, b = next((a, b) for a, b in pairs if task.robot.colliding_pair(0.5 * (a + b)) is not None)
+    found = checker.check(*at_rest(np.array([a, b])))
+    assert found is not None and found.limit is Limit.SELF_COLLISION
+    time = float(re.findall(r"at ([\d.]+) s", found.detail)[0])
+    assert task.robot.colliding_pair(a + 0.1 * time * (b - a)) is not None
+    # Not later than one step after the first contact.
+    steps = np.linspace(0, 1, 5000)
+    first = next(s for s in steps if task.robot.colliding_pair(a + s * (b - a)) is not None)
+    assert 0.1 * time - first <= COLLISION_STEP / np.abs(b - a).max() + 1e-3
