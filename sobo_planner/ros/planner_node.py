@@ -24,6 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.errors import PlanningError, SoboError, TaskError
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros import conversions, diagnostics, node_parameters
+from sobo_planner.ros.frames import GoalFrames
 from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.parameters import changed, declare
 from sobo_planner.ros.policy_source import open_policy
@@ -55,7 +56,8 @@ class PlannerNode(Node):
         prefix = self._values["tf_prefix"]
         self._joint_names = [prefix + name for name in self._task.robot.joint_names]
         self._reader = JointStateReader(self._task.robot.joint_names, prefix)
-        self._base_frame = prefix + (self._values["base_frame"] or self._task.config.robot.base_frame)
+        base_frame = prefix + (self._values["base_frame"] or self._task.config.robot.base_frame)
+        self._frames = GoalFrames.listening(self, base_frame)
         self._ledger = diagnostics.Ledger()
         self._last_logged: dict[Reason, float] = {}
         self._plan_id = 0
@@ -87,7 +89,7 @@ class PlannerNode(Node):
 
     def _on_goal(self, message: PoseStamped) -> None:
         try:
-            goal = read_goal(message, self._base_frame)
+            goal = read_goal(message, self._frames)
         except Refused as refusal:
             self._refuse_goal(refusal, None)
             return

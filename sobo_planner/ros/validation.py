@@ -10,9 +10,11 @@ from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
+from sobo_planner.ros.frames import GoalFrames, is_unit
 from sobo_planner.ros.refusal import Reason, Refused
 
-QUATERNION_TOLERANCE = 1e-3  # on the squared norm: single-precision senders pass
+GOAL_TYPES = ("position", "pose")
+FARTHEST = 1e6  # [m] from the origin of a frame; squares of what is beyond may overflow
 
 
 class JointStateReader:
@@ -71,26 +73,35 @@ class JointStateReader:
         return values
 
 
-def read_goal(message: PoseStamped, base_frame: str) -> NDArray[np.float64]:
-    """Tool position (3,) [m] of a goal pose. The orientation is checked but not planned for.
+def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "position") -> NDArray[np.float64]:
+    """Goal of the tool in the base frame.
 
     Args:
-        message: pose in the robot's base frame.
-        base_frame: name of that frame; no other frame is transformed.
+        message: pose in the base frame, or in another one that `frames` knows.
+        frames: brings it into the base frame.
+        goal_type: `position`: the orientation is checked, but not part of the goal; `pose`: it is.
+
+    Returns:
+        Position (3,) [m], or position and unit quaternion [x, y, z, qx, qy, qz, qw], (7,).
 
     Raises:
-        Refused: BAD_GOAL for another or an empty frame, a number that is not finite, or a quaternion off unit
-            norm.
+        Refused: BAD_GOAL for a number that is not finite or beyond `FARTHEST`, a quaternion off unit norm, or a
+            frame that does not lead to the base frame.
     """
-    frame = message.header.frame_id
-    if frame != base_frame:
-        raise Refused(Reason.BAD_GOAL, f"goal in frame {frame!r}; only {base_frame!r} is planned in")
+    if goal_type not in GOAL_TYPES:
+        raise ValueError(f"goal_type must be one of {', '.join(GOAL_TYPES)}, got {goal_type!r}")
     p, o = message.pose.position, message.pose.orientation
-    goal = np.array([p.x, p.y, p.z])
-    quaternion = np.array([o.x, o.y, o.z, o.w])
-    if not np.isfinite(goal).all() or not np.isfinite(quaternion).all():
-        raise Refused(Reason.BAD_GOAL, f"goal not finite: position {goal}, orientation {quaternion}")
-    # hypot-like: squaring a huge component must not overflow into a warning
-    if np.abs(quaternion).max() > 2.0 or abs(float(quaternion @ quaternion) - 1.0) > QUATERNION_TOLERANCE:
+    position, quaternion = np.array([p.x, p.y, p.z]), np.array([o.x, o.y, o.z, o.w])
+    if not np.isfinite(position).all() or not np.isfinite(quaternion).all():
+        raise Refused(Reason.BAD_GOAL, f"goal not finite: position {position}, orientation {quaternion}")
+    _check_distance(position)
+    if not is_unit(quaternion):
         raise Refused(Reason.BAD_GOAL, f"orientation {quaternion} is not a unit quaternion")
-    return goal
+    position, quaternion = frames.to_base(message.header, position, quaternion / np.linalg.norm(quaternion))
+    _check_distance(position)
+    return position if goal_type == "position" else np.concatenate([position, quaternion])
+
+
+def _check_distance(position: NDArray[np.float64]) -> None:
+    if np.abs(position).max() > FARTHEST:
+        raise Refused(Reason.BAD_GOAL, f"goal at {position} m, farther than {FARTHEST:g} m")
