@@ -23,6 +23,14 @@ class TaskError(SoboError):
     """An instance (start, target) lies outside what the task allows."""
 
 
+class StartError(TaskError):
+    """No plan may begin at this state."""
+
+
+class GoalError(TaskError):
+    """The target is malformed or out of reach."""
+
+
 class SolverError(SoboError):
     """A problem or an initial guess is malformed."""
 
@@ -37,3 +45,7 @@ class DatasetError(SoboError):
 
 class PlanningError(SoboError):
     """No plan that may be executed was found."""
+
+
+class PlanRefusedError(PlanningError):
+    """Plans were found, but leave a limit or a box that was set for them, or links would touch."""

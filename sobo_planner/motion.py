@@ -40,7 +40,7 @@ class Motion:
     @property
     def time(self) -> Array:
         """Times of the states after the beginning [s], (T+1,)."""
-        out: Array = self.dt * np.arange(len(self.X))
+        out: Array = self.dt * np.arange(len(self.X), dtype=np.float64)
         return out
 
     @property
@@ -69,7 +69,7 @@ class Motion:
         Inverse dynamics follows the states within the limits, so that torques and states agree wherever between two
         knots it begins.
         """
-        times = begin + task.dt * np.arange(1, task.horizon + 1)
+        times = begin + task.dt * np.arange(1, task.horizon + 1, dtype=np.float64)
         X, U = task.robot.track(x, self.states(times), task.dt, task.config.policy.blend)
         return Guess(X, U)
 

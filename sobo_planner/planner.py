@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import PlanningError, PolicyError
+from sobo_planner.errors import PlanningError, PlanRefusedError, PolicyError
 from sobo_planner.plan import REACHED, Plan, PlanStatus
 from sobo_planner.policy import Policy
 from sobo_planner.refiner import FEASIBLE, PATIENCE, Refiner
 from sobo_planner.rollout import rollouts
+from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
 
@@ -46,6 +47,7 @@ class _Effort:
     start: float = 0.0
     refine: float = 0.0
     outside: list[tuple[str, Guess]] = field(default_factory=list)  # starts of plans that leave the position limits
+    refused: bool = False  # whether the checker refused a plan
 
     def left(self) -> float | None:
         """Seconds left, at least a little; None without a deadline."""
@@ -66,18 +68,26 @@ class Planner:
     Args:
         task: The task.
         policy: Proposes starts; without one, interpolation does.
+        checker: Passes every plan before it is returned.
         samples: Noise samples rolled out, the cheapest of which is refined; the task file's number by default.
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
     """
 
     def __init__(
-        self, task: ArmReach, policy: Policy | None = None, *, samples: int | None = None, seed: int = 0
+        self,
+        task: ArmReach,
+        policy: Policy | None = None,
+        checker: PlanChecker | None = None,
+        *,
+        samples: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.task = task
         self.policy = policy
+        self._checker = checker
         self._samples = task.config.policy.samples if samples is None else samples
         self._seed = seed
-        self._refiners = {task.goal_type: Refiner(task)}
+        self._refiners = {task.goal_type: Refiner(task, checker)}
         self.policy_failures = 0
 
     def prepare(self, goal_type: str = "position") -> None:
@@ -92,7 +102,7 @@ class Planner:
 
     def _refiner(self, goal_type: str) -> Refiner:
         if goal_type not in self._refiners:
-            self._refiners[goal_type] = Refiner(self.task.with_orientation())
+            self._refiners[goal_type] = Refiner(self.task.with_orientation(), self._checker)
         return self._refiners[goal_type]
 
     def plan(self, state: ArrayLike, goal: ArrayLike, deadline: float | None = None) -> Plan:
@@ -109,7 +119,7 @@ class Planner:
 
         Raises:
             TaskError: The state or the goal is refused.
-            PlanningError: No start led to a plan within the limits.
+            PlanningError: No start led to a plan within the limits; PlanRefusedError if the checker refused one.
         """
         if deadline is not None and not deadline > 0:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
@@ -130,7 +140,8 @@ class Planner:
             if effort.over() or (miss < 1 and solution.converged):
                 break
         if best is None:
-            raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons)})")
+            error = PlanRefusedError if effort.refused else PlanningError
+            raise error(f"no start led to a plan within the limits ({'; '.join(reasons)})")
         return self._finish(refiner.task, instance, *best[1:], effort)
 
     def _attempt(
@@ -143,12 +154,14 @@ class Planner:
         """
         solution = self._refine(solver, instance, guess, effort)
         reason = refiner.objection(solution)
+        if not reason and (reason := refiner.refusal(solution)):
+            effort.refused = True
         if refiner.leaves_limits(solution):
             effort.outside.append((source, guess))
         if reason or effort.over() or refiner.miss(solution.X, instance.target) < 1:
             return solution, reason
         closer = self._refine(refiner.precise, instance, Guess(solution.X, solution.U), effort)
-        return (solution if refiner.objection(closer) else closer), ""
+        return (solution if refiner.objection(closer) or refiner.refusal(closer) else closer), ""
 
     def _starts(self, refiner: Refiner, instance: Instance, effort: _Effort) -> Iterator[tuple[Solver, str, Guess]]:
         """Solvers and starts, most promising first: policy or interpolation, whichever is cheaper, then others.

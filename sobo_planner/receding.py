@@ -180,14 +180,12 @@ class RecedingPlanner:
             if violation is None:
                 error = self.task.final_error(guess.X, instance.target)
                 violated = solution.primal_residual if is_refined else 0.0
-                return Cycle(
-                    motion, source, is_refined, cost, violated, solution.iterations, False, objection, error
-                )
+                return Cycle(motion, source, is_refined, cost, violated, solution.iterations, False, objection, error)
             objection = objection or violation.detail
         return Cycle(None, source, iterations=solution.iterations, objection=objection)
 
     def _executable(self, solution: Solution, instance: Instance) -> Guess | None:
-        """The solver's trajectory, followed by inverse dynamics where it is not consistent enough; None if not finite."""
+        """The solver's trajectory, followed by inverse dynamics where it is not consistent; None if not finite."""
         if not (np.isfinite(solution.X).all() and np.isfinite(solution.U).all()):
             return None
         limit = self.task.torque_limit

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.plan import ORIENTED, REACHED
+from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Solution, Solver
 from sobo_planner.tasks import ArmReach
 
@@ -23,14 +24,19 @@ PATIENCE = 60
 class Refiner:
     """Solvers for one type of goal. Those that few plans need are built when they are first used, or by `prepare`.
 
+    Args:
+        task: The task for this type of goal.
+        checker: Passes every plan; without one, limits of the solver and of the joints are all that count.
+
     Attributes:
         task: The task for this type of goal.
         quick: Gives a start up after `PATIENCE` iterations.
         patient: Has the task's own patience.
     """
 
-    def __init__(self, task: ArmReach) -> None:
+    def __init__(self, task: ArmReach, checker: PlanChecker | None = None) -> None:
         self.task = task
+        self._checker = checker
         options = task.solver_options
         quick = replace(options, max_iterations=min(PATIENCE, options.max_iterations), retry=False)
         self.quick, self.patient = Solver(task, quick), Solver(task)
@@ -72,6 +78,14 @@ class Refiner:
                 f"{solution.primal_residual:.1e}, allowed is {FEASIBLE:.0e}"
             )
         return self.leaves_limits(solution)
+
+    def refusal(self, solution: Solution) -> str:
+        """Why the checker refuses a solution; empty if it does not."""
+        if self._checker is None:
+            return ""
+        time, limit = self.task.dt * np.arange(len(solution.X)), self.task.torque_limit
+        violation = self._checker.check(time, solution.X, np.clip(solution.U, -limit, limit), solution.K)
+        return "" if violation is None else str(violation)
 
     def leaves_limits(self, solution: Solution) -> str:
         """Which joint would leave its position limits, and by how much; empty if none would."""

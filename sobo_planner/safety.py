@@ -191,11 +191,8 @@ class PlanChecker:
 
     def _first_collision(self, Q: Array) -> tuple[int, tuple[str, str]] | None:
         """Row of the first configuration in self-collision, and the links that touch."""
-        for k, q in enumerate(Q):
-            pair = self._robot.colliding_pair(q)
-            if pair is not None:
-                return k, pair
-        return None
+        found = self._robot.first_collision(Q)
+        return None if found is None else (found[0], found[1:])
 
 
 def _box(name: str, box: tuple[ArrayLike, ArrayLike], entries: list[str] | str) -> tuple[Array, Array]:

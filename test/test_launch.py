@@ -43,7 +43,7 @@ def test_launch_description() -> None:
 def test_parameter_file_and_documentation_name_every_parameter() -> None:
     pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
     from sobo_planner.ros import node_parameters
-    from sobo_planner.ros.refusal import Reason
+    from sobo_planner.ros.status import Status
 
     file = yaml.safe_load((ROOT / "config" / "ur5.params.yaml").read_text())
     documentation = (ROOT / "docs" / "ros.md").read_text()
@@ -55,7 +55,7 @@ def test_parameter_file_and_documentation_name_every_parameter() -> None:
             assert type(values[spec.name]) is type(spec.default), spec.name
     for spec in (*node_parameters.PLANNER, *node_parameters.SIMULATOR, start):
         assert f"| `{spec.name}` |" in documentation
-    assert all(f"`{reason.value}`" in documentation for reason in Reason if reason is not Reason.BAD_PLAN)
+    assert all(f"`{reason.value}`" in documentation for reason in Status if reason is not Status.BAD_PLAN)
 
 
 def test_rviz_file_shows_the_robot() -> None:

@@ -26,7 +26,7 @@ from std_msgs.msg import Float64MultiArray
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros import conversions, linear_feedback
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 from sobo_planner.tasks import ArmReach
 
 STEP = 1e-3  # [s], the controller's period
@@ -187,7 +187,7 @@ def test_malformed_steps_are_refused(plans: list[Plan], name: str, fault: str) -
         values[name].flat[-1] = float(fault)
     with pytest.raises(Refused, match=re.escape(name)) as refused:
         linear_feedback.control_message(STAMP, list("abcdef"), **values)
-    assert refused.value.reason is Reason.BAD_PLAN
+    assert refused.value.status is Status.BAD_PLAN
     with pytest.raises(Refused, match="0 joints"):
         linear_feedback.control_message(STAMP, [], np.zeros(0), np.zeros(0), np.zeros((0, 0)))
 

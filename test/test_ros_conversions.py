@@ -18,7 +18,7 @@ from std_msgs.msg import Float64MultiArray
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros import conversions
 from sobo_planner.ros.diagnostics import plan_report, to_json
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.tracking import PlanAssembler
 from sobo_planner.tasks import load_task
 
@@ -104,7 +104,7 @@ def test_bad_trajectory_is_refused(plan: Plan, names: list[str], fault: str) -> 
         message.points[3].time_from_start = message.points[2].time_from_start
     with pytest.raises(Refused) as refused:
         conversions.trajectory_arrays(message, names)
-    assert refused.value.reason is Reason.BAD_PLAN
+    assert refused.value.status is Status.BAD_PLAN
 
 
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=finite))

@@ -16,7 +16,7 @@ from message_strategies import any_joint_states, goals, good_goals, good_joint_s
 from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.frames import GoalFrames
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.validation import FARTHEST, GOAL_TYPES, JointStateReader, read_goal
 
 NAMES = ["a", "b", "c"]
@@ -74,7 +74,7 @@ def test_malformed_state_is_refused(names: list[str], q: list[float], v: list[fl
     reader = JointStateReader(NAMES)
     with pytest.raises(Refused) as refused:
         reader.read(message(names, [float(x) for x in q], [float(x) for x in v]))
-    assert refused.value.reason is Reason.BAD_STATE
+    assert refused.value.status is Status.BAD_STATE
     assert says in refused.value.detail
 
 
@@ -105,7 +105,7 @@ def test_any_state_is_read_or_refused_but_never_anything_else(first: JointState,
         try:
             x = reader.read(each)
         except Refused as refused:
-            assert refused.reason is Reason.BAD_STATE and refused.detail
+            assert refused.status is Status.BAD_STATE and refused.detail
         else:
             assert x.shape == (6,) and x.dtype == np.float64 and np.isfinite(x).all()
             positions = dict(zip(each.name, each.position, strict=True))
@@ -141,7 +141,7 @@ def test_any_goal_is_read_or_refused_but_never_anything_else(message: PoseStampe
     try:
         goal = read_goal(message, BASE, goal_type)
     except Refused as refused:
-        assert refused.reason is Reason.BAD_GOAL and refused.detail
+        assert refused.status is Status.BAD_GOAL and refused.detail
     else:
         assert message.header.frame_id == "base_link"
         assert goal.shape == ((3,) if goal_type == "position" else (7,)) and np.isfinite(goal).all()
@@ -162,7 +162,7 @@ def test_a_goal_beyond_all_reason_is_refused(far: float) -> None:
 def test_goal_in_another_frame_is_refused(frame: str) -> None:
     with pytest.raises(Refused) as refused:
         read_goal(goal(frame=frame), BASE)
-    assert refused.value.reason is Reason.BAD_GOAL
+    assert refused.value.status is Status.BAD_GOAL
     assert repr(frame) in refused.value.detail
 
 

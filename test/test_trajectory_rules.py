@@ -21,7 +21,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros import conversions
-from sobo_planner.ros.refusal import Refused
+from sobo_planner.ros.status import Refused
 from sobo_planner.ros.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
 from sobo_planner.tasks import ArmReach
 

@@ -26,8 +26,8 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.ros import node_parameters
 from sobo_planner.ros.parameters import declare
 from sobo_planner.ros.process import WorkerThread, run_node
-from sobo_planner.ros.refusal import Refused
 from sobo_planner.ros.simulation import STEP, ArmSimulation, Push
+from sobo_planner.ros.status import Refused
 from sobo_planner.ros.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.tasks import load_arm
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 from sobo_planner.safety import TOLERANCE
-
-if TYPE_CHECKING:
-    from sobo_planner.planner import Plan
 
 GAIN_LABELS = ("T", "rows", "cols")
 FEEDFORWARD_LABELS = ("T", "nu")
@@ -30,6 +27,25 @@ REST_SPEED = 1e-2
 BRAKE_ACCELERATION = 5.0  # [rad/s^2], well under what a UR5 joint delivers
 
 Vector = NDArray[np.float64]
+
+
+class Trajectory(Protocol):
+    """What a trajectory message is made of: a plan or a motion."""
+
+    @property
+    def time(self) -> Vector:
+        """Times of the states after the beginning [s], (T+1,)."""
+        ...
+
+    @property
+    def X(self) -> Vector:
+        """States [q, v], (T+1, 2n) [rad, rad/s]."""
+        ...
+
+    @property
+    def U(self) -> Vector:
+        """Torques (T, n) [Nm]."""
+        ...
 
 
 def duration_message(seconds: float) -> Duration:
@@ -44,7 +60,7 @@ def duration_seconds(message: Duration | Time) -> float:
 
 
 def trajectory_message(
-    plan: Plan,
+    plan: Trajectory,
     joint_names: Sequence[str],
     stamp: Time,
     publish_effort: bool = False,
@@ -127,7 +143,7 @@ def _check_brake(last: Vector, joint_names: Sequence[str], limits: tuple[Vector,
     if beyond[i] > 0.0:
         bounds = f"[{limits[0][i]:.4f}, {limits[1][i]:.4f}]"
         detail = f"joint {joint_names[i]} would come to rest at {last[-1, i]:.4f} rad, allowed is {bounds}"
-        raise Refused(Reason.BAD_PLAN, detail)
+        raise Refused(Status.BAD_PLAN, detail)
 
 
 def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> tuple[Vector, Vector]:
@@ -138,18 +154,18 @@ def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> t
     """
     missing = [name for name in joint_names if name not in message.joint_names]
     if missing or not message.points:
-        raise Refused(Reason.BAD_PLAN, f"trajectory without points or without joints {missing}")
+        raise Refused(Status.BAD_PLAN, f"trajectory without points or without joints {missing}")
     order = [message.joint_names.index(name) for name in joint_names]
     size = len(message.joint_names)
     for i, point in enumerate(message.points):
         if len(point.positions) != size or len(point.velocities) != size:
-            raise Refused(Reason.BAD_PLAN, f"point {i}: positions and velocities need {size} values each")
+            raise Refused(Status.BAD_PLAN, f"point {i}: positions and velocities need {size} values each")
     times = np.array([duration_seconds(point.time_from_start) for point in message.points])
     states = np.array([[*np.take(p.positions, order), *np.take(p.velocities, order)] for p in message.points])
     if not np.isfinite(states).all():
-        raise Refused(Reason.BAD_PLAN, "trajectory holds a number that is not finite")
+        raise Refused(Status.BAD_PLAN, "trajectory holds a number that is not finite")
     if times[0] <= 0.0 or (np.diff(times) <= 0.0).any():
-        raise Refused(Reason.BAD_PLAN, "time_from_start must be positive and strictly increasing")
+        raise Refused(Status.BAD_PLAN, "time_from_start must be positive and strictly increasing")
     return times, states
 
 
@@ -193,13 +209,13 @@ def multiarray_values(message: Float64MultiArray, labels: Sequence[str]) -> Vect
     """
     found = tuple(dim.label for dim in message.layout.dim)
     if found != tuple(labels):
-        raise Refused(Reason.BAD_PLAN, f"dimensions are labelled {found}, expected {tuple(labels)}")
+        raise Refused(Status.BAD_PLAN, f"dimensions are labelled {found}, expected {tuple(labels)}")
     shape = tuple(dim.size for dim in message.layout.dim)
     values = np.array(message.data, dtype=np.float64)[message.layout.data_offset :]
     if values.size != int(np.prod(shape)):
-        raise Refused(Reason.BAD_PLAN, f"{values.size} values do not fill the dimensions {shape}")
+        raise Refused(Status.BAD_PLAN, f"{values.size} values do not fill the dimensions {shape}")
     if not np.isfinite(values).all():
-        raise Refused(Reason.BAD_PLAN, "array holds a number that is not finite")
+        raise Refused(Status.BAD_PLAN, "array holds a number that is not finite")
     return values.reshape(shape)
 
 

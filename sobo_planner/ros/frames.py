@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 
 try:
     import tf2_ros
@@ -80,19 +80,19 @@ class GoalFrames:
             Position (3,) [m] and quaternion (4,) in the base frame.
 
         Raises:
-            Refused: BAD_GOAL for an empty or unknown frame, a transform that is not available, too old or
+            Refused: BAD_FRAME for an empty or unknown frame, a transform that is not available, too old or
                 malformed.
         """
         frame = header.frame_id
         if frame == self.base_frame:
             return position, quaternion
         if not frame:
-            raise Refused(Reason.BAD_GOAL, f"goal without a frame (''); name one, such as {self.base_frame!r}")
+            raise Refused(Status.BAD_FRAME, f"goal without a frame (''); name one, such as {self.base_frame!r}")
         if frame.startswith("/"):
-            raise Refused(Reason.BAD_GOAL, f"goal in frame {frame!r}; tf2 has no names with a leading slash")
+            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}; tf2 has no names with a leading slash")
         if self._buffer is None:
             advice = f"install tf2_ros, or give goals in {self.base_frame!r}"
-            raise Refused(Reason.BAD_GOAL, f"goal in frame {frame!r}, and tf2_ros is not installed; {advice}")
+            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}, and tf2_ros is not installed; {advice}")
         translation, rotation = self._lookup(header)
         return translation + rotate(rotation, position), compose(rotation, quaternion)
 
@@ -103,15 +103,15 @@ class GoalFrames:
         try:
             found = self._buffer.lookup_transform(self.base_frame, header.frame_id, Time.from_msg(header.stamp))
         except TransformException as error:
-            raise Refused(Reason.BAD_GOAL, f"no transform {where}: {error}") from error
+            raise Refused(Status.BAD_FRAME, f"no transform {where}: {error}") from error
         except ValueError as error:  # of Time: a stamp before 1970
-            raise Refused(Reason.BAD_GOAL, f"no transform {where} at the stamp {header.stamp}: {error}") from error
+            raise Refused(Status.BAD_FRAME, f"no transform {where} at the stamp {header.stamp}: {error}") from error
         if header.stamp.sec == 0 and header.stamp.nanosec == 0:
             self._check_age(found, where)
         t, r = found.transform.translation, found.transform.rotation
         translation, rotation = np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w])
         if not np.isfinite(translation).all() or not is_unit(rotation):
-            raise Refused(Reason.BAD_GOAL, f"the transform {where} is malformed: {translation}, rotation {rotation}")
+            raise Refused(Status.BAD_FRAME, f"the transform {where} is malformed: {translation}, rotation {rotation}")
         return translation, rotation / np.linalg.norm(rotation)
 
     def _check_age(self, found: TransformStamped, where: str) -> None:
@@ -120,7 +120,7 @@ class GoalFrames:
             return
         age = 1e-9 * (self._clock.now().nanoseconds - stamp.nanoseconds)
         if not -MAX_AGE <= age <= MAX_AGE:  # a stamp to come is one from before a clock was set back
-            raise Refused(Reason.BAD_GOAL, f"the transform {where} is {age:.1f} s old, allowed are {MAX_AGE:g} s")
+            raise Refused(Status.BAD_FRAME, f"the transform {where} is {age:.1f} s old, allowed are {MAX_AGE:g} s")
 
 
 def is_unit(quaternion: Vector) -> bool:

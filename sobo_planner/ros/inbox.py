@@ -96,8 +96,9 @@ class Inbox:
         with self._condition:
             self._condition.wait_for(lambda: self._closed, max(seconds, 0.0))
 
-    def close(self) -> None:
-        """Ends the planning thread's waits for good."""
+    def close(self) -> Vector | None:
+        """Ends the planning thread's waits for good. Returns the goal that waited."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
+            return None if self._request is None else self._request.goal

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from sobo_planner.ros.conversions import doubles, multiarray_message
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 
 try:
     from linear_feedback_controller_msgs.msg import Control
@@ -52,9 +52,9 @@ def control_message(stamp: Time, joint_names: Sequence[str], x: Vector, u: Vecto
     n = len(joint_names)
     for name, values, shape in (("x", x, (2 * n,)), ("u", u, (n,)), ("K", K, (n, 2 * n))):
         if n == 0 or np.shape(values) != shape:
-            raise Refused(Reason.BAD_PLAN, f"{name} has shape {np.shape(values)}, expected {shape} for {n} joints")
+            raise Refused(Status.BAD_PLAN, f"{name} has shape {np.shape(values)}, expected {shape} for {n} joints")
         if not np.isfinite(values).all():
-            raise Refused(Reason.BAD_PLAN, f"{name} holds a number that is not finite")
+            raise Refused(Status.BAD_PLAN, f"{name} holds a number that is not finite")
     message = Control()
     message.header.stamp = stamp
     message.feedback_gain = multiarray_message(-np.asarray(K), MATRIX_LABELS)

@@ -17,15 +17,23 @@ PLANNER = (
         "Folder of a policy artifact; empty: the one shipped for the task; none: plan from interpolation.",
         read_only=True,
     ),
-    ParameterSpec("autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True),
     ParameterSpec(
         "mode", PLAN_ONCE, "plan_once: a trajectory per goal; receding_horizon: replan at `rate`.", read_only=True
     ),
+    ParameterSpec("goal_type", POSITION, "position: the tool's; pose: its orientation too.", read_only=True),
     ParameterSpec(
-        "goal_type", POSITION, "position: the tool's; pose: its orientation too.", read_only=True
+        "rate",
+        100.0,
+        "Cycles a second of receding_horizon, and messages a second on `control`.",
+        (1.0, 1000.0),
+        read_only=True,
     ),
-    ParameterSpec("rate", 100.0, "Cycles per second of receding_horizon, and messages on `control`.", (1.0, 1000.0), True),
-    ParameterSpec("propose_every", 25, "receding_horizon: cycles from one proposal of the policy to the next.", (1, 10000)),
+    ParameterSpec(
+        "propose_every", 25, "receding_horizon: cycles between proposals of the policy.", (1, 10000), read_only=True
+    ),
+    ParameterSpec(
+        "autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True
+    ),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
     ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
     ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),
@@ -43,13 +51,13 @@ PLANNER = (
     ParameterSpec(
         "joint_box",
         [],
-        "Joint positions that plans keep to [rad]: lower and upper bound of each joint in turn; empty: limits alone.",
+        "Joint positions that plans keep to [rad]: lower and upper bound of each joint in turn; unset: its limits.",
         read_only=True,
     ),
     ParameterSpec(
         "tool_box",
         [],
-        "Tool positions that plans keep to [m], base frame: x, y, z lower, then upper; empty: anywhere.",
+        "Tool positions that plans keep to [m], base frame: lower x, y, z, upper x, y, z; unset: anywhere.",
         read_only=True,
     ),
 )

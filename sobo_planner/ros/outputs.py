@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,7 +18,8 @@ from sobo_planner.motion import Motion
 from sobo_planner.robot import Robot
 from sobo_planner.ros import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.status import Refused, Status
-from sobo_planner.ros.trajectory_rules import ControllerRules, broken_rule
+from sobo_planner.ros.trajectory_rules import Rules, broken_rule
+from sobo_planner.safety import PlanChecker
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -30,26 +30,36 @@ class PlanOutputs:
     Args:
         node: Owner of the publishers.
         robot: The arm.
+        checker: Knows the positions that braking must keep to.
         joint_names: Its joints as the controller knows them, prefix included.
         policy_name: For the reports.
         values: The node's parameters; those that may change are looked up for each message.
     """
 
     def __init__(
-        self, node: Node, robot: Robot, joint_names: Sequence[str], policy_name: str, values: Mapping[str, Any]
+        self,
+        node: Node,
+        robot: Robot,
+        checker: PlanChecker,
+        joint_names: Sequence[str],
+        policy_name: str,
+        values: Mapping[str, Any],
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
+        self._position_limits = checker.position_lower, checker.position_upper
         self._policy_name, self._values = policy_name, values
         self._lock = threading.Lock()
         self._open = False
         self._plan_id = 0
         self._motion: Motion | None = None
-        self._end_torque: NDArray[np.float64] | None = None
+        self._end_torque = np.zeros(robot.nq)
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
         self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
         self._report = node.create_publisher(String, "plan_report", RELIABLE)
-        self._control = linear_feedback.create_publisher(node)
+        self._control = None
+        if linear_feedback.available():
+            self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
 
     def open(self) -> None:
@@ -104,7 +114,9 @@ class PlanOutputs:
             if not self._open:
                 return None
             self._plan_id += 1
-            report = diagnostics.plan_report(self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name})
+            report = diagnostics.plan_report(
+                self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}
+            )
             report["checksums"] = {
                 "feedback_gains": conversions.checksum(gains),
                 "feedforward": conversions.checksum(feedforward),
@@ -121,9 +133,15 @@ class PlanOutputs:
         effort = self._values["publish_effort"]
         moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
         message = conversions.trajectory_message(
-            motion, self._joint_names, stamp, effort, lead=lead, allow_nonzero_end_velocity=moving_end
+            motion,
+            self._joint_names,
+            stamp,
+            effort,
+            lead=lead,
+            allow_nonzero_end_velocity=moving_end,
+            position_limits=self._position_limits,
         )
-        rules = ControllerRules(self._joint_names, allow_nonzero_end_velocity=moving_end, effort_interface=effort)
+        rules = Rules(tuple(self._joint_names), effort, moving_end)
         broken = broken_rule(message, rules)
         if broken:
             raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
@@ -147,8 +165,3 @@ class PlanOutputs:
                 stamp, self._joint_names, motion.state(now), torque, motion.K[stage]
             )
             self._control.publish(message)
-
-
-def diagnostics_publisher(node: Node) -> Any:
-    """Publisher of /diagnostics."""
-    return node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)

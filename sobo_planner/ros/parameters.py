@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,15 +30,20 @@ class ParameterSpec:
     read_only: bool = False
 
     @property
+    def type(self) -> Parameter.Type:
+        """Type of the parameter."""
+        return Parameter.Type.DOUBLE_ARRAY if self.default == [] else Parameter.Type.from_parameter_value(self.default)
+
+    @property
     def value(self) -> Any:
-        """The default as rclpy takes it: an empty list alone would not say what it is a list of."""
-        return array("d", self.default) if isinstance(self.default, list) else self.default
+        """The default as rclpy takes it: the type alone for an empty list, which would not say of what it is one."""
+        return Parameter.Type.DOUBLE_ARRAY if self.default == [] else self.default
 
     def descriptor(self) -> ParameterDescriptor:
         """The ROS descriptor of this parameter."""
         descriptor = ParameterDescriptor(
             name=self.name,
-            type=Parameter.Type.from_parameter_value(self.value).value,
+            type=self.type.value,
             description=self.description,
             read_only=self.read_only,
         )
@@ -53,8 +57,9 @@ class ParameterSpec:
 
 
 def declare(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
-    """Declares the parameters on a node and returns their values."""
-    return {spec.name: node.declare_parameter(spec.name, spec.value, spec.descriptor()).value for spec in specs}
+    """Declares the parameters on a node and returns their values; an empty list for an array that is not set."""
+    declared = {spec.name: node.declare_parameter(spec.name, spec.value, spec.descriptor()) for spec in specs}
+    return {name: [] if parameter.value is None else parameter.value for name, parameter in declared.items()}
 
 
 def changed(parameters: Sequence[Parameter], names: Iterable[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.errors import GoalError, PlanningError, StartError
+from sobo_planner.errors import GoalError, PlanRefusedError, StartError
 from sobo_planner.motion import Motion, expected_state
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros.inbox import StampedState
@@ -65,9 +65,8 @@ class PlanOnce(Server):
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
-        except PlanningError as error:
-            status = Status.PLAN_REFUSED if error.refused else Status.PLANNING_FAILED
-            raise Refused(status, str(error)) from error
+        except PlanRefusedError as error:
+            raise Refused(Status.PLAN_REFUSED, str(error)) from error
         if self._planner.policy_failures > self._policy_failures:
             self._policy_failures = self._planner.policy_failures
             self.note(Status.POLICY_FAILED, f"the policy's output is not finite; the plan began at {plan.source}")

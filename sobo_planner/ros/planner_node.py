@@ -1,4 +1,4 @@
-"""Planner node: joint states and a goal in, a trajectory with its feedback gains out.
+"""Planner node: joint states and a goal in, trajectories with their feedback gains out. A lifecycle node.
 
 Callbacks only check and store; one planning thread takes the latest goal and the latest state, plans (the
 solver releases the GIL) and publishes. A goal that cannot be served is refused with a named reason, in the
@@ -10,182 +10,251 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
-from numpy.typing import NDArray
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
-from trajectory_msgs.msg import JointTrajectory
+from std_srvs.srv import SetBool, Trigger
 
-from sobo_planner.errors import PlanningError, SoboError, TaskError
-from sobo_planner.planner import Plan, Planner
-from sobo_planner.ros import conversions, diagnostics, node_parameters
-from sobo_planner.ros.frames import GoalFrames
+from sobo_planner.errors import SoboError
+from sobo_planner.ros import diagnostics, linear_feedback, node_parameters
 from sobo_planner.ros.inbox import Inbox
+from sobo_planner.ros.outputs import RELIABLE
 from sobo_planner.ros.parameters import changed, declare
-from sobo_planner.ros.policy_source import open_policy
 from sobo_planner.ros.process import WorkerThread, run_node
-from sobo_planner.ros.refusal import Reason, Refused
-from sobo_planner.ros.validation import JointStateReader, read_goal
-from sobo_planner.tasks import load_arm
+from sobo_planner.ros.serving import Core, Server
+from sobo_planner.ros.session import Session
+from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.validation import read_goal
 
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LOG_PERIOD = 2.0  # [s] between two log lines of the same reason
+INACTIVE = "the node is not active; activate it"
+LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
-LIVE_PARAMETERS = ("state_timeout", "deadline", "publish_effort")
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+LIVE_PARAMETERS = tuple(spec.name for spec in node_parameters.PLANNER if not spec.read_only)
 
 
-class PlannerNode(Node):
-    """Serves goals one after the other."""
+class PlannerNode(LifecycleNode):
+    """Configuring loads task and policy, activating begins to serve."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
-        # First: a node whose task cannot be loaded is destroyed too.
-        self._inbox = Inbox()
-        self._worker = WorkerThread("planning", self._serve_goals)
-        self._values = declare(self, node_parameters.PLANNER)
-        self._task = load_arm(self._values["task"])
-        self._policy, self._policy_name, self._policy_problem = open_policy(self._values["policy"], self._task)
-        if self._policy_problem:
-            self.get_logger().error(f"planning from interpolation: {self._policy_problem}")
-        self._planner = Planner(self._task, self._policy)
-        prefix = self._values["tf_prefix"]
-        self._joint_names = [prefix + name for name in self._task.robot.joint_names]
-        self._reader = JointStateReader(self._task.robot.joint_names, prefix)
-        base_frame = prefix + (self._values["base_frame"] or self._task.config.robot.base_frame)
-        self._frames = GoalFrames.listening(self, base_frame)
         self._ledger = diagnostics.Ledger()
-        self._last_logged: dict[Reason, float] = {}
-        self._plan_id = 0
-        self._create_interfaces()
+        self._last_logged: dict[Status, float] = {}
+        self._session: Session | None = None
+        self._inbox: Inbox | None = None
+        self._server: Server | None = None
+        self._worker: WorkerThread | None = None
+        self._held = False
+        self._failure = ""
+        self._values = declare(self, node_parameters.PLANNER)
         self.add_post_set_parameters_callback(self._on_parameters_set)
-        self._worker.start()
-        self.get_logger().info(f"task {self._task.name}, policy {self._policy_name}: ready")
-
-    def _create_interfaces(self) -> None:
-        self._trajectory = self.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
-        self._gains = self.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
-        self._feedforward = self.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
-        self._report = self.create_publisher(String, "plan_report", RELIABLE)
-        self._outputs = (self._trajectory, self._gains, self._feedforward, self._report)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self.create_timer(1.0, self._publish_diagnostics)
         # Best effort takes both kinds of publishers.
         self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
         self.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE)
-        self.create_timer(1.0, self._publish_diagnostics)
+        self.create_service(Trigger, "~/cancel", self._on_cancel)
+        self.create_service(SetBool, "~/hold", self._on_hold)
+        if linear_feedback.available():
+            self.create_timer(1.0 / self._values["rate"], self._publish_control)
+
+    def autostart(self) -> None:
+        """Configures and activates itself if the parameter says so. Raises SoboError when that fails."""
+        if not self._values["autostart"]:
+            return
+        if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+            raise SoboError(self._failure)
+
+    # ---------------------------------------------------------------- lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
+        try:
+            self._session = Session(self, self._values)
+        except SoboError as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"not configured: {self._failure}")
+            return FAILURE
+        self._failure = ""
+        session = self._session
+        if session.policy_problem:
+            self.get_logger().warning(f"planning from interpolation: {session.policy_problem}")
+        self.get_logger().info(f"task {session.task.name}, policy {session.policy_name}: configured")
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins to serve, with nothing that came in before."""
+        assert self._session is not None
+        session = self._session
+        self._inbox, self._held = Inbox(), False
+        core = Core(
+            session.task,
+            self._inbox,
+            session.outputs,
+            self._ledger,
+            session.brakes,
+            self._values,
+            now=self._now,
+            info=self.get_logger().info,
+            warn=self._warn,
+            defect=lambda text: self.get_logger().error(text, exc_info=True),
+        )
+        self._server = session.server(core)
+        session.outputs.open()
+        self._worker = WorkerThread("planning", self._server.run)
+        self._worker.start()
+        self.get_logger().info(f"{self._values['mode']}: ready")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Brings a moving arm to rest and publishes nothing any more."""
+        self._end_serving()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Drops task and policy."""
+        self._drop_session()
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends as `destroy_node` does."""
+        self._end_serving()
+        self._drop_session()
+        return SUCCESS
+
+    def _end_serving(self) -> None:
+        if self._inbox is None or self._server is None or self._worker is None or self._session is None:
+            return
+        inbox, server, worker = self._inbox, self._server, self._worker
+        self._inbox = self._server = self._worker = None  # callbacks find an inactive node from here on
+        goal = inbox.close()
+        if goal is not None:
+            server.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
+        worker.join_within(5.0)
+        if not worker.is_alive():
+            server.guarded(None, server.stop_arm)
+        self._session.outputs.close()
+        self._session.close()
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.outputs.destroy()
+            self._session = None
+
+    def destroy_node(self) -> None:
+        """Brings the arm to rest, ends the planning thread, then the node."""
+        self._end_serving()
+        self._drop_session()
+        super().destroy_node()
+
+    # ---------------------------------------------------------------- what comes in
+
+    def _now(self) -> float:
+        return float(1e-9 * self.get_clock().now().nanoseconds)
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
         self._values.update(changed(parameters, LIVE_PARAMETERS))
 
     def _on_joint_state(self, message: JointState) -> None:
+        if self._inbox is None or self._session is None:
+            return
         try:
-            self._inbox.put_state(self._reader.read(message))
+            self._inbox.put_state(self._session.reader.read(message), self._now())
         except Refused as refusal:
-            self._note_refusal(refusal)
+            self._ledger.count(refusal.status, refusal.detail)
+            self._warn(refusal.status, refusal.detail)
 
     def _on_goal(self, message: PoseStamped) -> None:
-        try:
-            goal = read_goal(message, self._frames)
-        except Refused as refusal:
-            self._refuse_goal(refusal, None)
+        session, inbox, server = self._session, self._inbox, self._server
+        if session is None or inbox is None or server is None:
+            self._ledger.count(Status.INACTIVE, INACTIVE)
+            self._warn(Status.INACTIVE, f"goal refused: {INACTIVE}")
             return
-        replaced = self._inbox.put_goal(goal)
-        if replaced is not None:
-            self._refuse_goal(Refused(Reason.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
-
-    def _serve_goals(self) -> None:
-        while (goal := self._inbox.take_goal()) is not None:
-            try:
-                self._publish_plan(self._plan(goal))
-            except Refused as refusal:
-                self._refuse_goal(refusal, goal)
-            except Exception as error:  # the node goes on serving whatever a defect throws
-                self.get_logger().error(f"planning for {goal} failed", exc_info=True)
-                self._refuse_goal(Refused(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"), goal)
-
-    def _plan(self, goal: NDArray[np.float64]) -> Plan:
-        """Plans from the latest state. Raises Refused with the reason when that is not possible."""
-        state = self._inbox.state
-        if state is None:
-            raise Refused(Reason.NO_STATE, "no valid joint state has come in yet; send the goal again")
-        timeout = self._values["state_timeout"]
-        if state.age > timeout:
-            raise Refused(Reason.STALE_STATE, f"joint state is {state.age:.2f} s old, allowed are {timeout:g} s")
         try:
-            return self._planner.plan(state.x, goal, self._values["deadline"] or None)
-        except TaskError as error:
-            raise Refused(Reason.OUT_OF_REACH, str(error)) from error
-        except PlanningError as error:
-            raise Refused(Reason.PLANNING_FAILED, str(error)) from error
-        except SoboError as error:
-            raise Refused(Reason.PLANNING_FAILED, f"{type(error).__name__}: {error}") from error
+            if self._held:
+                raise Refused(Status.HOLDING, "the arm is held; release it first: call `hold` with data: false")
+            goal = read_goal(message, session.frames, self._values["goal_type"])
+        except Refused as refusal:
+            server.refuse(refusal, None)
+            return
+        replaced = inbox.put(goal)
+        if replaced is not None:
+            server.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
 
-    def _publish_plan(self, plan: Plan) -> None:
-        stamp = self.get_clock().now().to_msg()
-        effort = self._values["publish_effort"]
-        trajectory = conversions.trajectory_message(plan, self._joint_names, stamp, effort)
-        gains = conversions.gains_message(plan.K)
-        feedforward = conversions.feedforward_message(plan.U)
-        checksums = {
-            "feedback_gains": conversions.checksum(gains),
-            "feedforward": conversions.checksum(feedforward),
-        }
-        self._plan_id += 1
-        report = diagnostics.plan_report(self._plan_id, stamp, plan, self._policy_name, checksums)
-        self._gains.publish(gains)
-        self._feedforward.publish(feedforward)
-        self._trajectory.publish(trajectory)
-        self._report.publish(String(data=diagnostics.to_json(report)))
-        self._ledger.count_plan(report)
-        self.get_logger().info(
-            f"plan {self._plan_id}: {plan.status.value} from {report['source']}, "
-            f"{plan.iterations} iterations, cost {plan.cost:.4g}, {plan.phases_ms['total']:.0f} ms"
+    def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._stop("cancelled")
+        response.message = (
+            "the goal is dropped, the arm comes to rest" if response.success else "the node is not active"
         )
+        return response
 
-    def _refuse_goal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
-        """Refuses a goal to its sender too. `goal` is None when it could not be read."""
-        self._note_refusal(refusal)
-        report = diagnostics.refusal_report(refusal, None if goal is None else goal.tolist())
-        self._report.publish(String(data=diagnostics.to_json(report)))
+    def _on_hold(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success = self._inbox is not None
+        if not response.success:
+            response.message = INACTIVE
+            return response
+        self._held = request.data
+        if request.data:
+            self._stop("cancelled by hold")
+        response.message = "the arm comes to rest and is held" if request.data else "goals are taken again"
+        return response
 
-    def _note_refusal(self, refusal: Refused) -> None:
-        self._ledger.count_refusal(refusal)
+    def _stop(self, why: str) -> bool:
+        """Drops the goal and has the arm stopped. Returns whether the node is active."""
+        if self._inbox is None or self._server is None:
+            return False
+        replaced = self._inbox.put(None)
+        if replaced is not None:
+            self._server.refuse(Refused(Status.CANCELLED, f"the goal was {why}"), replaced)
+        return True
+
+    # ---------------------------------------------------------------- what goes out
+
+    def _warn(self, status: Status, detail: str) -> None:
         now = time.monotonic()
-        # rclpy throttles by source line; here each reason must get through on its own.
-        if now - self._last_logged.get(refusal.reason, -LOG_PERIOD) >= LOG_PERIOD:
-            self._last_logged[refusal.reason] = now
-            self.get_logger().warning(f"refused {refusal}")
+        # rclpy throttles by source line; here each status must get through on its own.
+        if now - self._last_logged.get(status, -LOG_PERIOD) >= LOG_PERIOD:
+            self._last_logged[status] = now
+            self.get_logger().warning(f"{status.value}: {detail}")
+
+    def _publish_control(self) -> None:
+        if self._session is not None and self._server is not None:
+            self._session.outputs.publish_control(self._now())
 
     def _publish_diagnostics(self) -> None:
-        problems: list[tuple[bytes, str]] = []
+        session = self._session
+        status, detail = self._status()
+        values = self._ledger.values()
+        problems = []
+        if session is not None:
+            problems = [session.policy_problem] if session.policy_problem else []
+            values |= {
+                "policy": session.policy_name,
+                "policy_error": session.policy_problem,
+                "states_without_velocity": str(session.reader.without_velocity),
+                **session.outputs.subscribers(),
+            }
+        state = None if self._inbox is None else self._inbox.state
+        values["state_age_s"] = "" if state is None else f"{state.age:.3f}"
+        robot = "" if session is None else session.task.robot.name
+        message = diagnostics.status_message(robot, status, detail, problems, values)
+        self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), message))
+
+    def _status(self) -> tuple[Status, str]:
+        """What the node is doing, or what keeps it from that."""
+        if self._session is None:
+            return Status.UNCONFIGURED, self._failure
+        if self._inbox is None or self._server is None:
+            return Status.INACTIVE, ""
         state = self._inbox.state
         if state is None:
-            problems.append((DiagnosticStatus.WARN, "no joint state yet"))
-        elif state.age > self._values["state_timeout"]:
-            problems.append((DiagnosticStatus.STALE, f"joint state is {state.age:.1f} s old"))
-        if self._policy_problem:
-            problems.append((DiagnosticStatus.WARN, self._policy_problem))
-        values = {
-            "policy": self._policy_name,
-            "policy_error": self._policy_problem,
-            "policy_failures": str(self._planner.policy_failures),
-            "state_age_s": "" if state is None else f"{state.age:.3f}",
-            "states_without_velocity": str(self._reader.without_velocity),
-            **{f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._outputs},
-            **self._ledger.values(),
-        }
-        status = diagnostics.status_message("planner", self._task.robot.name, problems, values)
-        self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), status))
-
-    def destroy_node(self) -> None:
-        """Ends the planning thread, then the node."""
-        self._inbox.close()
-        self._worker.join_within(5.0)
-        super().destroy_node()
+            return Status.NO_STATE, "no joint state yet"
+        if state.age > self._values["state_timeout"]:
+            return Status.STALE_STATE, f"joint state is {state.age:.1f} s old"
+        return (Status.HOLDING, "") if self._held else (self._server.status, self._server.detail)
 
 
 def main(args: list[str] | None = None) -> int:

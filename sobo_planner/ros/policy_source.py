@@ -1,10 +1,10 @@
-"""Opens the policy that a parameter names, or says why the node has to do without."""
+"""Opens the policy that a parameter names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sobo_planner.errors import SoboError
+from sobo_planner.errors import ConfigError, PolicyError
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import ArmReach
@@ -16,17 +16,22 @@ def open_policy(setting: str, task: ArmReach) -> tuple[Policy | None, str, str]:
     """Loads the policy of a `policy` parameter.
 
     Args:
-        setting: folder of an artifact; empty for the one shipped with the task; `none` for no policy.
-        task: the task that the policy must have been made for.
+        setting: Folder of an artifact; empty for the one shipped with the task; `none` for no policy.
+        task: The task that the policy must have been made for.
 
     Returns:
-        The policy or None, its name for reports, and why it is not there (empty when nothing is wrong). A
-        policy that does not fit is a problem to report, not to die of: plans start from interpolation then.
+        The policy or None, its name for reports, and why there is none: a task that no policy was shipped for is
+        planned from interpolation, which is worth a warning. Empty when nothing is wrong.
+
+    Raises:
+        PolicyError: The policy is damaged, or made for another robot or task, or its folder does not exist.
     """
     if setting == NONE:
         return None, NONE, ""
     try:
         folder = Path(setting) if setting else share_path(f"config/policies/{task.name}")
-        return Policy.load(folder, task), str(folder), ""
-    except (SoboError, OSError) as error:
-        return None, NONE, f"{type(error).__name__}: {error}"
+    except ConfigError as error:
+        return None, NONE, f"no policy is shipped for the task {task.name}: {error}"
+    if not folder.is_dir():
+        raise PolicyError(f"the policy folder {folder} does not exist; `policy:=none` plans from interpolation")
+    return Policy.load(folder, task), str(folder), ""

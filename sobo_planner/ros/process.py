@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -14,6 +15,15 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from sobo_planner.errors import SoboError
+
+
+@runtime_checkable
+class Autostarting(Protocol):
+    """A lifecycle node that may bring itself up."""
+
+    def autostart(self) -> None:
+        """Configures and activates the node if it is to do so by itself."""
+        ...
 
 
 class WorkerThread(threading.Thread):
@@ -41,6 +51,8 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
+        if isinstance(node, Autostarting):
+            node.autostart()
     except SoboError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         rclpy.try_shutdown()

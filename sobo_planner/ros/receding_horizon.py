@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sobo_planner.errors import GoalError, StartError
 from sobo_planner.proposer import Proposer
 from sobo_planner.receding import Cycle, RecedingPlanner
-from sobo_planner.ros.inbox import StampedState
 from sobo_planner.ros.serving import Core, Server
 from sobo_planner.ros.status import Refused, Status
 
@@ -103,7 +102,13 @@ class RecedingHorizon(Server):
         phases = cycle.phases_ms | {"total": 1e3 * (time.monotonic() - began)}
         if self._proposer is not None:
             phases["policy"] = self._proposer.last_ms
-        report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal))
+        try:
+            report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal))
+        except Refused as late:
+            if late.status is not Status.DEADLINE_MISSED:
+                raise
+            self.note(late.status, late.detail)  # the next cycle begins where this one arrived
+            return
         if report is not None:
             self._planner.accept(cycle.motion, goal)
             self._goal, self._asked = goal, None

@@ -96,7 +96,7 @@ class Server(ABC):
         self.core.ledger.count(status, detail, times)
         self.core.warn(status, detail)
 
-    def guarded(self, goal: Vector | None, serve: Callable[[], None]) -> bool:
+    def guarded(self, goal: Vector | None, serve: Callable[[], Any]) -> bool:
         """Runs one step of the work; what it raises is a refusal of the goal. Returns whether nothing was raised."""
         try:
             serve()

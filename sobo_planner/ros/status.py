@@ -112,7 +112,7 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.FALLBACK: Text(
         WARN,
-        "`receding_horizon`: a cycle found nothing that may be published; the plan before goes on until its end, at rest",
+        "`receding_horizon`: a cycle found nothing that may be published; the plan before goes on to its end, at rest",
         "nothing if rare; otherwise look at the other counters",
     ),
     Status.TRACKING_LOST: Text(

@@ -14,7 +14,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros import conversions
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 
 Vector = NDArray[np.float64]
 KEPT_MESSAGES = 4  # of each topic: enough for messages that overtake each other, and bounded
@@ -116,7 +116,7 @@ class PlanAssembler:
             )
             _ = report["checksums"]["feedback_gains"], report["checksums"]["feedforward"]
         except (ValueError, KeyError, TypeError) as error:
-            raise Refused(Reason.BAD_PLAN, f"plan report cannot be read: {error!r}") from error
+            raise Refused(Status.BAD_PLAN, f"plan report cannot be read: {error!r}") from error
         self._report = report
         return self._complete()
 
@@ -155,9 +155,9 @@ def build_plan(report: dict[str, Any], times: Vector, states: Vector, U: Vector,
     nx = states.shape[1]
     start, dt = np.asarray(report["start"], dtype=np.float64), float(report["dt"])
     if start.shape != (nx,) or not np.isfinite(start).all():
-        raise Refused(Reason.BAD_PLAN, f"start {start} is not a finite state of {nx} numbers")
+        raise Refused(Status.BAD_PLAN, f"start {start} is not a finite state of {nx} numbers")
     if U.shape[1] != nx // 2 or K.shape != (len(U), nx // 2, nx):
-        raise Refused(Reason.BAD_PLAN, f"feedforward {U.shape} and gains {K.shape} do not fit {nx} states")
+        raise Refused(Status.BAD_PLAN, f"feedforward {U.shape} and gains {K.shape} do not fit {nx} states")
     if not (np.isfinite(dt) and dt > 0.0 and len(U) * dt <= times[-1] + 1e-6):
-        raise Refused(Reason.BAD_PLAN, f"{len(U)} controls of {dt} s do not fit a trajectory of {times[-1]} s")
+        raise Refused(Status.BAD_PLAN, f"{len(U)} controls of {dt} s do not fit a trajectory of {times[-1]} s")
     return TrackedPlan(int(report["plan_id"]), np.append(0.0, times), np.vstack([start, states]), U, K, dt)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.frames import GoalFrames, is_unit
-from sobo_planner.ros.refusal import Reason, Refused
+from sobo_planner.ros.status import Refused, Status
 
 GOAL_TYPES = ("position", "pose")
 FARTHEST = 1e6  # [m] from the origin of a frame; squares of what is beyond may overflow
@@ -55,21 +55,21 @@ class JointStateReader:
         wanted = set(self._wanted)
         duplicates = [name for name, count in Counter(names).items() if count > 1 and name in wanted]
         if duplicates:
-            raise Refused(Reason.BAD_STATE, f"joints named more than once: {duplicates}")
+            raise Refused(Status.BAD_STATE, f"joints named more than once: {duplicates}")
         missing = [name for name in self._wanted if name not in names]
         if missing:
-            raise Refused(Reason.BAD_STATE, f"joints missing: {missing}")
+            raise Refused(Status.BAD_STATE, f"joints missing: {missing}")
         self._order = np.array([names.index(name) for name in self._wanted], dtype=np.intp)
         self._names = names
         return self._order
 
     def _column(self, data: Sequence[float], order: NDArray[np.intp], field: str, count: int) -> NDArray[np.float64]:
         if len(data) != count:
-            raise Refused(Reason.BAD_STATE, f"{count} names but {len(data)} values of {field}")
+            raise Refused(Status.BAD_STATE, f"{count} names but {len(data)} values of {field}")
         values = np.asarray(data, dtype=np.float64)[order]
         if not np.isfinite(values).all():
             bad = {name: float(v) for name, v in zip(self._wanted, values, strict=True) if not np.isfinite(v)}
-            raise Refused(Reason.BAD_STATE, f"{field} not finite: {bad}")
+            raise Refused(Status.BAD_STATE, f"{field} not finite: {bad}")
         return values
 
 
@@ -93,10 +93,10 @@ def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "positi
     p, o = message.pose.position, message.pose.orientation
     position, quaternion = np.array([p.x, p.y, p.z]), np.array([o.x, o.y, o.z, o.w])
     if not np.isfinite(position).all() or not np.isfinite(quaternion).all():
-        raise Refused(Reason.BAD_GOAL, f"goal not finite: position {position}, orientation {quaternion}")
+        raise Refused(Status.BAD_GOAL, f"goal not finite: position {position}, orientation {quaternion}")
     _check_distance(position)
     if not is_unit(quaternion):
-        raise Refused(Reason.BAD_GOAL, f"orientation {quaternion} is not a unit quaternion")
+        raise Refused(Status.BAD_GOAL, f"orientation {quaternion} is not a unit quaternion")
     position, quaternion = frames.to_base(message.header, position, quaternion / np.linalg.norm(quaternion))
     _check_distance(position)
     return position if goal_type == "position" else np.concatenate([position, quaternion])
@@ -104,4 +104,4 @@ def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "positi
 
 def _check_distance(position: NDArray[np.float64]) -> None:
     if np.abs(position).max() > FARTHEST:
-        raise Refused(Reason.BAD_GOAL, f"goal at {position} m, farther than {FARTHEST:g} m")
+        raise Refused(Status.BAD_GOAL, f"goal at {position} m, farther than {FARTHEST:g} m")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import TaskError
+from sobo_planner.errors import GoalError, StartError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.solver import Instance
 from sobo_planner.tasks.arm_config import ArmConfig
@@ -81,35 +81,35 @@ class ArmInstances:
         """Refuses an instance that cannot be planned for.
 
         Raises:
-            TaskError: Wrong size, NaN, a quaternion off its norm, a joint out of its limits, self-collision, or a
-                target out of reach.
+            StartError: See `check_start`.
+            GoalError: The target has the wrong size, a NaN, a quaternion off its norm, or is out of reach.
         """
-        x, target = np.asarray(instance.x0, float), np.asarray(instance.target, float)
-        for name, value, shape in (("state", x, (2 * self.robot.nv,)), ("target", target, (self.goal_size,))):
-            if value.shape != shape:
-                raise TaskError(f"the {name} has shape {value.shape}, expected {shape}")
-            if not np.all(np.isfinite(value)):
-                raise TaskError(f"the {name} holds a NaN or an infinity: {value}")
+        self.check_start(instance.x0)
+        target = _finite("target", instance.target, self.goal_size, GoalError)
         if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
             norm = float(np.linalg.norm(target[3:]))
-            raise TaskError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
-        self._check_limits(x)
-        pair = self.robot.colliding_pair(x[: self.robot.nq])
-        if pair is not None:
-            raise TaskError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
+            raise GoalError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
         self.goal_configuration(instance)
 
-    def _check_limits(self, x: Array) -> None:
-        robot = self.robot
+    def check_start(self, x: ArrayLike) -> None:
+        """Refuses a state [q, v], (2n,), that no plan may begin at.
+
+        Raises:
+            StartError: Wrong size, NaN, a joint out of its limits, or self-collision.
+        """
+        x, robot = _finite("state", x, 2 * self.robot.nv, StartError), self.robot
         q, v = x[: robot.nq], x[robot.nq :]
         for i, name in enumerate(robot.joint_names):
             low, high = robot.position_lower[i], robot.position_upper[i]
             if not low - LIMIT_TOLERANCE <= q[i] <= high + LIMIT_TOLERANCE:
-                raise TaskError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
+                raise StartError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
             if abs(v[i]) > robot.velocity_limit[i] + LIMIT_TOLERANCE:
-                raise TaskError(
+                raise StartError(
                     f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}"
                 )
+        pair = robot.colliding_pair(q)
+        if pair is not None:
+            raise StartError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
 
     def reachable_configuration(self, q: Array, target: Array, rng: np.random.Generator | None = None) -> Array | None:
         """A configuration with the tool at the target: near q if there is one, else from other starts; or None.
@@ -129,12 +129,12 @@ class ArmInstances:
         """A configuration at the target, near the start if there is one, (nq,).
 
         Raises:
-            TaskError: The target is out of reach.
+            GoalError: The target is out of reach.
         """
         q = self.reachable_configuration(instance.x0[: self.robot.nq], instance.target)
         if q is None:
             what = "m is" if self.goal_type == "position" else "(m, quaternion) is"
-            raise TaskError(
+            raise GoalError(
                 f"the target {np.round(instance.target, 4).tolist()} {what} out of reach of {self.robot.name}"
             )
         return q
@@ -148,3 +148,13 @@ class ArmInstances:
     def orientation_error(self, x: Array, target: Array) -> float:
         """Angle between the tool at the state x (nx,) and the target pose (7,) [rad]."""
         return float(np.linalg.norm(self.robot.pose_error(x[: self.robot.nq], target)[3:]))
+
+
+def _finite(name: str, values: ArrayLike, size: int, error: type[TaskError]) -> Array:
+    """The values as an array of this size; raises the error if they are not."""
+    out = np.asarray(values, float)
+    if out.shape != (size,):
+        raise error(f"the {name} has shape {out.shape}, expected {(size,)}")
+    if not np.all(np.isfinite(out)):
+        raise error(f"the {name} holds a NaN or an infinity: {out}")
+    return out

@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros.conversions import trajectory_arrays
 from sobo_planner.ros.demo.processes import DemoError
-from sobo_planner.ros.refusal import Refused
+from sobo_planner.ros.status import Refused
 from sobo_planner.ros.validation import JointStateReader
 
 Vector = NDArray[np.float64]
