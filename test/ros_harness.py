@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import rclpy
+import yaml
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
+from monitor import Monitor
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -30,6 +32,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros import domain
 
+PLANNER = "sobo_planner.ros.planner_node"
 LIMIT = 60  # [s] that a process may live
 RELIABLE = QoSProfile(depth=50)
 
@@ -103,18 +106,36 @@ class Probe(Node):
         self.events: list[dict[str, Any]] = []
         self.status: dict[str, DiagnosticStatus] = {}
         self.states: list[JointState] = []
+        self.monitor: Monitor | None = None  # from the start of a planner on
         self.state_publisher = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         self.goal_publisher = self.create_publisher(PoseStamped, "goal_pose", RELIABLE)
-        self.create_subscription(JointTrajectory, "joint_trajectory", self.trajectories.append, RELIABLE)
-        self.create_subscription(Float64MultiArray, "feedback_gains", self.gains.append, RELIABLE)
-        self.create_subscription(Float64MultiArray, "feedforward", self.feedforward.append, RELIABLE)
+        self.create_subscription(JointTrajectory, "joint_trajectory", self._on_trajectory, RELIABLE)
+        self.create_subscription(Float64MultiArray, "feedback_gains", self._on_gains, RELIABLE)
+        self.create_subscription(Float64MultiArray, "feedforward", self._on_feedforward, RELIABLE)
         self.create_subscription(String, "plan_report", self._on_report, RELIABLE)
         self.create_subscription(String, "simulation_report", self._on_event, RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self)
 
+    def _on_trajectory(self, message: JointTrajectory, info: dict[str, Any]) -> None:
+        if self.monitor is not None:
+            self.monitor.trajectory(message, info["source_timestamp"])
+        self.trajectories.append(message)
+
+    def _on_gains(self, message: Float64MultiArray) -> None:
+        if self.monitor is not None:
+            self.monitor.gains(message)
+        self.gains.append(message)
+
+    def _on_feedforward(self, message: Float64MultiArray) -> None:
+        if self.monitor is not None:
+            self.monitor.feedforward(message)
+        self.feedforward.append(message)
+
     def _on_report(self, message: String) -> None:
+        if self.monitor is not None:
+            self.monitor.report(message)
         self.reports.append(json.loads(message.data))
 
     def _on_event(self, message: String) -> None:
@@ -194,8 +215,17 @@ class Probe(Node):
         client = AsyncParameterClient(self, node)
         self.wait(client.services_are_ready)
         future = client.set_parameters([Parameter(name, value=value) for name, value in values.items()])
+        if self.monitor is not None:
+            self.monitor.configure(values)
         self.wait(future.done)
         return list(future.result().results)
+
+    def drain(self) -> None:
+        """Takes what has come in and has not been looked at."""
+        before = None
+        while before != (before := self.monitor.messages if self.monitor is not None else 0):
+            for _ in range(100):
+                self._executor.spin_once(timeout_sec=0.0)
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -203,7 +233,10 @@ class Probe(Node):
 
 
 class RosSystem:
-    """One ROS domain with a probe in this process and nodes in others."""
+    """One ROS domain with a probe in this process and nodes in others.
+
+    Closing it fails if a planner has published what it must not: `probe.monitor` has looked at every message.
+    """
 
     def __init__(self, folder: Path, joint_names: Sequence[str]) -> None:
         self._folder = folder
@@ -216,23 +249,30 @@ class RosSystem:
         self._processes: list[RosProcess] = []
 
     def start(self, module: str, *parameters: str) -> RosProcess:
+        if module == PLANNER:
+            self.probe.monitor = self.probe.monitor or Monitor()
+            pairs = (parameter.split(":=", 1) for parameter in parameters)
+            self.probe.monitor.configure({name: yaml.safe_load(value) for name, value in pairs})
         log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self._processes)}.log"
         process = RosProcess(module, log, self._environment, parameters)
         self._processes.append(process)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:
-        process = self.start("sobo_planner.ros.planner_node", *parameters)
+        process = self.start(PLANNER, *parameters)
         self.probe.connect_to_planner()
         return process
 
     def close(self) -> None:
         for process in self._processes:
             process.end()
+        self.probe.drain()
         self.probe.close()
         rclpy.shutdown(context=self._context)
         os.environ.clear()
         os.environ.update(self._before)
+        if self.probe.monitor is not None:
+            self.probe.monitor.verdict()
 
 
 @contextmanager
