@@ -85,8 +85,8 @@ def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, ha
         handover: When the next motion begins [s].
 
     Returns:
-        The state (2n,) under the motion's feedback, no further from the motion than `POSITION_JUMP` and
-        `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
+        The state (2n,) under the motion's feedback, within the limits, and no further from the motion than
+        `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
     """
     time = measured
     while time < handover - 1e-9:
@@ -95,10 +95,17 @@ def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, ha
         torque = motion.U[stage] + motion.K[stage] @ (x - motion.state(time))
         x = task.robot.step(x, np.clip(torque, -task.torque_limit, task.torque_limit), step)
         time += step
-    desired = motion.state(handover)
-    jump = np.concatenate([np.full(task.nu, POSITION_JUMP), np.full(task.nu, VELOCITY_JUMP)])
+    n, desired = task.nu, motion.state(handover)
+    jump = np.concatenate([np.full(n, POSITION_JUMP), np.full(n, VELOCITY_JUMP)])
     deviation = x - desired
     if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the motion
         return desired
-    out: Array = desired + np.clip(deviation, -jump, jump)
+    return within_limits(task, desired + np.clip(deviation, -jump, jump))
+
+
+def within_limits(task: ArmReach, x: Array) -> Array:
+    """The state (2n,) nearest to x within the robot's position and velocity limits."""
+    robot = task.robot
+    lower = np.concatenate([robot.position_lower, -robot.velocity_limit])
+    out: Array = np.clip(x, lower, np.concatenate([robot.position_upper, robot.velocity_limit]))
     return out

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.brakes import Brakes
-from sobo_planner.motion import Motion, expected_state
+from sobo_planner.motion import Motion, expected_state, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
 from sobo_planner.safety import PlanChecker, Violation
@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 ITERATIONS = 2
 # A joint this far from where its motion wants it [rad] is not following it.
 LOST = 0.3
+# A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
+OVERSHOOT = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,10 @@ class RecedingPlanner:
             TaskError: The state is refused, or the target when it moves.
         """
         began = time.monotonic()
-        self.task.check_start(x)
+        self._check_start(x)
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
-            self.task.check(Instance(x, target))
+            self.task.goal_configuration(Instance(x, target))
         previous, lost = self._follow(x, measured)
         handover = now + self._lead
         instance = Instance(expected_state(self.task, previous, x, measured, handover), target)
@@ -132,6 +134,13 @@ class RecedingPlanner:
         self._draft = cycle.motion or self._draft
         self._cycles += 1
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+
+    def _check_start(self, x: Array) -> None:
+        """Refuses a state that no motion may begin at; feedback may take a moving joint a little past its limits."""
+        n, within = self.task.nu, within_limits(self.task, x)
+        if self._motion is not None and np.abs(x - within)[:n].max() <= OVERSHOOT:
+            x = within
+        self.task.check_start(x)
 
     def _follow(self, x: Array, measured: float) -> tuple[Motion, bool]:
         """The motion that the arm follows, and whether it had to begin anew because the arm does not."""
@@ -185,14 +194,21 @@ class RecedingPlanner:
         return Cycle(None, source, iterations=solution.iterations, objection=objection)
 
     def _executable(self, solution: Solution, instance: Instance) -> Guess | None:
-        """The solver's trajectory, followed by inverse dynamics where it is not consistent; None if not finite."""
+        """The solver's trajectory; followed by inverse dynamics where it is not consistent or leaves position limits.
+
+        None where it is not finite.
+        """
         if not (np.isfinite(solution.X).all() and np.isfinite(solution.U).all()):
             return None
-        limit = self.task.torque_limit
-        if solution.primal_residual <= 0.5 * FEASIBLE:
+        robot, limit, n = self.task.robot, self.task.torque_limit, self.task.nu
+        states = solution.X[1:]
+        Q = np.clip(states[:, :n], self._checker.position_lower, self._checker.position_upper)
+        within = np.abs(Q - states[:, :n]).max() <= 0.5 * FEASIBLE
+        if within and solution.primal_residual <= 0.5 * FEASIBLE:
             return Guess(solution.X, np.clip(solution.U, -limit, limit))
-        blend = self.task.config.policy.blend
-        return Guess(*self.task.robot.track(instance.x0, solution.X[1:], self.task.dt, blend))
+        if not within:  # along the limits instead of beyond them
+            states = np.hstack([Q, np.diff(Q, axis=0, prepend=instance.x0[None, :n]) / self.task.dt])
+        return Guess(*robot.track(instance.x0, states, self.task.dt, self.task.config.policy.blend))
 
     def _check(self, motion: Motion) -> Violation | None:
         return self._checker.check(motion.time, motion.X, motion.U, motion.K)

@@ -113,7 +113,8 @@ class ArmSimulatorNode(Node):
             self._finished = True
 
     def _follow(self, plan: TrackedPlan) -> None:
-        self._simulation.follow(plan)
+        delay = 0.0 if plan.begin is None else plan.begin - 1e-9 * self._now()
+        self._simulation.follow(plan, delay)
         self._finished = False
         self._announce("started", plan)
 

@@ -70,15 +70,25 @@ class ArmSimulation:
         self.torque = self._nominal.gravity(self._hold)
         self.plan: TrackedPlan | None = None
         self._plan_start = 0
+        self._next: tuple[TrackedPlan, int] | None = None
 
     def set_mass_error(self, error: float) -> None:
         """Makes every link heavier by the share `error` (0.2: by 20 %) than the controller knows."""
         self._plant = self._nominal.with_mass_scale(1.0 + error) if error else self._nominal
 
-    def follow(self, plan: TrackedPlan) -> None:
-        """Follows a plan from this moment on, in place of the one before."""
-        self.plan = plan
-        self._plan_start = self.steps
+    def follow(self, plan: TrackedPlan, delay: float = 0.0) -> None:
+        """Follows a plan in place of the one before, from `delay` [s] on; it may have begun already.
+
+        A plan that waits is replaced by the next one.
+        """
+        start = self.steps + round(delay / STEP)
+        if start > self.steps:
+            self._next = plan, start
+        else:
+            self._begin(plan, start)
+
+    def _begin(self, plan: TrackedPlan, start: int) -> None:
+        self.plan, self._plan_start, self._next = plan, start, None
         self._end_torque = self._nominal.gravity(plan.X[-1, : len(self._hold)])
 
     @property
@@ -99,6 +109,8 @@ class ArmSimulation:
 
     def step(self) -> bool:
         """Advances by `STEP`. Returns False when the arm left all bounds and was put back to its start."""
+        if self._next is not None and self._next[1] <= self.steps:
+            self._begin(*self._next)
         self.torque = torque = self.control()
         if self.plan is not None and self.push.active(self.plan_time):
             torque = torque + self._nominal.tool_jacobian(self.x[: len(self._hold)]).T @ self.push.force

@@ -31,6 +31,7 @@ class TrackedPlan:
         U: feedforward torques (T, n) [Nm], U[t] from t dt to (t+1) dt.
         K: feedback gains (T, n, 2n), du/dx.
         dt: control step [s].
+        begin: ROS time of the first knot [s]; None: when the plan arrives.
     """
 
     plan_id: int
@@ -39,6 +40,7 @@ class TrackedPlan:
     U: Vector
     K: Vector
     dt: float
+    begin: float | None = None
 
     @property
     def duration(self) -> float:
@@ -113,6 +115,7 @@ class PlanAssembler:
                 report["stamp"]["nanosec"],
                 report["start"],
                 report["dt"],
+                report["lead"],
             )
             _ = report["checksums"]["feedback_gains"], report["checksums"]["feedforward"]
         except (ValueError, KeyError, TypeError) as error:
@@ -158,6 +161,11 @@ def build_plan(report: dict[str, Any], times: Vector, states: Vector, U: Vector,
         raise Refused(Status.BAD_PLAN, f"start {start} is not a finite state of {nx} numbers")
     if U.shape[1] != nx // 2 or K.shape != (len(U), nx // 2, nx):
         raise Refused(Status.BAD_PLAN, f"feedforward {U.shape} and gains {K.shape} do not fit {nx} states")
-    if not (np.isfinite(dt) and dt > 0.0 and len(U) * dt <= times[-1] + 1e-6):
+    if not (np.isfinite(dt) and dt > 0.0 and len(U) * dt <= times[-1] - float(report["lead"]) + 1e-6):
         raise Refused(Status.BAD_PLAN, f"{len(U)} controls of {dt} s do not fit a trajectory of {times[-1]} s")
+    lead = float(report["lead"])
+    if lead > 0.0:  # the trajectory's first point is the start
+        stamp = report["stamp"]
+        begin = stamp["sec"] + 1e-9 * stamp["nanosec"] + lead
+        return TrackedPlan(int(report["plan_id"]), times - times[0], states, U, K, dt, begin)
     return TrackedPlan(int(report["plan_id"]), np.append(0.0, times), np.vstack([start, states]), U, K, dt)
