@@ -118,8 +118,17 @@ class PlanChecker:
             self._shapes(times, states, torques, gains)
             or self._bounds(times, states, torques)
             or self._gains(times, gains)
-            or self._self_collision(times, states[:, : self._n])
+            or self.self_collision(times, states[:, : self._n])
         )
+
+    def self_collision(self, time: Array, Q: Array) -> Violation | None:
+        """The first contact of two links on the way through Q (T+1, n), which takes most of the time of a check."""
+        times, configurations = _refined(time, Q, COLLISION_STEP)
+        found = self._first_collision(configurations)
+        if found is None:
+            return None
+        k, (first, second) = found
+        return Violation(Limit.SELF_COLLISION, f"{first} touches {second} at {times[k]:.3f} s")
 
     def _shapes(self, time: Array, X: Array, U: Array, K: Array) -> Violation | None:
         n, T = self._n, len(U) if U.ndim else 0
@@ -180,14 +189,6 @@ class PlanChecker:
         of, on = self._robot.joint_names[i], self._robot.joint_names[j % self._n]
         detail = f"the gain of {of} on the {state} of {on} is {K[k, i, j]:.4g} at {time[k]:.3f} s"
         return Violation(Limit.GAINS, f"{detail}, allowed is {self._gain_cap:.4g}")
-
-    def _self_collision(self, time: Array, Q: Array) -> Violation | None:
-        times, configurations = _refined(time, Q, COLLISION_STEP)
-        found = self._first_collision(configurations)
-        if found is None:
-            return None
-        k, (first, second) = found
-        return Violation(Limit.SELF_COLLISION, f"{first} touches {second} at {times[k]:.3f} s")
 
     def _first_collision(self, Q: Array) -> tuple[int, tuple[str, str]] | None:
         """Row of the first configuration in self-collision, and the links that touch."""
