@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.motion import Motion
+from sobo_planner.motion import Motion, follow
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess, Instance, Solver
 from sobo_planner.tasks import ArmReach
@@ -71,5 +71,4 @@ def braking(task: ArmReach, x: Array) -> Guess:
         v = np.sign(v) * np.maximum(np.abs(v) - deceleration * task.dt, 0.0)
         q = q + task.dt * v
         states[t] = np.concatenate([q, v])
-    X, U = robot.track(x, states, task.dt, task.config.policy.blend)
-    return Guess(X, U)
+    return follow(task, x, states)

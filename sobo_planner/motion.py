@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sobo_planner.solver import Guess
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.kinematics import minimum_jerk
 
 Array = NDArray[np.float64]
 
@@ -17,6 +18,10 @@ Array = NDArray[np.float64]
 POSITION_JUMP = 0.02
 VELOCITY_JUMP = 0.2
 PREDICTION_STEP = 2e-3  # [s]
+# Time within which a deviation from a motion fades when another one begins there [s].
+JOIN = 0.4
+# Share of the rated speeds that following makes use of: torques at their limits may let a joint go a little faster.
+SPEED_SHARE = 0.99
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,21 @@ class Motion:
     def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
         """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).
 
-        Inverse dynamics follows the states within the limits, so that torques and states agree wherever between two
-        knots it begins.
+        What x differs from the motion by fades within `JOIN`. Inverse dynamics follows the states, so that torques and
+        states agree wherever between two knots it begins.
         """
-        times = begin + task.dt * np.arange(1, task.horizon + 1, dtype=np.float64)
-        X, U = task.robot.track(x, self.states(times), task.dt, task.config.policy.blend)
-        return Guess(X, U)
+        n, steps = task.nu, min(round(JOIN / task.dt), task.horizon)
+        states = self.states(begin + task.dt * np.arange(1, task.horizon + 1, dtype=np.float64))
+        position, velocity = np.split(x - self.state(begin), 2)
+        Q, V = minimum_jerk(position, np.zeros(n), steps, task.dt, velocity)
+        states[:steps] += np.hstack([Q, V])[1:]
+        return follow(task, x, states)
+
+
+def follow(task: ArmReach, x: Array, states: Array) -> Guess:
+    """A trajectory of the task's length that follows desired states (T, 2n) from x (2n,), by inverse dynamics."""
+    X, U = task.robot.track(x, states, task.dt, task.config.policy.blend, SPEED_SHARE)
+    return Guess(X, U)
 
 
 def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, handover: float) -> Array:

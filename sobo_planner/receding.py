@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.brakes import Brakes
-from sobo_planner.motion import Motion, expected_state, within_limits
+from sobo_planner.motion import Motion, expected_state, follow, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
 from sobo_planner.safety import PlanChecker, Violation
@@ -182,16 +182,18 @@ class RecedingPlanner:
         gains = solution.K
         if not np.isfinite(gains).all():
             gains = self._solver.gains(instance, start)
-        objection = ""
+        objections = []
         for cost, is_refined, guess in options:
             motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)
             violation = self._check(motion)
             if violation is None:
                 error = self.task.final_error(guess.X, instance.target)
                 violated = solution.primal_residual if is_refined else 0.0
-                return Cycle(motion, source, is_refined, cost, violated, solution.iterations, False, objection, error)
-            objection = objection or violation.detail
-        return Cycle(None, source, iterations=solution.iterations, objection=objection)
+                return Cycle(
+                    motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
+                )
+            objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
+        return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))
 
     def _executable(self, solution: Solution, instance: Instance) -> Guess | None:
         """The solver's trajectory; followed by inverse dynamics where it is not consistent or leaves position limits.
@@ -200,7 +202,7 @@ class RecedingPlanner:
         """
         if not (np.isfinite(solution.X).all() and np.isfinite(solution.U).all()):
             return None
-        robot, limit, n = self.task.robot, self.task.torque_limit, self.task.nu
+        limit, n = self.task.torque_limit, self.task.nu
         states = solution.X[1:]
         Q = np.clip(states[:, :n], self._checker.position_lower, self._checker.position_upper)
         within = np.abs(Q - states[:, :n]).max() <= 0.5 * FEASIBLE
@@ -208,7 +210,7 @@ class RecedingPlanner:
             return Guess(solution.X, np.clip(solution.U, -limit, limit))
         if not within:  # along the limits instead of beyond them
             states = np.hstack([Q, np.diff(Q, axis=0, prepend=instance.x0[None, :n]) / self.task.dt])
-        return Guess(*robot.track(instance.x0, states, self.task.dt, self.task.config.policy.blend))
+        return follow(self.task, instance.x0, states)
 
     def _check(self, motion: Motion) -> Violation | None:
         return self._checker.check(motion.time, motion.X, motion.U, motion.K)

@@ -147,7 +147,9 @@ class Robot:
         """States (N+1, 2 nv) that the torques U (N, nv) lead to from x."""
         return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt)
 
-    def track(self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float) -> tuple[Array, Array]:
+    def track(
+        self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float, velocity_share: float = 1.0
+    ) -> tuple[Array, Array]:
         """Follows desired states by inverse dynamics within the effort and velocity limits.
 
         Args:
@@ -155,11 +157,12 @@ class Robot:
             desired: States to be in after 1 ... N steps, (N, 2 nv).
             dt: Step [s].
             blend: Share of the position error that is corrected within a step; 0 follows velocities alone.
+            velocity_share: Share of the velocity limits that is made use of.
 
         Returns:
             X (N+1, 2 nv) and U (N, nv), consistent with `step`.
         """
-        limits = (self.effort_limit, self.velocity_limit)
+        limits = (self.effort_limit, velocity_share * self.velocity_limit)
         return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, *limits)
 
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:

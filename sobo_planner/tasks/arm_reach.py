@@ -150,7 +150,8 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
         return self._interpolate_to(instance, self.goal_configuration(instance))
 
     def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
-        Q, V = minimum_jerk(instance.x0[: self.nu], q, self.horizon, self.dt)
+        q0, v0 = np.split(instance.x0, 2)
+        Q, V = minimum_jerk(q0, q, self.horizon, self.dt, v0 if v0.any() else None)
         X, U = self.robot.track(instance.x0, np.hstack([Q, V])[1:], self.dt, 0.0)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
 

@@ -67,8 +67,15 @@ def _jacobian(robot: Robot, q: Array, target: Array) -> Array:
     return jacobian
 
 
-def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float) -> tuple[Array, Array]:
-    """Straight line in joint space with the minimum-jerk time law, at rest at both ends.
+def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float, v0: Array | None = None) -> tuple[Array, Array]:
+    """Minimum-jerk motion in joint space that ends at rest: a straight line if it begins at rest, too.
+
+    Args:
+        q0: Where it begins, (nq,).
+        q1: Where it ends, (nq,).
+        steps: Number of steps.
+        dt: Step [s].
+        v0: Velocity at the beginning, (nq,); at rest by default.
 
     Returns:
         Positions (steps+1, nq), and the velocities (steps+1, nq) with which semi-implicit Euler steps of length dt [s]
@@ -77,6 +84,8 @@ def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float) -> tuple[Array, Ar
     s = np.linspace(0.0, 1.0, steps + 1)
     law = s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
     Q = q0 + law[:, None] * (q1 - q0)
+    if v0 is not None:  # the fifth-order polynomial between 0 and 0 with this velocity and no acceleration at first
+        Q += (s - 6.0 * s**3 + 8.0 * s**4 - 3.0 * s**5)[:, None] * (steps * dt * v0)
     V = np.zeros_like(Q)
     V[1:] = np.diff(Q, axis=0) / dt
     return Q, V
