@@ -95,6 +95,8 @@ def plan(command: commands.Plan) -> int:
     if command.out is not None and command.out.suffix not in (".json", ".npz"):
         raise ConfigError(f"--out must end with .json or .npz, got {command.out}")
     task = arm_of(command)
+    if len(command.goal) not in (3, 7):
+        raise TaskError(f"--goal has {len(command.goal)} values; a position has 3, a pose 7")
     planner = Planner(task, policy_of(task, command.policy))
     state = start_state(task, command.start)
     result = planner.plan(state, np.asarray(command.goal), deadline=command.deadline)
@@ -117,6 +119,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: Plan) -> dict[str, Any]
         "violation": float(result.violation),
         "iterations": int(result.iterations),
         "tool_error": float(result.tool_error),
+        "orientation_error": result.orientation_error,
         "duration": float(result.time[-1]),
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
@@ -144,11 +147,14 @@ def render(summary: dict[str, Any]) -> str:
     """The figures of a plan as text."""
     phases = ", ".join(f"{name} {value:.1f} ms" for name, value in summary["phases_ms"].items())
     goal = ", ".join(f"{value:.3f}" for value in summary["goal"])
-    error = summary["tool_error"]
+    unit = "m" if summary["orientation_error"] is None else "m, quaternion"
+    error, angle = summary["tool_error"], summary["orientation_error"]
     distance = f"{1e3 * error:.1f} mm" if math.isfinite(error) else "unknown"
+    if angle is not None:
+        distance += f" and {math.degrees(angle):.2f} degrees"
     return "\n".join(
         [
-            f"{summary['task']} to ({goal}) m: {summary['status']} after {summary['iterations']} iterations, "
+            f"{summary['task']} to ({goal}) {unit}: {summary['status']} after {summary['iterations']} iterations, "
             f"started from {summary['source']}",
             f"cost {summary['cost']:.4g}, constraint violation {summary['violation']:.1e}, final tool error {distance}",
             f"duration {summary['duration']:.2f} s; {phases}",

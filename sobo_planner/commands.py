@@ -179,8 +179,8 @@ class Evaluate(TaskCommand):
 class Plan(TaskCommand):
     """Plan one motion: policy rollout, then refinement by the solver."""
 
-    goal: tuple[float, float, float]
-    """Tool position to reach, in the base frame [m]."""
+    goal: Annotated[tuple[float, ...], arg(metavar="X Y Z [QX QY QZ QW]")]
+    """Tool position to reach, in the base frame [m]; with a unit quaternion, the pose."""
     start: Annotated[tuple[float, ...], arg(metavar="Q1 ... QN")] = ()
     """Joint positions to start from, at rest [rad]. Default: the task's home configuration."""
     policy: Annotated[str, arg(metavar="DIR|none")] = "shipped"

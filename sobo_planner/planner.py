@@ -1,6 +1,7 @@
 """From a state and a goal to a plan that may be executed: propose, refine, verify.
 
-For a pose the policy proposes ways to the position, which compete with the interpolation to the pose by its cost.
+For a pose the policy proposes ways to the position. As they are, and bent to end with the pose, they compete with the
+interpolation by the cost of the pose.
 
 policy rollouts --+
                   +--> cheapest start --> ProxDDP --> checks --> Plan
@@ -203,8 +204,13 @@ class Planner:
             return None
         finally:
             effort.policy += time.monotonic() - began
-        cost = float(found.costs.min())
-        return (cost, found.best) if np.isfinite(cost) else None
+        began = time.monotonic()
+        finite = [(float(cost), guess) for cost, guess in zip(found.costs, found.guesses, strict=True) if cost < np.inf]
+        if task.goal_type == "pose":  # what it proposes are ways to the position
+            bent = [task.bend(guess, instance) for _, guess in finite]
+            finite += [(task.cost(each.X, each.U, instance.target), each) for each in bent if each is not None]
+        effort.start += time.monotonic() - began
+        return min(finite, key=lambda candidate: candidate[0], default=None)
 
     def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> Solution:
         began = time.monotonic()

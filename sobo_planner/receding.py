@@ -182,7 +182,7 @@ class RecedingPlanner:
         gains = solution.K
         if not np.isfinite(gains).all():
             gains = self._solver.gains(instance, start)
-        objections = []
+        objections: list[str] = []
         for cost, is_refined, guess in options:
             motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)
             violation = self._check(motion)

@@ -72,7 +72,7 @@ class PoseConfig:
         terminal: At the end.
     """
 
-    running: float = 1.0
+    running: float = 0.3
     terminal: float = 30.0
 
     def __post_init__(self) -> None:
