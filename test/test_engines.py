@@ -98,5 +98,5 @@ def test_onnx_file_that_is_none(tmp_path: Path) -> None:
 def test_weights_of_another_network(artifact: Artifact) -> None:
     network = dict(artifact.spec.network) | {"hidden": [16, 24]}
     other = Artifact(artifact.folder, dataclasses.replace(artifact.spec, network=network))
-    with pytest.raises(PolicyError, match="weights and config.json do not match"):
+    with pytest.raises(PolicyError, match="weights and network in config.json do not match"):
         TorchEngine(other)
