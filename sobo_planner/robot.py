@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
+from sobo_planner.urdf_numbers import check_numbers
 
 Array = NDArray[np.float64]
 
@@ -68,6 +69,8 @@ class Robot:
             RobotError: The file cannot be read or parsed, or a frame or joint is not in it.
         """
         path = Path(path)
+        if not path.is_file():  # nor a device, which may never end
+            raise RobotError(f"the URDF {path} cannot be read: there is no such file")
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
@@ -75,6 +78,7 @@ class Robot:
         locked = dict(locked_joints or {})
         packages = [str(parent) for parent in path.resolve().parents]
         try:
+            check_numbers(text)
             native = _native.Robot(text, tool_frame, locked, np.asarray(armature, float), packages, collision)
         except RobotError as e:
             raise RobotError(f"{path}: {e}") from e

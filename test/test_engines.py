@@ -87,6 +87,18 @@ def test_engine_is_probed_before_it_is_trusted(
         engine.select_engine(artifact, ("broken",))
 
 
+def test_engine_that_does_not_start_is_passed_over(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(artifact: Artifact) -> None:
+        raise TypeError("factory function returned nullptr")
+
+    classes = {"broken": breaks, "onnxruntime": OnnxEngine}
+    monkeypatch.setattr(engine, "engine_class", lambda name: classes[name])
+    assert engine.select_engine(artifact, ("broken", "onnxruntime")).name == "onnxruntime"
+    assert "broken: does not start: TypeError: factory function returned nullptr" in caplog.text
+
+
 def test_onnx_file_that_is_none(tmp_path: Path) -> None:
     folder = copy_to(tmp_path)
     artifact = Artifact.load(folder)
@@ -98,5 +110,5 @@ def test_onnx_file_that_is_none(tmp_path: Path) -> None:
 def test_weights_of_another_network(artifact: Artifact) -> None:
     network = dict(artifact.spec.network) | {"hidden": [16, 24]}
     other = Artifact(artifact.folder, dataclasses.replace(artifact.spec, network=network))
-    with pytest.raises(PolicyError, match="weights and config.json do not match"):
+    with pytest.raises(PolicyError, match="weights and network in config.json do not match"):
         TorchEngine(other)

@@ -77,7 +77,7 @@ def test_observation_jacobian(lqr, rng) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"problem.A": "[[1, 0], [0, 1]]"}, r"B needs 2 rows of 2, got rows of \[2, 2, 2, 2\]"),
+        ({"problem.A": "[[1, 0], [0, 1]]"}, r"B needs 2 rows of 2, the sizes of A and R; got rows of \[2, 2, 2, 2\]"),
         ({"problem.R": "[0, 1]"}, "R must be positive"),
         ({"control_limit": -1}, "control_limit must be positive, got -1"),
         ({"Qf": "[1, 1]"}, "Qf needs 4 entries, got 2"),

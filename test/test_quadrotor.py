@@ -95,7 +95,7 @@ def test_observation_jacobian(numbers) -> None:
         ({"columns": 10}, r"columns must lie in 0 ... 9, the layout's; got 10"),
         ({"floor": 2.0}, "the floor 2.0 must lie below the ceiling 1.8"),
         ({"height": 2.5}, "height 2.5 must lie between floor 0.2 and ceiling 1.8"),
-        ({"thrust_limit": 2.0}, "thrust_limit must exceed what hovering takes, 2.45 N a rotor"),
+        ({"thrust_limit": 2.0}, "thrust_limit must exceed what the mass takes, 2.45 N a rotor"),
         ({"inertia": "[1, 1]"}, "inertia needs 3 moments, got 2"),
         ({"layout": "[[0, 0, -1]]", "columns": 1}, "a column needs x, y and a positive radius"),
         ({"problem.running.thrust": -1}, "weight thrust must not be negative, got -1"),
@@ -108,7 +108,7 @@ def test_bad_values_are_refused(overrides, message) -> None:
 
 def test_no_room_for_an_instance_is_said(rng) -> None:
     crowded = load_task("quadrotor", layout="[[0, 0, 10]]", columns=1)
-    with pytest.raises(TaskError, match="no position 0.2 m away from the columns"):
+    with pytest.raises(TaskError, match="distribution: no position 0.2 m from the columns"):
         crowded.sample(rng)
     far = load_task("quadrotor", distance=100.0)
     with pytest.raises(TaskError, match="no start and target 100.0 m apart"):

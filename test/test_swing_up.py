@@ -100,7 +100,7 @@ def test_starts_differ_and_begin_at_the_instance(pendulum, rng) -> None:
     [
         ({"torque_limit": 0}, "torque_limit must be positive, got 0"),
         ({"spread": -1}, "spread must not be negative, got -1"),
-        ({"horizon": 0}, "horizon must be at least 1, got 0"),
+        ({"horizon": 0}, "horizon must lie in 1 ... 10000, got 0"),
         ({"action": "torque"}, "action must be one of state, control, got 'torque'"),
         ({"problem.running.position": -1}, "weight position must not be negative"),
     ],

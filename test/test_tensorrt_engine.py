@@ -70,6 +70,44 @@ def test_engines_are_cached_by_module_gpu_and_network(
     assert built == ["1", "2", "2"]
 
 
+def test_a_compiled_engine_that_does_not_load_is_passed_over_and_said_once(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As TensorRT answers when the engine is of another GPU or version than its name in the cache says."""
+
+    class Runtime:
+        def __init__(self, log: object) -> None: ...
+
+        def deserialize_cuda_engine(self, plan: bytes) -> None:
+            return None
+
+    class Logger:
+        ERROR = 1
+
+        def __init__(self, level: int) -> None: ...
+
+    trt = SimpleNamespace(__name__="tensorrt", __version__="1", Runtime=Runtime, Logger=Logger)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "build_plan", lambda *_: b"of another GPU")
+    monkeypatch.setattr(module, "find_module", lambda: trt)
+    monkeypatch.setattr(module, "_cuda", lambda: SimpleNamespace(device="H100 sm90", free=lambda buffer: None))
+    for _ in range(2):
+        assert Policy.load(artifact.folder, engines=("tensorrt", "onnxruntime")).engine.name == "onnxruntime"
+    said = [record.getMessage() for record in caplog.records if "trying the next" in record.getMessage()]
+    assert len(said) == 1 and "cannot load the engine it built for H100 sm90" in said[0]
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_next_start(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "build_plan", lambda *_: b"plan")
+    trt = SimpleNamespace(__name__="tensorrt", __version__="1")
+    assert module.cached_plan(trt, "a", artifact.folder / "step.onnx", artifact.spec) == b"plan"
+    assert "will be built again" in caplog.text
+
+
 @pytest.mark.slow
 def test_building_ahead_of_time_without_a_gpu(artifact: Artifact) -> None:
     trt = pytest.importorskip("tensorrt_rtx")

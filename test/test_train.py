@@ -161,6 +161,10 @@ def test_divergence_is_caught_and_dumped(task: ToyTask, data: TrainingSet, tmp_p
         train(broken, task, tmp_path, config_of(task, steps=6), progress=False)
     dump = torch.load(tmp_path / "diverged.pt")
     assert dump["step"] == 0 and dump["batch"]["chunk"].isinf().all()
+    (tmp_path / "diverged.pt").unlink()
+    (tmp_path / "diverged.pt").mkdir()
+    with pytest.raises(TrainingDiverged, match=r"at step 0.*cannot write .*diverged.pt: Is a directory; try a smaller"):
+        train(broken, task, tmp_path, config_of(task, steps=6), progress=False)
 
 
 def test_wall_clock_budget_ends_the_run_with_a_finished_schedule(

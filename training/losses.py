@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from sobo_planner.errors import ConfigError
-from sobo_training.config import MODES
+from sobo_planner.tasks.config import MODES
 from sobo_training.diffusion import Noiser
 from sobo_training.networks import Network
 

@@ -25,7 +25,7 @@ class TorchEngine:
             self.net = rebuild(spec.network)
             self.net.load_state_dict(load_file(artifact.folder / WEIGHTS_FILE))
         except RuntimeError as error:
-            raise PolicyError(f"{artifact.folder}: weights and config.json do not match: {error}") from error
+            raise PolicyError(f"{artifact.folder}: weights and network in config.json do not match: {error}") from error
         self.net.eval()
 
     @torch.inference_mode()

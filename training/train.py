@@ -18,7 +18,7 @@ from sobo_planner.policy.normaliser import Normaliser
 from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
 from sobo_training.networks import Network
-from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
+from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged, store
 
 logger = logging.getLogger(__name__)
 
@@ -128,5 +128,9 @@ def _dump(trainer: Trainer, path: Path, error: TrainingDiverged) -> NoReturn:
         "draw": vars(sample),
         "net": trainer.net.state_dict(),
     }
-    torch.save(state, path)
-    raise TrainingDiverged(f"{error}; batch, noise and weights are in {path}; try a smaller lr") from error
+    try:
+        store(state, path)
+        where = f"batch, noise and weights are in {path}"
+    except SoboError as refused:
+        where = str(refused)
+    raise TrainingDiverged(f"{error}; {where}; try a smaller lr") from error

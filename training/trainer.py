@@ -135,9 +135,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        content = io.BytesIO()  # torch reports a full disk as an error of its own, without the reason
-        torch.save(state, content)
-        write_bytes(path, content.getvalue())
+        store(state, path)
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint.
@@ -182,6 +180,17 @@ def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:
     total = motion.sum()
     weights = torch.lerp(even, motion / total, emphasis) if total > 0 else even
     return weights.cumsum(0)[:-1]
+
+
+def store(state: dict[str, Any], path: Path) -> None:
+    """Write what torch can load, whole or not at all.
+
+    Raises:
+        SoboError: The disk refused; what was there before is intact.
+    """
+    content = io.BytesIO()  # torch reports a full disk as an error of its own, without the reason
+    torch.save(state, content)
+    write_bytes(path, content.getvalue())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

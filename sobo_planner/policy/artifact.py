@@ -197,4 +197,4 @@ def _verify(path: Path, expected: object) -> None:
     except OSError as error:
         raise PolicyError(f"cannot read {path}: {error}") from error
     if found != expected:
-        raise PolicyError(f"{path} is damaged or of another policy: SHA-256 {found}, expected {expected}")
+        raise PolicyError(f"{path} is damaged or of another policy: SHA-256 {found}, in files {expected!r:.80}")

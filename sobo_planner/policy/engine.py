@@ -99,9 +99,7 @@ def select_engine(artifact: Artifact, names: Sequence[str]) -> PolicyEngine:
     reasons = []
     for name in names:
         try:
-            engine = engine_class(name)(artifact)
-            probe(engine, artifact)
-            return engine
+            return _start(name, artifact)
         except PolicyError as error:
             reason = f"{name}: {error}"
             reasons.append(reason)
@@ -110,6 +108,18 @@ def select_engine(artifact: Artifact, names: Sequence[str]) -> PolicyEngine:
                 logger.warning("policy engine not available, trying the next: %s", reason)
     why = "; ".join(reasons) or "none was named"
     raise PolicyError(f"no policy engine works for {artifact.folder}: {why}")
+
+
+def _start(name: str, artifact: Artifact) -> PolicyEngine:
+    make = engine_class(name)
+    try:
+        engine = make(artifact)
+    except PolicyError:
+        raise
+    except Exception as error:  # each engine has its own exception types
+        raise PolicyError(f"does not start: {type(error).__name__}: {error}") from error
+    probe(engine, artifact)
+    return engine
 
 
 def probe(engine: PolicyEngine, artifact: Artifact) -> None:

@@ -45,7 +45,7 @@ class NativeEngine:
         except TypeError as error:
             raise PolicyError(f"{artifact.folder}: the network in config.json is not understood: {error}") from error
         except PolicyError as error:
-            raise PolicyError(f"{artifact.folder}: weights and config.json do not match: {error}") from error
+            raise PolicyError(f"{artifact.folder}: weights and network in config.json do not match: {error}") from error
 
     @property
     def processor(self) -> str:
@@ -82,11 +82,12 @@ def build_network(description: Mapping[str, Any], tensors: Mapping[str, Floats],
 def _check_sizes(artifact: Artifact) -> None:
     spec = artifact.spec
     sizes = {
-        "action_dim": spec.action_dim,
-        "obs_dim": spec.observation_dim,
-        "horizon": spec.T_h,
-        "diffusion_steps": spec.K,
+        "action_dim": "action_dim",
+        "obs_dim": "observation_dim",
+        "horizon": "T_h",
+        "diffusion_steps": "K",
     }
-    for name, size in sizes.items():
-        if spec.network.get(name) != size:
-            raise PolicyError(f"{artifact.folder}: the network has {name}={spec.network.get(name)}, the policy {size}")
+    for name, field in sizes.items():
+        found, size = spec.network.get(name), getattr(spec, field)
+        if found != size:
+            raise PolicyError(f"{artifact.folder}: the network has {name}={found!r:.80}, the policy {field}={size}")

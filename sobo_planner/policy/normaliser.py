@@ -72,5 +72,5 @@ class Normaliser:
             raise PolicyError(f"normaliser must hold {sorted(names)}, found {found}")
         try:
             return cls(**{name: np.array(value, np.float64) for name, value in data.items()})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise PolicyError(f"normaliser holds something other than numbers: {error}") from error

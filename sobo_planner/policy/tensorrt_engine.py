@@ -7,18 +7,19 @@ network; it is never built on the control path. The precision is that of the ONN
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.errors import PolicyError
+from sobo_planner.errors import PolicyError, SoboError
+from sobo_planner.files import write_bytes
 from sobo_planner.policy.artifact import NETWORK_FILE, Artifact, PolicySpec
 
 logger = logging.getLogger(__name__)
@@ -183,16 +184,19 @@ def cached_plan(trt: Any, device: str, path: Path, spec: PolicySpec) -> bytes:
     Raises:
         PolicyError: The network cannot be read or compiled.
     """
-    network = path.read_bytes()
+    try:
+        network = path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"cannot read {path}: {error}") from error
     identity = "|".join((trt.__name__, trt.__version__, device, str(MAX_BATCH), hashlib.sha256(network).hexdigest()))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sobo_planner"
     target = cache / f"policy-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.engine"
-    if target.is_file():
+    with contextlib.suppress(OSError):
         return target.read_bytes()
     logger.warning("building a %s engine for %s, once; this can take minutes", trt.__name__, device)
     plan = build_plan(trt, network, spec)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache, delete=False) as temporary:
-        temporary.write(plan)
-    os.replace(temporary.name, target)
+    try:
+        write_bytes(target, plan)
+    except SoboError as error:
+        logger.warning("the engine serves, but will be built again: %s", error)
     return plan

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sobo_planner.errors import ConfigError
+from sobo_planner.errors import ConfigError, RobotError
 from sobo_planner.paths import share_folders, share_path
 from sobo_planner.tasks.arm_config import ArmConfig
 from sobo_planner.tasks.arm_reach import ArmReach
 from sobo_planner.tasks.base import Task
-from sobo_planner.tasks.config import TaskConfig, read_config
+from sobo_planner.tasks.config import TaskConfig
 from sobo_planner.tasks.lqr import Lqr, LqrConfig
 from sobo_planner.tasks.quadrotor_config import FlightConfig
 from sobo_planner.tasks.quadrotor_reach import QuadrotorReach
+from sobo_planner.tasks.reading import read_config
 from sobo_planner.tasks.swing_up import SwingUp, SwingUpConfig
 
 #: Kinds of task: the task file of each, and what it becomes.
@@ -47,7 +48,14 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
     config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
     make = KINDS[config.kind][1]
     urdf = getattr(getattr(config, "robot", None), "urdf", None)
-    return make(config) if urdf is None else make(config, _locate(urdf, path.parent))
+    if urdf is None:
+        return make(config)
+    try:
+        return make(config, _locate(urdf, path.parent))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except RobotError as error:
+        raise RobotError(f"{path}: robot: {error}") from error
 
 
 def _shipped(name: str) -> Path:
@@ -75,4 +83,7 @@ def load_arm(name: str | Path, **overrides: Any) -> ArmReach:
 def _locate(urdf: str, folder: Path) -> Path:
     """The URDF: absolute, beside the task file, or among the shipped files."""
     beside = folder / urdf
-    return beside if beside.exists() else share_path(urdf)
+    try:
+        return beside if beside.is_file() else share_path(urdf)
+    except ConfigError as error:
+        raise ConfigError(f"robot.urdf: {error}") from error

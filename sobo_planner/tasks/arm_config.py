@@ -29,6 +29,10 @@ class RobotConfig:
     armature: tuple[float, ...] = ()
     collision: bool = True
 
+    def __post_init__(self) -> None:
+        name = self.base_frame
+        require(name != "" and name[0] != "/", f"base_frame must be a name without leading slash, got {name!r}")
+
 
 @dataclass(frozen=True)
 class ProblemConfig:

@@ -15,7 +15,7 @@ from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.arm_config import ArmConfig
-from sobo_planner.tasks.arm_instances import ArmInstances
+from sobo_planner.tasks.arm_instances import LIMIT_TOLERANCE, ArmInstances
 from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.config import Weights
 from sobo_planner.tasks.encoding import VERSION, ArmEncoding
@@ -72,8 +72,15 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
         ):
             if len(values) != n:
                 raise ConfigError(f"{name} needs one entry for each of the {n} joints, got {len(values)}")
+            self._check_within_limits(name, np.array(values))
         if not np.all(np.isfinite(self.robot.effort_limit)) or np.any(self.robot.effort_limit <= 0):
             raise ConfigError(f"the URDF of {self.robot.name} gives no effort limit for every joint")
+
+    def _check_within_limits(self, name: str, q: Array) -> None:
+        low, high = self.robot.position_lower - LIMIT_TOLERANCE, self.robot.position_upper + LIMIT_TOLERANCE
+        for i in np.flatnonzero((q < low) | (q > high))[:1]:
+            joint = self.robot.joint_names[i]
+            raise ConfigError(f"{name}: joint {joint} is at {q[i]:g}, outside its limits [{low[i]:.4f}, {high[i]:.4f}]")
 
     # ---------------------------------------------------------------- optimal control problem
 

@@ -1,24 +1,25 @@
-"""A task file as dataclasses: read from YAML, validated, overridable key by key."""
+"""A task file as dataclasses that refuse what they cannot mean; `reading` fills them."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import typing
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from difflib import get_close_matches
-from pathlib import Path
+import re
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import yaml
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.solver import SolverOptions
 
 #: What the slots of a chunk may be.
 ACTIONS = ("state", "control")
+#: Ways to get first-order information, see `sobo_training.losses`.
+MODES = ("vjp", "jvp", "augment")
+OPTIMIZERS = ("muon", "adamw")
+#: Steps of a horizon or a chunk; a solver keeps some 50 kB for each.
+MOST_STEPS = 10_000
+#: Shortest and longest step [s].
+SHORTEST, LONGEST = 1e-6, 100.0
 
 
 def require(condition: bool, message: str) -> None:
@@ -34,9 +35,9 @@ def require_weights(weights: Any) -> None:
 
 
 def require_steps(horizon: int, dt: float) -> None:
-    """Refuses a horizon without steps, or steps without length."""
-    require(horizon >= 1, f"horizon must be at least 1, got {horizon}")
-    require(dt > 0, f"dt must be positive, got {dt}")
+    """Refuses a horizon without steps or with more than fit into memory, and steps that are none."""
+    require(1 <= horizon <= MOST_STEPS, f"horizon must lie in 1 ... {MOST_STEPS}, got {horizon}")
+    require(SHORTEST <= dt <= LONGEST, f"dt must lie in [{SHORTEST:g}, {LONGEST:g}] s, got {dt}")
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,12 @@ class PolicyConfig:
 
     def __post_init__(self) -> None:
         require(self.T_o == 1, f"T_o must be 1, got {self.T_o}")
+        require(2 <= self.T_h <= MOST_STEPS, f"T_h must lie in 2 ... {MOST_STEPS}, got {self.T_h}")
         require(1 <= self.T_a <= self.T_h - self.T_o, f"T_a must lie in 1 ... {self.T_h - self.T_o}, got {self.T_a}")
-        require(self.K >= 1, f"K must be at least 1, got {self.K}")
-        require(self.samples >= 1, f"samples must be at least 1, got {self.samples}")
+        for name in ("K", "samples"):
+            require(1 <= getattr(self, name) <= 1000, f"{name} must lie in 1 ... 1000, got {getattr(self, name)}")
+        sizes = len(self.hidden) >= 1 and all(1 <= size <= 4096 for size in self.hidden)
+        require(sizes, f"hidden must be one or more sizes in 1 ... 4096, got {list(self.hidden)}")
         require(0 <= self.blend <= 1, f"blend must lie in [0, 1], got {self.blend}")
         require(self.action in ACTIONS, f"action must be one of {', '.join(ACTIONS)}, got {self.action!r}")
 
@@ -106,6 +110,24 @@ class TrainingConfig:
     batch: int = 128
     steps: int = 4000
     ema: float = 0.995
+
+    def __post_init__(self) -> None:
+        check_training(self)
+
+
+def check_training(config: Any) -> None:
+    """Refuses what no run can be made with, in a `TrainingConfig` or a `sobo_training.config.TrainConfig`."""
+    for name, choices in (("loss", ("diff", "sobolev")), ("mode", MODES), ("optimizer", OPTIMIZERS)):
+        value = getattr(config, name)
+        require(value in choices, f"{name}={value!r} is not one of {', '.join(choices)}")
+    require(1 <= config.batch <= 100_000, f"batch={config.batch} must lie in 1 ... 100000")
+    require(config.steps >= 1, f"steps={config.steps} must be at least 1")
+    for name in ("lr", "augment_scale"):
+        require(getattr(config, name) > 0, f"{name}={getattr(config, name)} must be positive")
+    require(config.alpha >= 0, f"alpha={config.alpha} must not be negative")
+    require(0 < config.share <= 1, f"share={config.share} must lie in (0, 1]")
+    require(0 <= config.emphasis <= 1, f"emphasis={config.emphasis} must lie in [0, 1]")
+    require(0 <= config.ema < 1, f"ema={config.ema} must lie in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,11 @@ class TaskConfig:
     training: TrainingConfig = TrainingConfig()
     interplay: InterplayConfig = InterplayConfig()
 
+    def __post_init__(self) -> None:
+        # It names folders.
+        plain = re.fullmatch(r"[\w.-]{1,100}", self.name)
+        require(plain is not None, f"name must be letters, digits and . _ - alone, got {self.name!r}")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored beside runs and in artifacts."""
         return json.loads(json.dumps(asdict(self)))
@@ -171,99 +198,3 @@ class TaskConfig:
         """sha256 of the named sections."""
         chosen = {name: value for name, value in self.to_dict().items() if name in sections}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
-
-
-def read_config(path: Path, overrides: Mapping[str, Any], kinds: Mapping[str, type[TaskConfig]]) -> TaskConfig:
-    """Reads a task file.
-
-    Args:
-        path: The YAML file.
-        overrides: Values by key: a dotted path (`problem.dt`) or a leaf name that occurs once (`r_init`). Text is
-            read as YAML.
-        kinds: Configuration of each kind of task.
-
-    Raises:
-        ConfigError: The file is unreadable, or a key or value is not allowed.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        raise ConfigError(f"the task file {path} cannot be read: {e}") from e
-    if not isinstance(data, dict):
-        raise ConfigError(f"the task file {path} must hold keys and values")
-    kind = overrides.get("kind", data.get("kind"))
-    if kind not in kinds:
-        raise ConfigError(f"{path}: unknown kind of task {kind!r}; known: {', '.join(kinds)}")
-    config = kinds[kind]
-    keys = _leaves(config, "")
-    for key, value in overrides.items():
-        _override(data, _resolve(key, keys), yaml.safe_load(value) if isinstance(value, str) else value)
-    try:
-        return _build(config, data, "")
-    except ConfigError as e:
-        raise ConfigError(f"{path}: {e}") from e
-
-
-def _leaves(cls: Any, prefix: str) -> list[str]:
-    hints = typing.get_type_hints(cls)
-    out: list[str] = []
-    for item in fields(cls):
-        inner = hints[item.name]
-        out += _leaves(inner, f"{prefix}{item.name}.") if is_dataclass(inner) else [prefix + item.name]
-    return out
-
-
-def _resolve(key: str, keys: list[str]) -> str:
-    matches = [k for k in keys if k == key or k.rsplit(".", 1)[-1] == key]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise ConfigError(f"the key {key!r} is ambiguous; use one of: {', '.join(matches)}")
-    leaves = {each.rsplit(".", 1)[-1]: each for each in keys}
-    close = [leaves.get(each, each) for each in get_close_matches(key, [*keys, *leaves])]
-    hint = f"did you mean {' or '.join(dict.fromkeys(close))}? The keys are" if close else "the keys are"
-    raise ConfigError(f"unknown key {key!r}; {hint}: {', '.join(keys)}")
-
-
-def _override(data: dict[str, Any], key: str, value: Any) -> None:
-    *sections, leaf = key.split(".")
-    for section in sections:
-        data = data.setdefault(section, {})
-    data[leaf] = value
-
-
-def _build(cls: Any, data: Any, where: str) -> Any:
-    """Turns mappings into dataclasses, refusing unknown, missing and mistyped keys."""
-    require(isinstance(data, dict), f"{where or 'the file'} must be a mapping, got {data!r}")
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(data) - set(hints))
-    require(not unknown, f"unknown key {where}{unknown[0] if unknown else ''}; known: {', '.join(hints)}")
-    values = {}
-    for item in fields(cls):
-        key = where + item.name
-        if item.name in data:
-            values[item.name] = _convert(hints[item.name], data[item.name], key)
-        else:
-            missing = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-            require(not missing, f"the key {key} is missing")
-    return cls(**values)
-
-
-def _convert(hint: Any, value: Any, key: str) -> Any:
-    if is_dataclass(hint):
-        return _build(hint, value, f"{key}.")
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        require(isinstance(value, (list, tuple)), f"{key} must be a list, got {value!r}")
-        return tuple(_convert(typing.get_args(hint)[0], entry, key) for entry in value)
-    if origin is dict:
-        require(isinstance(value, dict), f"{key} must be a mapping, got {value!r}")
-        return {str(k): _convert(typing.get_args(hint)[1], v, f"{key}.{k}") for k, v in value.items()}
-    if hint is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        require(number and abs(value) < float("inf"), f"{key} must be a finite number, got {value!r}")
-        return float(value)
-    if hint is int and isinstance(value, bool):
-        value = int(value)
-    require(isinstance(value, hint), f"{key} must be of type {hint.__name__}, got {value!r}")
-    return value

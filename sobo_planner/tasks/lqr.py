@@ -56,7 +56,8 @@ class LqrProblem:
         require(nx >= 1 and nu >= 1, f"A and R need at least one row, got {nx} and {nu}")
         for name, rows, columns in (("A", nx, nx), ("B", nx, nu)):
             lengths = [len(row) for row in getattr(self, name)]
-            require(lengths == [columns] * rows, f"{name} needs {rows} rows of {columns}, got rows of {lengths}")
+            shape = f"{rows} rows of {columns}, the sizes of A and R"
+            require(lengths == [columns] * rows, f"{name} needs {shape}; got rows of {lengths}")
         for name, size in (("Q", nx), ("Qf", nx)):
             require(len(getattr(self, name)) == size, f"{name} needs {size} entries, got {len(getattr(self, name))}")
         require(min((*self.Q, *self.Qf)) >= 0, "Q and Qf must not be negative")

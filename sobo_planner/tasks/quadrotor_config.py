@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from sobo_planner.tasks.config import TaskConfig, require, require_steps, require_weights
 
+#: Least of what the dynamics divide by, far below what flies.
+LEAST = 1e-9
+
 
 @dataclass(frozen=True)
 class QuadrotorConfig:
@@ -28,10 +31,10 @@ class QuadrotorConfig:
     def __post_init__(self) -> None:
         require(len(self.inertia) == 3, f"inertia needs 3 moments, got {len(self.inertia)}")
         for name in ("mass", "arm", "drag_ratio", "thrust_limit"):
-            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        require(min(self.inertia) > 0, f"inertia must be positive, got {self.inertia}")
+            require(getattr(self, name) >= LEAST, f"{name} must be at least {LEAST:g}, got {getattr(self, name)}")
+        require(min(self.inertia) >= LEAST, f"inertia must be at least {LEAST:g}, got {self.inertia}")
         hover = self.mass * 9.81 / 4
-        require(self.thrust_limit > hover, f"thrust_limit must exceed what hovering takes, {hover:.3g} N a rotor")
+        require(self.thrust_limit > hover, f"thrust_limit must exceed what the mass takes, {hover:.3g} N a rotor")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class FlightConfig(TaskConfig):
     distribution: Flights
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         height, problem = self.distribution.height, self.problem
         inside = problem.floor < height < problem.ceiling
         require(inside, f"height {height} must lie between floor {problem.floor} and ceiling {problem.ceiling}")

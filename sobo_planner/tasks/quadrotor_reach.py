@@ -123,7 +123,7 @@ class QuadrotorReach(Task):
             start, target = self._sample_position(rng), self._sample_position(rng)
             if np.linalg.norm(target - start) >= distribution.distance:
                 return Instance(np.concatenate([start, np.zeros(9)]), target)
-        raise TaskError(f"no start and target {distribution.distance} m apart were found in {MAX_TRIES} tries")
+        raise TaskError(f"distribution: no start and target {distribution.distance} m apart in {MAX_TRIES} tries")
 
     def _sample_position(self, rng: np.random.Generator) -> Array:
         distribution = self.config.distribution
@@ -131,7 +131,7 @@ class QuadrotorReach(Task):
             p = np.append(rng.uniform(-distribution.half_width, distribution.half_width, 2), distribution.height)
             if self.clearances(np.append(p, np.zeros(9))[None])[0, 2:].min(initial=np.inf) >= distribution.clearance:
                 return p
-        raise TaskError(f"no position {distribution.clearance} m away from the columns was found in {MAX_TRIES} tries")
+        raise TaskError(f"distribution: no position {distribution.clearance} m from the columns in {MAX_TRIES} tries")
 
     def interpolate(self, instance: Instance) -> Guess:
         """Straight line to the target at constant speed, level, with the thrusts of hovering."""
