@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ class Proposer:
 
     Attributes:
         failures: Proposals that were not finite.
+        last_ms: Wall time of the last one [ms].
     """
 
     def __init__(self, task: ArmReach, policy: Policy, *, samples: int = 1, seed: int = 0) -> None:
@@ -75,7 +77,9 @@ class Proposer:
                     return
                 question, self._question = self._question, None
             assert question is not None
+            began = time.monotonic()
             motion = self._roll_out(question)
+            self.last_ms = 1e3 * (time.monotonic() - began)
             with self._condition:
                 self._answer = None if motion is None else (question.instance.target, motion)
 

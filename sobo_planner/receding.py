@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 ITERATIONS = 2
 # A joint this far from where its motion wants it [rad] is not following it.
 LOST = 0.3
+# With its tool this near to the goal [m] the arm is steered with more weight on precision: at rest a centimetre is worth
+# less than the torque that it takes.
+NEAR = 0.1
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
 
@@ -70,7 +73,6 @@ class RecedingPlanner:
         checker: Passes every motion before it is returned.
         brakes: Bring an arm to rest that no motion of ours moves.
         proposer: The policy beside the loop; without one, starts are shifted motions and interpolations.
-        lead: Time from a cycle's beginning to the hand-over [s].
         budget: Time a cycle may take [s].
         propose_every: Cycles between two proposals of the policy while the goal stays.
     """
@@ -82,19 +84,22 @@ class RecedingPlanner:
         brakes: Brakes,
         proposer: Proposer | None = None,
         *,
-        lead: float,
         budget: float,
         propose_every: int,
     ) -> None:
         self.task = task
         self._checker, self._brakes, self._proposer = checker, brakes, proposer
-        self._lead, self._budget, self._propose_every = lead, budget, propose_every
+        self._budget, self._propose_every = budget, propose_every
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._solver = Solver(task, options, keep_multipliers=True)
+        self._variants = [
+            (variant, Solver(variant, options, keep_multipliers=True)) for variant in (task, task.precise())
+        ]
+        self._cost_task, self._solver = self._variants[0]
         self._motion: Motion | None = None  # that the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
-        self._cycles = 0
+        self._cycles = self._tries = 0
+        self._rng = np.random.default_rng(0)
 
     def forget(self) -> None:
         """Drops the motion: the next cycle begins where the arm is measured."""
@@ -104,14 +109,14 @@ class RecedingPlanner:
         """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
         self._motion, self._target = motion, target
 
-    def cycle(self, x: Array, measured: float, target: Array, now: float) -> Cycle:
+    def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
         """Plans the next motion towards a target.
 
         Args:
             x: Measured state [q, v], (2n,).
             measured: When that was.
-            target: What to reach, (3,) [m].
-            now: The time.
+            target: What to reach, (3,) [m], or a pose (7,).
+            handover: When the next motion begins.
 
         Raises:
             TaskError: The state is refused, or the target when it moves.
@@ -122,9 +127,9 @@ class RecedingPlanner:
         if moved:
             self.task.goal_configuration(Instance(x, target))
         previous, lost = self._follow(x, measured)
-        handover = now + self._lead
         instance = Instance(expected_state(self.task, previous, x, measured, handover), target)
-        source, start, start_cost = min(self._starts(previous, instance, handover, moved), key=lambda each: each[2])
+        self._cost_task, self._solver = self._variants[self.task.distance(instance.x0, target) < NEAR]
+        source, start, start_cost = self._best_start(previous, instance, handover, moved)
         started = time.monotonic()
         solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
         refined = time.monotonic()
@@ -133,6 +138,7 @@ class RecedingPlanner:
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         self._draft = cycle.motion or self._draft
         self._cycles += 1
+        self._tries = 0 if cycle.motion is not None else self._tries + 1
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
     def _check_start(self, x: Array) -> None:
@@ -151,15 +157,27 @@ class RecedingPlanner:
         self._draft = None
         return self._brakes.motion(x, measured), lost
 
+    def _best_start(
+        self, previous: Motion, instance: Instance, handover: float, moved: bool
+    ) -> tuple[str, Guess, float]:
+        """The cheapest start; while the target is new, the cheapest of those without self-collision if there is one."""
+        starts = sorted(self._starts(previous, instance, handover, moved), key=lambda start: start[2])
+        if moved:
+            times = self.task.dt * np.arange(self.task.horizon + 1, dtype=np.float64)
+            for start in starts:
+                if self._checker.self_collision(times, start[1].X[:, : self.task.nu]) is None:
+                    return start
+        return starts[0]
+
     def _starts(
         self, previous: Motion, instance: Instance, handover: float, moved: bool
     ) -> Iterator[tuple[str, Guess, float]]:
         """Starts and their costs. All begin at the expected state and agree with the dynamics and the torque limits."""
-        task, x, target = self.task, instance.x0, instance.target
+        task, x, target = self._cost_task, instance.x0, instance.target
         shifted = (self._draft or previous).from_time(task, handover, x)
         yield "shifted", shifted, task.cost(shifted.X, shifted.U, target)
-        if moved:
-            straight = task.interpolate(instance)
+        if moved:  # to the nearest posture at first, then to others
+            straight = task.interpolate(instance) if self._tries == 0 else self._to_posture(instance)
             yield "interpolation", straight, task.cost(straight.X, straight.U, target)
         if self._proposer is None:
             return
@@ -170,6 +188,9 @@ class RecedingPlanner:
         if moved or self._cycles % self._propose_every == 0:
             self._proposer.ask(instance, handover)
 
+    def _to_posture(self, instance: Instance) -> Guess:
+        return self.task.starts(instance, 3, self._rng)[-1]
+
     def _choose(
         self, source: str, start: Guess, start_cost: float, solution: Solution, instance: Instance, handover: float
     ) -> Cycle:
@@ -177,7 +198,7 @@ class RecedingPlanner:
         options = [(start_cost, False, start)]
         refined = self._executable(solution, instance)
         if refined is not None:
-            options.append((self.task.cost(refined.X, refined.U, instance.target), True, refined))
+            options.append((self._cost_task.cost(refined.X, refined.U, instance.target), True, refined))
         options.sort(key=lambda option: option[0])
         gains = solution.K
         if not np.isfinite(gains).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,11 @@ Vector = NDArray[np.float64]
 
 # Cycles within which a goal has to be taken up.
 PATIENCE = 50
+# Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
+# cycles take longer, measured over the last ones, up to a bound [s].
+LEAD_PERIODS = 2.0
+LONGEST_LEAD = 0.2
+WINDOW = 50
 
 
 class RecedingHorizon(Server):
@@ -31,6 +37,11 @@ class RecedingHorizon(Server):
         self._asked: Vector | None = None  # not taken up yet
         self._tries = 0
         self._policy_failures = 0
+        self._durations: deque[float] = deque(maxlen=WINDOW)
+
+    def _lead(self) -> float:
+        """Time from now to the hand-over [s]."""
+        return float(min(max(LEAD_PERIODS * self._period, 1.2 * max(self._durations, default=0.0)), LONGEST_LEAD))
 
     def run(self) -> None:
         """See `Server.run`."""
@@ -90,7 +101,7 @@ class RecedingHorizon(Server):
         state, now = self.fresh_state(), self.core.now()
         began = time.monotonic()
         try:
-            cycle = self._planner.cycle(state.x, state.stamp, goal, now)
+            cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
@@ -99,16 +110,18 @@ class RecedingHorizon(Server):
         if cycle.motion is None:
             self._give_up_late(cycle)
             return
-        phases = cycle.phases_ms | {"total": 1e3 * (time.monotonic() - began)}
+        phases = dict(cycle.phases_ms)
         if self._proposer is not None:
             phases["policy"] = self._proposer.last_ms
         try:
-            report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal))
+            report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal), began)
         except Refused as late:
             if late.status is not Status.DEADLINE_MISSED:
                 raise
             self.note(late.status, late.detail)  # the next cycle begins where this one arrived
             return
+        finally:
+            self._durations.append(time.monotonic() - began)
         if report is not None:
             self._planner.accept(cycle.motion, goal)
             self._goal, self._asked = goal, None

@@ -139,8 +139,16 @@ class Server(ABC):
         self.publish(stop, state, {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}})
         return stop
 
-    def publish(self, motion: Motion, state: StampedState, details: dict[str, Any]) -> dict[str, Any] | None:
+    def publish(
+        self, motion: Motion, state: StampedState, details: dict[str, Any], began: float | None = None
+    ) -> dict[str, Any] | None:
         """Publishes a motion that begins in the future, or at once if its beginning is NaN.
+
+        Args:
+            motion: The motion.
+            state: What it was planned from.
+            details: What else the report says.
+            began: Monotonic time at which planning began [s], if the total is to be taken up to here.
 
         Returns:
             Its report; None once the outputs are closed.
@@ -154,6 +162,8 @@ class Server(ABC):
         elif now >= motion.begin:
             raise Refused(Status.DEADLINE_MISSED, f"the motion was to begin {1e3 * (now - motion.begin):.1f} ms ago")
         phases = details["phases_ms"] | {"state_to_trajectory": 1e3 * state.age}
+        if began is not None:
+            phases["total"] = 1e3 * (time.monotonic() - began)
         report = self.core.outputs.publish(motion, now, details | {"phases_ms": phases, "state_age_s": state.age})
         if report is not None:
             self.core.ledger.count_plan(report)

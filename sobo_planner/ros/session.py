@@ -25,8 +25,6 @@ from sobo_planner.ros.validation import JointStateReader
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 
-# Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins.
-LEAD_PERIODS = 2.0
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.6
 
@@ -81,7 +79,6 @@ class Session:
             self.checker,
             self.brakes,
             self._proposer,
-            lead=LEAD_PERIODS * period,
             budget=BUDGET_SHARE * period,
             propose_every=self._values["propose_every"],
         )
