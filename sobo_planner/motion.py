@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 POSITION_JUMP = 0.02
 VELOCITY_JUMP = 0.2
 PREDICTION_STEP = 2e-3  # [s]
+# Time for which it is known what the arm was to do [s]: measurements are never older.
+HISTORY = 0.5
 # Time within which a deviation from a motion fades when another one begins there [s].
 JOIN = 0.4
 # Share of the rated speeds that following makes use of: torques at their limits may let a joint go a little faster.
@@ -82,37 +84,79 @@ class Motion:
         return follow(task, x, states)
 
 
+class Timeline:
+    """What the arm is meant to do over time: each motion from its beginning to that of the next. Never changes.
+
+    Args:
+        motion: What is followed from its beginning on, and before it as far as nothing else is known.
+    """
+
+    def __init__(self, motion: Motion) -> None:
+        self._motions: tuple[Motion, ...] = (motion,)
+
+    @property
+    def last(self) -> Motion:
+        """The motion that was added last."""
+        return self._motions[-1]
+
+    @property
+    def end(self) -> float:
+        """Time of the last state of all [s]; the arm stays there."""
+        return self.last.end
+
+    def then(self, motion: Motion, now: float) -> Timeline:
+        """This timeline with another motion from its beginning on; what was over `HISTORY` before now is dropped."""
+        kept = [each for each in self._motions if each.begin < motion.begin]
+        while len(kept) > 1 and kept[1].begin < now - HISTORY:
+            kept.pop(0)
+        out = Timeline(motion)
+        out._motions = (*kept, motion)
+        return out
+
+    def at(self, time: float) -> Motion:
+        """The motion that is followed at a time [s]."""
+        for motion in reversed(self._motions):
+            if motion.begin <= time:
+                return motion
+        return self._motions[0]
+
+    def state(self, time: float) -> Array:
+        """Desired state (2n,) at a time [s]."""
+        return self.at(time).state(time)
+
+
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:
     """A trajectory of the task's length that follows desired states (T, 2n) from x (2n,), by inverse dynamics."""
     X, U = task.robot.track(x, states, task.dt, task.config.policy.blend, SPEED_SHARE)
     return Guess(X, U)
 
 
-def expected_state(task: ArmReach, motion: Motion, x: Array, measured: float, handover: float) -> Array:
+def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
     """Where the arm will be at the hand-over if it goes on as its controller would.
 
     Args:
         task: The arm.
-        motion: What it follows.
+        timeline: What it follows.
         x: Measured state (2n,).
         measured: When that was [s].
         handover: When the next motion begins [s].
 
     Returns:
-        The state (2n,) under the motion's feedback, within the limits, and no further from the motion than
+        The state (2n,) under the feedback on the way, within the limits, and no further from the desired one than
         `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
     """
     time = measured
     while time < handover - 1e-9:
         step = min(PREDICTION_STEP, handover - time)
+        motion = timeline.at(time)
         stage = motion.stage(time)
         torque = motion.U[stage] + motion.K[stage] @ (x - motion.state(time))
         x = task.robot.step(x, np.clip(torque, -task.torque_limit, task.torque_limit), step)
         time += step
-    n, desired = task.nu, motion.state(handover)
+    n, desired = task.nu, timeline.state(handover)
     jump = np.concatenate([np.full(n, POSITION_JUMP), np.full(n, VELOCITY_JUMP)])
     deviation = x - desired
-    if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the motion
+    if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the plan
         return desired
     return within_limits(task, desired + np.clip(deviation, -jump, jump))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.brakes import Brakes
-from sobo_planner.motion import Motion, expected_state, follow, within_limits
+from sobo_planner.motion import Motion, Timeline, expected_state, follow, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
 from sobo_planner.safety import PlanChecker, Violation
@@ -29,8 +29,8 @@ Array = NDArray[np.float64]
 ITERATIONS = 2
 # A joint this far from where its motion wants it [rad] is not following it.
 LOST = 0.3
-# With its tool this near to the goal [m] the arm is steered with more weight on precision: at rest a centimetre is worth
-# less than the torque that it takes.
+# With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
+# less to the task than the torque that it takes.
 NEAR = 0.1
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
@@ -95,7 +95,7 @@ class RecedingPlanner:
             (variant, Solver(variant, options, keep_multipliers=True)) for variant in (task, task.precise())
         ]
         self._cost_task, self._solver = self._variants[0]
-        self._motion: Motion | None = None  # that the arm follows
+        self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
         self._cycles = self._tries = 0
@@ -103,11 +103,12 @@ class RecedingPlanner:
 
     def forget(self) -> None:
         """Drops the motion: the next cycle begins where the arm is measured."""
-        self._motion = self._draft = self._target = None
+        self._timeline = self._draft = self._target = None
 
-    def accept(self, motion: Motion, target: Array | None) -> None:
+    def accept(self, motion: Motion, target: Array | None, now: float) -> None:
         """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
-        self._motion, self._target = motion, target
+        self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
+        self._target = target
 
     def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
         """Plans the next motion towards a target.
@@ -126,10 +127,10 @@ class RecedingPlanner:
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.goal_configuration(Instance(x, target))
-        previous, lost = self._follow(x, measured)
-        instance = Instance(expected_state(self.task, previous, x, measured, handover), target)
+        timeline, lost = self._follow(x, measured)
+        instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
         self._cost_task, self._solver = self._variants[self.task.distance(instance.x0, target) < NEAR]
-        source, start, start_cost = self._best_start(previous, instance, handover, moved)
+        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved)
         started = time.monotonic()
         solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
         refined = time.monotonic()
@@ -144,18 +145,17 @@ class RecedingPlanner:
     def _check_start(self, x: Array) -> None:
         """Refuses a state that no motion may begin at; feedback may take a moving joint a little past its limits."""
         n, within = self.task.nu, within_limits(self.task, x)
-        if self._motion is not None and np.abs(x - within)[:n].max() <= OVERSHOOT:
+        if self._timeline is not None and np.abs(x - within)[:n].max() <= OVERSHOOT:
             x = within
         self.task.check_start(x)
 
-    def _follow(self, x: Array, measured: float) -> tuple[Motion, bool]:
-        """The motion that the arm follows, and whether it had to begin anew because the arm does not."""
-        n, motion = self.task.nu, self._motion
-        lost = motion is not None and bool(np.abs(x[:n] - motion.state(measured)[:n]).max() > LOST)
-        if motion is not None and not lost:
-            return motion, False
-        self._draft = None
-        return self._brakes.motion(x, measured), lost
+    def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
+        """What the arm follows, and whether that had to begin anew because the arm does not."""
+        n, timeline = self.task.nu, self._timeline
+        lost = timeline is not None and bool(np.abs(x[:n] - timeline.state(measured)[:n]).max() > LOST)
+        if timeline is None or lost:
+            self._draft, timeline = None, Timeline(self._brakes.motion(x, measured))
+        return timeline, lost
 
     def _best_start(
         self, previous: Motion, instance: Instance, handover: float, moved: bool

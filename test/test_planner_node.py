@@ -60,7 +60,7 @@ def test_goal_before_the_first_state(probe: Probe, home: np.ndarray, target: np.
     report = probe.ask(probe.goal(target))
     assert (report["status"], report["reason"]) == ("refused", "NO_STATE")
     np.testing.assert_array_equal(report["goal"], target)
-    probe.wait(lambda: probe.values().get("refused_NO_STATE") == "1")
+    probe.wait(lambda: probe.values().get("count_NO_STATE") == "1")
     assert "no joint state" in probe.status["planner"].message
     report = served(probe, home, target)
     assert report["plan_id"] == 1
@@ -155,9 +155,9 @@ def test_bad_state_is_refused_and_the_node_serves_on(
     probe: Probe, task: Task, home: np.ndarray, target: np.ndarray, fault: str
 ) -> None:
     bad = bad_states(task.robot.joint_names, home)[fault]
-    before = int(probe.values()["refused_BAD_STATE"])
+    before = int(probe.values()["count_BAD_STATE"])
     probe.wait(
-        lambda: int(probe.values()["refused_BAD_STATE"]) > before,
+        lambda: int(probe.values()["count_BAD_STATE"]) > before,
         each=lambda: probe.state_publisher.publish(bad),
     )
     # The last valid state has aged meanwhile: nothing is planned from it.
@@ -166,10 +166,10 @@ def test_bad_state_is_refused_and_the_node_serves_on(
 
 
 def test_refusals_are_in_the_diagnostics(probe: Probe, home: np.ndarray, target: np.ndarray) -> None:
-    before = int(probe.values()["refused_BAD_GOAL"])
+    before = int(probe.values()["count_BAD_GOAL"])
     probe.ask(probe.goal(target, "map"))
-    probe.wait(lambda: int(probe.values()["refused_BAD_GOAL"]) > before)
-    assert probe.values()["last_refusal"].startswith("BAD_GOAL: goal in frame 'map'")
+    probe.wait(lambda: int(probe.values()["count_BAD_GOAL"]) > before)
+    assert probe.values()["last_problem"].startswith("BAD_GOAL: goal in frame 'map'")
     served(probe, home, target)
     before = int(probe.values()["plans"])
     probe.wait(lambda: int(probe.values()["plans"]) > before or probe.values()["last_iterations"])

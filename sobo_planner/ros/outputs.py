@@ -14,7 +14,7 @@ from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion import Motion
+from sobo_planner.motion import Motion, Timeline
 from sobo_planner.robot import Robot
 from sobo_planner.ros import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.status import Refused, Status
@@ -51,7 +51,7 @@ class PlanOutputs:
         self._lock = threading.Lock()
         self._open = False
         self._plan_id = 0
-        self._motion: Motion | None = None
+        self._timeline: Timeline | None = None
         self._end_torque = np.zeros(robot.nq)
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
@@ -65,17 +65,17 @@ class PlanOutputs:
     def open(self) -> None:
         """Lets messages pass, beginning without a motion."""
         with self._lock:
-            self._open, self._motion = True, None
+            self._open, self._timeline = True, None
 
     def close(self) -> None:
         """Lets nothing pass any more, not even what a thread is about to publish."""
         with self._lock:
-            self._open, self._motion = False, None
+            self._open, self._timeline = False, None
 
     def forget(self) -> None:
-        """Drops the motion: nothing is known any more of what the arm is following."""
+        """Drops the motions: nothing is known any more of what the arm is following."""
         with self._lock:
-            self._motion = None
+            self._timeline = None
 
     def destroy(self) -> None:
         """Removes the publishers from their node."""
@@ -88,9 +88,9 @@ class PlanOutputs:
         return {f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._publishers}
 
     @property
-    def motion(self) -> Motion | None:
-        """The motion that was published last, on ROS time."""
-        return self._motion
+    def timeline(self) -> Timeline | None:
+        """What was published, on ROS time."""
+        return self._timeline
 
     def publish(self, motion: Motion, now: float, details: dict[str, Any]) -> dict[str, Any] | None:
         """Publishes a motion with its gains and its report.
@@ -125,7 +125,7 @@ class PlanOutputs:
             self._feedforward.publish(feedforward)
             self._trajectory.publish(trajectory)
             self._report.publish(String(data=diagnostics.to_json(report)))
-            self._motion = motion
+            self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
         return report
 
@@ -155,8 +155,10 @@ class PlanOutputs:
     def publish_control(self, now: float) -> None:
         """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""
         with self._lock:
-            motion = self._motion
-            if self._control is None or motion is None or not self._open or now < motion.begin:
+            if self._control is None or self._timeline is None or not self._open:
+                return
+            motion = self._timeline.at(now)
+            if now < motion.begin:
                 return
             stage = motion.stage(now)
             torque = motion.U[stage] if now <= motion.end else self._end_torque

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import GoalError, PlanRefusedError, StartError
-from sobo_planner.motion import Motion, expected_state
+from sobo_planner.motion import Motion, Timeline, expected_state
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros.inbox import StampedState
-from sobo_planner.ros.serving import Core, Server
+from sobo_planner.ros.serving import Core, Server, moves
 from sobo_planner.ros.status import Refused, Status
 
 Vector = NDArray[np.float64]
 
 # Times from the state that a moving arm is planned for to the hand-over [s], tried in turn: planning has to end before.
 LEADS = (0.25, 0.5, 1.0)
+# Time after the beginning of a motion [s] within which the arm may not be seen to move yet.
+YOUNG = 0.05
 AT_ONCE = math.nan  # as the beginning of a motion
 
 
@@ -47,16 +49,22 @@ class PlanOnce(Server):
     def _serve(self, goal: Vector) -> None:
         for lead in LEADS:
             state = self.fresh_state()
-            active, now = self.core.outputs.motion, self.core.now()
-            if active is None or now >= active.end:
+            timeline, now = self.core.outputs.timeline, self.core.now()
+            if timeline is None or not self._follows(timeline, state, now):
                 return self._publish(self._plan(state.x, goal), AT_ONCE, state)
             begin = now + lead
-            x = expected_state(self.core.task, active, state.x, state.stamp, begin)
+            x = expected_state(self.core.task, timeline, state.x, state.stamp, begin)
             plan = self._plan(x, goal)
             if self.core.now() < begin:
                 return self._publish(plan, begin, state)
             self.note(Status.DEADLINE_MISSED, f"planning for a moving arm took longer than {lead} s")
         raise Refused(Status.DEADLINE_MISSED, f"planning for a moving arm took longer than {LEADS[-1]} s")
+
+    def _follows(self, timeline: Timeline, state: StampedState, now: float) -> bool:
+        """Whether the arm moves along what was published, or is just about to."""
+        if now >= timeline.end:
+            return False
+        return 0.0 <= now - timeline.at(now).begin < YOUNG or moves(self.core.task, state.x)
 
     def _plan(self, x: Vector, goal: Vector) -> Plan:
         try:

@@ -91,7 +91,7 @@ class RecedingHorizon(Server):
         def stop() -> None:
             motion = self.stop_arm()
             if motion is not None:
-                self._planner.accept(motion, None)
+                self._planner.accept(motion, None, self.core.now())
 
         self.guarded(None, stop)
         self._goal = self._asked = None
@@ -123,7 +123,7 @@ class RecedingHorizon(Server):
         finally:
             self._durations.append(time.monotonic() - began)
         if report is not None:
-            self._planner.accept(cycle.motion, goal)
+            self._planner.accept(cycle.motion, goal, now)
             self._goal, self._asked = goal, None
             self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
 

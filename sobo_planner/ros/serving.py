@@ -58,6 +58,11 @@ class Core:
     defect: Callable[[str], None]
 
 
+def moves(task: ArmReach, x: Vector) -> bool:
+    """Whether the arm in state x (2n,) moves."""
+    return bool(np.abs(x[task.nu :]).max() > MOVING)
+
+
 class Server(ABC):
     """Serves requests until the inbox closes; `run` is the planning thread.
 
@@ -127,10 +132,10 @@ class Server(ABC):
         """
         core = self.core
         state, now = self.fresh_state(), core.now()
-        begin, x, motion = now + STOP_LEAD, state.x, core.outputs.motion
-        if motion is not None and now < motion.end:
-            x = expected_state(core.task, motion, x, state.stamp, begin)
-        elif not np.abs(x[core.task.nu :]).max() > MOVING:
+        begin, x, timeline = now + STOP_LEAD, state.x, core.outputs.timeline
+        if timeline is not None and now < timeline.end:
+            x = expected_state(core.task, timeline, x, state.stamp, begin)
+        elif not moves(core.task, x):
             return None
         try:
             stop = core.brakes.stop(x, begin)
