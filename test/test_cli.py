@@ -66,6 +66,8 @@ def test_every_sub_command_explains_its_arguments(name):
         (["plan", "ur5", *GOAL, "--start", "0", "0", "99", "0", "0", "0"], "99"),
         (["plan", "ur5", "--goal", "5", "0", "0"], "5"),
         (["plan", "ur5", "--goal", "nan", "0", "0"], "nan"),
+        (["plan", "ur5", *GOAL, "1"], "--goal has 4 values; a position has 3, a pose 7"),
+        (["plan", "ur5", *GOAL, "0", "0", "1", "1"], "has the norm 1.414214, expected 1"),
         (["plan", "ur5", *GOAL, "--out", "plan.txt"], "plan.txt"),
         (["plan", "ur5", *GOAL, "--policy", "/no/such/policy"], "/no/such/policy"),
         (["collect", "ur5", "--out", "/dev/null/data"], "/dev/null/data"),
@@ -115,6 +117,17 @@ sys.exit(status)
         assert json.loads(str(stored["summary"])) == result
         assert stored["X"].shape[0] == stored["time"].shape[0] == stored["K"].shape[0] + 1
         assert len(stored["joint_names"]) == 6
+
+
+def test_plan_to_a_pose(capsys):
+    assert main(["plan", "ur5", *GOAL, "0", "1", "0", "0", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["goal"] == [0.4, -0.2, 0.4, 0.0, 1.0, 0.0, 0.0]
+    assert result["tool_error"] < 0.01 and result["orientation_error"] < 0.02
+    assert main(["plan", "ur5", *GOAL, "0", "1", "0", "0", "--policy", "none"]) == 0
+    assert "degrees" in capsys.readouterr().out
+    assert main(["plan", "ur5", *GOAL, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["orientation_error"] is None
 
 
 def test_plan_without_policy_stores_json(tmp_path, capsys):

@@ -251,7 +251,13 @@ SPOILT = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), SPOILT)
+def oriented() -> _native.ReachWeights:
+    w = weights(1.0, 0.1, 0.1)
+    w.orientation = np.array([0.0, 0.0, 1.0])
+    return w
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [*SPOILT, ("terminal", oriented(), "no orientation weights")])
 def test_bad_specs_are_named(name: str, value: object, message: str) -> None:
     spec = make_spec()
     setattr(spec, name, value)

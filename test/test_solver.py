@@ -296,8 +296,10 @@ def test_wrong_shapes_and_infeasible_bounds_are_named(task, solved) -> None:
         solver.solve(instance, Guess(solution.X[1:], solution.U))
     with pytest.raises(SolverError, match="x0 has 11 entries, expected 12"):
         solver.solve(Instance(instance.x0[1:], instance.target), Guess(solution.X, solution.U))
-    with pytest.raises(SolverError, match="must be numbers of shape"):
+    with pytest.raises(SolverError, match="the target has 2 entries, expected 3"):
         solver.solve(Instance(instance.x0, np.zeros(2)), Guess(solution.X, solution.U))
+    with pytest.raises(SolverError, match="must be numbers of shape"):
+        solver.solve(Instance(instance.x0, np.zeros((1, 3))), Guess(solution.X, solution.U))
     with pytest.raises(SolverError, match="control bounds are infeasible: entry 1 has lower 2.0+ > upper 1.0"):
         bounds = (np.array([-1.0, 2.0]), np.array([1.0, 1.0]))
         Solver(dataclasses.replace(linear_quadratic(), control_bounds=bounds))

@@ -40,6 +40,8 @@ def test_overrides_by_leaf_and_by_path() -> None:
         ({"kind": "juggle"}, "unknown kind of task 'juggle'; known: arm_reach"),
         ({"urdf": "urdf/none.urdf"}, "was not found; searched"),
         ({"problem.running.torque": -1.0}, "weight torque must not be negative"),
+        ({"pose.running": -1.0}, "pose.running must not be negative, got -1.0"),
+        ({"pose.terminal": 0.0}, "pose.terminal must be positive, got 0.0"),
     ],
 )
 def test_bad_values_are_refused(overrides, message) -> None:

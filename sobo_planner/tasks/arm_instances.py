@@ -153,14 +153,29 @@ class ArmInstances:
             TaskError: The target is out of reach.
         """
         robot, q, rng = self.robot, instance.x0[: self.robot.nq], np.random.default_rng(0)
-        found = [self.goal_configuration(instance)]
+        found = [self._unwound(self.goal_configuration(instance), q)]
         for _ in range(POSTURE_TRIES):
             start = q + rng.uniform(-POSTURE_SPREAD, POSTURE_SPREAD, robot.nq)
             start = np.clip(start, robot.position_lower, robot.position_upper)
             other = inverse_kinematics(robot, start, instance.target, max_iterations=POSTURE_ITERATIONS)
-            if other is not None and all(np.abs(other - each).max() > SAME_POSTURE for each in found):
+            if other is None:
+                continue
+            other = self._unwound(other, q)
+            if all(np.abs(other - each).max() > SAME_POSTURE for each in found):
                 found.append(other)
         return [each for each in found if robot.colliding_pair(each) is None] or found
+
+    def _unwound(self, q: Array, start: Array) -> Array:
+        """The configuration q without whole turns of joints away from the start that its pose does not need."""
+        robot, out = self.robot, q.copy()
+        for joint in np.flatnonzero(np.abs(q - start) > np.pi):
+            other = out.copy()
+            other[joint] -= 2.0 * np.pi * np.round((q[joint] - start[joint]) / (2.0 * np.pi))
+            allowed = robot.position_lower[joint] <= other[joint] <= robot.position_upper[joint]
+            # a joint that slides changes the pose
+            if allowed and np.allclose(robot.pose_error(other, robot.tool_pose(out)), 0.0, atol=1e-6):
+                out = other
+        return out
 
     # ---------------------------------------------------------------- errors
 
