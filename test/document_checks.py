@@ -125,25 +125,51 @@ def check_names(rows: Sequence[Row], column: str, names: Iterable[str]) -> list[
     return wrong + [f"{row[column]}: {key} is empty" for row in rows for key, cell in row.items() if not cell]
 
 
-def interfaces(sources: Iterable[str]) -> dict[str, set[str]]:
-    """Names of topics and services by what creates them: publisher, subscription, service."""
+def check_texts(rows: Sequence[Row], column: str, texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Compares a table's other cells with what the code says about each name, in the order of the columns."""
+    found = {row[column].strip("`"): [cell for key, cell in row.items() if key != column] for row in rows}
+    return [
+        f"{name}: the code says {list(texts[name])}, the table {found.get(name)}"
+        for name in texts
+        if list(texts[name]) != found.get(name)
+    ]
+
+
+def interfaces(modules: Mapping[str, str]) -> dict[str, set[str]]:
+    """Names of topics and services by what creates them: publisher, subscription, service.
+
+    Args:
+        modules: Sources by the names of their modules; a name of a topic may be a constant of any of them.
+    """
+    trees = {name: ast.parse(source) for name, source in modules.items()}
+    constants = {name: _constants(tree) for name, tree in trees.items()}
     found: dict[str, set[str]] = {"publisher": set(), "subscription": set(), "service": set()}
-    for source in sources:
-        tree = ast.parse(source)
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+    for module, tree in trees.items():
         for node in ast.walk(tree):
             kind = getattr(getattr(node, "func", None), "attr", "").rpartition("create_")[2].removeprefix("lifecycle_")
             if isinstance(node, ast.Call) and kind in found and len(node.args) > 1:
-                name = node.args[1]
-                value = name.value if isinstance(name, ast.Constant) else constants.get(getattr(name, "id", ""))
-                found[kind] |= {value} if isinstance(value, str) else set()
+                value = _value(node.args[1], module, constants)
+                found[kind] |= {value} if value else set()
     return found
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _value(node: ast.expr, module: str, constants: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """A text, or the constant that `NAME` or `module.NAME` is."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return constants.get(node.value.id, {}).get(node.attr)
+    return constants[module].get(getattr(node, "id", ""))
 
 
 def check_topics(rows: Sequence[Row], found: Mapping[str, set[str]]) -> list[str]:

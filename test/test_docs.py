@@ -18,6 +18,10 @@ TOPS = ("benchmarks", "config", "docs", "launch", "scripts", "sobo_planner", "sr
 # Table of statuses in docs/ros.md: its columns, and statuses that the planner node never gives.
 STATUS_COLUMNS = ("reason", "when")
 STATUSES_OF_OTHERS = {"BAD_PLAN"}
+# Modules of sobo_planner/ros that make the planner node's topics and services.
+PLANNER = ("planner_node",)
+# Paths that are of other packages.
+OF_OTHERS = {"config/ur_controllers.yaml"}
 
 
 def node_parameters() -> Any:
@@ -45,9 +49,13 @@ def test_every_status_has_its_line() -> None:
     assert checks.check_names(rows, STATUS_COLUMNS[0], names) == []
 
 
+def ros_modules() -> dict[str, str]:
+    return {path.stem: path.read_text() for path in (ROOT / "sobo_planner" / "ros").glob("*.py")}
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/ros.md"])
 def test_topics_exist_in_the_code(name: str) -> None:
-    found = checks.interfaces(path.read_text() for path in (ROOT / "sobo_planner" / "ros").glob("*.py"))
+    found = checks.interfaces(ros_modules())
     topics = [table for table in checks.tables_with(DOCUMENTS[name], "topic")]
     assert topics
     for rows in topics:
@@ -55,7 +63,7 @@ def test_topics_exist_in_the_code(name: str) -> None:
 
 
 def test_every_topic_of_the_planner_is_documented() -> None:
-    found = checks.interfaces([(ROOT / "sobo_planner" / "ros" / "planner_node.py").read_text()])
+    found = checks.interfaces({name: ros_modules()[name] for name in PLANNER})
     for name in ("README.md", "docs/ros.md"):
         missing = [each for names in found.values() for each in names if f"`{each}`" not in DOCUMENTS[name]]
         assert not missing, f"{name} does not name {missing}"
@@ -99,7 +107,8 @@ def test_links_lead_somewhere(name: str) -> None:
 
 @every_document
 def test_paths_exist(name: str) -> None:
-    assert checks.check_paths(DOCUMENTS[name], ROOT, TOPS) == []
+    wrong = checks.check_paths(DOCUMENTS[name], ROOT, TOPS)
+    assert [each for each in wrong if not each.startswith(tuple(OF_OTHERS))] == []
 
 
 @every_document

@@ -88,6 +88,14 @@ def test_names_of_an_enumeration() -> None:
     assert checks.check_names(rows, "status", ["OK", "BAD"]) == ["`OK`: meaning is empty"]
 
 
+def test_texts_of_an_enumeration() -> None:
+    rows = checks.tables("| status | meaning | advice |\n|---|---|---|\n| `OK` | fine | nothing |\n")[0]
+    assert checks.check_texts(rows, "status", {"OK": ("fine", "nothing")}) == []
+    [wrong] = checks.check_texts(rows, "status", {"OK": ("fine", "wait")})
+    assert wrong == "OK: the code says ['fine', 'wait'], the table ['fine', 'nothing']"
+    assert len(checks.check_texts(rows, "status", {"OK": ("fine", "nothing"), "BAD": ("no", "wait")})) == 1
+
+
 SOURCE = """
 TOPIC = "control"
 class Node:
@@ -96,13 +104,15 @@ class Node:
         self.create_lifecycle_publisher(String, TOPIC, 10)
         self.create_subscription(String, "goal", self.on_goal, 10)
         self.create_service(Trigger, "~/hold", self.hold)
+        self.create_publisher(String, other.TOPIC, 10)
+        self.create_publisher(String, topic, 10)
         self.create_timer(1.0, self.tick)
 """
 
 
 def test_topics() -> None:
-    found = checks.interfaces([SOURCE])
-    assert found == {"publisher": {"plan", "control"}, "subscription": {"goal"}, "service": {"~/hold"}}
+    found = checks.interfaces({"node": SOURCE, "other": 'TOPIC = "report"'})
+    assert found == {"publisher": {"plan", "control", "report"}, "subscription": {"goal"}, "service": {"~/hold"}}
     rows = [{"topic": "in `goal`"}, {"topic": "out `plan`"}, {"topic": "service `~/hold`"}]
     assert checks.check_topics(rows, found) == []
     assert checks.check_topics([{"topic": "out `goal`"}], found) == ["the code creates no publisher 'goal'"]
