@@ -43,6 +43,16 @@ def expand_overrides(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
+def parse(arguments: Sequence[str]) -> commands.Command:
+    """The command that a command line (without the program's name) asks for. Exits with status 2 if it is none."""
+    return tyro.cli(
+        AnyCommand,
+        prog="sobo",
+        description="Plan robot motions with a learned diffusion policy and ProxDDP, and train the policy.",
+        args=expand_overrides(arguments),
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
@@ -52,13 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 2 for an error (its reason on stderr), 130 after Ctrl-C.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    command = tyro.cli(
-        AnyCommand,
-        prog="sobo",
-        description="Plan robot motions with a learned diffusion policy and ProxDDP, and train the policy.",
-        args=expand_overrides(given),
-    )
+    command = parse(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for package in ("sobo_planner", "sobo_training"):  # other packages speak up from warnings on
         logging.getLogger(package).setLevel(logging.INFO)
