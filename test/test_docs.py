@@ -15,11 +15,10 @@ from sobo_planner.tasks import KINDS
 from sobo_planner.tasks.reading import leaf_keys
 
 TOPS = ("benchmarks", "config", "docs", "launch", "scripts", "sobo_planner", "src", "test", "training", "urdf")
-# Table of statuses in docs/ros.md: its columns, and statuses that the planner node never gives.
-STATUS_COLUMNS = ("reason", "when")
-STATUSES_OF_OTHERS = {"BAD_PLAN"}
+# Columns of the table of statuses in docs/ros.md.
+STATUS_COLUMNS = ("status", "meaning", "what to do")
 # Modules of sobo_planner/ros that make the planner node's topics and services.
-PLANNER = ("planner_node",)
+PLANNER = ("planner_node", "outputs", "linear_feedback")
 # Paths that are of other packages.
 OF_OTHERS = {"config/ur_controllers.yaml"}
 
@@ -42,11 +41,12 @@ def test_parameter_tables_say_what_the_nodes_declare() -> None:
 
 def test_every_status_has_its_line() -> None:
     node_parameters()
-    from sobo_planner.ros.refusal import Reason
+    from sobo_planner.ros.status import TEXTS, Status
 
     [rows] = checks.tables_with(DOCUMENTS["docs/ros.md"], *STATUS_COLUMNS)
-    names = [status.value for status in Reason if status.value not in STATUSES_OF_OTHERS]
-    assert checks.check_names(rows, STATUS_COLUMNS[0], names) == []
+    assert checks.check_names(rows, STATUS_COLUMNS[0], [status.value for status in Status]) == []
+    texts = {status.value: (TEXTS[status].meaning, TEXTS[status].advice) for status in Status}
+    assert checks.check_texts(rows, STATUS_COLUMNS[0], texts) == []
 
 
 def ros_modules() -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from rcl_interfaces.srv import DescribeParameters
 from ros_harness import Probe, RosProcess, RosSystem, ros_system
 from sensor_msgs.msg import JointState
 
+from sobo_planner.paths import share_path
 from sobo_planner.ros import conversions, node_parameters
 from sobo_planner.ros.diagnostics import to_json
 from sobo_planner.ros.tracking import PlanAssembler
@@ -114,8 +117,8 @@ def test_order_and_extra_joints_do_not_matter(probe: Probe, task: Task, home: np
     [
         ({"position": (math.nan, 0.0, 0.5)}, "BAD_GOAL"),
         ({"position": (0.0, math.inf, 0.5)}, "BAD_GOAL"),
-        ({"frame": "map"}, "BAD_GOAL"),
-        ({"frame": ""}, "BAD_GOAL"),
+        ({"frame": "map"}, "BAD_FRAME"),
+        ({"frame": ""}, "BAD_FRAME"),
         ({"w": 0.5}, "BAD_GOAL"),
         ({"w": math.nan}, "BAD_GOAL"),
         ({"position": (5.0, 0.0, 0.5)}, "OUT_OF_REACH"),
@@ -166,10 +169,10 @@ def test_bad_state_is_refused_and_the_node_serves_on(
 
 
 def test_refusals_are_in_the_diagnostics(probe: Probe, home: np.ndarray, target: np.ndarray) -> None:
-    before = int(probe.values()["count_BAD_GOAL"])
+    before = int(probe.values()["count_BAD_FRAME"])
     probe.ask(probe.goal(target, "map"))
-    probe.wait(lambda: int(probe.values()["count_BAD_GOAL"]) > before)
-    assert probe.values()["last_problem"].startswith("BAD_GOAL: goal in frame 'map'")
+    probe.wait(lambda: int(probe.values()["count_BAD_FRAME"]) > before)
+    assert probe.values()["last_problem"].startswith("BAD_FRAME: goal in frame 'map'")
     served(probe, home, target)
     before = int(probe.values()["plans"])
     probe.wait(lambda: int(probe.values()["plans"]) > before or probe.values()["last_iterations"])
@@ -181,7 +184,7 @@ def test_start_outside_the_limits(probe: Probe, home: np.ndarray, target: np.nda
     q[1] = 7.0
     state = probe.joint_state(q)
     report = probe.ask_until(probe.goal(target), state, lambda report: report["status"] == "refused")
-    assert report["reason"] == "OUT_OF_REACH"
+    assert report["reason"] == "BAD_START"
     assert "shoulder_lift_joint" in report["detail"] and "7.0" in report["detail"]
     served(probe, home, target)
 
@@ -224,7 +227,8 @@ def test_parameters(probe: Probe, home: np.ndarray, target: np.ndarray) -> None:
     for spec, descriptor in zip(node_parameters.PLANNER, future.result().descriptors, strict=True):
         assert descriptor.description == spec.description
         assert descriptor.read_only == spec.read_only
-        ranges = [(bound.from_value, bound.to_value) for bound in descriptor.floating_point_range]
+        bounds = [*descriptor.floating_point_range, *descriptor.integer_range]
+        ranges = [(bound.from_value, bound.to_value) for bound in bounds]
         assert ranges == ([spec.bounds] if spec.bounds else [])
 
 
@@ -242,20 +246,34 @@ def test_shipped_policy(task: Task, home: np.ndarray, target: np.ndarray, tmp_pa
         assert "torch" not in (process / "maps").read_text()
 
 
-def test_policy_that_does_not_fit(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
-    """The node starts, says why, and plans from interpolation; SIGINT ends it cleanly."""
+def test_policy_that_does_not_fit(task: Task, tmp_path: Path) -> None:
+    """The node is not configured, and says which policy does not fit what; a lifecycle manager may try again."""
     broken = tmp_path / "policy"
-    broken.mkdir()
-    (broken / "config.json").write_text("{}")
+    shutil.copytree(share_path("config/policies/ur5"), broken)
+    config = json.loads((broken / "config.json").read_text())
+    config["robot_hash"] = "0" * 64
+    (broken / "config.json").write_text(json.dumps(config))
     with ros_system(tmp_path, task.robot.joint_names) as system:
-        process, probe = system.start_planner(f"policy:={broken}"), system.probe
-        assert probe.values()["policy_error"].startswith("PolicyError")
-        assert "PolicyError" in probe.status["planner"].message
-        assert probe.status["planner"].level == probe.status["planner"].WARN
+        process = system.start("sobo_planner.ros.planner_node", f"policy:={broken}")
+        assert process.wait() == 1
+    assert "PolicyError" in process.text() and "0" * 12 in process.text() and task.robot_hash[:12] in process.text()
+    assert "Traceback" not in process.text()
+
+
+def test_a_task_without_a_policy_is_planned_from_interpolation(
+    task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path
+) -> None:
+    """A robot of one's own has none yet: the node serves it and says so; SIGINT ends it cleanly."""
+    text = share_path("config/ur5.yaml").read_text().replace("name: ur5", "name: my_arm")
+    own = tmp_path / "my_arm.yaml"
+    own.write_text(text.replace("urdf/ur5.urdf", str(share_path("urdf/ur5.urdf"))))
+    with ros_system(tmp_path, task.robot.joint_names) as system:
+        process, probe = system.start_planner(f"task:={own}"), system.probe
         report = served(probe, home, target)
         assert report["source"] != "policy" and report["policy"] == "none"
+        assert "no policy is shipped" in probe.values()["policy_error"]
+        assert probe.status["planner"].level == probe.status["planner"].WARN
         assert process.interrupt() == 0
-    assert "PolicyError" in process.text()
     assert "Traceback" not in process.text()
 
 

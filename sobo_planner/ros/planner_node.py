@@ -48,7 +48,7 @@ class PlannerNode(LifecycleNode):
         self._server: Server | None = None
         self._worker: WorkerThread | None = None
         self._held = False
-        self._failure = ""
+        self._failure: SoboError | None = None
         self._values = declare(self, node_parameters.PLANNER)
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
@@ -66,7 +66,7 @@ class PlannerNode(LifecycleNode):
         if not self._values["autostart"]:
             return
         if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
-            raise SoboError(self._failure)
+            raise self._failure or SoboError("the node could not be configured and activated")
 
     # ---------------------------------------------------------------- lifecycle
 
@@ -75,10 +75,10 @@ class PlannerNode(LifecycleNode):
         try:
             self._session = Session(self, self._values)
         except SoboError as error:
-            self._failure = f"{type(error).__name__}: {error}"
-            self.get_logger().error(f"not configured: {self._failure}")
+            self._failure = error
+            self.get_logger().error(f"not configured: {type(error).__name__}: {error}")
             return FAILURE
-        self._failure = ""
+        self._failure = None
         session = self._session
         if session.policy_problem:
             self.get_logger().warning(f"planning from interpolation: {session.policy_problem}")
@@ -134,7 +134,7 @@ class PlannerNode(LifecycleNode):
         if goal is not None:
             server.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
         worker.join_within(5.0)
-        if not worker.is_alive():
+        if inbox.state is not None and not worker.is_alive():
             server.guarded(None, server.stop_arm)
         self._session.outputs.close()
         self._session.close()
@@ -246,7 +246,7 @@ class PlannerNode(LifecycleNode):
     def _status(self) -> tuple[Status, str]:
         """What the node is doing, or what keeps it from that."""
         if self._session is None:
-            return Status.UNCONFIGURED, self._failure
+            return Status.UNCONFIGURED, "" if self._failure is None else str(self._failure)
         if self._inbox is None or self._server is None:
             return Status.INACTIVE, ""
         state = self._inbox.state
