@@ -57,7 +57,10 @@ class Motion:
 
     def states(self, times: Array) -> Array:
         """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
-        out = np.column_stack([np.interp(times - self.begin, self.time, column) for column in self.X.T])
+        knots = np.clip((times - self.begin) / self.dt, 0.0, len(self.U))
+        first = np.minimum(knots.astype(int), len(self.U) - 1)
+        share = (knots - first)[:, None]
+        out: Array = (1.0 - share) * self.X[first] + share * self.X[first + 1]
         out[times > self.end, self.X.shape[1] // 2 :] = 0.0
         return out
 

@@ -91,9 +91,7 @@ class RecedingPlanner:
         self._checker, self._brakes, self._proposer = checker, brakes, proposer
         self._budget, self._propose_every = budget, propose_every
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._variants = [
-            (variant, Solver(variant, options, keep_multipliers=True)) for variant in (task, task.precise())
-        ]
+        self._variants = [(variant, Solver(variant, options, sequence=True)) for variant in (task, task.precise())]
         self._cost_task, self._solver = self._variants[0]
         self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
