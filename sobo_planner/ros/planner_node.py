@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.errors import SoboError
-from sobo_planner.ros import diagnostics, linear_feedback, node_parameters
+from sobo_planner.ros import conversions, diagnostics, linear_feedback, node_parameters
 from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.outputs import RELIABLE
 from sobo_planner.ros.parameters import changed, declare
@@ -30,6 +30,7 @@ from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.validation import read_goal
 
 INACTIVE = "the node is not active; activate it"
+LATEST_STAMP = 0.1  # [s] that a joint state may take to arrive; beyond, clocks differ or stamps are missing
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -162,10 +163,15 @@ class PlannerNode(LifecycleNode):
         if self._inbox is None or self._session is None:
             return
         try:
-            self._inbox.put_state(self._session.reader.read(message), self._now())
+            self._inbox.put_state(self._session.reader.read(message), self._measured(message))
         except Refused as refusal:
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, refusal.detail)
+
+    def _measured(self, message: JointState) -> float:
+        """ROS time [s] of a joint state: its stamp, or its arrival where the stamp cannot be meant."""
+        now, stamp = self._now(), conversions.duration_seconds(message.header.stamp)
+        return stamp if 0.0 <= now - stamp <= LATEST_STAMP else now
 
     def _on_goal(self, message: PoseStamped) -> None:
         session, inbox, server = self._session, self._inbox, self._server

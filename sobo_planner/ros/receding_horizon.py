@@ -50,10 +50,10 @@ class RecedingHorizon(Server):
             self._tick()
             tick += self._period
             behind = time.monotonic() - tick
-            if behind > 0.0:
-                missed = 1 + int(behind / self._period)
-                tick += missed * self._period
+            if behind > 0.0:  # the next cycle begins now: those that it should have been are lost
+                tick += behind
                 if self._goal is not None:
+                    missed = 1 + int(behind / self._period)
                     self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
             self.core.inbox.sleep(tick - time.monotonic())
 

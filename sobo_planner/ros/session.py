@@ -26,7 +26,7 @@ from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 
 # Share of its period that a cycle may compute for; the rest is for messages.
-BUDGET_SHARE = 0.6
+BUDGET_SHARE = 0.35
 
 
 class Session:
@@ -52,7 +52,7 @@ class Session:
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
         goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
         task = load_arm(values["task"])
-        self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task)
+        self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
         self.task: ArmReach = task.with_orientation() if goal_type == node_parameters.POSE else task
         self.checker = PlanChecker(
             task, joint_box=_joint_box(values["joint_box"], task.nu), tool_box=_tool_box(values["tool_box"])
