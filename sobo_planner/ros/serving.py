@@ -130,7 +130,7 @@ class Server(ABC):
         Raises:
             Refused: There is no fresh state to stop from, or the braking motion may not be published.
         """
-        details = {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}}
+        details: dict[str, Any] = {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}}
         for lead in STOP_LEADS:
             state, x, begin = self._stopping_from(lead)
             if x is None:
