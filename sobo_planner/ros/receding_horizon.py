@@ -94,6 +94,9 @@ class RecedingHorizon(Server):
                 self._planner.accept(motion, None, self.core.now())
 
         self.guarded(None, stop)
+        for goal in (self._goal, self._asked):
+            if goal is not None:
+                self.refuse(Refused(Status.CANCELLED, "the goal is not replanned for any more"), goal)
         self._goal = self._asked = None
         self.status, self.detail = Status.READY, ""
 
