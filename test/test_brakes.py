@@ -68,7 +68,7 @@ def test_a_joint_near_its_limit_brakes_harder(task: ArmReach, home: np.ndarray) 
     x = np.concatenate([home, np.zeros(N)])
     joint, v = 5, 2.0
     x[joint], x[N + joint] = task.robot.position_upper[joint] - 0.08, v
-    assert 0.08 < v**2 / (2.0 * DECELERATION)
+    assert v**2 / (2.0 * DECELERATION) > 0.08
     X = braking(task, x).X
     assert X[:, joint].max() <= task.robot.position_upper[joint] + 1e-3
     assert np.abs(X[-1, N:]).max() < 1e-3
