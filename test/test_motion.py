@@ -80,6 +80,7 @@ def test_states_at_the_knots_are_the_knots(seed: int) -> None:
 def test_the_stage_is_that_of_the_interval(seed: int, stage: int, share: float, begin: float) -> None:
     motion = noise_motion(seed, begin=begin)
     assert motion.stage(begin + 0.02 * (stage + share)) == stage
+    assert motion.stage(begin + 0.02 * stage) == stage, "whatever rounding makes of it"
     assert motion.stage(begin - 5.0) == 0 and motion.stage(begin + 5.0) == 7
 
 
