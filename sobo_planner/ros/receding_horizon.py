@@ -135,7 +135,7 @@ class RecedingHorizon(Server):
             self.note(Status.TRACKING_LOST, "the arm is not where its motion wants it")
         if self._proposer is not None and self._proposer.failures > self._policy_failures:
             self._policy_failures = self._proposer.failures
-            self.note(Status.POLICY_FAILED, "the policy's rollout is not finite")
+            self.note(Status.POLICY_FAILED, self._proposer.problem)
         if cycle.motion is None:
             self.note(Status.FALLBACK, cycle.objection)
 
