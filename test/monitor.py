@@ -101,7 +101,7 @@ class Monitor:
         if "joint_box" in parameters:
             self.joint_box = tuple(np.reshape(parameters["joint_box"], (-1, 2)).T)
         if "tool_box" in parameters:
-            self.tool_box = tuple(np.reshape(parameters["tool_box"], (2, 3)))
+            self.tool_box = tuple(np.reshape(parameters["tool_box"], (2, -1)))
 
     def verdict(self) -> None:
         """Fails with what was wrong."""

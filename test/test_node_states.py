@@ -141,9 +141,7 @@ FAULTS = ["nan", "infinite velocity", "short", "missing joint", "unknown joint",
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_bad_states_among_good_ones(
-    arm: StiffArm, probe: Probe, task: Task, target: np.ndarray, fault: str
-) -> None:
+def test_bad_states_among_good_ones(arm: StiffArm, probe: Probe, task: Task, target: np.ndarray, fault: str) -> None:
     """Each is refused and counted; motions go on from the good ones."""
     make, before = bad_states(task.robot.joint_names)[fault], count(probe, "BAD_STATE")
 

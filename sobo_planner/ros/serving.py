@@ -23,8 +23,9 @@ from sobo_planner.tasks import ArmReach
 
 Vector = NDArray[np.float64]
 
-# Time from a request to stop to the hand-over to the braking motion [s]: enough to compute and to send it.
-STOP_LEAD = 0.02
+# Times from a request to stop to the hand-over to the braking motion [s], tried in turn: it has to be computed by then,
+# and a busy machine must stop too.
+STOP_LEADS = (0.02, 0.05, 0.1, 0.2, 0.5)
 # An arm that moves slower than this [rad/s] is at rest, whatever noise its encoders have.
 MOVING = 0.02
 
@@ -130,9 +131,19 @@ class Server(ABC):
         Raises:
             Refused: There is no fresh state to stop from, or the braking motion may not be published.
         """
+        for lead in STOP_LEADS:
+            try:
+                return self._brake(lead)
+            except Refused as late:
+                if late.status is not Status.DEADLINE_MISSED or lead == STOP_LEADS[-1]:
+                    raise
+                self.note(late.status, late.detail)
+        return None
+
+    def _brake(self, lead: float) -> Motion | None:
         core = self.core
         state, now = self.fresh_state(), core.now()
-        begin, x, timeline = now + STOP_LEAD, state.x, core.outputs.timeline
+        begin, x, timeline = now + lead, state.x, core.outputs.timeline
         if timeline is not None and now < timeline.end:
             x = expected_state(core.task, timeline, x, state.stamp, begin)
         elif not moves(core.task, x):
