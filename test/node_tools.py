@@ -1,4 +1,4 @@
-"""What the tests of the running planner node share: an arm that follows, lifecycle and services, counters, hand-overs."""
+"""What the tests of the running planner node share: an arm that follows, services, counters, hand-overs."""
 
 from __future__ import annotations
 

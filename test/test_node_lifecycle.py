@@ -1,4 +1,4 @@
-"""The planner node's lifecycle over real DDS: by services, at start, killed, interrupted, with files that are damaged."""
+"""The planner node's lifecycle over real DDS: by services, at start, killed, interrupted, with damaged files."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from node_tools import POSITION_JUMP, cancel, change_state, hold, is_at, largest_jumps, plans, refusal, seconds
 from ros_harness import Probe, RosProcess, RosSystem, ros_system
-from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.tasks import Task, load_task

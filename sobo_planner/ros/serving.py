@@ -170,8 +170,10 @@ class Server(ABC):
             Its report; None once the outputs are closed.
 
         Raises:
-            Refused: DEADLINE_MISSED, it should have begun by now; PLAN_REFUSED by a rule of the controller.
+            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED by a
+                rule of the controller.
         """
+        self.fresh_state()
         now = self.core.now()
         if np.isnan(motion.begin):
             motion = replace(motion, begin=now)
