@@ -255,16 +255,16 @@ class RosSystem:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(self._environment["ROS_DOMAIN_ID"]))
         self.probe = Probe(self._context, joint_names)
-        self._processes: list[RosProcess] = []
+        self.processes: list[RosProcess] = []
 
     def start(self, module: str, *parameters: str) -> RosProcess:
         if module == PLANNER:
             self.probe.monitor = self.probe.monitor or Monitor()
             pairs = (parameter.split(":=", 1) for parameter in parameters)
             self.probe.monitor.configure({name: yaml.safe_load(value) for name, value in pairs})
-        log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self._processes)}.log"
+        log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self.processes)}.log"
         process = RosProcess(module, log, self._environment, parameters)
-        self._processes.append(process)
+        self.processes.append(process)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:
@@ -273,7 +273,7 @@ class RosSystem:
         return process
 
     def close(self) -> None:
-        for process in self._processes:
+        for process in self.processes:
             process.end()
         self.probe.drain()
         self.probe.close()

@@ -22,6 +22,8 @@ from sobo_planner.paths import share_path
 from sobo_planner.tasks import Task
 
 MODES = {"plan_once": (), "receding_horizon": ("rate:=20.0",)}
+# A single iteration leaves the way to the first two, far up and far down, inconsistent.
+GOALS = ((0.022, -0.577, 0.661), (-0.004, 0.243, -0.778), (0.5, 0.0, 0.4), (0.4, 0.3, 0.4))
 # Inside the base: no posture is free there.
 INSIDE = (0.05, 0.05, 0.02)
 
@@ -45,6 +47,24 @@ def serving(
         yield system.probe, arm
         assert process.interrupt() == 0
         assert "Traceback" not in process.text() and "INTERNAL_ERROR" not in process.text(), process.text()
+
+
+@pytest.fixture(scope="module")
+def shared(task: Task, home: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Probe, StiffArm]]:
+    """One node in mode `plan_once` for all tests that need no other parameters."""
+    with serving(tmp_path_factory.mktemp("plain"), task, home, "plan_once", "policy:=none") as served:
+        yield served
+
+
+@pytest.fixture
+def plain(shared: tuple[Probe, StiffArm], home: np.ndarray) -> tuple[Probe, StiffArm]:
+    """That node and its arm, at home and at rest."""
+    probe, arm = shared
+    arm.wait(lambda: np.abs(arm.state()[6:]).max() < 1e-3)
+    arm.place(home)
+    arm.wait(lambda: is_at(probe, "READY") or is_at(probe, "PLANNED"))
+    probe.trajectories.clear()
+    return shared
 
 
 def ask(probe: Probe, arm: StiffArm, goal: np.ndarray | tuple) -> dict:
@@ -104,13 +124,13 @@ def test_boxes_while_replanning(task: Task, home: np.ndarray, target: np.ndarray
 
 
 def test_a_goal_that_only_self_collision_reaches(
-    task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path
+    task: Task, home: np.ndarray, target: np.ndarray, plain: tuple[Probe, StiffArm]
 ) -> None:
-    with serving(tmp_path, task, home, "plan_once", "policy:=none") as (probe, arm):
-        refused = ask(probe, arm, INSIDE)
-        assert refused["reason"] == "PLAN_REFUSED"
-        assert "_link touches " in refused["detail"]
-        assert planned(ask(probe, arm, target))
+    probe, arm = plain
+    refused = ask(probe, arm, INSIDE)
+    assert refused["reason"] == "PLAN_REFUSED"
+    assert "_link touches " in refused["detail"]
+    assert planned(ask(probe, arm, target))
 
 
 def test_self_collision_while_replanning(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
@@ -130,25 +150,27 @@ def test_self_collision_while_replanning(task: Task, home: np.ndarray, target: n
 def test_a_solver_without_iterations(task: Task, home: np.ndarray, tmp_path: Path) -> None:
     """Each goal gets a plan that may be executed, or a refusal that tells what the solver left; the node lives on."""
     own = own_task(tmp_path, solver={"max_iterations": 1})
-    rng, reasons = np.random.default_rng(1), []
+    reasons = []
     with serving(tmp_path, task, home, "plan_once", f"task:={own}", "policy:=none") as (probe, arm):
-        for _ in range(20):
-            report = ask(probe, arm, task.sample(rng).target)
+        for target in (*GOALS, task.robot.tool_position(home + 0.3)):
+            report = ask(probe, arm, target)
             reasons.append(report.get("reason", "planned"))
             assert "reason" not in report or report["detail"]
             arm.place(home)
     assert set(reasons) <= {"planned", "PLANNING_FAILED", "PLAN_REFUSED"}
-    assert reasons.count("planned") > 5 and "PLANNING_FAILED" in reasons, reasons
+    assert {"planned", "PLANNING_FAILED"} <= set(reasons)
 
 
-def test_a_deadline_that_nothing_meets(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
-    with serving(tmp_path, task, home, "plan_once", "policy:=none") as (probe, arm):
-        assert probe.set_parameters("planner", deadline=1e-4)[0].successful
-        refused = ask(probe, arm, target)
-        assert refused["reason"] == "PLANNING_FAILED"
-        assert "after 0 iterations" in refused["detail"] or "after 1 iterations" in refused["detail"]
-        assert probe.set_parameters("planner", deadline=0.0)[0].successful
-        assert planned(ask(probe, arm, target))
+def test_a_deadline_that_nothing_meets(
+    task: Task, home: np.ndarray, target: np.ndarray, plain: tuple[Probe, StiffArm]
+) -> None:
+    probe, arm = plain
+    assert probe.set_parameters("planner", deadline=1e-4)[0].successful
+    refused = ask(probe, arm, target)
+    assert refused["reason"] == "PLANNING_FAILED"
+    assert "after 0 iterations" in refused["detail"] or "after 1 iterations" in refused["detail"]
+    assert probe.set_parameters("planner", deadline=0.0)[0].successful
+    assert planned(ask(probe, arm, target))
 
 
 def test_states_that_stop_while_a_goal_is_planned_for(
@@ -222,30 +244,30 @@ def test_weights_that_overflow_leave_the_other_engine(
 # ---------------------------------------------------------------- moving
 
 
-def test_a_second_goal_in_motion(task: Task, home: np.ndarray, tmp_path: Path) -> None:
+def test_a_second_goal_in_motion(task: Task, home: np.ndarray, plain: tuple[Probe, StiffArm]) -> None:
     """Planned for from where the arm will be; the desired state goes on from the first plan's within the bounds."""
     first, second = (task.robot.tool_position(home + [pan, 0, 0, 0, 0, 0]) for pan in (1.5, -1.0))
-    with serving(tmp_path, task, home, "plan_once", "policy:=none") as (probe, arm):
-        assert ask(probe, arm, first)["lead"] == 0.0
-        arm.wait(lambda: np.abs(arm.state()[6:]).max() > 0.5)
-        report = ask(probe, arm, second)
-        assert planned(report) and report["lead"] > 0.0 and np.abs(report["start"][6:]).max() > 0.1
-        arm.wait(lambda: len(probe.trajectories) == 2)
-        position, velocity = largest_jumps(probe.trajectories)
-        assert position <= POSITION_JUMP + 1e-5 and velocity <= VELOCITY_JUMP + 1e-5
-        arm.wait(lambda: np.linalg.norm(task.robot.tool_position(arm.state()[:6]) - second) < 0.01)
+    probe, arm = plain
+    assert ask(probe, arm, first)["lead"] == 0.0
+    arm.wait(lambda: np.abs(arm.state()[6:]).max() > 0.5)
+    report = ask(probe, arm, second)
+    assert planned(report) and report["lead"] > 0.0 and np.abs(report["start"][6:]).max() > 0.1
+    arm.wait(lambda: len(probe.trajectories) == 2)
+    position, velocity = largest_jumps(probe.trajectories)
+    assert position <= POSITION_JUMP + 1e-5 and velocity <= VELOCITY_JUMP + 1e-5
+    arm.wait(lambda: np.linalg.norm(task.robot.tool_position(arm.state()[:6]) - second) < 0.01)
 
 
-def test_limits_of_the_start(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
+def test_limits_of_the_start(task: Task, home: np.ndarray, target: np.ndarray, plain: tuple[Probe, StiffArm]) -> None:
     """A hair outside is served, 1 rad outside refused with joint, value and bound."""
     q, bound = home.copy(), float(task.robot.position_upper[5])
-    with serving(tmp_path, task, home, "plan_once", "policy:=none") as (probe, arm):
-        q[5] = bound + 1e-8
-        arm.place(q)
-        arm.tick()
-        report = probe.ask_until(probe.goal(target), probe.joint_state(q), planned)
-        assert report["start"][5] == q[5]
-        q[5] = bound + 1.0
-        report = probe.ask_until(probe.goal(target), probe.joint_state(q), lambda each: "reason" in each)
-        assert report["reason"] == "BAD_START"
-        assert all(part in report["detail"] for part in ("wrist_3_joint", f"{bound + 1:.4f}", f"{bound:.4f}"))
+    probe, arm = plain
+    q[5] = bound + 1e-8
+    arm.place(q)
+    arm.tick()
+    report = probe.ask_until(probe.goal(target), probe.joint_state(q), planned)
+    assert report["start"][5] == q[5]
+    q[5] = bound + 1.0
+    report = probe.ask_until(probe.goal(target), probe.joint_state(q), lambda each: "reason" in each)
+    assert report["reason"] == "BAD_START"
+    assert all(part in report["detail"] for part in ("wrist_3_joint", f"{bound + 1:.4f}", f"{bound:.4f}"))
