@@ -206,11 +206,14 @@ class Planner:
             effort.policy += time.monotonic() - began
         began = time.monotonic()
         finite = [(float(cost), guess) for cost, guess in zip(found.costs, found.guesses, strict=True) if cost < np.inf]
+        if not finite:
+            self.policy_failures += 1
+            return None
         if task.goal_type == "pose":  # what it proposes are ways to the position
             bent = [task.bend(guess, instance) for _, guess in finite]
             finite += [(task.cost(each.X, each.U, instance.target), each) for each in bent if each is not None]
         effort.start += time.monotonic() - began
-        return min(finite, key=lambda candidate: candidate[0], default=None)
+        return min(finite, key=lambda candidate: candidate[0])
 
     def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> Solution:
         began = time.monotonic()

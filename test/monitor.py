@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -24,6 +25,8 @@ from sobo_planner.tasks import ArmReach, load_task
 TOLERANCE = 1e-3  # [rad, rad/s]
 GAIN_CAP = 2e4  # [Nm/rad, Nm s/rad]
 LATE = 1.0  # [s] from the stamp of a message to its publication
+STALE = 0.1  # [s] that a trajectory may leave after the last state has become too old: it is checked, then written
+GRAIN = 10**7  # [ns] between two states that are remembered
 KEPT = 64  # trajectories and arrays that a report may still name
 SHOWN = 10  # violations that are told
 
@@ -69,6 +72,7 @@ class Monitor:
         wall_clock: Whether stamps are on the computer's clock.
         joint_box: Bounds of the joints [rad] beside the robot's, if any.
         tool_box: Bounds of the tool [m], if any.
+        state_timeout: The largest age of a joint state that was ever allowed [s].
     """
 
     def __init__(self) -> None:
@@ -79,6 +83,9 @@ class Monitor:
         self.wall_clock = True
         self.joint_box: tuple[Any, Any] | None = None
         self.tool_box: tuple[Any, Any] | None = None
+        self.state_timeout = 0.5
+        self._state_times: list[int] = []
+        self._trajectory_times: list[int] = []
         self._seen: dict[str, OrderedDict[Any, Any]] = {
             kind: OrderedDict() for kind in ("trajectory", "feedback_gains", "feedforward")
         }
@@ -90,9 +97,15 @@ class Monitor:
         # Not taken back: a plan from before may still be on its way.
         self.effort = self.effort or bool(parameters.get("publish_effort"))
         self.wall_clock = self.wall_clock and not parameters.get("use_sim_time")
+        self.state_timeout = max(self.state_timeout, parameters.get("state_timeout", 0.0))
+        if "joint_box" in parameters:
+            self.joint_box = tuple(np.reshape(parameters["joint_box"], (-1, 2)).T)
+        if "tool_box" in parameters:
+            self.tool_box = tuple(np.reshape(parameters["tool_box"], (2, -1)))
 
     def verdict(self) -> None:
         """Fails with what was wrong."""
+        self._judge_ages()
         assert not self.violations, f"{len(self.violations)} violations:\n" + "\n".join(self.violations[:SHOWN])
 
     @cached_property
@@ -101,8 +114,15 @@ class Monitor:
 
     # ---------------------------------------------------------------- messages
 
+    def state(self, message: JointState, published: int) -> None:
+        """Takes note of a joint state that was sent; `published` is when [ns]. Only those count that can be used."""
+        times = self._state_times
+        if (not times or published - times[-1] > GRAIN) and self._usable(message):
+            times.append(published)
+
     def trajectory(self, message: JointTrajectory, published: int) -> None:
         """Judges a trajectory; `published` is when [ns]."""
+        self._trajectory_times.append(published)
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
         self._begin(f"trajectory of {stamp[0]}.{stamp[1]:09d}")
         names = tuple(self.prefix + name for name in self._task.robot.joint_names)
@@ -150,9 +170,6 @@ class Monitor:
             self._require(False, f"not strict JSON: {error}")
             return
         self._begin(f"plan_report {report.get('plan_id')} ({report.get('status')})")
-        if "state_age_s" in report and "state_timeout" in report:
-            age, allowed = report["state_age_s"], report["state_timeout"]
-            self._require(age <= allowed, f"planned from a state {age} s old, allowed are {allowed} s")
         if "checksums" not in report:
             self._require("stamp" not in report and "start" not in report, "neither a plan nor a refusal")
             return
@@ -170,6 +187,26 @@ class Monitor:
             )
 
     # ---------------------------------------------------------------- parts
+
+    def _usable(self, message: JointState) -> bool:
+        columns = [column for column in (message.position, message.velocity) if len(column)]
+        if not len(message.position) or any(len(column) != len(message.name) for column in columns):
+            return False
+        names = list(message.name)
+        wanted = [self.prefix + name for name in self._task.robot.joint_names]
+        if any(names.count(name) != 1 for name in wanted):
+            return False
+        return all(np.isfinite([column[names.index(name)] for name in wanted]).all() for column in columns)
+
+    def _judge_ages(self) -> None:
+        """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
+        states = np.sort(np.array(self._state_times, dtype=np.int64))
+        for published in self._trajectory_times:
+            before = int(np.searchsorted(states, published, side="right"))
+            age = (published - states[before - 1]) * 1e-9 if before else np.inf
+            allowed = self.state_timeout + STALE + GRAIN * 1e-9
+            self._what = f"trajectory published at {published}"
+            self._require(age <= allowed, f"{age:.3f} s after the last joint state, allowed are {allowed:.3f} s")
 
     def _begin(self, what: str) -> None:
         self.messages += 1

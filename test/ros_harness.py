@@ -25,7 +25,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
@@ -33,8 +33,9 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.ros import domain
 
 PLANNER = "sobo_planner.ros.planner_node"
-LIMIT = 60  # [s] that a process may live
+LIMIT = 150  # [s] that a process may live
 RELIABLE = QoSProfile(depth=50)
+MANY_STATES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class RosProcess:
@@ -106,8 +107,10 @@ class Probe(Node):
         self.events: list[dict[str, Any]] = []
         self.status: dict[str, DiagnosticStatus] = {}
         self.states: list[JointState] = []
+        self._listening = False
         self.monitor: Monitor | None = None  # from the start of a planner on
         self.state_publisher = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+        self.create_subscription(JointState, "joint_states", self._on_state, MANY_STATES)
         self.goal_publisher = self.create_publisher(PoseStamped, "goal_pose", RELIABLE)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_trajectory, RELIABLE)
         self.create_subscription(Float64MultiArray, "feedback_gains", self._on_gains, RELIABLE)
@@ -117,6 +120,12 @@ class Probe(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self)
+
+    def _on_state(self, message: JointState, info: dict[str, Any]) -> None:
+        if self.monitor is not None:
+            self.monitor.state(message, info["source_timestamp"])
+        if self._listening:
+            self.states.append(message)
 
     def _on_trajectory(self, message: JointTrajectory, info: dict[str, Any]) -> None:
         if self.monitor is not None:
@@ -145,7 +154,7 @@ class Probe(Node):
         self.status.update({status.name: status for status in message.status})
 
     def listen_to_states(self) -> None:
-        self.create_subscription(JointState, "joint_states", self.states.append, qos_profile_sensor_data)
+        self._listening = True
 
     def wait(self, condition: Callable[[], Any], timeout: float = 20.0, each: Callable[[], None] | None = None) -> Any:
         """Spins until the condition holds and returns its value; calls `each` every few milliseconds."""
@@ -246,16 +255,16 @@ class RosSystem:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=int(self._environment["ROS_DOMAIN_ID"]))
         self.probe = Probe(self._context, joint_names)
-        self._processes: list[RosProcess] = []
+        self.processes: list[RosProcess] = []
 
     def start(self, module: str, *parameters: str) -> RosProcess:
         if module == PLANNER:
             self.probe.monitor = self.probe.monitor or Monitor()
             pairs = (parameter.split(":=", 1) for parameter in parameters)
             self.probe.monitor.configure({name: yaml.safe_load(value) for name, value in pairs})
-        log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self._processes)}.log"
+        log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self.processes)}.log"
         process = RosProcess(module, log, self._environment, parameters)
-        self._processes.append(process)
+        self.processes.append(process)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:
@@ -264,7 +273,7 @@ class RosSystem:
         return process
 
     def close(self) -> None:
-        for process in self._processes:
+        for process in self.processes:
             process.end()
         self.probe.drain()
         self.probe.close()

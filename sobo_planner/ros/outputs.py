@@ -21,6 +21,9 @@ from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.trajectory_rules import Rules, broken_rule
 from sobo_planner.safety import PlanChecker
 
+# Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
+STANDSTILL = 10**6
+
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -51,6 +54,7 @@ class PlanOutputs:
         self._lock = threading.Lock()
         self._open = False
         self._plan_id = 0
+        self._last_stamp = 0
         self._timeline: Timeline | None = None
         self._end_torque = np.zeros(robot.nq)
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
@@ -106,7 +110,11 @@ class PlanOutputs:
         Raises:
             Refused: PLAN_REFUSED, a message would break a rule of the controller.
         """
-        stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
+        nanoseconds = round(now * 1e9)
+        if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
+            nanoseconds = self._last_stamp + 1
+        self._last_stamp = nanoseconds
+        stamp = Time(nanoseconds=nanoseconds).to_msg()
         lead = max(motion.begin - now, 0.0)
         trajectory = self._trajectory_message(motion, stamp, lead)
         gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)

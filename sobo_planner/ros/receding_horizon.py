@@ -156,5 +156,6 @@ def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
         "violation": float(cycle.violation),
         "iterations": int(cycle.iterations),
         "tool_error": float(cycle.tool_error),
+        "objection": cycle.objection,
         "phases_ms": cycle.phases_ms,
     }

@@ -23,8 +23,9 @@ from sobo_planner.tasks import ArmReach
 
 Vector = NDArray[np.float64]
 
-# Times from a request to stop to the hand-over to the braking motion [s], tried in turn: enough to compute and send it.
-STOP_LEADS = (0.02, 0.1, 0.5)
+# Times from a request to stop to the hand-over to the braking motion [s], tried in turn: it has to be computed by then,
+# and a busy machine must stop too.
+STOP_LEADS = (0.02, 0.05, 0.1, 0.2, 0.5)
 # An arm that moves slower than this [rad/s] is at rest, whatever noise its encoders have.
 MOVING = 0.02
 
@@ -177,8 +178,10 @@ class Server(ABC):
             Its report; None once the outputs are closed.
 
         Raises:
-            Refused: DEADLINE_MISSED, it should have begun by now; PLAN_REFUSED by a rule of the controller.
+            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED by a
+                rule of the controller.
         """
+        self.fresh_state()
         now = self.core.now()
         if np.isnan(motion.begin):
             motion = replace(motion, begin=now)

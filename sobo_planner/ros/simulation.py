@@ -70,25 +70,26 @@ class ArmSimulation:
         self.torque = self._nominal.gravity(self._hold)
         self.plan: TrackedPlan | None = None
         self._plan_start = 0
-        self._next: tuple[TrackedPlan, int] | None = None
+        self._waiting: list[tuple[TrackedPlan, int]] = []  # and the steps at which they begin, the first one first
 
     def set_mass_error(self, error: float) -> None:
         """Makes every link heavier by the share `error` (0.2: by 20 %) than the controller knows."""
         self._plant = self._nominal.with_mass_scale(1.0 + error) if error else self._nominal
 
     def follow(self, plan: TrackedPlan, delay: float = 0.0) -> None:
-        """Follows a plan in place of the one before, from `delay` [s] on; it may have begun already.
+        """Follows a plan from `delay` [s] on; it may have begun already.
 
-        A plan that waits is replaced by the next one.
+        Until then plans that begin earlier are followed; those that would begin later are dropped.
         """
         start = self.steps + round(delay / STEP)
+        self._waiting = [each for each in self._waiting if each[1] < start]
         if start > self.steps:
-            self._next = plan, start
+            self._waiting.append((plan, start))
         else:
             self._begin(plan, start)
 
     def _begin(self, plan: TrackedPlan, start: int) -> None:
-        self.plan, self._plan_start, self._next = plan, start, None
+        self.plan, self._plan_start = plan, start
         self._end_torque = self._nominal.gravity(plan.X[-1, : len(self._hold)])
 
     @property
@@ -109,8 +110,8 @@ class ArmSimulation:
 
     def step(self) -> bool:
         """Advances by `STEP`. Returns False when the arm left all bounds and was put back to its start."""
-        if self._next is not None and self._next[1] <= self.steps:
-            self._begin(*self._next)
+        while self._waiting and self._waiting[0][1] <= self.steps:
+            self._begin(*self._waiting.pop(0))
         self.torque = torque = self.control()
         if self.plan is not None and self.push.active(self.plan_time):
             torque = torque + self._nominal.tool_jacobian(self.x[: len(self._hold)]).T @ self.push.force

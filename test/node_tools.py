@@ -1,0 +1,190 @@
+"""What the tests of the running planner node share: an arm that follows, services, counters, hand-overs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from ros_harness import Probe
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from sobo_planner.paths import share_path
+
+POSITION_JUMP, VELOCITY_JUMP = 0.02, 0.2  # [rad, rad/s] that a hand-over may jump by
+TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE,
+    "cleanup": Transition.TRANSITION_CLEANUP,
+    "shutdown": Transition.TRANSITION_INACTIVE_SHUTDOWN,
+}
+
+
+def seconds(stamp: Any) -> float:
+    """A time or duration message as a number."""
+    return float(stamp.sec + 1e-9 * stamp.nanosec)
+
+
+class Desired:
+    """What trajectories ask of an arm over time, from the messages alone."""
+
+    def __init__(self, q: Sequence[float]) -> None:
+        self.place(q)
+
+    def place(self, q: Sequence[float]) -> None:
+        """An arm at rest, without a trajectory."""
+        self._rest = np.array([*q, *np.zeros(len(q))], float)
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, message: JointTrajectory) -> tuple[np.ndarray, np.ndarray] | None:
+        """Adds a trajectory. Returns the state before and after the hand-over, where there was a trajectory."""
+        stamp = seconds(message.header.stamp)
+        times = np.array([stamp + seconds(point.time_from_start) for point in message.points])
+        states = np.array([[*point.positions, *point.velocities] for point in message.points])
+        before = self.at(times[0]) if self._parts else None
+        self._parts = [*self._parts[-20:], (times, states)]
+        return None if before is None else (before, states[0])
+
+    def at(self, moment: float) -> np.ndarray:
+        """Desired state [q, v] at a time [s]; that of the newest trajectory that has begun."""
+        for times, states in reversed(self._parts):
+            if times[0] <= moment:
+                if moment >= times[-1]:
+                    return np.concatenate([np.split(states[-1], 2)[0], np.zeros(states.shape[1] // 2)])
+                return np.array([np.interp(moment, times, column) for column in states.T])
+        return self._rest
+
+
+class StiffArm:
+    """An arm that is always where its trajectories want it, driven by the test: it publishes when `tick` is called.
+
+    Attributes:
+        mute: Stands for a driver that has stopped.
+        edit: Changes each joint state before it is sent.
+    """
+
+    def __init__(self, probe: Probe, q: Sequence[float], clock: Callable[[], float] | None = None) -> None:
+        self._probe = probe
+        self._clock = clock or (lambda: 1e-9 * probe.get_clock().now().nanoseconds)
+        self.mute = False
+        self.edit: Callable[[JointState], JointState] = lambda message: message
+        self.place(q)
+
+    def place(self, q: Sequence[float]) -> None:
+        """Puts the arm somewhere, at rest; trajectories from before are forgotten."""
+        self._desired, self._taken = Desired(q), len(self._probe.trajectories)
+
+    def state(self) -> np.ndarray:
+        """[q, v] now."""
+        trajectories = self._probe.trajectories
+        self._taken = min(self._taken, len(trajectories))
+        while self._taken < len(trajectories):
+            self._desired.add(trajectories[self._taken])
+            self._taken += 1
+        return self._desired.at(self._clock())
+
+    def tick(self) -> None:
+        """Publishes a joint state."""
+        q, v = np.split(self.state(), 2)
+        if not self.mute:
+            message = self._probe.joint_state(q, v)
+            message.header.stamp = self._probe.get_clock().now().to_msg()
+            self._probe.state_publisher.publish(self.edit(message))
+
+    def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+        """Waits for a condition while joint states go on."""
+        return self._probe.wait(condition, timeout, each=self.tick)
+
+
+def largest_jumps(trajectories: Sequence[JointTrajectory]) -> tuple[float, float]:
+    """Largest steps in desired position [rad] and velocity [rad/s] from each trajectory to the next."""
+    desired = Desired([])
+    steps = [step for message in trajectories if (step := desired.add(message)) is not None]
+    assert steps, "no trajectory took over from another"
+    n = len(steps[0][0]) // 2
+    differences = np.abs([after - before for before, after in steps])
+    return float(differences[:, :n].max()), float(differences[:, n:].max())
+
+
+def count(probe: Probe, status: str) -> int:
+    """How often the node says that it met a status."""
+    return int(probe.values().get(f"count_{status}", "0"))
+
+
+def is_at(probe: Probe, status: str) -> bool:
+    """Whether that is what the node says it is doing."""
+    return probe.values().get("status") == status
+
+
+def plans(probe: Probe) -> list[dict[str, Any]]:
+    """Reports of motions, without refusals."""
+    return [report for report in probe.reports if report["status"] != "refused"]
+
+
+def refusal(probe: Probe, reason: str, goal: Sequence[float] | None = None) -> dict[str, Any] | None:
+    """The report of a goal refused for a reason, if there is one."""
+    found = [report for report in probe.reports if report.get("reason") == reason]
+    if goal is not None:
+        found = [report for report in found if report["goal"] is not None and np.allclose(report["goal"], goal)]
+    return found[-1] if found else None
+
+
+def calling(probe: Probe, kind: Any, name: str, request: Any, each: Callable[[], None] | None = None) -> Any:
+    """Calls a service and returns the response."""
+    client = probe.create_client(kind, name)
+    try:
+        probe.wait(client.service_is_ready, each=each)
+        future = client.call_async(request)
+        probe.wait(future.done, each=each)
+        return future.result()
+    finally:
+        probe.destroy_client(client)
+
+
+def cancel(probe: Probe, each: Callable[[], None] | None = None) -> Any:
+    return calling(probe, Trigger, "planner/cancel", Trigger.Request(), each)
+
+
+def hold(probe: Probe, on: bool, each: Callable[[], None] | None = None) -> Any:
+    return calling(probe, SetBool, "planner/hold", SetBool.Request(data=on), each)
+
+
+def change_state(probe: Probe, transition: str, each: Callable[[], None] | None = None) -> bool:
+    """Asks for a transition as a lifecycle manager does. Returns whether it succeeded."""
+    request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+    return bool(calling(probe, ChangeState, "planner/change_state", request, each).success)
+
+
+def lifecycle_state(probe: Probe) -> str:
+    return str(calling(probe, GetState, "planner/get_state", GetState.Request()).current_state.label)
+
+
+def own_task(folder: Path, name: str = "own.yaml", **sections: dict[str, Any]) -> Path:
+    """A copy of the UR5's task file with other values in some sections."""
+    data = yaml.safe_load(share_path("config/ur5.yaml").read_text())
+    data["robot"]["urdf"] = str(share_path("urdf/ur5.urdf"))
+    for section, values in sections.items():
+        data[section] |= values
+    path = folder / name
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process [MiB]."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+
+
+def monotonic_for(period: float) -> Callable[[], bool]:
+    """A condition that holds once a time has passed: for what must not happen."""
+    end = time.monotonic() + period
+    return lambda: time.monotonic() >= end

@@ -1,0 +1,156 @@
+"""Bringing a moving arm to rest: cancel, hold, deactivation and SIGINT in both modes, with the simulated arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from node_tools import POSITION_JUMP, cancel, change_state, hold, is_at, largest_jumps, plans, refusal, seconds
+from ros_harness import Probe, RosProcess, RosSystem, ros_system
+from trajectory_msgs.msg import JointTrajectory
+
+from sobo_planner.tasks import Task, load_task
+
+SIMULATOR = "sobo_planner.ros.arm_simulator_node"
+MODES = {"plan_once": (), "receding_horizon": ("rate:=10.0",)}
+RESTS = 0.02  # [rad/s]
+BRAKES_WITHIN = 0.55  # [s] from the stamp of the braking motion: half a second and the lead
+# Inside the base: no posture is free there, and it takes all starts to find out.
+INSIDE = (0.05, 0.05, 0.02)
+
+
+@pytest.fixture(scope="module")
+def targets(task: Task, home: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two goals far from each other: the arm moves fast between them."""
+    return task.robot.tool_position(home + [1.5, 0, 0, 0, 0, 0]), task.robot.tool_position(home)
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def system(mode: str, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RosSystem]:
+    with ros_system(tmp_path_factory.mktemp("stops"), task.robot.joint_names) as system:
+        system.start(SIMULATOR)
+        system.probe.listen_to_states()
+        yield system
+
+
+@pytest.fixture(scope="module")
+def planner(mode: str, system: RosSystem) -> RosProcess:
+    return system.start_planner("policy:=none", f"mode:={mode}", *MODES[mode])
+
+
+@pytest.fixture
+def probe(system: RosSystem, planner: RosProcess) -> Iterator[Probe]:
+    system.probe.wait(lambda: at_rest(system.probe))
+    yield system.probe
+    assert "Traceback" not in planner.text()
+
+
+def speed(probe: Probe) -> float:
+    """Fastest joint of the simulated arm now [rad/s]."""
+    return float(np.abs(probe.states[-1].velocity).max()) if probe.states else np.inf
+
+
+def at_rest(probe: Probe) -> bool:
+    """Whether the last tenth of a second was spent at rest."""
+    recent = probe.states[-50:]
+    return len(recent) == 50 and all(np.abs(state.velocity).max() < RESTS for state in recent)
+
+
+def set_in_motion(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    """Sends the goal that is further away and waits until the arm moves fast."""
+    tool = load_task("ur5").robot.tool_position(probe.states[-1].position)
+    goal = max(targets, key=lambda target: float(np.linalg.norm(target - tool)))
+    probe.reports.clear()
+    probe.trajectories.clear()
+    probe.goal_publisher.publish(probe.goal(goal))
+    probe.wait(lambda: speed(probe) > 0.5)
+
+
+def comes_to_rest(probe: Probe) -> JointTrajectory:
+    """Waits until the arm rests. Returns the braking motion, the last one, which ends at rest in time."""
+    probe.wait(lambda: plans(probe)[-1]["status"] == "braking")
+    stamp = plans(probe)[-1]["stamp"]
+    probe.wait(lambda: probe.trajectories[-1].header.stamp.nanosec == stamp["nanosec"])
+    braking = probe.trajectories[-1]
+    late = [point for point in braking.points if seconds(point.time_from_start) > BRAKES_WITHIN]
+    assert late and max(np.abs(point.velocities).max() for point in late) < RESTS
+    assert largest_jumps(probe.trajectories)[0] <= POSITION_JUMP + 1e-5
+    published = len(probe.trajectories)
+    probe.states.clear()
+    probe.wait(lambda: at_rest(probe))
+    assert len(probe.trajectories) == published, "nothing comes after the braking"
+    end = np.array(braking.points[-1].positions)
+    assert np.abs(np.array(probe.states[-1].position) - end).max() < 0.05
+    return braking
+
+
+def test_cancel(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    set_in_motion(probe, targets)
+    assert cancel(probe).success
+    comes_to_rest(probe)
+    probe.wait(lambda: is_at(probe, "READY"))
+    set_in_motion(probe, targets)  # and goals are served again
+    assert cancel(probe).success
+    comes_to_rest(probe)
+
+
+def test_hold(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    set_in_motion(probe, targets)
+    assert hold(probe, True).success
+    comes_to_rest(probe)
+    probe.wait(lambda: is_at(probe, "HOLDING"))
+    published = len(probe.trajectories)
+    probe.goal_publisher.publish(probe.goal(targets[0]))
+    assert "release" in probe.wait(lambda: refusal(probe, "HOLDING"))["detail"]
+    assert len(probe.trajectories) == published
+    assert hold(probe, False).success
+    set_in_motion(probe, targets)
+    assert cancel(probe).success
+    comes_to_rest(probe)
+
+
+def test_a_goal_that_waits_is_cancelled(probe: Probe, mode: str) -> None:
+    if mode != "plan_once":
+        pytest.skip("goals wait for a cycle at most in receding_horizon")
+    probe.reports.clear()
+    published = len(probe.trajectories)
+    for k in range(3):
+        probe.goal_publisher.publish(probe.goal([*INSIDE[:2], INSIDE[2] + 1e-4 * k]))
+    probe.wait(lambda: refusal(probe, "SUPERSEDED"))  # one is planned for, the last one waits
+    assert cancel(probe).success
+    cancelled = probe.wait(lambda: refusal(probe, "CANCELLED"))
+    np.testing.assert_allclose(cancelled["goal"], [*INSIDE[:2], INSIDE[2] + 2e-4])
+    probe.wait(lambda: len(probe.reports) == 3)
+    assert len(probe.trajectories) == published
+
+
+def test_without_a_goal_nothing_moves(probe: Probe) -> None:
+    """A stop of an arm that rests needs no motion."""
+    published = len(probe.trajectories)
+    assert cancel(probe).success and hold(probe, True).success and hold(probe, False).success
+    probe.wait(lambda: is_at(probe, "HOLDING") or is_at(probe, "READY"))
+    assert len(probe.trajectories) == published or plans(probe)[-1]["status"] == "braking"
+
+
+def test_deactivated_in_motion(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    set_in_motion(probe, targets)
+    assert change_state(probe, "deactivate")
+    comes_to_rest(probe)
+    assert not cancel(probe).success and not hold(probe, True).success
+    assert change_state(probe, "activate")
+
+
+def test_interrupted_in_motion(probe: Probe, planner: RosProcess, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    """Runs last: it ends the node."""
+    set_in_motion(probe, targets)
+    assert planner.interrupt() == 0
+    comes_to_rest(probe)
