@@ -19,7 +19,7 @@ from sobo_planner.brakes import Brakes
 from sobo_planner.motion import Motion, Timeline, expected_state, follow, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
-from sobo_planner.safety import PlanChecker, Violation
+from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
 
@@ -91,11 +91,18 @@ class RecedingPlanner:
         self._checker, self._brakes, self._proposer = checker, brakes, proposer
         self._budget, self._propose_every = budget, propose_every
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._variants = [(variant, Solver(variant, options, sequence=True)) for variant in (task, task.precise())]
-        self._cost_task, self._solver = self._variants[0]
+        # By whether links are kept apart, and whether the tool is near to the goal.
+        self._variants = [
+            [(variant, Solver(variant, options, sequence=True)) for variant in (each, each.precise())]
+            for each in (task, task.avoiding_self_collision())
+        ]
+        self._cost_task, self._solver = self._variants[0][0]
         self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
+        self._sought: Array | None = None  # target of the last cycle
+        self._clear = False  # whether a motion to it collided
+        self._stuck = False  # whether the last cycle's did, or none was found
         self._cycles = self._tries = 0
         self._rng = np.random.default_rng(0)
 
@@ -125,10 +132,12 @@ class RecedingPlanner:
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.goal_configuration(Instance(x, target))
+        if not np.array_equal(target, self._sought):
+            self._sought, self._clear = target, False
         timeline, lost = self._follow(x, measured)
         instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
-        self._cost_task, self._solver = self._variants[self.task.distance(instance.x0, target) < NEAR]
-        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved)
+        self._cost_task, self._solver = self._variants[self._clear][self.task.distance(instance.x0, target) < NEAR]
+        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved or self._stuck)
         started = time.monotonic()
         solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
         refined = time.monotonic()
@@ -137,7 +146,8 @@ class RecedingPlanner:
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         self._draft = cycle.motion or self._draft
         self._cycles += 1
-        self._tries = 0 if cycle.motion is not None else self._tries + 1
+        self._stuck = self._clear and not cycle.refined
+        self._tries = 0 if cycle.motion is not None and not self._stuck else self._tries + 1
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
     def _check_start(self, x: Array) -> None:
@@ -211,6 +221,7 @@ class RecedingPlanner:
                 return Cycle(
                     motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
                 )
+            self._clear |= violation.limit is Limit.SELF_COLLISION
             objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
         return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))
 
