@@ -132,7 +132,7 @@ class RecedingPlanner:
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.goal_configuration(Instance(x, target))
-        if not np.array_equal(target, self._sought):
+        if self._sought is None or not np.array_equal(target, self._sought):
             self._sought, self._clear = target, False
         timeline, lost = self._follow(x, measured)
         instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
