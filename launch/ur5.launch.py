@@ -29,6 +29,24 @@ def arguments():
             description="Folder of a policy artifact; empty: the shipped one; none: plan from interpolation.",
         ),
         DeclareLaunchArgument(
+            "mode",
+            default_value="plan_once",
+            choices=["plan_once", "receding_horizon"],
+            description="A trajectory per goal, or replanning at the parameter file's rate.",
+        ),
+        DeclareLaunchArgument(
+            "goal_type",
+            default_value="position",
+            choices=["position", "pose"],
+            description="Whether goals are positions of the tool, or poses.",
+        ),
+        DeclareLaunchArgument(
+            "autostart",
+            default_value="true",
+            choices=["true", "false"],
+            description="Configure and activate the planner at start; false: a lifecycle manager does.",
+        ),
+        DeclareLaunchArgument(
             "tf_prefix",
             default_value="",
             description="Prefix of joint names and base frame; leave it empty with the simulator.",
@@ -37,6 +55,11 @@ def arguments():
             "trajectory_topic",
             default_value="joint_trajectory",
             description="Topic on which the robot's controller expects trajectories.",
+        ),
+        DeclareLaunchArgument(
+            "control_topic",
+            default_value="control",
+            description="Topic on which linear_feedback_controller expects its commands.",
         ),
         DeclareLaunchArgument(
             "use_sim_time",
@@ -65,6 +88,7 @@ def generate_launch_description():
     params = argument("params_file")
     shared = {"tf_prefix": argument("tf_prefix"), "use_sim_time": argument("use_sim_time")}
     trajectory = [("joint_trajectory", argument("trajectory_topic"))]
+    planner = {name: argument(name) for name in ("policy", "mode", "goal_type", "autostart")}
     simulated = IfCondition(argument("simulator"))
     description = {"robot_description": share_path("urdf/ur5.urdf").read_text(encoding="utf-8")}
     nodes = [
@@ -73,8 +97,8 @@ def generate_launch_description():
             executable="planner_node",
             name="planner",
             output="screen",
-            parameters=[params, {**shared, "policy": argument("policy")}],
-            remappings=trajectory,
+            parameters=[params, {**shared, **planner}],
+            remappings=[*trajectory, ("control", argument("control_topic"))],
         ),
         Node(
             package="sobo_planner",

@@ -35,7 +35,7 @@ class Brakes:
         Its gains are those of a plan to the tool's position there.
         """
         guess = braking(self._task, x)
-        target = self._task.robot.tool_position(guess.X[-1, : self._task.nu])
+        target = self._task.robot.tool_pose(guess.X[-1, : self._task.nu])[: self._task.goal_size]
         gains = self._solver.gains(Instance(x, target), guess)
         return Motion(begin, self._task.dt, guess.X, guess.U, gains)
 

@@ -22,6 +22,8 @@ PREDICTION_STEP = 2e-3  # [s]
 HISTORY = 0.5
 # Time within which a deviation from a motion fades when another one begins there [s].
 JOIN = 0.4
+# Share of an interval before a knot that counts as the knot: as a double, ROS time has steps of 0.2 us.
+KNOT_ROUNDING = 1e-4
 # Share of the rated speeds that following makes use of: torques at their limits may let a joint go a little faster.
 SPEED_SHARE = 0.99
 
@@ -57,7 +59,10 @@ class Motion:
 
     def states(self, times: Array) -> Array:
         """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
-        out = np.column_stack([np.interp(times - self.begin, self.time, column) for column in self.X.T])
+        knots = np.clip((times - self.begin) / self.dt, 0.0, len(self.U))
+        first = np.minimum(knots.astype(int), len(self.U) - 1)
+        share = (knots - first)[:, None]
+        out: Array = (1.0 - share) * self.X[first] + share * self.X[first + 1]
         out[times > self.end, self.X.shape[1] // 2 :] = 0.0
         return out
 
@@ -68,7 +73,7 @@ class Motion:
 
     def stage(self, time: float) -> int:
         """Index of the torque and gain that hold at a time; the last one after the end."""
-        return int(np.clip((time - self.begin) / self.dt + 1e-9, 0, len(self.U) - 1))
+        return int(np.clip((time - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1))
 
     def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
         """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).

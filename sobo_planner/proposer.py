@@ -35,7 +35,8 @@ class Proposer:
         seed: Of the diffusion noise, the same for every proposal.
 
     Attributes:
-        failures: Proposals that were not finite.
+        failures: Rollouts that were not finite, or raised.
+        problem: What was wrong with the last of these; empty before.
         last_ms: Wall time of the last one [ms].
     """
 
@@ -45,7 +46,7 @@ class Proposer:
         self._question: _Question | None = None
         self._answer: tuple[Array, Motion] | None = None
         self._closed = False
-        self.failures = 0
+        self.failures, self.problem = 0, ""
         self.last_ms = 0.0
         self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
         self._thread.start()
@@ -87,10 +88,10 @@ class Proposer:
         rng = np.random.default_rng(self._seed)
         try:
             found = rollouts(self._task, self._policy, question.instance, rng=rng, samples=self._samples)
-        except PolicyError:
-            self.failures += 1
-            return None
-        if not np.isfinite(found.costs).any():
+            if not np.isfinite(found.costs).any():
+                raise PolicyError("no rollout of the policy is finite")
+        except Exception as error:  # engines raise what they like, and the thread is to answer the next question
+            self.problem = f"{type(error).__name__}: {error}"
             self.failures += 1
             return None
         guess = found.best

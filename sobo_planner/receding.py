@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.brakes import Brakes
+from sobo_planner.errors import SolverError
 from sobo_planner.motion import Motion, Timeline, expected_state, follow, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
@@ -30,7 +31,7 @@ ITERATIONS = 2
 # A joint this far from where its motion wants it [rad] is not following it.
 LOST = 0.3
 # With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
-# less to the task than the torque that it takes.
+# less to the task than the torque that it takes. A motion that ends further away does not lead to the goal.
 NEAR = 0.1
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
@@ -92,7 +93,7 @@ class RecedingPlanner:
         self._budget, self._propose_every = budget, propose_every
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
         self._variants = [
-            (variant, Solver(variant, options, keep_multipliers=True)) for variant in (task, task.precise())
+            (variant, Solver(variant, options, sequence=True)) for variant in (task, task.precise(throughout=True))
         ]
         self._cost_task, self._solver = self._variants[0]
         self._timeline: Timeline | None = None  # what the arm follows
@@ -108,7 +109,7 @@ class RecedingPlanner:
     def accept(self, motion: Motion, target: Array | None, now: float) -> None:
         """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
         self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
-        self._target = target
+        self._draft, self._target = motion, target
 
     def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
         """Plans the next motion towards a target.
@@ -126,11 +127,11 @@ class RecedingPlanner:
         self._check_start(x)
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
-            self.task.goal_configuration(Instance(x, target))
+            self.task.check_goal(Instance(x, target))
         timeline, lost = self._follow(x, measured)
         instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
         self._cost_task, self._solver = self._variants[self.task.distance(instance.x0, target) < NEAR]
-        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved)
+        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved or self._tries > 0)
         started = time.monotonic()
         solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
         refined = time.monotonic()
@@ -139,14 +140,15 @@ class RecedingPlanner:
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         self._draft = cycle.motion or self._draft
         self._cycles += 1
-        self._tries = 0 if cycle.motion is not None else self._tries + 1
+        self._tries = 0 if cycle.motion is not None and cycle.tool_error <= NEAR else self._tries + 1
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
     def _check_start(self, x: Array) -> None:
         """Refuses a state that no motion may begin at; feedback may take a moving joint a little past its limits."""
-        n, within = self.task.nu, within_limits(self.task, x)
-        if self._timeline is not None and np.abs(x - within)[:n].max() <= OVERSHOOT:
-            x = within
+        if self._timeline is not None and np.shape(x) == (self.task.nx,):
+            within = within_limits(self.task, x)
+            if np.abs(x - within)[: self.task.nu].max() <= OVERSHOOT:
+                x = within
         self.task.check_start(x)
 
     def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
@@ -160,12 +162,13 @@ class RecedingPlanner:
     def _best_start(
         self, previous: Motion, instance: Instance, handover: float, moved: bool
     ) -> tuple[str, Guess, float]:
-        """The cheapest start; while the target is new, the cheapest of those without self-collision if there is one."""
+        """The cheapest start; of those that keep the limits and the links apart, if there is one and need be."""
         starts = sorted(self._starts(previous, instance, handover, moved), key=lambda start: start[2])
-        if moved:
+        if moved or starts[0][0] == "policy":
             times = self.task.dt * np.arange(self.task.horizon + 1, dtype=np.float64)
+            no_gains = np.zeros((self.task.horizon, self.task.nu, self.task.nx))
             for start in starts:
-                if self._checker.self_collision(times, start[1].X[:, : self.task.nu]) is None:
+                if self._checker.check(times, start[1].X, start[1].U, no_gains) is None:
                     return start
         return starts[0]
 
@@ -202,7 +205,10 @@ class RecedingPlanner:
         options.sort(key=lambda option: option[0])
         gains = solution.K
         if not np.isfinite(gains).all():
-            gains = self._solver.gains(instance, start)
+            try:
+                gains = self._solver.gains(instance, start)
+            except SolverError as missing:
+                return Cycle(None, source, iterations=solution.iterations, objection=str(missing))
         objections: list[str] = []
         for cost, is_refined, guess in options:
             motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)

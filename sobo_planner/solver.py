@@ -190,15 +190,14 @@ class Solver:
     Args:
         problem: What to solve instances of.
         options: Settings; the problem's own by default.
-        keep_multipliers: `solve` begins with the multipliers of the last one, for a sequence of instances each of which
-            is much like the one before.
+        sequence: Each instance of `solve` is much like the one before: it begins with the multipliers of the last one,
+            and its gains (and A, B) are those of its last iteration, which belong to the iterate before the last step.
+            Saves a third of the time of short solves.
     """
 
-    def __init__(
-        self, problem: Problem, options: SolverOptions | None = None, *, keep_multipliers: bool = False
-    ) -> None:
+    def __init__(self, problem: Problem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
         self._problem = problem
-        self._keep_multipliers = keep_multipliers
+        self._sequence = sequence
         self.options = options or getattr(problem, "solver_options", None) or SolverOptions()
         self._workers = [problem.make_worker()]
 
@@ -217,7 +216,7 @@ class Solver:
             SolverError: Wrong sizes, a NaN or an infinity in the instance or the guess.
         """
         options = self.options.native(time_limit)
-        options.keep_multipliers = self._keep_multipliers
+        options.keep_multipliers = options.quick_gains = self._sequence
         return _solution(self._workers[0].solve(_start(instance, guess), options))
 
     def gains(self, instance: Instance, trajectory: Guess) -> Array:

@@ -184,7 +184,8 @@ void bind_worker(nb::module_ &m) {
       .def_rw("time_limit", &SolveOptions::time_limit)
       .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
       .def_rw("retry", &SolveOptions::retry)
-      .def_rw("keep_multipliers", &SolveOptions::keep_multipliers);
+      .def_rw("keep_multipliers", &SolveOptions::keep_multipliers)
+      .def_rw("quick_gains", &SolveOptions::quick_gains);
   nb::class_<Start>(m, "Start")
       .def("__init__",
            [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U) {

@@ -80,7 +80,7 @@ void BoundedRiccati::stop_below(double share_of_cost) {
   solver_.ls_params.dphi_thresh = -1.0;
   tolerance_ = share_of_cost;
   promised_ = std::numeric_limits<double>::infinity();
-  stopped_ = false;
+  stopped_ = swept_ = false;
 }
 
 bool BoundedRiccati::backward(double mu) {
@@ -101,6 +101,7 @@ bool BoundedRiccati::backward(double mu) {
   }
   if (!found) // Aligator would take the step before once more
     throw SolverError("the LQ subproblem has no minimum, or its numbers are not finite");
+  swept_ = true;
   promised_ = cost_change();
   auto &results = solver_.results_;
   if (share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&

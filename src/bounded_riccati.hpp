@@ -39,6 +39,8 @@ public:
   /// share of it; 0 = never.
   void stop_below(double share_of_cost);
   bool stopped() const { return stopped_; }
+  /// Whether a sweep has succeeded since `stop_below`.
+  bool swept() const { return swept_; }
   /// Gives a set of active bounds that has not settled up past this time [s of the steady clock]; 0 = never.
   void settle_until(double deadline) { deadline_ = deadline; }
 
@@ -70,7 +72,7 @@ private:
   double share_ = 0.0;                    // of it that is in the subproblem
   double tolerance_ = 0.0;
   double promised_ = 0.0;                 // change of the cost that the last step was to bring
-  bool stopped_ = false;
+  bool stopped_ = false, swept_ = false;
   double deadline_ = 0.0;                 // s of the steady clock, 0 = none
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage

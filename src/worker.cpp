@@ -162,22 +162,15 @@ void Worker::seed_filter() {
 
 // The gains in `results_` belong to the iterate before the last step and carry its regularisation; they are zero
 // after no iterations. One more sweep at the returned point, at minimal regularisation, gives the right ones.
-void Worker::refresh_gains(Result &result) {
+void Worker::refresh_gains(Result &result, bool quick) {
   auto &ddp = impl_->ddp;
   auto &ws = ddp.workspace_;
   auto &res = ddp.results_;
   auto &ocp = *impl_->problem.ocp;
   result.cost = ocp.evaluate(res.xs, res.us, ws.problem_data);
   ddp.computeMultipliers(ocp, res.xs, res.lams, res.vs);
-  ocp.computeDerivatives(res.xs, res.us, ws.problem_data);
-  aligator::LagrangianDerivatives<double>::compute(ocp, ws.problem_data, res.lams, res.vs, ws.Lxs, ws.Lus);
-  ws.Lxs[0].setZero();
-  ddp.computeCriterion();
-  ddp.preg_ = ddp.reg_min;
-  impl_->steps->stop_below(0.0);
-  impl_->steps->settle_until(0.0);
-  ddp.linear_solver_->backward(ddp.mu());
-  ddp.linear_solver_->collapseFeedback();
+  if (!quick || !impl_->steps->swept())
+    sweep_again();
   result.primal_residual = res.prim_infeas;
   result.dual_residual = res.dual_infeas;
   result.k.resize(horizon(), nu());
@@ -188,6 +181,22 @@ void Worker::refresh_gains(Result &result) {
     result.A.push_back(dynamics.Jx());
     result.B.push_back(dynamics.Ju());
   }
+}
+
+void Worker::sweep_again() {
+  auto &ddp = impl_->ddp;
+  auto &ws = ddp.workspace_;
+  auto &res = ddp.results_;
+  auto &ocp = *impl_->problem.ocp;
+  ocp.computeDerivatives(res.xs, res.us, ws.problem_data);
+  aligator::LagrangianDerivatives<double>::compute(ocp, ws.problem_data, res.lams, res.vs, ws.Lxs, ws.Lus);
+  ws.Lxs[0].setZero();
+  ddp.computeCriterion();
+  ddp.preg_ = ddp.reg_min;
+  impl_->steps->stop_below(0.0);
+  impl_->steps->settle_until(0.0);
+  ddp.linear_solver_->backward(ddp.mu());
+  ddp.linear_solver_->collapseFeedback();
 }
 
 Result Worker::solve(const Start &start, const SolveOptions &options) {
@@ -206,7 +215,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
     attempt(careful, result, deadline);
   }
   try {
-    refresh_gains(result);
+    refresh_gains(result, options.quick_gains);
   } catch (const std::exception &e) {
     result.status = Status::Failed;
     result.message = e.what();

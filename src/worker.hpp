@@ -23,6 +23,8 @@ struct SolveOptions {
   bool retry = true;
   /// Begin with the multipliers of the last solve instead of none: for the next of a sequence of like problems.
   bool keep_multipliers = false;
+  /// Take the gains of the last sweep, which belong to the iterate before the last step, instead of one sweep more.
+  bool quick_gains = false;
 };
 
 enum class Status { Converged, MaxIterations, TimeLimit, Failed };
@@ -66,7 +68,8 @@ private:
   void load(const Start &start);
   bool attempt(const SolveOptions &options, Result &result, double deadline);
   void seed_filter();
-  void refresh_gains(Result &result);
+  void refresh_gains(Result &result, bool quick);
+  void sweep_again();
 
   std::unique_ptr<Impl> impl_;
 };

@@ -16,6 +16,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from builtin_interfaces.msg import Duration, Time
 from monitor import KEPT, Monitor
+from reports import report_of
 from ros_harness import RELIABLE, ros_system
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -23,7 +24,6 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros import conversions
-from sobo_planner.ros.diagnostics import plan_report
 from sobo_planner.tasks import ArmReach
 
 STAMP = Time(sec=1000, nanosec=5)
@@ -43,7 +43,7 @@ def originals(task: ArmReach, plan: Plan) -> dict[str, Any]:
         "trajectory": conversions.trajectory_message(plan, task.robot.joint_names, STAMP),
         "gains": gains,
         "feedforward": feedforward,
-        "report": plan_report(1, STAMP, plan, "none", sums),
+        "report": report_of(plan, 1, STAMP, sums),
     }
 
 

@@ -1,26 +1,21 @@
-"""Pose goals: orientation in the cost, tasks with orientation, and plans to poses."""
+"""Pose goals: orientation in the cost, and tasks with orientation; test_pose_plans.py has the plans."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
 import pytest
-import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from robots import panda_urdf, ur5_urdf
+from robots import ur5_urdf
 
 from sobo_planner import _native
-from sobo_planner.errors import PlanningError, SolverError, TaskError
-from sobo_planner.plan import ORIENTED, REACHED
-from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
+from sobo_planner.errors import SolverError, TaskError
 from sobo_planner.solver import Guess, Instance, Solver
 from sobo_planner.tasks import load_task
 
-DATA = Path(__file__).parent / "data"
 ROOT_HALF = np.sqrt(0.5)
 # A pose of the UR5 with the flange down.
 DOWN = np.array([0.4, 0.3, 0.4, ROOT_HALF, -ROOT_HALF, 0.0, 0.0])
@@ -29,11 +24,6 @@ DOWN = np.array([0.4, 0.3, 0.4, ROOT_HALF, -ROOT_HALF, 0.0, 0.0])
 @pytest.fixture(scope="module")
 def pose_task(task):
     return task.with_orientation()
-
-
-@pytest.fixture(scope="module")
-def planner(task, policy):
-    return Planner(task, policy)
 
 
 @pytest.fixture(scope="module")
@@ -135,19 +125,14 @@ def test_gains_are_the_derivatives_of_the_optimum(pose_task) -> None:
         assert np.linalg.norm(optimum.K[0] - np.array(du).T) < 0.01 * np.linalg.norm(du)
 
 
-def test_a_task_for_positions_knows_nothing_of_poses(task, pose_task, policy, planner, home) -> None:
-    """Neither its hashes, nor what its policy sees, nor its plans."""
+def test_a_task_for_positions_knows_nothing_of_poses(task, pose_task, home) -> None:
+    """Neither its hashes, nor what its policy sees."""
     other = load_task("ur5", **{"pose.running": 7.0, "pose.terminal": 5.0})
     assert (other.hash, other.policy_hash) == (task.hash, task.policy_hash)
     assert other.with_orientation().hash != pose_task.hash != task.hash
     assert pose_task.policy_hash == task.policy_hash and pose_task.robot_hash == task.robot_hash
     np.testing.assert_array_equal(pose_task.observation(home, DOWN, 3), task.observation(home, DOWN[:3], 3))
     np.testing.assert_array_equal(pose_task.observation_jacobian(home, DOWN), task.observation_jacobian(home, DOWN[:3]))
-    planner.plan(home, DOWN)
-    ours, theirs = planner.plan(home, DOWN[:3]), Planner(other, policy).plan(home, DOWN[:3])
-    for name in ("X", "U", "K"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
-    assert ours.orientation_error is None
 
 
 def test_samples_are_poses_at_the_same_positions(task, pose_task) -> None:
@@ -200,51 +185,6 @@ def test_a_bent_motion_ends_with_the_pose(task, pose_task) -> None:
     assert pose_task.bend(way, beyond) is None
 
 
-def check_plan(task, plan, state) -> None:
-    """What a consumer relies on, computed from the plan alone."""
-    end = task.robot.tool_pose(plan.X[-1, :6])
-    assert plan.tool_error == pytest.approx(np.linalg.norm(end[:3] - plan.goal[:3]))
-    assert plan.orientation_error == pytest.approx(angle(end, plan.goal), abs=1e-6)
-    assert plan.reached == (plan.tool_error < REACHED and plan.orientation_error < ORIENTED)
-    np.testing.assert_array_equal(plan.X[0], state)
-    for array in (plan.X, plan.U, plan.K):
-        assert np.all(np.isfinite(array))
-    assert np.all(np.abs(plan.U) <= task.torque_limit)
-    assert np.all(np.abs(plan.X[1:, 6:]) <= task.robot.velocity_limit + FEASIBLE)
-    assert np.all(plan.X[1:, :6] <= task.robot.position_upper + FEASIBLE)
-    assert np.all(plan.X[1:, :6] >= task.robot.position_lower - FEASIBLE)
-    replayed = np.array([task.robot.step(x, u, task.dt) for x, u in zip(plan.X, plan.U, strict=False)])
-    assert np.abs(replayed - plan.X[1:]).max() <= 3 * FEASIBLE
-
-
-def test_plans_reach_poses_from_anywhere(pose_task, planner) -> None:
-    rng = np.random.default_rng(21)
-    sources = set()
-    for _ in range(12):
-        instance = pose_task.sample(rng)
-        plan = planner.plan(instance.x0, instance.target)
-        check_plan(pose_task, plan, instance.x0)
-        assert plan.reached and plan.status is PlanStatus.CONVERGED, instance
-        sources.add(plan.source)
-    assert sources >= {"policy", "interpolation"}
-
-
-def test_plans_reach_poses_without_a_policy_and_from_half_a_turn_away(task, pose_task, home) -> None:
-    planner = Planner(task)
-    planner.prepare("pose")
-    for axis in np.eye(3):
-        plan = planner.plan(home, turned(pose_task.robot.tool_pose(home[:6]), axis, np.pi))
-        check_plan(pose_task, plan, home)
-        assert plan.reached and plan.phases_ms["policy"] == 0.0
-
-
-def test_both_quaternions_of_a_rotation_give_one_plan(planner, home) -> None:
-    other = np.concatenate([DOWN[:3], -DOWN[3:]])
-    a, b = planner.plan(home, DOWN), planner.plan(home, other)
-    np.testing.assert_allclose(a.X, b.X, atol=1e-9)
-    assert a.cost == pytest.approx(b.cost)
-
-
 def test_variants_compose_in_any_order(task, home) -> None:
     orders = [
         task.with_orientation().precise().within_position_limits(),
@@ -262,25 +202,6 @@ def test_variants_compose_in_any_order(task, home) -> None:
         assert each.orientation_error(solution.X[-1], DOWN) < 0.3 * plain.orientation_error(loose.X[-1], DOWN)
 
 
-def test_position_limits_are_kept_where_the_optimum_would_leave_them(task, pose_task) -> None:
-    """The cheapest motion to this pose folds the elbow through its limit."""
-    instance = pose_task.sample(np.random.default_rng(385))
-    free = Solver(pose_task).solve(instance, pose_task.interpolate(instance))
-    assert np.abs(free.X[:, 2]).max() > task.robot.position_upper[2] + 0.05
-    plan = Planner(task).plan(instance.x0, instance.target)
-    check_plan(pose_task, plan, instance.x0)
-    assert plan.reached
-
-
-@given(index=st.integers(0, 6), value=st.sampled_from([np.nan, np.inf, -np.inf, 1e6, -50.0]))
-def test_bad_poses_are_refused_and_the_planner_lives_on(pose_task, planner, home, index, value) -> None:
-    goal = DOWN.copy()
-    goal[index] = value
-    with pytest.raises(TaskError):
-        planner.plan(home, goal)
-    assert pose_task.check(Instance(home, DOWN)) is None
-
-
 @given(excess=st.floats(-0.5, 0.5))
 def test_quaternions_with_their_tolerance(pose_task, home, excess) -> None:
     assume(abs(abs(excess) - 1e-3) > 1e-9)
@@ -294,34 +215,15 @@ def test_quaternions_with_their_tolerance(pose_task, home, excess) -> None:
         pose_task.check(Instance(home, goal))
 
 
-def test_bad_goals_are_named(task, pose_task, planner, home) -> None:
+def test_bad_goals_are_named(task, pose_task, home) -> None:
     reachable = pose_task.robot.tool_position(np.array([0.0, -0.05, 0.1, 0.0, 0.0, 0.0]))
     task.check(Instance(home, reachable))  # the arm nearly stretched out: there it cannot turn the flange back
     inward = np.concatenate([reachable, [0.0, -ROOT_HALF, 0.0, ROOT_HALF]])
     with pytest.raises(TaskError, match=r"the target .* \(m, quaternion\) is out of reach of ur5"):
-        planner.plan(home, inward)
-    for size in (2, 4, 6, 8):
-        with pytest.raises(TaskError, match=rf"the target has shape \({size},\), expected \(3,\)"):
-            planner.plan(home, np.zeros(size))
+        pose_task.check(Instance(home, inward))
     with pytest.raises(TaskError, match=r"the target has shape \(3,\), expected \(7,\)"):
         pose_task.check(Instance(home, DOWN[:3]))
-    with pytest.raises(PlanningError, match="unknown type of goal 'place'; use position or pose"):
-        planner.prepare("place")
     guess = pose_task.interpolate(Instance(home, DOWN))
     for wrong, size, expected in ((task, 7, 3), (pose_task, 3, 7)):
         with pytest.raises(SolverError, match=f"the target has {size} entries, expected {expected}"):
             Solver(wrong).solve(Instance(home, DOWN[:size]), guess)
-
-
-def test_another_arm_reaches_a_pose(tmp_path) -> None:
-    data = yaml.safe_load((DATA / "panda.yaml").read_text())
-    data["robot"]["urdf"] = str(panda_urdf())
-    (tmp_path / "panda.yaml").write_text(yaml.safe_dump(data))
-    panda = load_task(tmp_path / "panda.yaml")
-    home = np.array(panda.config.robot.home)
-    rng = np.random.default_rng(0)
-    planner = Planner(panda)
-    for _ in range(3):
-        q = np.clip(home + rng.uniform(-0.7, 0.7, 7), panda.robot.position_lower, panda.robot.position_upper)
-        plan = planner.plan(np.concatenate([home, np.zeros(7)]), panda.robot.tool_pose(q))
-        assert plan.reached and plan.X.shape == (panda.horizon + 1, 14)

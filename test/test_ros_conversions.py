@@ -13,11 +13,12 @@ from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from reports import report_of
 from std_msgs.msg import Float64MultiArray
 
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros import conversions
-from sobo_planner.ros.diagnostics import plan_report, to_json
+from sobo_planner.ros.diagnostics import to_json
 from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.tracking import PlanAssembler
 from sobo_planner.tasks import load_task
@@ -162,7 +163,7 @@ def messages_of(plan: Plan, names: list[str], plan_id: int, stamp: Time) -> tupl
         "feedback_gains": conversions.checksum(gains),
         "feedforward": conversions.checksum(feedforward),
     }
-    report = to_json(plan_report(plan_id, stamp, plan, "none", checksums))
+    report = to_json(report_of(plan, plan_id, stamp, checksums))
     return conversions.trajectory_message(plan, names, stamp), gains, feedforward, report
 
 

@@ -10,13 +10,14 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from reports import report_of
 from ros_harness import Probe, RosProcess, ros_system
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros import conversions
-from sobo_planner.ros.diagnostics import plan_report, to_json
+from sobo_planner.ros.diagnostics import to_json
 from sobo_planner.ros.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.tasks import Task
@@ -53,7 +54,7 @@ def messages_of(
         "feedforward": conversions.checksum(feedforward),
     }
     trajectory = conversions.trajectory_message(plan, names, conversions.Time(sec=plan_id))
-    report = plan_report(plan_id, trajectory.header.stamp, plan, "none", checksums)
+    report = report_of(plan, plan_id, trajectory.header.stamp, checksums)
     return trajectory, gains, feedforward, String(data=to_json(report))
 
 

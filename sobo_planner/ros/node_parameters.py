@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sobo_planner.policy.policy import DEFAULT_ENGINES
 from sobo_planner.ros.parameters import ParameterSpec
 
 TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", read_only=True)
@@ -15,6 +16,12 @@ PLANNER = (
         "policy",
         "",
         "Folder of a policy artifact; empty: the one shipped for the task; none: plan from interpolation.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "engines",
+        ", ".join(DEFAULT_ENGINES),
+        "Engines of the policy's network, tried in this order: native, onnxruntime, tensorrt.",
         read_only=True,
     ),
     ParameterSpec(

@@ -20,7 +20,8 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.errors import SoboError
-from sobo_planner.ros import diagnostics, linear_feedback, node_parameters
+from sobo_planner.ros import conversions, diagnostics, linear_feedback, node_parameters
+from sobo_planner.ros.health import Health
 from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.outputs import RELIABLE
 from sobo_planner.ros.parameters import changed, declare
@@ -31,6 +32,7 @@ from sobo_planner.ros.status import Refused, Status
 from sobo_planner.ros.validation import read_goal
 
 INACTIVE = "the node is not active; activate it"
+LATEST_STAMP = 0.1  # [s] that a joint state may take to arrive; beyond, clocks differ or stamps are missing
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -164,10 +166,15 @@ class PlannerNode(LifecycleNode):
         if self._inbox is None or self._session is None:
             return
         try:
-            self._inbox.put_state(self._session.reader.read(message), self._now())
+            self._inbox.put_state(self._session.reader.read(message), self._measured(message))
         except Refused as refusal:
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, refusal.detail)
+
+    def _measured(self, message: JointState) -> float:
+        """ROS time [s] of a joint state: its stamp, or its arrival where the stamp cannot be meant."""
+        now, stamp = self._now(), conversions.duration_seconds(message.header.stamp)
+        return stamp if 0.0 <= now - stamp <= LATEST_STAMP else now
 
     def _on_goal(self, message: PoseStamped) -> None:
         session, inbox, server = self._session, self._inbox, self._server
@@ -188,9 +195,7 @@ class PlannerNode(LifecycleNode):
 
     def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._stop("cancelled")
-        response.message = (
-            "the goal is dropped, the arm comes to rest" if response.success else "the node is not active"
-        )
+        response.message = "the goal is dropped, the arm comes to rest" if response.success else INACTIVE
         return response
 
     def _on_hold(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -227,36 +232,9 @@ class PlannerNode(LifecycleNode):
             self._session.outputs.publish_control(self._now())
 
     def _publish_diagnostics(self) -> None:
-        session = self._session
-        status, detail = self._status()
-        values = self._ledger.values()
-        problems = []
-        if session is not None:
-            problems = [session.policy_problem] if session.policy_problem else []
-            values |= {
-                "policy": session.policy_name,
-                "policy_error": session.policy_problem,
-                "states_without_velocity": str(session.reader.without_velocity),
-                **session.outputs.subscribers(),
-            }
-        state = None if self._inbox is None else self._inbox.state
-        values["state_age_s"] = "" if state is None else f"{state.age:.3f}"
-        robot = "" if session is None else session.task.robot.name
-        message = diagnostics.status_message(robot, status, detail, problems, values)
-        self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), message))
-
-    def _status(self) -> tuple[Status, str]:
-        """What the node is doing, or what keeps it from that."""
-        if self._session is None:
-            return Status.UNCONFIGURED, "" if self._failure is None else str(self._failure)
-        if self._inbox is None or self._server is None:
-            return Status.INACTIVE, ""
-        state = self._inbox.state
-        if state is None:
-            return Status.NO_STATE, "no joint state yet"
-        if state.age > self._values["state_timeout"]:
-            return Status.STALE_STATE, f"joint state is {state.age:.1f} s old"
-        return (Status.HOLDING, "") if self._held else (self._server.status, self._server.detail)
+        health = Health(self._session, self._inbox, self._server, self._held, self._failure, self._values)
+        status = health.message(self._ledger.values())
+        self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), status))
 
 
 def main(args: list[str] | None = None) -> int:

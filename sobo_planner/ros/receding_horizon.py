@@ -50,10 +50,10 @@ class RecedingHorizon(Server):
             self._tick()
             tick += self._period
             behind = time.monotonic() - tick
-            if behind > 0.0:
-                missed = 1 + int(behind / self._period)
-                tick += missed * self._period
+            if behind > 0.0:  # the next cycle begins now: those that it should have been are lost
+                tick += behind
                 if self._goal is not None:
+                    missed = 1 + int(behind / self._period)
                     self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
             self.core.inbox.sleep(tick - time.monotonic())
 
@@ -94,6 +94,9 @@ class RecedingHorizon(Server):
                 self._planner.accept(motion, None, self.core.now())
 
         self.guarded(None, stop)
+        for goal in (self._goal, self._asked):
+            if goal is not None:
+                self.refuse(Refused(Status.CANCELLED, "the goal is not replanned for any more"), goal)
         self._goal = self._asked = None
         self.status, self.detail = Status.READY, ""
 
@@ -132,7 +135,7 @@ class RecedingHorizon(Server):
             self.note(Status.TRACKING_LOST, "the arm is not where its motion wants it")
         if self._proposer is not None and self._proposer.failures > self._policy_failures:
             self._policy_failures = self._proposer.failures
-            self.note(Status.POLICY_FAILED, "the policy's rollout is not finite")
+            self.note(Status.POLICY_FAILED, self._proposer.problem)
         if cycle.motion is None:
             self.note(Status.FALLBACK, cycle.objection)
 

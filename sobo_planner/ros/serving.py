@@ -131,38 +131,46 @@ class Server(ABC):
         Raises:
             Refused: There is no fresh state to stop from, or the braking motion may not be published.
         """
+        details: dict[str, Any] = {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}}
         for lead in STOP_LEADS:
+            state, x, begin = self._stopping_from(lead)
+            if x is None:
+                return None
             try:
-                return self._brake(lead)
-            except Refused as late:
-                if late.status is not Status.DEADLINE_MISSED or lead == STOP_LEADS[-1]:
-                    raise
-                self.note(late.status, late.detail)
-        return None
+                stop = self.core.brakes.stop(x, begin)
+            except PlanningError as error:
+                raise Refused(Status.PLAN_REFUSED, str(error)) from error
+            if self.core.now() < begin:
+                self.publish(stop, state, details)
+                return stop
+        raise Refused(Status.DEADLINE_MISSED, f"the arm could not be stopped within {STOP_LEADS[-1]} s")
 
-    def _brake(self, lead: float) -> Motion | None:
-        core = self.core
-        state, now = self.fresh_state(), core.now()
-        begin, x, timeline = now + lead, state.x, core.outputs.timeline
-        if timeline is not None and now < timeline.end:
-            x = expected_state(core.task, timeline, x, state.stamp, begin)
-        elif not moves(core.task, x):
-            return None
+    def _stopping_from(self, lead: float) -> tuple[StampedState | None, Vector | None, float]:
+        """Fresh state if there is one, the state (2n,) to brake from (None at rest), and when [s].
+
+        Without a fresh state, which is no reason to let the arm go on, it is where it is meant to be.
+        """
+        core, now = self.core, self.core.now()
+        begin, timeline = now + lead, core.outputs.timeline
+        follows = timeline is not None and now < timeline.end
         try:
-            stop = core.brakes.stop(x, begin)
-        except PlanningError as error:
-            raise Refused(Status.PLAN_REFUSED, str(error)) from error
-        self.publish(stop, state, {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}})
-        return stop
+            state = self.fresh_state()
+        except Refused:
+            if timeline is None or not follows:
+                raise
+            return None, timeline.state(begin), begin
+        if timeline is not None and follows:
+            return state, expected_state(core.task, timeline, state.x, state.stamp, begin), begin
+        return state, state.x if moves(core.task, state.x) else None, begin
 
     def publish(
-        self, motion: Motion, state: StampedState, details: dict[str, Any], began: float | None = None
+        self, motion: Motion, state: StampedState | None, details: dict[str, Any], began: float | None = None
     ) -> dict[str, Any] | None:
         """Publishes a motion that begins in the future, or at once if its beginning is NaN.
 
         Args:
             motion: The motion.
-            state: What it was planned from.
+            state: What it was planned from; None where that was not measured.
             details: What else the report says.
             began: Monotonic time at which planning began [s], if the total is to be taken up to here.
 
@@ -170,8 +178,8 @@ class Server(ABC):
             Its report; None once the outputs are closed.
 
         Raises:
-            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED by a
-                rule of the controller.
+            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED, a
+                rule of the controller is broken.
         """
         self.fresh_state()
         now = self.core.now()
@@ -179,10 +187,14 @@ class Server(ABC):
             motion = replace(motion, begin=now)
         elif now >= motion.begin:
             raise Refused(Status.DEADLINE_MISSED, f"the motion was to begin {1e3 * (now - motion.begin):.1f} ms ago")
-        phases = details["phases_ms"] | {"state_to_trajectory": 1e3 * state.age}
+        phases = dict(details["phases_ms"])
+        details = details | {"phases_ms": phases, "state_timeout": self.core.values["state_timeout"]}
+        if state is not None:
+            details["state_age_s"] = state.age
+            phases["state_to_trajectory"] = 1e3 * state.age
         if began is not None:
             phases["total"] = 1e3 * (time.monotonic() - began)
-        report = self.core.outputs.publish(motion, now, details | {"phases_ms": phases, "state_age_s": state.age})
+        report = self.core.outputs.publish(motion, now, details)
         if report is not None:
             self.core.ledger.count_plan(report)
         return report

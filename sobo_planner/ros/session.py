@@ -11,7 +11,6 @@ from rclpy.node import Node
 from sobo_planner.brakes import Brakes
 from sobo_planner.errors import ConfigError
 from sobo_planner.planner import Planner
-from sobo_planner.policy import Policy
 from sobo_planner.proposer import Proposer
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.ros import node_parameters
@@ -26,7 +25,7 @@ from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 
 # Share of its period that a cycle may compute for; the rest is for messages.
-BUDGET_SHARE = 0.6
+BUDGET_SHARE = 0.35
 
 
 class Session:
@@ -52,7 +51,7 @@ class Session:
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
         goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
         task = load_arm(values["task"])
-        self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task)
+        self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
         self.task: ArmReach = task.with_orientation() if goal_type == node_parameters.POSE else task
         self.checker = PlanChecker(
             task, joint_box=_joint_box(values["joint_box"], task.nu), tool_box=_tool_box(values["tool_box"])
@@ -62,16 +61,18 @@ class Session:
         self.reader = JointStateReader(task.robot.joint_names, prefix)
         self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
         self.brakes = Brakes(task, self.checker)
-        self.planner = Planner(self.task, self._policy, self.checker)
-        self.planner.prepare(goal_type)
+        self._planner = None
+        if self._mode == node_parameters.PLAN_ONCE:
+            self._planner = Planner(self.task, self._policy, self.checker)
+            self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self.outputs = PlanOutputs(node, task.robot, self.checker, joint_names, policy_name, values)
         self._proposer: Proposer | None = None
 
     def server(self, core: Core) -> Server:
         """The server of the node's mode; `close` ends what it started."""
-        if self._mode == node_parameters.PLAN_ONCE:
-            return PlanOnce(core, self.planner)
+        if self._planner is not None:
+            return PlanOnce(core, self._planner)
         period = 1.0 / self._values["rate"]
         self._proposer = None if self._policy is None else Proposer(self.task, self._policy)
         planner = RecedingPlanner(
@@ -83,11 +84,6 @@ class Session:
             propose_every=self._values["propose_every"],
         )
         return RecedingHorizon(core, planner, self._proposer, self._values["rate"])
-
-    @property
-    def policy(self) -> Policy | None:
-        """The policy, if there is one."""
-        return self._policy
 
     def close(self) -> None:
         """Ends the policy's thread."""

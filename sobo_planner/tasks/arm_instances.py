@@ -89,9 +89,17 @@ class ArmInstances:
 
         Raises:
             StartError: See `check_start`.
-            GoalError: The target has the wrong size, a NaN, a quaternion off its norm, or is out of reach.
+            GoalError: See `check_goal`.
         """
         self.check_start(instance.x0)
+        self.check_goal(instance)
+
+    def check_goal(self, instance: Instance) -> None:
+        """Refuses a target that no plan may lead to.
+
+        Raises:
+            GoalError: Wrong size, a NaN, a quaternion off its norm, or out of reach.
+        """
         target = _finite("target", instance.target, self.goal_size, GoalError)
         if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
             norm = float(np.linalg.norm(target[3:]))

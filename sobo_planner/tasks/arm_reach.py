@@ -109,17 +109,23 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
         out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
         return out
 
-    def precise(self) -> ArmReach:
+    def precise(self, *, throughout: bool = False) -> ArmReach:
         """The same task with a hundred times the terminal weight of the goal: ten times closer or better at the end.
 
         Near the edge of the workspace holding the arm up can be worth a centimetre to the original one.
+
+        Args:
+            throughout: The same before the end, which never comes where the horizon recedes.
         """
-        problem, pose = self.config.problem, self.config.pose
-        terminal = replace(problem.terminal, position=100 * problem.terminal.position)
+        problem, pose, running = self.config.problem, self.config.pose, 100 if throughout else 1
         config = replace(
             self.config,
-            problem=replace(problem, terminal=terminal),
-            pose=replace(pose, terminal=100 * pose.terminal),
+            problem=replace(
+                problem,
+                running=replace(problem.running, position=running * problem.running.position),
+                terminal=replace(problem.terminal, position=100 * problem.terminal.position),
+            ),
+            pose=replace(pose, running=running * pose.running, terminal=100 * pose.terminal),
         )
         return ArmReach(config, self.urdf, self._position_limits, self.goal_type)
 

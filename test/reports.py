@@ -1,0 +1,18 @@
+"""The report of a plan, as the planner node would publish it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builtin_interfaces.msg import Time
+
+from sobo_planner.motion import Motion
+from sobo_planner.plan import Plan
+from sobo_planner.ros.diagnostics import plan_report
+from sobo_planner.ros.plan_once import details_of
+
+
+def report_of(plan: Plan, plan_id: int, stamp: Time, checksums: dict[str, int], lead: float = 0.0) -> dict[str, Any]:
+    """Report of a plan whose motion begins `lead` seconds after the stamp; 0: on arrival."""
+    motion = Motion(0.0, float(plan.time[1] - plan.time[0]), plan.X, plan.U, plan.K)
+    return plan_report(plan_id, stamp, lead, motion, details_of(plan) | {"policy": "none", "checksums": checksums})

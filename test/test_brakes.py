@@ -1,0 +1,132 @@
+"""Brakes: every moving arm comes to rest within its limits, or is told why not."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sobo_planner.brakes import DECELERATION, Brakes, braking
+from sobo_planner.errors import PlanningError
+from sobo_planner.safety import PlanChecker
+from sobo_planner.tasks import ArmReach
+
+N = 6
+# Joints that brake all at once may need more torque than there is: they have this much more room than alone [rad].
+ROOM = 0.05
+
+shares = st.lists(st.floats(-1.0, 1.0), min_size=N, max_size=N)
+
+
+@pytest.fixture(scope="module")
+def brakes(task: ArmReach) -> Brakes:
+    return Brakes(task, PlanChecker(task))
+
+
+def moving(task: ArmReach, positions: list[float], speeds: list[float]) -> np.ndarray:
+    """A state within the limits whose joints have room to brake."""
+    robot = task.robot
+    v = np.array(speeds) * robot.velocity_limit
+    way = v**2 / (2.0 * DECELERATION) + ROOM
+    lower = robot.position_lower + np.where(v < 0, way, 0.0)
+    upper = robot.position_upper - np.where(v > 0, way, 0.0)
+    return np.concatenate([lower + 0.5 * (np.array(positions) + 1.0) * (upper - lower), v])
+
+
+@given(shares, shares)
+def test_braking_ends_at_rest_within_the_limits(task: ArmReach, positions: list[float], speeds: list[float]) -> None:
+    x = moving(task, positions, speeds)
+    guess = braking(task, x)
+    assert guess.X.shape == (task.horizon + 1, 2 * N) and guess.U.shape == (task.horizon, N)
+    np.testing.assert_array_equal(guess.X[0], x)
+    replayed = np.array([task.robot.step(*pair, task.dt) for pair in zip(guess.X, guess.U, strict=False)])
+    np.testing.assert_allclose(replayed, guess.X[1:], atol=1e-12)
+    assert (np.abs(guess.U) <= task.torque_limit).all()
+    assert np.abs(guess.X[-1, N:]).max() < 1e-3
+    assert (guess.X[:, :N] >= task.robot.position_lower - 1e-3).all()
+    assert (guess.X[:, :N] <= task.robot.position_upper + 1e-3).all()
+    assert (np.abs(guess.X[:, N:]) <= task.robot.velocity_limit + 1e-9).all()
+
+
+@given(shares, shares)
+def test_braking_takes_no_longer_than_its_deceleration(
+    task: ArmReach, positions: list[float], speeds: list[float]
+) -> None:
+    x = moving(task, positions, speeds)
+    X = braking(task, x).X
+    stopped = int(np.ceil(np.abs(x[N:]).max() / DECELERATION / task.dt)) + 10
+    assert np.abs(X[stopped:, N:]).max() < 0.1
+    way = x[N:] ** 2 / (2.0 * DECELERATION)
+    assert (np.abs(X[-1, :N] - x[:N]) <= way + ROOM).all()
+
+
+def test_a_joint_near_its_limit_brakes_harder(task: ArmReach, home: np.ndarray) -> None:
+    """Where constant deceleration alone would run into it."""
+    x = np.concatenate([home, np.zeros(N)])
+    joint, v = 5, 2.0
+    x[joint], x[N + joint] = task.robot.position_upper[joint] - 0.08, v
+    assert v**2 / (2.0 * DECELERATION) > 0.08
+    X = braking(task, x).X
+    assert X[:, joint].max() <= task.robot.position_upper[joint] + 1e-3
+    assert np.abs(X[-1, N:]).max() < 1e-3
+
+
+def test_an_arm_at_rest_stays(task: ArmReach, home: np.ndarray) -> None:
+    guess = braking(task, np.concatenate([home, np.zeros(N)]))
+    np.testing.assert_allclose(guess.X[:, :N], np.tile(home, (task.horizon + 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(guess.U, np.tile(task.robot.gravity(home), (task.horizon, 1)), atol=1e-6)
+
+
+@settings(max_examples=5)
+@given(shares)
+def test_a_stop_may_be_executed_and_holds_the_arm(
+    task: ArmReach, brakes: Brakes, home: np.ndarray, speeds: list[float]
+) -> None:
+    x = np.concatenate([home, 0.5 * np.array(speeds) * task.robot.velocity_limit])
+    motion = brakes.stop(x, 12.5)
+    assert motion.begin == 12.5 and motion.dt == task.dt
+    assert PlanChecker(task).check(motion.time, motion.X, motion.U, motion.K) is None
+    # Its gains bring back an arm that was pushed.
+    pushed = x + 0.02 * (np.arange(2 * N) < N)
+    for k in range(2000):
+        time = 12.5 + 1e-3 * k
+        stage = motion.stage(time)
+        u = motion.U[stage] + motion.K[stage] @ (pushed - motion.state(time))
+        pushed = task.robot.step(pushed, np.clip(u, -task.torque_limit, task.torque_limit), 1e-3)
+    assert np.abs(pushed[N:]).max() < 0.05
+    assert np.abs(pushed[:N] - motion.X[-1, :N]).max() < 0.05
+
+
+def test_a_stop_that_would_make_links_touch_is_refused_with_their_names(
+    task: ArmReach, brakes: Brakes, rng: np.random.Generator
+) -> None:
+    """Joints move towards each other at full speed, an instant before contact."""
+    robot, found = task.robot, None
+    for q in rng.uniform(-2.5, 2.5, (2000, N)):
+        v = robot.velocity_limit * rng.choice([-1.0, 1.0], N)
+        x = np.concatenate([q, v])
+        contact = robot.first_collision(braking(task, x).X[:, :N])
+        if contact is not None and contact[0] > 0:
+            found = x, contact
+            break
+    assert found is not None
+    x, (_, first, second) = found
+    assert robot.colliding_pair(x[:N]) is None
+    with pytest.raises(PlanningError, match="cannot be stopped within its limits") as refused:
+        brakes.stop(x, 0.0)
+    assert {first, second} == set(re.findall(r"\w+_link", str(refused.value)))
+    motion = brakes.motion(x, 0.0)  # unchecked, for those who know
+    np.testing.assert_array_equal(motion.X[0], x)
+
+
+@given(shares)
+def test_a_stop_beyond_a_box_is_refused(task: ArmReach, home: np.ndarray, speeds: list[float]) -> None:
+    v = np.array(speeds) * task.robot.velocity_limit
+    joint = int(np.abs(v).argmax())
+    assume(abs(v[joint]) > 1.0)
+    brakes = Brakes(task, PlanChecker(task, joint_box=(home - 0.01, home + 0.01)))
+    with pytest.raises(PlanningError, match=r"within its limits: \w+_joint is .* rad at .* s, allowed is"):
+        brakes.stop(np.concatenate([home, v]), 0.0)

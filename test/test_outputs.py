@@ -1,0 +1,120 @@
+"""The way out of the planner node: plans with their reports, and the stream for linear_feedback_controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from ros_harness import ros_system
+from test_linear_feedback import stand_ins
+
+from sobo_planner.motion import Motion
+from sobo_planner.planner import Planner
+from sobo_planner.ros import conversions, linear_feedback
+from sobo_planner.ros.outputs import PlanOutputs
+from sobo_planner.ros.status import Refused, Status
+from sobo_planner.safety import PlanChecker
+from sobo_planner.tasks import ArmReach
+
+DETAILS = {"status": "converged", "phases_ms": {}}
+VALUES = {"publish_effort": False, "allow_nonzero_velocity_at_trajectory_end": False}
+BEGIN = 100.0
+
+
+class Recorder:
+    """In the place of the publisher of a message that has no wire type here."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def publish(self, message: Any) -> None:
+        self.messages.append(message)
+
+
+@pytest.fixture(scope="module")
+def motion(task: ArmReach, home: np.ndarray) -> Motion:
+    plan = Planner(task).plan([*home, *np.zeros(6)], task.robot.tool_position(home + 0.3))
+    return Motion(BEGIN, task.dt, plan.X, plan.U, plan.K)
+
+
+@pytest.fixture
+def outputs(task: ArmReach, tmp_path: Path) -> Iterator[PlanOutputs]:
+    with ros_system(tmp_path, task.robot.joint_names) as system:
+        system.probe.monitor = None  # the stamps of this test are not those of the clock
+        outputs = PlanOutputs(system.probe, task.robot, PlanChecker(task), task.robot.joint_names, "none", dict(VALUES))
+        outputs.open()
+        yield outputs
+        outputs.destroy()
+
+
+@pytest.fixture
+def stream(outputs: PlanOutputs, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What goes out on `control`."""
+    if not linear_feedback.available():
+        monkeypatch.setattr(linear_feedback, "Control", stand_ins()["Control"])
+    recorder = Recorder()
+    monkeypatch.setattr(outputs, "_control", recorder)
+    return recorder
+
+
+def test_the_stream_follows_the_motion(outputs: PlanOutputs, stream: Recorder, motion: Motion, task: ArmReach) -> None:
+    outputs.publish(motion, BEGIN - 0.02, DETAILS)
+    outputs.publish_control(BEGIN - 0.01)
+    assert stream.messages == []  # nothing before it begins
+    for t in (0.0, 0.015, 0.5, motion.end - BEGIN):
+        outputs.publish_control(BEGIN + t)
+        message, stage = stream.messages[-1], min(int(t / task.dt + 1e-9), task.horizon - 1)
+        state = message.initial_state.joint_state
+        assert list(state.name) == task.robot.joint_names
+        np.testing.assert_allclose([*state.position, *state.velocity], motion.state(BEGIN + t))
+        np.testing.assert_allclose(message.feedforward.data, motion.U[stage])
+        np.testing.assert_allclose(np.reshape(message.feedback_gain.data, (6, 12)), -motion.K[stage])
+        assert conversions.duration_seconds(message.header.stamp) == pytest.approx(BEGIN + t)
+    outputs.publish_control(motion.end + 1.0)
+    held = stream.messages[-1]
+    np.testing.assert_array_equal(held.initial_state.joint_state.velocity, np.zeros(6))
+    np.testing.assert_allclose(held.feedforward.data, task.robot.gravity(motion.X[-1, :6]))
+
+
+def test_the_stream_changes_over_at_the_hand_over(outputs: PlanOutputs, stream: Recorder, motion: Motion) -> None:
+    later = replace(motion, begin=BEGIN + 0.5, X=motion.X + 0.01)
+    outputs.publish(motion, BEGIN - 0.01, DETAILS)
+    outputs.publish(later, BEGIN + 0.48, DETAILS)
+    for t, expected in ((BEGIN + 0.49, motion), (BEGIN + 0.5, later)):
+        outputs.publish_control(t)
+        np.testing.assert_allclose(stream.messages[-1].initial_state.joint_state.position, expected.state(t)[:6])
+
+
+def test_closed_outputs_let_nothing_pass(outputs: PlanOutputs, stream: Recorder, motion: Motion) -> None:
+    assert outputs.publish(motion, BEGIN - 0.01, DETAILS) is not None
+    outputs.close()
+    assert outputs.publish(motion, BEGIN - 0.01, DETAILS) is None
+    outputs.publish_control(BEGIN + 0.1)
+    assert stream.messages == [] and outputs.timeline is None
+    outputs.open()  # nothing is left of what was followed before
+    outputs.publish_control(BEGIN + 0.1)
+    assert stream.messages == []
+
+
+def test_what_the_controller_would_drop_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:
+    X = motion.X.copy()
+    X[7, 2] = np.nan
+    with pytest.raises(Refused) as refusal:
+        outputs.publish(replace(motion, X=X), BEGIN - 0.01, DETAILS)
+    assert refusal.value.status is Status.PLAN_REFUSED and "nan" in refusal.value.detail
+    assert outputs.timeline is None
+
+
+def test_reports_name_their_pieces(outputs: PlanOutputs, motion: Motion) -> None:
+    report = outputs.publish(motion, BEGIN - 0.25, DETAILS)
+    assert report is not None
+    assert report["plan_id"] == 1 and report["lead"] == pytest.approx(0.25) and report["policy"] == "none"
+    np.testing.assert_array_equal(report["start"], motion.X[0])
+    assert report["checksums"]["feedback_gains"] == conversions.checksum(conversions.gains_message(motion.K))
