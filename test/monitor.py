@@ -117,7 +117,7 @@ class Monitor:
     def state(self, message: JointState, published: int) -> None:
         """Takes note of a joint state that was sent; `published` is when [ns]. Only those count that can be used."""
         times = self._state_times
-        if (not times or published - times[-1] > GRAIN) and self._usable(message):
+        if (not times or published - times[-1] > GRAIN) and self.usable(message):
             times.append(published)
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:
@@ -188,7 +188,8 @@ class Monitor:
 
     # ---------------------------------------------------------------- parts
 
-    def _usable(self, message: JointState) -> bool:
+    def usable(self, message: JointState) -> bool:
+        """Whether a joint state says where every joint is."""
         columns = [column for column in (message.position, message.velocity) if len(column)]
         if not len(message.position) or any(len(column) != len(message.name) for column in columns):
             return False
