@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,11 @@ from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 
 Array = NDArray[np.float64]
 
+# Links that keep clear of each other: the distance below which they cost [m], and what a square metre of it does.
+SELF_MARGIN = 0.02
+SELF_WEIGHT = 1e4
+END = 1.0
+
 
 class ArmReach(ArmEncoding, ArmInstances, Task):
     """A task file of kind `arm_reach`; x = [q, v], u = joint torques.
@@ -39,12 +45,17 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
     config: ArmConfig
 
     def __init__(
-        self, config: ArmConfig, urdf: Path, position_limits: bool = False, goal_type: str = "position"
+        self,
+        config: ArmConfig,
+        urdf: Path,
+        position_limits: bool = False,
+        goal_type: str = "position",
+        clear: bool = False,
     ) -> None:
         self.config = config
         self.urdf = urdf
         self.goal_type = goal_type
-        self._position_limits = position_limits
+        self._position_limits, self._clear = position_limits, clear
         self.name = config.name
         robot = Robot.from_urdf(
             urdf,
@@ -103,6 +114,8 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
         out = _native.ReachWeights()
         if self.goal_type == "pose":
             out.orientation = np.full(3, scale * orientation)
+        if self._clear:
+            out.self_distance, out.self_margin = min(scale, END) * SELF_WEIGHT, SELF_MARGIN
         out.position = np.full(3, scale * weights.position)
         out.state = scale * np.concatenate([np.zeros(self.nu), np.full(self.nu, weights.velocity)])
         out.control = np.full(self.nu, scale * weights.torque)
@@ -127,15 +140,26 @@ class ArmReach(ArmEncoding, ArmInstances, Task):
             ),
             pose=replace(pose, running=running * pose.running, terminal=100 * pose.terminal),
         )
-        return ArmReach(config, self.urdf, self._position_limits, self.goal_type)
+        return self._variant(config=config)
 
     def within_position_limits(self) -> ArmReach:
         """The same task with the position limits as constraints, which few motions come near and all would pay for."""
-        return ArmReach(self.config, self.urdf, True, self.goal_type)
+        return self._variant(position_limits=True)
+
+    def avoiding_self_collision(self) -> ArmReach:
+        """The same task with a cost on links that come near each other, which most motions do not need.
+
+        Without collision geometry (`robot.collision: false`) nothing is avoided.
+        """
+        return self._variant(clear=True)
 
     def with_orientation(self) -> ArmReach:
         """The same task for poses: targets are [x, y, z, qx, qy, qz, qw], and the angle left to them costs as well."""
-        return ArmReach(self.config, self.urdf, self._position_limits, "pose")
+        return self._variant(goal_type="pose")
+
+    def _variant(self, **changes: Any) -> ArmReach:
+        kept = {"position_limits": self._position_limits, "goal_type": self.goal_type, "clear": self._clear}
+        return ArmReach(**({"config": self.config, "urdf": self.urdf} | kept | changes))
 
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
