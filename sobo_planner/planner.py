@@ -14,26 +14,22 @@ interpolation ----+         ^                           |
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.effort import Effort
-from sobo_planner.errors import PlanningError, PlanRefusedError, PolicyError
+from sobo_planner.errors import PlanningError, PlanRefusedError
 from sobo_planner.plan import REACHED, Plan, PlanStatus
 from sobo_planner.policy import Policy
-from sobo_planner.refiner import FEASIBLE, PATIENCE, PATIENT, QUICK, Refiner, Variant
-from sobo_planner.rollout import rollouts
+from sobo_planner.refiner import FEASIBLE, PATIENCE, Refiner, Variant
 from sobo_planner.safety import Limit, PlanChecker
 from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.starts import Starts
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
-
-# Starts tried when the first ones do not reach the goal.
-MAX_STARTS = 6
 
 __all__ = ["FEASIBLE", "PATIENCE", "REACHED", "Plan", "PlanStatus", "Planner"]
 
@@ -61,10 +57,13 @@ class Planner:
         self.task = task
         self.policy = policy
         self._checker = checker
-        self._samples = task.config.policy.samples if samples is None else samples
-        self._seed = seed
+        self._starts = Starts(policy, task.config.policy.samples if samples is None else samples, seed)
         self._refiners = {task.goal_type: Refiner(task, checker)}
-        self.policy_failures = 0
+
+    @property
+    def policy_failures(self) -> int:
+        """How often the policy's output was not finite."""
+        return self._starts.policy_failures
 
     def prepare(self, goal_type: str = "position") -> None:
         """Builds all solvers for a type of goal, `position` or `pose`; otherwise the first plans that need them do.
@@ -105,7 +104,7 @@ class Planner:
         refiner.task.check(instance)
         best: tuple[tuple[bool, bool, float], Solution, str] | None = None
         reasons: list[str] = []
-        for variant, source, guess in self._starts(refiner, instance, effort):
+        for variant, source, guess in self._starts.of(refiner.task, instance, effort):
             solution, reason = self._attempt(refiner, variant, instance, source, guess, effort)
             miss = refiner.miss(solution.X, instance.target) if not reason else np.inf
             rank = (miss >= 1, not solution.converged, miss)
@@ -144,71 +143,6 @@ class Planner:
         precise = refiner.solver(replace(variant, precise=True, patient=True))
         closer = self._refine(precise, instance, Guess(solution.X, solution.U), effort)
         return (solution if refiner.objection(closer) or refiner.refusal(closer) else closer), ""
-
-    def _starts(self, refiner: Refiner, instance: Instance, effort: Effort) -> Iterator[tuple[Variant, str, Guess]]:
-        """Variants and starts, most promising first: policy or interpolation, whichever is cheaper, then others.
-
-        With little patience; if none of them does, the first two again with all of it. Starts of plans that leave the
-        position limits are refined with these as constraints, which takes long, once those beside them have been tried.
-        """
-        task = refiner.task
-        proposal = self._propose(task, instance, effort)
-        began = time.monotonic()
-        interpolation = task.interpolate(instance)
-        cost = task.cost(interpolation.X, interpolation.U, instance.target)
-        effort.start += time.monotonic() - began
-        candidates = [(cost, "interpolation", interpolation)]
-        if proposal is not None:
-            candidates.append((proposal[0], "policy", proposal[1]))
-        candidates.sort(key=lambda candidate: candidate[0])
-        for _, source, guess in candidates:
-            yield QUICK, source, guess
-        yield from tuple(effort.outside)
-        others = task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed))[1:]
-        if effort.collided:
-            effort.outside.clear()
-            for guess in self._free_starts(task, instance, others[1:]):
-                yield Variant(clear=1), "posture", guess
-            yield from tuple(effort.outside)
-            return
-        for source, guess in zip(["gravity"] + ["posture"] * len(others), others, strict=False):
-            yield QUICK, source, guess
-        for _, source, guess in candidates:
-            yield PATIENT, source, guess
-            yield replace(PATIENT, limited=True), source, guess
-
-    def _free_starts(self, task: ArmReach, instance: Instance, guesses: list[Guess]) -> Iterator[Guess]:
-        """Those that do not collide themselves first, cheaper ones first: few plans leave the side of an obstacle."""
-
-        def rank(guess: Guess) -> tuple[bool, float]:
-            collides = task.robot.first_collision(guess.X[:, : task.nu]) is not None
-            return collides, task.cost(guess.X, guess.U, instance.target)
-
-        yield from sorted(guesses, key=rank)
-
-    def _propose(self, task: ArmReach, instance: Instance, effort: Effort) -> tuple[float, Guess] | None:
-        """The policy's cheapest rollout and its cost; None without a policy or when its output is not finite."""
-        if self.policy is None:
-            return None
-        began = time.monotonic()
-        try:
-            rng = np.random.default_rng(self._seed)
-            found = rollouts(task, self.policy, instance, rng=rng, samples=self._samples)
-        except PolicyError:
-            self.policy_failures += 1
-            return None
-        finally:
-            effort.policy += time.monotonic() - began
-        began = time.monotonic()
-        finite = [(float(cost), guess) for cost, guess in zip(found.costs, found.guesses, strict=True) if cost < np.inf]
-        if not finite:
-            self.policy_failures += 1
-            return None
-        if task.goal_type == "pose":  # what it proposes are ways to the position
-            bent = [task.bend(guess, instance) for _, guess in finite]
-            finite += [(task.cost(each.X, each.U, instance.target), each) for each in bent if each is not None]
-        effort.start += time.monotonic() - began
-        return min(finite, key=lambda candidate: candidate[0])
 
     def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: Effort) -> Solution:
         began = time.monotonic()
