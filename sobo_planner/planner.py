@@ -6,6 +6,7 @@ interpolation by the cost of the pose.
 policy rollouts --+
                   +--> cheapest start --> ProxDDP --> checks --> Plan
 interpolation ----+         ^                           |
+                            |                           +--> ProxDDP with links kept apart (if it collides)
                             |                           +--> ProxDDP with more weight on precision (if it ends short)
                             +--------- next start <-----+
                                        (with position limits as constraints once free plans have left them)

@@ -12,6 +12,19 @@ using pinocchio::GeometryModel;
 using pinocchio::JointIndex;
 using pinocchio::Model;
 
+namespace {
+
+/// From the first body to the second. Coal gives none for meshes: there it is that of the nearest points, and nothing is
+/// known once they overlap.
+Vector3d direction(const coal::DistanceResult &found) {
+  if (std::abs(found.normal.norm() - 1.0) < 1e-3)
+    return found.normal;
+  const Vector3d way = found.nearest_points[1] - found.nearest_points[0];
+  return found.min_distance > 0.0 && way.allFinite() ? way.stableNormalized() : Vector3d(Vector3d::Zero());
+}
+
+} // namespace
+
 struct SelfDistance::Impl {
   Impl(const RobotImpl &robot, double margin)
       : model(robot.model), geometry(robot.geometry), margin(margin), data(*geometry), centres(geometry->ngeoms) {
@@ -59,10 +72,11 @@ double SelfDistance::evaluate(const pinocchio::Data &data, std::vector<NearPair>
       continue;
     const auto &found = pinocchio::computeDistance(*scratch.geometry, scratch.data, k);
     const double lack = scratch.margin - found.min_distance;
-    if (!(lack > 0.0) || !found.normal.allFinite())
+    if (!(lack > 0.0))
       continue;
     NearPair pair{lack, bodies[pairs[k].first].parentJoint, bodies[pairs[k].second].parentJoint, {}};
-    pair.line << found.normal, found.nearest_points[1].cross(found.normal);
+    const Vector3d normal = direction(found);
+    pair.line << normal, found.nearest_points[1].cross(normal);
     near.push_back(pair);
     sum += lack * lack;
   }
