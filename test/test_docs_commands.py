@@ -45,7 +45,7 @@ ELSEWHERE = (
     Elsewhere(
         r"python benchmarks/receding_horizon\.py .*",
         "test/test_receding_benchmark.py::test_a_few_seconds",
-        ('"benchmarks" / "receding_horizon.py"',),
+        ("sys.executable, str(SCRIPT)", '"--engine", "onnxruntime"'),
     ),
     Elsewhere(r"python benchmarks/paper/\w+\.py .*", "test/test_paper.py::test_smoke", ('"--scale", "smoke"',)),
 )
