@@ -30,7 +30,7 @@ from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.outputs import PlanOutputs
 from sobo_planner.ros.plan_once import PlanOnce
 from sobo_planner.ros.receding_horizon import PATIENCE, RecedingHorizon
-from sobo_planner.ros.serving import MOVING, STOP_LEAD, Core, Server, moves
+from sobo_planner.ros.serving import MOVING, STOP_LEADS, Core, Server, moves
 from sobo_planner.ros.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
@@ -216,12 +216,30 @@ def test_a_stop_goes_on_from_what_is_followed(bench: Bench) -> None:
     bench.time += 0.8
     bench.measure()
     stop = server.stop_arm()
-    assert stop is not None and stop.begin == bench.time + STOP_LEAD
+    assert stop is not None and stop.begin == bench.time + STOP_LEADS[0]
     np.testing.assert_allclose(stop.X[0], followed.state(stop.begin), atol=0.01)
     assert np.abs(stop.X[0, N:]).max() > 0.1 and np.abs(stop.X[-1, N:]).max() < 1e-3
     plan, braking = bench.reports(2)
     assert braking["status"] == "braking" and braking["goal"] is None
-    assert braking["lead"] == pytest.approx(STOP_LEAD)
+    assert braking["lead"] == pytest.approx(STOP_LEADS[0])
+
+
+def test_an_arm_is_stopped_without_a_fresh_state_too(bench: Bench) -> None:
+    """It is where it is meant to be, for all that is known."""
+    server = PlanOnce(bench.core, Planner(bench.task))
+    bench.measure()
+    server._serve(bench.goal(0.5))
+    followed = bench.outputs.timeline
+    assert followed is not None
+    bench.time += 0.8
+    bench.values["state_timeout"] = 0.0
+    stop = server.stop_arm()
+    assert stop is not None
+    np.testing.assert_allclose(stop.X[0], followed.state(stop.begin), atol=1e-9)
+    assert bench.reports(2)[1]["status"] == "braking"
+    bench.time += 10.0
+    with pytest.raises(Refused, match="STALE_STATE"):
+        server.stop_arm()
 
 
 # ---------------------------------------------------------------- plan_once
@@ -294,15 +312,16 @@ def test_cancel_brings_the_arm_to_rest_and_ends_replanning(bench: Bench, recedin
     tick(bench, receding, 50)
     bench.inbox.put(None)
     tick(bench, receding, 50)
-    assert receding.status is Status.READY and bench.counts() == {}
-    reports = bench.reports(51)
-    assert reports[-1]["status"] == "braking" and reports[-2]["status"] != "braking"
+    assert receding.status is Status.READY and bench.counts() == {"CANCELLED": 1}
+    *cycles, braking, cancelled = bench.reports(52)
+    assert braking["status"] == "braking" and all(each["status"] in ("refined", "start") for each in cycles)
+    assert cancelled["reason"] == "CANCELLED" and cancelled["goal"] == bench.goal(0.5).tolist()
     timeline = bench.outputs.timeline
     assert timeline is not None
     assert np.abs(timeline.state(bench.time)[N:]).max() < 0.01
     bench.inbox.put(bench.goal(0.5))
     tick(bench, receding, 5)
-    assert receding.status is Status.TRACKING and bench.counts() == {}
+    assert receding.status is Status.TRACKING and bench.counts() == {"CANCELLED": 1}
 
 
 def test_a_goal_out_of_reach_leaves_the_one_before(bench: Bench, receding: RecedingHorizon) -> None:
