@@ -181,7 +181,8 @@ class Server(ABC):
             Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED, a
                 rule of the controller is broken.
         """
-        self.fresh_state()
+        if state is not None:
+            self.fresh_state()
         now = self.core.now()
         if np.isnan(motion.begin):
             motion = replace(motion, begin=now)
