@@ -85,7 +85,7 @@ class Monitor:
         self.tool_box: tuple[Any, Any] | None = None
         self.state_timeout = 0.5
         self._state_times: list[int] = []
-        self._trajectory_times: list[int] = []
+        self._trajectory_times: dict[tuple[int, int], int] = {}
         self._seen: dict[str, OrderedDict[Any, Any]] = {
             kind: OrderedDict() for kind in ("trajectory", "feedback_gains", "feedforward")
         }
@@ -122,8 +122,8 @@ class Monitor:
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:
         """Judges a trajectory; `published` is when [ns]."""
-        self._trajectory_times.append(published)
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        self._trajectory_times[stamp] = published
         self._begin(f"trajectory of {stamp[0]}.{stamp[1]:09d}")
         names = tuple(self.prefix + name for name in self._task.robot.joint_names)
         age = (published - stamp[0] * 10**9 - stamp[1]) * 1e-9
@@ -173,6 +173,8 @@ class Monitor:
         if "checksums" not in report:
             self._require("stamp" not in report and "start" not in report, "neither a plan nor a refusal")
             return
+        if report["status"] == "braking":  # an arm whose states have stopped is not left to go on
+            self._trajectory_times.pop((report["stamp"]["sec"], report["stamp"]["nanosec"]), None)
         start, limit = np.array(report["start"]), self._task.robot.velocity_limit
         self._require(start.shape == (self._task.nx,), f"start has shape {start.shape}")
         steps = {len(v) for k in ("feedback_gains", "feedforward") if (v := self._named(k, report)) is not None}
@@ -202,7 +204,7 @@ class Monitor:
     def _judge_ages(self) -> None:
         """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
         states = np.sort(np.array(self._state_times, dtype=np.int64))
-        for published in self._trajectory_times:
+        for published in self._trajectory_times.values():
             before = int(np.searchsorted(states, published, side="right"))
             age = (published - states[before - 1]) * 1e-9 if before else np.inf
             allowed = self.state_timeout + STALE + GRAIN * 1e-9

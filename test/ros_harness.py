@@ -32,7 +32,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros import domain
 
-PLANNER = "sobo_planner.ros.planner_node"
+PLANNER, SIMULATOR = "sobo_planner.ros.planner_node", "sobo_planner.ros.arm_simulator_node"
 LIMIT = 150  # [s] that a process may live
 RELIABLE = QoSProfile(depth=50)
 MANY_STATES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -107,7 +107,7 @@ class Probe(Node):
         self.events: list[dict[str, Any]] = []
         self.status: dict[str, DiagnosticStatus] = {}
         self.states: list[JointState] = []
-        self._listening = False
+        self._listening = self.hears_states = False
         self.monitor: Monitor | None = None  # from the start of a planner on
         self.state_publisher = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         self.create_subscription(JointState, "joint_states", self._on_state, MANY_STATES)
@@ -122,6 +122,7 @@ class Probe(Node):
         self._executor.add_node(self)
 
     def _on_state(self, message: JointState, info: dict[str, Any]) -> None:
+        self.hears_states = True
         if self.monitor is not None:
             self.monitor.state(message, info["source_timestamp"])
         if self._listening:
@@ -265,6 +266,8 @@ class RosSystem:
         log = self._folder / f"{module.rsplit('.', 1)[-1]}-{len(self.processes)}.log"
         process = RosProcess(module, log, self._environment, parameters)
         self.processes.append(process)
+        if module == SIMULATOR:  # before a planner acts on states, the monitor has to hear them
+            self.probe.wait(lambda: self.probe.hears_states or not process.running)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:

@@ -47,6 +47,7 @@ ELSEWHERE = (
         "test/test_receding_benchmark.py::test_a_few_seconds",
         ("sys.executable, str(SCRIPT)", '"--engine", "onnxruntime"'),
     ),
+    Elsewhere(r"python benchmarks/soak\.py .*", "test/test_soak.py", ('"soak.py"', '"--minutes"', '"--out"')),
     Elsewhere(r"python benchmarks/paper/\w+\.py .*", "test/test_paper.py::test_smoke", ('"--scale", "smoke"',)),
 )
 NOT_RUN = {

@@ -177,6 +177,7 @@ def test_any_value_of_a_parameter(probe: Probe, planner: RosProcess, spec: Any, 
         assert not (result.successful and spec.read_only), value
         if result.successful:
             taken = value.double_value if spec.type.name == "DOUBLE" else value.bool_value
+            probe.monitor.configure({spec.name: taken})
             assert spec.bounds is None or spec.bounds[0] <= taken <= spec.bounds[1], value
 
 

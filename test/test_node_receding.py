@@ -21,11 +21,10 @@ from node_tools import (
     plans,
     seconds,
 )
-from ros_harness import Probe, RosProcess, RosSystem, ros_system
+from ros_harness import SIMULATOR, Probe, RosProcess, RosSystem, ros_system
 
 from sobo_planner.tasks import Task
 
-SIMULATOR = "sobo_planner.ros.arm_simulator_node"
 RATE = 10.0  # [Hz]: a busy machine keeps up too
 ROUNDING = 1e-5
 

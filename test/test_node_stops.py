@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from node_tools import POSITION_JUMP, cancel, change_state, hold, is_at, largest_jumps, plans, refusal, seconds
-from ros_harness import Probe, RosProcess, RosSystem, ros_system
+from ros_harness import SIMULATOR, Probe, RosProcess, RosSystem, ros_system
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.tasks import Task, load_task
 
-SIMULATOR = "sobo_planner.ros.arm_simulator_node"
 MODES = {"plan_once": (), "receding_horizon": ("rate:=10.0",)}
 RESTS = 0.02  # [rad/s]
 BRAKES_WITHIN = 0.55  # [s] from the stamp of the braking motion: half a second and the lead
