@@ -18,13 +18,14 @@ from builtin_interfaces.msg import Duration, Time
 from monitor import KEPT, Monitor
 from reports import report_of
 from ros_harness import RELIABLE, ros_system
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros import conversions
-from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks import ArmReach, load_task
 
 STAMP = Time(sec=1000, nanosec=5)
 PUBLISHED = 1000 * 10**9 + 10**6
@@ -52,8 +53,14 @@ def messages(originals: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(originals)
 
 
+def state() -> JointState:
+    names = load_task("ur5").robot.joint_names
+    return JointState(name=["gripper", *names], position=[math.nan] + [0.0] * 6)
+
+
 def judge(messages: dict[str, Any], published: int = PUBLISHED, monitor: Monitor | None = None) -> list[str]:
     monitor = monitor or Monitor()
+    monitor.state(state(), published - 10**6)
     monitor.gains(messages["gains"])
     monitor.feedforward(messages["feedforward"])
     monitor.trajectory(messages["trajectory"], published)
@@ -105,7 +112,6 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "nan torque": (lambda m: scale(m["feedforward"], math.nan), "not finite"),
     "nan in report": (lambda m: m["report"].update(cost=math.nan), "not strict JSON"),
     "no JSON": (lambda m: m.update(report="{"), "not strict JSON"),
-    "state": (lambda m: m["report"].update(state_age_s=0.6, state_timeout=0.5), "a state 0.6 s old"),
     "start": (lambda m: m["report"]["start"].__setitem__(0, 1.0), "too far from start"),
     "half a plan": (lambda m: m["report"].pop("checksums"), "neither a plan nor a refusal"),
     "longer controls": (lambda m: m["report"].update(dt=0.05), "outlast"),
@@ -129,6 +135,35 @@ def test_stale_messages_are_seen(messages: dict[str, Any], late: float) -> None:
     simulated = Monitor()
     simulated.configure({"use_sim_time": True})
     assert judge(messages, PUBLISHED + round(late * 1e9), simulated) == []
+
+
+BAD = {
+    "none": None,
+    "nan": JointState(name=state().name, position=[0.0, math.nan, *[0.0] * 5]),
+    "short": JointState(name=state().name, position=[0.0] * 6),
+    "twice": JointState(name=[*state().name, state().name[3]], position=[0.0] * 8),
+    "empty": JointState(),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize(("age", "fine"), [(0.5, True), (0.7, False)])
+def test_trajectories_after_the_last_state_are_seen(messages: dict[str, Any], bad: str, age: float, fine: bool) -> None:
+    """The last one that can be used counts, whatever else comes in; only braking needs none."""
+    for status in ("converged", "braking"):
+        monitor = Monitor()
+        monitor.state(state(), PUBLISHED - round(age * 1e9))
+        if BAD[bad] is not None:
+            monitor.state(BAD[bad], PUBLISHED - 10**7)
+        monitor.trajectory(messages["trajectory"], PUBLISHED)
+        monitor.gains(messages["gains"])
+        monitor.feedforward(messages["feedforward"])
+        monitor.report(String(data=json.dumps(messages["report"] | {"status": status})))
+        if fine or status == "braking":
+            monitor.verdict()
+        else:
+            with pytest.raises(AssertionError, match="after the last joint state"):
+                monitor.verdict()
 
 
 def test_one_stamp_one_meaning(messages: dict[str, Any]) -> None:
@@ -182,6 +217,9 @@ def test_a_bad_message_on_a_topic_fails_the_system(
             system.probe.monitor = Monitor()
             publisher = system.probe.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
             system.probe.wait(lambda: publisher.get_subscription_count() > 0)
+            system.probe.wait(
+                lambda: system.probe.hears_states, each=lambda: system.probe.state_publisher.publish(state())
+            )
             message = messages["trajectory"]
             message.header.stamp = system.probe.get_clock().now().to_msg()
             message.points[4].positions[1] += 0.0 if good else math.nan
