@@ -178,8 +178,8 @@ class Server(ABC):
             Its report; None once the outputs are closed.
 
         Raises:
-            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED, a
-                rule of the controller is broken.
+            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED,
+                a rule of the controller is broken.
         """
         if state is not None:
             self.fresh_state()
