@@ -91,13 +91,14 @@ def start_state(task: ArmReach, positions: Sequence[float]) -> np.ndarray:
 def plan(command: commands.Plan) -> int:
     """Plan one motion, print the result, store the trajectory if asked."""
     from sobo_planner.planner import Planner
+    from sobo_planner.safety import PlanChecker
 
     if command.out is not None and command.out.suffix not in (".json", ".npz"):
         raise ConfigError(f"--out must end with .json or .npz, got {command.out}")
     task = arm_of(command)
     if len(command.goal) not in (3, 7):
         raise TaskError(f"--goal has {len(command.goal)} values; a position has 3, a pose 7")
-    planner = Planner(task, policy_of(task, command.policy))
+    planner = Planner(task, policy_of(task, command.policy), PlanChecker(task))
     state = start_state(task, command.start)
     result = planner.plan(state, np.asarray(command.goal), deadline=command.deadline)
     summary = summarise(task, state, result)

@@ -6,6 +6,7 @@ interpolation by the cost of the pose.
 policy rollouts --+
                   +--> cheapest start --> ProxDDP --> checks --> Plan
 interpolation ----+         ^                           |
+                            |                           +--> ProxDDP with links kept apart (if it collides)
                             |                           +--> ProxDDP with more weight on precision (if it ends short)
                             +--------- next start <-----+
                                        (with position limits as constraints once free plans have left them)
@@ -14,53 +15,24 @@ interpolation ----+         ^                           |
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import PlanningError, PlanRefusedError, PolicyError
+from sobo_planner.effort import Effort
+from sobo_planner.errors import PlanningError, PlanRefusedError
 from sobo_planner.plan import REACHED, Plan, PlanStatus
 from sobo_planner.policy import Policy
-from sobo_planner.refiner import FEASIBLE, PATIENCE, Refiner
-from sobo_planner.rollout import rollouts
-from sobo_planner.safety import PlanChecker
+from sobo_planner.refiner import FEASIBLE, PATIENCE, Refiner, Variant
+from sobo_planner.safety import Limit, PlanChecker
 from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.starts import Starts
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Starts tried when the first ones do not reach the goal.
-MAX_STARTS = 6
-
 __all__ = ["FEASIBLE", "PATIENCE", "REACHED", "Plan", "PlanStatus", "Planner"]
-
-
-@dataclass
-class _Effort:
-    """What planning has cost so far."""
-
-    began: float
-    limit: float | None
-    iterations: int = 0
-    policy: float = 0.0
-    start: float = 0.0
-    refine: float = 0.0
-    outside: list[tuple[str, Guess]] = field(default_factory=list)  # starts of plans that leave the position limits
-    refused: bool = False  # whether the checker refused a plan
-
-    def left(self) -> float | None:
-        """Seconds left, at least a little; None without a deadline."""
-        return None if self.limit is None else max(self.limit - (time.monotonic() - self.began), 1e-4)
-
-    def over(self) -> bool:
-        return self.limit is not None and time.monotonic() - self.began >= self.limit
-
-    def phases_ms(self) -> dict[str, float]:
-        total = time.monotonic() - self.began
-        phases = {"policy": self.policy, "start": self.start, "refine": self.refine, "total": total}
-        return {name: 1e3 * seconds for name, seconds in phases.items()}
 
 
 class Planner:
@@ -86,10 +58,13 @@ class Planner:
         self.task = task
         self.policy = policy
         self._checker = checker
-        self._samples = task.config.policy.samples if samples is None else samples
-        self._seed = seed
+        self._starts = Starts(policy, task.config.policy.samples if samples is None else samples, seed)
         self._refiners = {task.goal_type: Refiner(task, checker)}
-        self.policy_failures = 0
+
+    @property
+    def policy_failures(self) -> int:
+        """How often the policy's output was not finite."""
+        return self._starts.policy_failures
 
     def prepare(self, goal_type: str = "position") -> None:
         """Builds all solvers for a type of goal, `position` or `pose`; otherwise the first plans that need them do.
@@ -124,14 +99,14 @@ class Planner:
         """
         if deadline is not None and not deadline > 0:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
-        effort = _Effort(time.monotonic(), deadline)
+        effort = Effort(time.monotonic(), deadline)
         instance = Instance(np.array(state, float), np.array(goal, float))
         refiner = self._refiner("pose" if instance.target.shape == (7,) else "position")
         refiner.task.check(instance)
         best: tuple[tuple[bool, bool, float], Solution, str] | None = None
         reasons: list[str] = []
-        for solver, source, guess in self._starts(refiner, instance, effort):
-            solution, reason = self._attempt(refiner, solver, instance, source, guess, effort)
+        for variant, source, guess in self._starts.of(refiner.task, instance, effort):
+            solution, reason = self._attempt(refiner, variant, instance, source, guess, effort)
             miss = refiner.miss(solution.X, instance.target) if not reason else np.inf
             rank = (miss >= 1, not solution.converged, miss)
             if reason:
@@ -146,83 +121,38 @@ class Planner:
         return self._finish(refiner.task, instance, *best[1:], effort)
 
     def _attempt(
-        self, refiner: Refiner, solver: Solver, instance: Instance, source: str, guess: Guess, effort: _Effort
+        self, refiner: Refiner, variant: Variant, instance: Instance, source: str, guess: Guess, effort: Effort
     ) -> tuple[Solution, str]:
-        """Refines a start, and one that ends short of the goal again with more weight on precision.
+        """Refines a start; one that collides with a cost on that, one that ends short with more weight on precision.
 
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
-        solution = self._refine(solver, instance, guess, effort)
-        reason = refiner.objection(solution)
-        if not reason and (reason := refiner.refusal(solution)):
-            effort.refused = True
-        if refiner.leaves_limits(solution):
-            effort.outside.append((source, guess))
-        if reason or effort.over() or refiner.miss(solution.X, instance.target) < 1:
+        solution = self._refine(refiner.solver(variant), instance, guess, effort)
+        reason, violation = refiner.objection(solution), None
+        if not reason and (violation := refiner.refusal(solution)) is not None:
+            effort.refused, reason = True, str(violation)
+            effort.collided |= violation.limit is Limit.SELF_COLLISION
+        if refiner.leaves_limits(solution.X):
+            effort.outside.append((replace(variant, limited=True, patient=False), source, guess))
+        if effort.over():
             return solution, reason
-        closer = self._refine(refiner.precise, instance, Guess(solution.X, solution.U), effort)
+        if violation is not None and violation.limit is Limit.SELF_COLLISION and variant.clearer is not None:
+            return self._attempt(refiner, variant.clearer, instance, source, Guess(solution.X, solution.U), effort)
+        if reason or refiner.miss(solution.X, instance.target) < 1:
+            return solution, reason
+        precise = refiner.solver(replace(variant, precise=True, patient=True))
+        closer = self._refine(precise, instance, Guess(solution.X, solution.U), effort)
         return (solution if refiner.objection(closer) or refiner.refusal(closer) else closer), ""
 
-    def _starts(self, refiner: Refiner, instance: Instance, effort: _Effort) -> Iterator[tuple[Solver, str, Guess]]:
-        """Solvers and starts, most promising first: policy or interpolation, whichever is cheaper, then others.
-
-        With little patience; if none of them does, the first two again with all of it. Starts of plans that leave the
-        position limits are refined with these as constraints, which takes long, once those beside them have been tried.
-        """
-        task = refiner.task
-        proposal = self._propose(task, instance, effort)
-        began = time.monotonic()
-        interpolation = task.interpolate(instance)
-        cost = task.cost(interpolation.X, interpolation.U, instance.target)
-        effort.start += time.monotonic() - began
-        candidates = [(cost, "interpolation", interpolation)]
-        if proposal is not None:
-            candidates.append((proposal[0], "policy", proposal[1]))
-        candidates.sort(key=lambda candidate: candidate[0])
-        for _, source, guess in candidates:
-            yield refiner.quick, source, guess
-        for source, guess in tuple(effort.outside):
-            yield refiner.limited_quick, source, guess
-        others = task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed))[1:]
-        for source, guess in zip(["gravity"] + ["posture"] * len(others), others, strict=False):
-            yield refiner.quick, source, guess
-        for _, source, guess in candidates:
-            yield refiner.patient, source, guess
-            yield refiner.limited, source, guess
-
-    def _propose(self, task: ArmReach, instance: Instance, effort: _Effort) -> tuple[float, Guess] | None:
-        """The policy's cheapest rollout and its cost; None without a policy or when its output is not finite."""
-        if self.policy is None:
-            return None
-        began = time.monotonic()
-        try:
-            rng = np.random.default_rng(self._seed)
-            found = rollouts(task, self.policy, instance, rng=rng, samples=self._samples)
-        except PolicyError:
-            self.policy_failures += 1
-            return None
-        finally:
-            effort.policy += time.monotonic() - began
-        began = time.monotonic()
-        finite = [(float(cost), guess) for cost, guess in zip(found.costs, found.guesses, strict=True) if cost < np.inf]
-        if not finite:
-            self.policy_failures += 1
-            return None
-        if task.goal_type == "pose":  # what it proposes are ways to the position
-            bent = [task.bend(guess, instance) for _, guess in finite]
-            finite += [(task.cost(each.X, each.U, instance.target), each) for each in bent if each is not None]
-        effort.start += time.monotonic() - began
-        return min(finite, key=lambda candidate: candidate[0])
-
-    def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: _Effort) -> Solution:
+    def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: Effort) -> Solution:
         began = time.monotonic()
         solution = solver.solve(instance, guess, effort.left())
         effort.refine += time.monotonic() - began
         effort.iterations += solution.iterations
         return solution
 
-    def _finish(self, task: ArmReach, instance: Instance, solution: Solution, source: str, effort: _Effort) -> Plan:
+    def _finish(self, task: ArmReach, instance: Instance, solution: Solution, source: str, effort: Effort) -> Plan:
         limit, target = task.torque_limit, instance.target
         return Plan(
             status=PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE,

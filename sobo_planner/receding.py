@@ -20,7 +20,7 @@ from sobo_planner.errors import SolverError
 from sobo_planner.motion import Motion, Timeline, expected_state, follow, within_limits
 from sobo_planner.planner import FEASIBLE
 from sobo_planner.proposer import Proposer
-from sobo_planner.safety import PlanChecker, Violation
+from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
 
@@ -92,13 +92,17 @@ class RecedingPlanner:
         self._checker, self._brakes, self._proposer = checker, brakes, proposer
         self._budget, self._propose_every = budget, propose_every
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
+        # By whether links are kept apart, and whether the tool is near to the goal.
         self._variants = [
-            (variant, Solver(variant, options, sequence=True)) for variant in (task, task.precise(throughout=True))
+            [(variant, Solver(variant, options, sequence=True)) for variant in (each, each.precise(throughout=True))]
+            for each in (task, task.avoiding_self_collision())
         ]
-        self._cost_task, self._solver = self._variants[0]
+        self._cost_task, self._solver = self._variants[0][0]
         self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
+        self._sought: Array | None = None  # target of the last cycle
+        self._clear = False  # whether a motion to it collided
         self._cycles = self._tries = 0
         self._rng = np.random.default_rng(0)
 
@@ -128,9 +132,11 @@ class RecedingPlanner:
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.check_goal(Instance(x, target))
+        if self._sought is None or not np.array_equal(target, self._sought):
+            self._sought, self._clear = target, False
         timeline, lost = self._follow(x, measured)
         instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
-        self._cost_task, self._solver = self._variants[self.task.distance(instance.x0, target) < NEAR]
+        self._cost_task, self._solver = self._variants[self._clear][self.task.distance(instance.x0, target) < NEAR]
         source, start, start_cost = self._best_start(timeline.last, instance, handover, moved or self._tries > 0)
         started = time.monotonic()
         solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
@@ -140,7 +146,8 @@ class RecedingPlanner:
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         self._draft = cycle.motion or self._draft
         self._cycles += 1
-        self._tries = 0 if cycle.motion is not None and cycle.tool_error <= NEAR else self._tries + 1
+        arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._clear)
+        self._tries = 0 if arrives else self._tries + 1
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
     def _check_start(self, x: Array) -> None:
@@ -219,6 +226,7 @@ class RecedingPlanner:
                 return Cycle(
                     motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
                 )
+            self._clear |= violation.limit is Limit.SELF_COLLISION
             objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
         return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -200,6 +201,12 @@ class Solver:
         self._sequence = sequence
         self.options = options or getattr(problem, "solver_options", None) or SolverOptions()
         self._workers = [problem.make_worker()]
+
+    def with_options(self, options: SolverOptions) -> Solver:
+        """The same native problem and solver, which take tens of megabytes, with other settings."""
+        other = copy.copy(self)
+        other.options = options
+        return other
 
     def solve(self, instance: Instance, guess: Guess, time_limit: float | None = None) -> Solution:
         """Solves one instance.

@@ -138,7 +138,9 @@ void bind_specs(nb::module_ &m) {
       .def_rw("state", &ReachWeights::state)
       .def_rw("control", &ReachWeights::control)
       .def_rw("state_reference", &ReachWeights::state_reference)
-      .def_rw("control_reference", &ReachWeights::control_reference);
+      .def_rw("control_reference", &ReachWeights::control_reference)
+      .def_rw("self_distance", &ReachWeights::self_distance)
+      .def_rw("self_margin", &ReachWeights::self_margin);
   nb::class_<ReachSpec>(m, "ReachSpec")
       .def(nb::init<>())
       .def_rw("horizon", &ReachSpec::horizon)

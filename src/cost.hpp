@@ -1,5 +1,6 @@
 // Weighted squared errors of tool position and orientation, state and control:
 //   l(x, u) = sum w_p (p(q) - target)^2 + sum w_r r^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2   (no factor 1/2)
+//             + w_d times the penalty of SelfDistance
 // where r = log3(R_target' R(q)) is the rotation from the target to the tool. Half a turn away r changes its sign, not its
 // norm: there the gradient is that of one of the two ways back.
 #pragma once
@@ -14,6 +15,7 @@
 #include <pinocchio/spatial.hpp>
 
 #include "second_order.hpp"
+#include "self_distance.hpp"
 #include "spec.hpp"
 
 namespace sobo {
@@ -34,6 +36,9 @@ struct ReachCostData : CostData {
   Eigen::Matrix3d turn_by_spin; // d turn / d rotation of the tool about its own axes
   Eigen::Matrix3Xd turn_jacobian;
   Eigen::VectorXd x, dx, du;
+  std::vector<SelfDistance::NearPair> near;
+  Eigen::VectorXd near_gradient;
+  Eigen::MatrixXd near_hessian;
 };
 
 /// One cost instead of a stack of residuals: the constant parts of the Hessian are written once.
@@ -41,11 +46,12 @@ struct ReachCost : CostAbstract, CurvedCost {
   /// All copies share `target` and `rotation`, so that writing them changes the target of every stage in place.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
             std::shared_ptr<const Eigen::Vector3d> target, std::shared_ptr<const Eigen::Matrix3d> rotation,
-            const ReachWeights &weights)
+            const ReachWeights &weights, std::shared_ptr<const SelfDistance> self_distance)
       : CostAbstract(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * model->nv),
                      static_cast<int>(weights.control.size())),
         model_(std::move(model)), tool_(tool), target_(std::move(target)), rotation_(std::move(rotation)),
-        weights_(weights), oriented_(!weights.orientation.isZero(0.0)) {}
+        weights_(weights), oriented_(!weights.orientation.isZero(0.0)),
+        self_distance_(weights.self_distance > 0.0 ? std::move(self_distance) : nullptr) {}
 
   using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
 
@@ -64,6 +70,8 @@ struct ReachCost : CostAbstract, CurvedCost {
       data.turn = pinocchio::log3(offset);
       data.value_ += weights_.orientation.dot(data.turn.cwiseAbs2());
     }
+    if (self_distance_)
+      data.value_ += weights_.self_distance * self_distance_->evaluate(data.pinocchio, data.near);
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
@@ -87,6 +95,10 @@ struct ReachCost : CostAbstract, CurvedCost {
       data.Lx_.head(n).noalias() +=
           2.0 * data.turn_jacobian.transpose() * weights_.orientation.cwiseProduct(data.turn);
     }
+    if (self_distance_ && !data.near.empty()) {
+      self_distance_->differentiate(data.pinocchio, data.near, data.near_gradient, data.near_hessian);
+      data.Lx_.head(n) += weights_.self_distance * data.near_gradient;
+    }
   }
 
   void computeHessians(const VectorRef &, const VectorRef &, CostData &base) const override {
@@ -99,6 +111,8 @@ struct ReachCost : CostAbstract, CurvedCost {
     if (oriented_)
       data.Lxx_.topLeftCorner(n, n).noalias() +=
           2.0 * data.turn_jacobian.transpose() * weights_.orientation.asDiagonal() * data.turn_jacobian;
+    if (self_distance_ && !data.near.empty())
+      data.Lxx_.topLeftCorner(n, n) += weights_.self_distance * data.near_hessian;
   }
 
   void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
@@ -116,6 +130,7 @@ struct ReachCost : CostAbstract, CurvedCost {
   std::shared_ptr<const Eigen::Matrix3d> rotation_; // null where no orientation is asked for
   ReachWeights weights_;
   bool oriented_;
+  std::shared_ptr<const SelfDistance> self_distance_; // null where it has no weight
 
 private:
   void add_turn_curvature(const ReachCostData &data, Eigen::MatrixXd &block) const;

@@ -59,6 +59,10 @@ Box state_box(const ReachSpec &spec, int nv) {
   return box;
 }
 
+std::shared_ptr<const SelfDistance> make_self_distance(const Robot &robot, const ReachWeights &weights) {
+  return weights.self_distance > 0.0 ? std::make_shared<SelfDistance>(robot, weights.self_margin) : nullptr;
+}
+
 } // namespace
 
 void Problem::check_target(const VectorXd &value) const {
@@ -103,8 +107,10 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   std::shared_ptr<Eigen::Matrix3d> rotation;
   if (!spec.running.orientation.isZero(0.0) || !spec.terminal.orientation.isZero(0.0))
     rotation = std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity());
-  const ReachCost running(robot.impl().model, robot.impl().tool, target, rotation, spec.running);
-  const ReachCost terminal(robot.impl().model, robot.impl().tool, target, rotation, spec.terminal);
+  const ReachCost running(robot.impl().model, robot.impl().tool, target, rotation, spec.running,
+                          make_self_distance(robot, spec.running));
+  const ReachCost terminal(robot.impl().model, robot.impl().tool, target, rotation, spec.terminal,
+                           make_self_distance(robot, spec.terminal));
   Problem problem =
       assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
   problem.target = target;

@@ -42,6 +42,11 @@ ELSEWHERE = (
     Elsewhere(r"make bench|sobo bench .*", "test/test_bench.py::test_command_line", ('main(["bench", "ur5"',)),
     Elsewhere(r"sobo interplay .*", "test/test_interplay.py", ('"-m", "sobo_planner.cli", *arguments', '"interplay"')),
     Elsewhere(r"python3? -m colcon build .*", "test/test_packaging.py", ('"-m", "colcon"', '"--symlink-install"')),
+    Elsewhere(
+        r"python benchmarks/receding_horizon\.py .*",
+        "test/test_receding_benchmark.py::test_a_few_seconds",
+        ("sys.executable, str(SCRIPT)", '"--engine", "onnxruntime"'),
+    ),
     Elsewhere(r"python benchmarks/soak\.py .*", "test/test_soak.py", ('"soak.py"', '"--minutes"', '"--out"')),
     Elsewhere(r"python benchmarks/paper/\w+\.py .*", "test/test_paper.py::test_smoke", ('"--scale", "smoke"',)),
 )

@@ -25,6 +25,8 @@ LAYERS = (
     "rollout",
     "plan",
     "refiner",
+    "effort",
+    "starts",
     "planner",
     "motion",
     "brakes",

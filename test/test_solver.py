@@ -309,3 +309,14 @@ def test_wrong_shapes_and_infeasible_bounds_are_named(task, solved) -> None:
         solver.solve_batch([instance, instance], [Guess(solution.X, solution.U)])
     with pytest.raises(ConfigError, match="solver.tol must be positive"):
         SolverOptions(tol=0.0)
+
+
+def test_other_settings_on_the_same_native_problem(task, home) -> None:
+    instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+    solver, guess = Solver(task), task.interpolate(instance)
+    short = dataclasses.replace(task.solver_options, max_iterations=2, retry=False)
+    before = solver.solve(instance, guess)
+    other = solver.with_options(short).solve(instance, guess)
+    assert other.iterations == 2 < before.iterations
+    np.testing.assert_array_equal(other.X, Solver(task, short).solve(instance, guess).X)
+    np.testing.assert_array_equal(solver.solve(instance, guess).X, before.X)

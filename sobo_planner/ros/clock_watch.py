@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-# Time that ROS time may gain on the monotonic clock between two looks [s]: a simulation may run fast.
+# Time that ROS time may gain on the monotonic clock between two looks [s].
 FORWARD = 1.0
+# What it may gain in a second [s]: a simulation may run fast, and in mode `plan_once` looks are far apart.
+FASTEST = 10.0
 # Time that it may go back [s]: corrections of a synchronised clock.
 BACKWARD = 0.05
 
@@ -24,8 +26,8 @@ class ClockWatch:
         last, self._last = self._last, (ros, monotonic)
         if last is None:
             return 0.0
-        change = ros - last[0]
-        gained = change - (monotonic - last[1])
+        change, elapsed = ros - last[0], monotonic - last[1]
         if change < -BACKWARD:
             return change
-        return gained if gained > FORWARD else 0.0
+        gained = change - elapsed
+        return gained if gained > max(FORWARD, FASTEST * elapsed) else 0.0

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import GoalError, StartError
 from sobo_planner.proposer import Proposer
-from sobo_planner.receding import Cycle, RecedingPlanner
+from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
+from sobo_planner.ros.inbox import StampedState
 from sobo_planner.ros.serving import Core, Server
 from sobo_planner.ros.status import Refused, Status
 
@@ -105,30 +106,35 @@ class RecedingHorizon(Server):
         began = time.monotonic()
         try:
             cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
+            self._note_faults(cycle)
+            if cycle.motion is not None and self._publish(cycle, state, goal, began):
+                self._planner.accept(cycle.motion, goal, now)
+                self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+                if cycle.tool_error <= NEAR:
+                    self._goal, self._asked = goal, None
+                    return
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
-        self._note_faults(cycle)
-        if cycle.motion is None:
-            self._give_up_late(cycle)
-            return
+        finally:
+            self._durations.append(time.monotonic() - began)
+        self._give_up_late(cycle)
+
+    def _publish(self, cycle: Cycle, state: StampedState, goal: Vector, began: float) -> bool:
+        """Publishes a cycle's motion if it is in time. Returns whether it did."""
+        assert cycle.motion is not None
         phases = dict(cycle.phases_ms)
         if self._proposer is not None:
             phases["policy"] = self._proposer.last_ms
         try:
-            report = self.publish(cycle.motion, state, details_of(replace(cycle, phases_ms=phases), goal), began)
+            details = details_of(replace(cycle, phases_ms=phases), goal)
+            return self.publish(cycle.motion, state, details, began) is not None
         except Refused as late:
             if late.status is not Status.DEADLINE_MISSED:
                 raise
             self.note(late.status, late.detail)  # the next cycle begins where this one arrived
-            return
-        finally:
-            self._durations.append(time.monotonic() - began)
-        if report is not None:
-            self._planner.accept(cycle.motion, goal, now)
-            self._goal, self._asked = goal, None
-            self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+            return False
 
     def _note_faults(self, cycle: Cycle) -> None:
         if cycle.lost:
@@ -140,10 +146,11 @@ class RecedingHorizon(Server):
             self.note(Status.FALLBACK, cycle.objection)
 
     def _give_up_late(self, cycle: Cycle) -> None:
-        """Refuses a goal that has not been taken up for long; the one before goes on to be served."""
+        """Refuses a goal that no motion has led to for long; the one before goes on to be served."""
         self._tries += 1
         if self._asked is not None and self._tries >= PATIENCE:
-            raise Refused(Status.PLAN_REFUSED, f"no cycle of {PATIENCE} found a motion: {cycle.objection}")
+            why = cycle.objection or f"the last one ends {cycle.tool_error:.2f} m from it"
+            raise Refused(Status.PLAN_REFUSED, f"no cycle of {PATIENCE} found a motion to the goal: {why}")
 
 
 def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:

@@ -64,7 +64,6 @@ class Session:
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
             self._planner = Planner(self.task, self._policy, self.checker)
-            self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self.outputs = PlanOutputs(node, task.robot, self.checker, joint_names, policy_name, values)
         self._proposer: Proposer | None = None

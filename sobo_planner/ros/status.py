@@ -107,7 +107,8 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.DEADLINE_MISSED: Text(
         WARN,
-        "`receding_horizon`: a cycle took longer than its period; later ones are skipped, never queued",
+        "a cycle of `receding_horizon` took longer than its period (the ticks that it missed are skipped, never "
+        "queued), or a plan for a moving arm came too late",
         "lower `rate`, or give the node a core of its own",
     ),
     Status.FALLBACK: Text(

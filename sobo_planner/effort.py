@@ -1,0 +1,50 @@
+"""What planning for one goal has cost so far, and what it has found out on the way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from sobo_planner.refiner import Variant
+from sobo_planner.solver import Guess
+
+
+@dataclass
+class Effort:
+    """The account of one plan.
+
+    Attributes:
+        began: When planning began, on the monotonic clock [s].
+        limit: Time it may take [s]; None for as long as it takes.
+        iterations: Solver iterations.
+        policy: Time in rollouts [s].
+        start: Time in other starts [s].
+        refine: Time in the solver [s].
+        outside: Starts whose plans leave the position limits, and how they are refined next.
+        refused: Whether the checker refused a plan.
+        collided: Whether it was for self-collision.
+    """
+
+    began: float
+    limit: float | None
+    iterations: int = 0
+    policy: float = 0.0
+    start: float = 0.0
+    refine: float = 0.0
+    outside: list[tuple[Variant, str, Guess]] = field(default_factory=list)
+    refused: bool = False
+    collided: bool = False
+
+    def left(self) -> float | None:
+        """Seconds left, at least a little; None without a deadline."""
+        return None if self.limit is None else max(self.limit - (time.monotonic() - self.began), 1e-4)
+
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return self.limit is not None and time.monotonic() - self.began >= self.limit
+
+    def phases_ms(self) -> dict[str, float]:
+        """Wall time of each phase and in total [ms]."""
+        total = time.monotonic() - self.began
+        phases = {"policy": self.policy, "start": self.start, "refine": self.refine, "total": total}
+        return {name: 1e3 * seconds for name, seconds in phases.items()}

@@ -1,0 +1,41 @@
+// Links of one robot that come near each other.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <pinocchio/multibody/data.hpp>
+
+#include "robot.hpp"
+
+namespace sobo {
+
+/// Penalty sum (margin - d)^2 over the pairs of collision bodies whose signed distance d is below the margin. Bodies that
+/// overlap have a negative one. Where two axes cross, or the way out changes sides, d has a kink.
+///
+/// The pairs are those of Robot::colliding_pair. Used by one thread at a time: the stages of a problem share one.
+class SelfDistance {
+public:
+  SelfDistance(const Robot &robot, double margin);
+  ~SelfDistance();
+
+  /// Two bodies closer than the margin.
+  struct NearPair {
+    double lack;                        // margin - d [m]
+    pinocchio::JointIndex first, second; // that carry them
+    Eigen::Matrix<double, 6, 1> line;   // unit force on the second along the line between their nearest points
+  };
+
+  /// The penalty at the joint placements in `data`, and the pairs that cause it.
+  double evaluate(const pinocchio::Data &data, std::vector<NearPair> &near) const;
+  /// Derivatives of the penalty by the joints, the second one without the curvature of d (Gauss-Newton). `data` holds the
+  /// joint Jacobians.
+  void differentiate(const pinocchio::Data &data, const std::vector<NearPair> &near, VectorXd &gradient,
+                     MatrixXd &hessian) const;
+
+private:
+  struct Impl; // Pinocchio's geometry
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace sobo

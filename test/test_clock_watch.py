@@ -1,0 +1,60 @@
+"""Jumps of ROS time: found with their size, and not seen where there are none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from sobo_planner.ros.clock_watch import BACKWARD, FORWARD, ClockWatch
+
+waits = st.lists(st.floats(0.0, 0.2), min_size=1, max_size=30)
+EPOCH = 1_700_000_000.0
+
+
+@given(waits, st.floats(0.0, 5.0), st.sampled_from([0.0, EPOCH]))
+def test_a_clock_that_runs_fast_slow_or_not_at_all_does_not_jump(waits: list[float], rate: float, ros: float) -> None:
+    """Simulations do all of these."""
+    watch, monotonic = ClockWatch(), 17.0
+    assert watch.jump(ros, monotonic) == 0.0
+    for wait in waits:
+        monotonic, ros = monotonic + wait, ros + rate * wait
+        assert watch.jump(ros, monotonic) == 0.0
+
+
+@given(st.lists(st.floats(0.0, 3600.0), min_size=1, max_size=30), st.floats(0.0, 1.0))
+def test_however_rarely_one_looks(waits: list[float], rate: float) -> None:
+    watch, monotonic, ros = ClockWatch(), 0.0, EPOCH
+    watch.jump(ros, monotonic)
+    for wait in waits:
+        monotonic, ros = monotonic + wait, ros + rate * wait
+        assert watch.jump(ros, monotonic) == 0.0
+
+
+@given(st.floats(0.0, 3600.0), st.floats(1.0, 5.0))
+def test_a_fast_simulation_that_is_looked_at_rarely(wait: float, rate: float) -> None:
+    """Between two goals of a simulation at twice real time lie many seconds that it gained."""
+    watch = ClockWatch()
+    watch.jump(0.0, 0.0)
+    assert watch.jump(rate * wait, wait) == 0.0
+
+
+@given(waits, st.floats(0.0, 0.1), st.floats(1.1 * FORWARD, 1e9) | st.floats(-1e9, -3.0 * BACKWARD - 0.1))
+def test_a_jump_is_found_once_with_its_size(waits: list[float], wait: float, size: float) -> None:
+    watch, time = ClockWatch(), 0.0
+    watch.jump(EPOCH, 0.0)
+    for each in waits:
+        time += each
+        assert watch.jump(EPOCH + time, time) == 0.0
+    time += wait
+    assert watch.jump(EPOCH + time + size, time) == pytest.approx(size, abs=wait + 1e-5)
+    assert watch.jump(EPOCH + time + size + 0.01, time + 0.01) == 0.0
+
+
+@given(st.floats(-0.9 * BACKWARD, 0.9 * FORWARD))
+def test_corrections_of_a_synchronised_clock_are_no_jumps(size: float) -> None:
+    watch = ClockWatch()
+    watch.jump(EPOCH, 0.0)
+    assert watch.jump(EPOCH + size, 0.0) == 0.0

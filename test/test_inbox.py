@@ -1,0 +1,106 @@
+"""The inbox between callbacks and the planning thread: latest goal and state, nothing queued, nobody left waiting."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from sobo_planner.ros.inbox import Inbox
+
+LONG = 60.0  # [s] after which a test fails instead of waiting on
+
+goals = st.none() | st.integers(0, 9).map(lambda k: np.full(3, float(k)))
+
+
+@given(st.lists(goals, max_size=8))
+def test_the_latest_request_is_served_and_the_others_are_given_back(goals: list[np.ndarray | None]) -> None:
+    inbox = Inbox()
+    for before, goal in zip([None, *goals], goals, strict=False):
+        assert inbox.put(goal) is before
+        assert inbox.stop_waits == (goal is None)
+    request = inbox.take(0.0)
+    assert (request is None) == (not goals)
+    assert request is None or request.goal is goals[-1]
+    assert inbox.take(0.0) is None and not inbox.stop_waits
+
+
+def test_a_request_wakes_the_planning_thread() -> None:
+    inbox, taken = Inbox(), []
+    thread = threading.Thread(target=lambda: taken.append(inbox.take(LONG)))
+    thread.start()
+    inbox.put(np.ones(3))
+    thread.join(LONG)
+    assert taken[0] is not None and taken[0].goal.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("wait", [lambda inbox: inbox.take(), lambda inbox: inbox.sleep(10 * LONG)])
+def test_closing_ends_every_wait_for_good(wait) -> None:
+    inbox, ended = Inbox(), []
+    threads = [threading.Thread(target=lambda: ended.append(wait(inbox)), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert not inbox.closed
+    assert inbox.close() is None and inbox.closed
+    for thread in threads:
+        thread.join(LONG)
+        assert not thread.is_alive()
+    assert ended == [None, None, None]
+    inbox.put(np.zeros(3))
+    assert inbox.take() is None, "nothing is taken any more"
+
+
+def test_closing_gives_the_goal_back_that_waited() -> None:
+    inbox, goal = Inbox(), np.zeros(3)
+    inbox.put(goal)
+    assert inbox.close() is goal
+    stopping = Inbox()
+    stopping.put(None)
+    assert stopping.close() is None
+
+
+def test_the_latest_state_is_kept_until_it_is_dropped() -> None:
+    inbox = Inbox()
+    assert inbox.state is None
+    for k in range(3):
+        inbox.put_state(np.full(12, float(k)), 100.0 + k)
+    state = inbox.state
+    assert state is not None and state.x[0] == 2.0 and state.stamp == 102.0
+    young = state.age
+    assert 0.0 <= young <= state.age
+    inbox.drop_state()
+    assert inbox.state is None
+
+
+def test_no_goal_is_lost_or_served_twice_among_threads() -> None:
+    """Every goal put is taken, given back as replaced, or given back by closing: each once."""
+    inbox, count, putters = Inbox(), 400, 4
+    served: list[float] = []
+    replaced: list[float] = []
+
+    def put(first: int) -> None:
+        for k in range(first, count, putters):
+            goal = inbox.put(np.array([float(k)]))
+            if goal is not None:
+                replaced.append(goal[0])
+
+    def take() -> None:
+        while (request := inbox.take()) is not None:
+            assert request.goal is not None
+            served.append(request.goal[0])
+
+    taker = threading.Thread(target=take)
+    threads = [threading.Thread(target=put, args=(first,)) for first in range(putters)]
+    for thread in (taker, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    waiting = inbox.close()
+    taker.join(LONG)
+    left = [] if waiting is None else [waiting[0]]
+    assert sorted([*served, *replaced, *left]) == [float(k) for k in range(count)]

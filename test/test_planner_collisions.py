@@ -1,0 +1,97 @@
+"""Plans through self-collision: refined until links keep clear of each other, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sobo_planner.brakes import Brakes
+from sobo_planner.errors import PlanRefusedError
+from sobo_planner.planner import Planner
+from sobo_planner.receding import RecedingPlanner
+from sobo_planner.safety import PlanChecker
+from sobo_planner.solver import Guess
+from sobo_planner.starts import _free_first
+
+
+@pytest.fixture(scope="module")
+def checker(task):
+    return PlanChecker(task)
+
+
+@pytest.fixture(scope="module")
+def planners(task, policy, checker):
+    """One that does not look at self-collision and one that does."""
+    return Planner(task, policy), Planner(task, policy, checker)
+
+
+def test_plans_that_collide_get_free_ones_and_others_stay_as_they_are(task, planners, checker) -> None:
+    rng = np.random.default_rng(0)
+    collided = 0
+    for _ in range(14):
+        instance = task.sample(rng)
+        careless, careful = (planner.plan(instance.x0, instance.target) for planner in planners)
+        assert careful.reached
+        assert checker.check(careful.time, careful.X, careful.U, careful.K) is None
+        if checker.check(careless.time, careless.X, careless.U, careless.K) is None:
+            for name in ("X", "U", "K"):
+                np.testing.assert_array_equal(getattr(careless, name), getattr(careful, name))
+        else:
+            collided += 1
+            assert careful.cost == pytest.approx(task.cost(careful.X, careful.U, instance.target))
+            assert careless.cost < careful.cost < 1.5 * careless.cost
+    assert collided == 4
+
+
+def test_poses_whose_cheapest_motions_collide_are_reached(task, policy, checker) -> None:
+    """The start is 2 mm from contact, and every way to this pose begins by closing the gap."""
+    pose_task = task.with_orientation()
+    rng = np.random.default_rng(21)
+    instance = [pose_task.sample(rng) for _ in range(45)][-1]
+    careless, careful = (Planner(task, policy, each).plan(instance.x0, instance.target) for each in (None, checker))
+    assert checker.self_collision(careless.time, careless.X[:, :6]) is not None
+    assert checker.self_collision(careful.time, careful.X[:, :6]) is None and careful.reached
+
+
+def test_what_time_does_not_suffice_for_is_refused_with_the_links(task, planners) -> None:
+    rng = np.random.default_rng(0)
+    instance = [task.sample(rng) for _ in range(7)][-1]
+
+    class Refuses(PlanChecker):
+        """Sees every plan collide."""
+
+        def self_collision(self, time, Q):
+            return super().self_collision(time, np.tile([0.0, -1.57, 3.1, 0.0, 0.0, 0.0], (len(Q), 1)))
+
+    with pytest.raises(PlanRefusedError, match="SELF_COLLISION: .*_link touches .*_link at 0.000 s"):
+        Planner(task, checker=Refuses(task)).plan(instance.x0, instance.target, deadline=0.2)
+
+
+def test_starts_that_do_not_collide_come_first(task, planners) -> None:
+    rng = np.random.default_rng(0)
+    instance = [task.sample(rng) for _ in range(7)][-1]
+    colliding = planners[0].plan(instance.x0, instance.target)
+    held = task.gravity_rollout(instance)
+    cheap = Guess(colliding.X, colliding.U)
+    assert task.cost(cheap.X, cheap.U, instance.target) < task.cost(held.X, held.U, instance.target)
+    assert _free_first(task, instance, [cheap, held]) == [held, cheap]
+
+
+def test_a_receding_horizon_gets_past_a_collision(task, checker) -> None:
+    """The motions that the solver prefers collide, and the arm would stay where it is for ever."""
+    rng = np.random.default_rng(21)
+    instance = [task.sample(rng) for _ in range(21)][-1]
+    planner = RecedingPlanner(task, checker, Brakes(task, checker), budget=10.0, propose_every=25)
+    x, at, collided = instance.x0, 0.0, False
+    for _ in range(150):
+        cycle = planner.cycle(x, at, instance.target, at + task.dt)
+        collided |= "touches" in cycle.objection
+        if cycle.motion is not None:
+            motion = cycle.motion
+            assert checker.check(motion.time, motion.X, motion.U, motion.K) is None
+            planner.accept(motion, instance.target, at)
+        at += task.dt
+        x = planner._timeline.state(at)
+        if task.distance(x, instance.target) < 0.05:
+            break
+    assert collided and task.distance(x, instance.target) < 0.05

@@ -1,0 +1,142 @@
+"""The cost on links that come near each other, against Coal's distances and finite differences, and tasks with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from robots import PANDA_FINGERS, PANDA_TOOL_FRAME, panda_urdf
+from test_urdf_collisions import load
+
+from sobo_planner import _native
+from sobo_planner.errors import SolverError
+from sobo_planner.robot import Robot
+from sobo_planner.tasks import load_task
+
+MARGIN = 0.02
+# Joints anywhere: a quarter of such configurations is in self-collision, nearly all have a pair within the margin.
+seeds = st.integers(0, 2**32 - 1)
+
+
+def configuration(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-np.pi, np.pi, 6)
+
+
+def penalty(robot, q: np.ndarray, margin: float = MARGIN, weight: float = 1.0):
+    """Value, gradient (2 n,) and Hessian (2 n, 2 n) of the penalty alone."""
+    rest, weights = np.zeros(len(q)), _native.ReachWeights()
+    weights.position, weights.state, weights.control = np.zeros(3), np.tile(rest, 2), rest
+    weights.state_reference, weights.control_reference = np.tile(rest, 2), rest
+    weights.self_distance, weights.self_margin = weight, margin
+    return _native.reach_cost(robot.native, weights, np.zeros(3), np.concatenate([q, rest]))
+
+
+def slopes(robot, q: np.ndarray, margin: float = MARGIN, h: float = 1e-6) -> np.ndarray:
+    """The derivatives of the penalty by the joints, (n,), from its values."""
+    pairs = [(penalty(robot, q + h * e, margin)[0], penalty(robot, q - h * e, margin)[0]) for e in np.eye(len(q))]
+    return np.array([(after - before) / (2 * h) for after, before in pairs])
+
+
+def distances(q: np.ndarray) -> np.ndarray:
+    """Signed distances of all pairs that are compared, by Pinocchio's own bindings."""
+    model, geometry = load()
+    data = geometry.createData()
+    pin.computeDistances(model, model.createData(), geometry, data, q)
+    return np.array([result.min_distance for result in data.distanceResults])
+
+
+@given(seed=seeds)
+def test_value_is_the_sum_over_all_pairs(task, seed) -> None:
+    q = configuration(seed)
+    lack = np.maximum(MARGIN - distances(q), 0.0)
+    value = penalty(task.robot, q)[0]
+    assert value == pytest.approx(lack @ lack, rel=1e-6)
+    assert penalty(task.robot, q, weight=7.0)[0] == pytest.approx(7.0 * value)
+
+
+@given(seed=seeds)
+def test_collisions_are_those_of_the_checks(task, seed) -> None:
+    q = configuration(seed)
+    assert (penalty(task.robot, q, margin=1e-9)[0] > 0.0) == (task.robot.colliding_pair(q) is not None)
+
+
+@given(seed=seeds)
+def test_gradient_against_finite_differences(task, seed) -> None:
+    q = configuration(seed)
+    gradient = penalty(task.robot, q)[1]
+    np.testing.assert_allclose(gradient[:6], slopes(task.robot, q), atol=1e-3)  # Coal searches edges to 1e-6 m
+    np.testing.assert_array_equal(gradient[6:], 0.0)
+
+
+def test_gradient_with_meshes() -> None:
+    panda = Robot.from_urdf(panda_urdf(), PANDA_TOOL_FRAME, locked_joints=PANDA_FINGERS)
+    rng = np.random.default_rng(0)
+    near = 0
+    for _ in range(12):
+        q = rng.uniform(panda.position_lower, panda.position_upper)
+        value, gradient, _ = penalty(panda, q, margin=0.05)
+        near += value > 0.0 and panda.colliding_pair(q) is None
+        np.testing.assert_allclose(gradient[:7], slopes(panda, q, margin=0.05), atol=1e-6)
+    assert near >= 3
+
+
+@given(seed=seeds)
+def test_hessian_is_gauss_newton(task, seed) -> None:
+    """Of one pair, with value l^2 and gradient g: g g' / (2 l^2); with a margin that leaves the nearest pair alone."""
+    q = configuration(seed)
+    nearest, second = np.sort(distances(q))[:2]
+    assume(nearest + second > 0.0 and second - nearest > 2e-4)
+    value, gradient, hessian = penalty(task.robot, q, margin=0.5 * (nearest + second))
+    np.testing.assert_allclose(hessian, np.outer(gradient, gradient) / (2 * value), atol=1e-9)
+
+
+def test_far_links_cost_nothing(task, home) -> None:
+    assert distances(home).min() > 0.005
+    value, gradient, hessian = penalty(task.robot, home, margin=0.005)
+    assert value == 0.0 and not gradient.any() and not hessian.any()
+
+
+@pytest.mark.parametrize("name", ["self_distance", "self_margin"])
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_weights_and_margins_that_cannot_be_meant_are_refused(task, home, name, value) -> None:
+    arguments = {"weight" if name == "self_distance" else "margin": value}
+    with pytest.raises(SolverError, match="self-distance must be non-negative numbers, got"):
+        penalty(task.robot, home, **arguments)
+
+
+FOLDED = np.array([0.0, -1.57, 3.1, 0.0, 0.0, 0.0])
+
+
+def staying(task, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An arm that stays at q, whatever that takes."""
+    x = np.concatenate([q, np.zeros(6)])
+    return np.tile(x, (task.horizon + 1, 1)), np.zeros((task.horizon, 6))
+
+
+def test_tasks_that_avoid_self_collision_charge_for_it_and_for_nothing_else(task, home) -> None:
+    avoiding = task.avoiding_self_collision()
+    assert avoiding.hash == task.hash and avoiding.policy_hash == task.policy_hash
+    target = np.array([0.4, 0.3, 0.4])
+    free, folded = staying(task, home), staying(task, FOLDED)
+    assert avoiding.cost(*free, target) == task.cost(*free, target)
+    extra = avoiding.cost(*folded, target) - task.cost(*folded, target)
+    assert extra > 1.0
+    ten = task.avoiding_self_collision(weight=2e4)
+    assert ten.cost(*folded, target) - task.cost(*folded, target) == pytest.approx(10 * extra)
+
+
+@pytest.mark.parametrize("name", ["precise", "within_position_limits", "with_orientation"])
+def test_variants_compose(task, name) -> None:
+    a, b = getattr(task.avoiding_self_collision(), name)(), getattr(task, name)().avoiding_self_collision()
+    target = np.concatenate([[0.4, 0.3, 0.4], [0.0, 1.0, 0.0, 0.0]])[: a.goal_size]
+    folded = staying(task, FOLDED)
+    assert a.cost(*folded, target) == b.cost(*folded, target)
+    assert a.cost(*folded, target) > getattr(task, name)().cost(*folded, target) + 1.0
+
+
+def test_without_collision_shapes_nothing_is_avoided() -> None:
+    bare = load_task("ur5", **{"robot.collision": False})
+    target, folded = np.array([0.4, 0.3, 0.4]), staying(bare, FOLDED)
+    assert bare.avoiding_self_collision().cost(*folded, target) == bare.cost(*folded, target)
