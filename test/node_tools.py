@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import numpy as np
 import yaml
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from ros_harness import Probe
+from ros_harness import Probe, RosProcess, ros_system
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.paths import share_path
+from sobo_planner.tasks import Task
 
 POSITION_JUMP, VELOCITY_JUMP = 0.02, 0.2  # [rad, rad/s] that a hand-over may jump by
+MODES = {"plan_once": (), "receding_horizon": ("rate:=20.0",)}  # and parameters: a busy machine keeps up too
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,
@@ -102,6 +105,39 @@ class StiffArm:
     def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
         """Waits for a condition while joint states go on."""
         return self._probe.wait(condition, timeout, each=self.tick)
+
+
+@contextmanager
+def serving(
+    folder: Path, task: Task, home: np.ndarray, mode: str, *parameters: str
+) -> Iterator[tuple[Probe, StiffArm]]:
+    """A node with an arm at home; it has to live to the end, without a defect."""
+    with ros_system(folder, task.robot.joint_names) as system:
+        process: RosProcess = system.start_planner(f"mode:={mode}", *MODES[mode], *parameters)
+        arm = StiffArm(system.probe, home)
+        arm.wait(lambda: is_at(system.probe, "READY"))
+        yield system.probe, arm
+        assert process.interrupt() == 0
+        assert "Traceback" not in process.text() and "INTERNAL_ERROR" not in process.text(), process.text()
+
+
+def ask(probe: Probe, arm: StiffArm, goal: np.ndarray | tuple) -> dict:
+    """Sends a goal; returns the first report of it. Again if no state had come in shortly before."""
+
+    def answer() -> dict | None:
+        return next((r for r in probe.reports if r["goal"] is not None and np.allclose(r["goal"], goal)), None)
+
+    for _ in range(10):
+        probe.reports.clear()
+        probe.goal_publisher.publish(probe.goal(goal))
+        report: dict = arm.wait(answer, 40.0)
+        if report.get("reason") not in ("NO_STATE", "STALE_STATE"):
+            return report
+    raise AssertionError(f"never answered: {report}")
+
+
+def planned(report: dict) -> bool:
+    return report["status"] in ("converged", "feasible", "refined", "start")
 
 
 def largest_jumps(trajectories: Sequence[JointTrajectory]) -> tuple[float, float]:
