@@ -21,7 +21,7 @@ class Effort:
         start: Time in other starts [s].
         refine: Time in the solver [s].
         outside: Starts whose plans leave the position limits, and how they are refined next.
-        refused: Whether the checker refused a plan.
+        refused: Why the checker refused a plan, the first one that it did; empty if none.
         collided: Whether it was for self-collision.
     """
 
@@ -32,7 +32,7 @@ class Effort:
     start: float = 0.0
     refine: float = 0.0
     outside: list[tuple[Variant, str, Guess]] = field(default_factory=list)
-    refused: bool = False
+    refused: str = ""
     collided: bool = False
 
     def left(self) -> float | None:

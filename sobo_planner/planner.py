@@ -115,8 +115,13 @@ class Planner:
                 best = rank, solution, source
             if effort.over() or (miss < 1 and solution.converged):
                 break
+        if best is not None and best[0][0] and effort.refused:  # another plan than what was asked for is none
+            reasons.append(f"{best[2]}: ends {self.task.final_error(best[1].X, instance.target):.3f} m from the goal")
+            best = None
         if best is None:
             error = PlanRefusedError if effort.refused else PlanningError
+            if effort.refused:  # what stands in the way; what was tried then may have failed otherwise
+                reasons.insert(0, effort.refused)
             raise error(f"no start led to a plan within the limits ({'; '.join(reasons)})")
         return self._finish(refiner.task, instance, *best[1:], effort)
 
@@ -131,7 +136,8 @@ class Planner:
         solution = self._refine(refiner.solver(variant), instance, guess, effort)
         reason, violation = refiner.objection(solution), None
         if not reason and (violation := refiner.refusal(solution)) is not None:
-            effort.refused, reason = True, str(violation)
+            reason = str(violation)
+            effort.refused = effort.refused or f"{source}: {reason}"
             effort.collided |= violation.limit is Limit.SELF_COLLISION
         if refiner.leaves_limits(solution.X):
             effort.outside.append((replace(variant, limited=True, patient=False), source, guess))
