@@ -96,6 +96,7 @@ class Monitor:
         self.prefix = parameters.get("tf_prefix") or self.prefix
         # Not taken back: a plan from before may still be on its way.
         self.effort = self.effort or bool(parameters.get("publish_effort"))
+        self.moving_end = self.moving_end or bool(parameters.get("allow_nonzero_velocity_at_trajectory_end"))
         self.wall_clock = self.wall_clock and not parameters.get("use_sim_time")
         self.state_timeout = max(self.state_timeout, parameters.get("state_timeout", 0.0))
         if "joint_box" in parameters:
