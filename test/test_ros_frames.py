@@ -92,7 +92,7 @@ def test_names_that_tf2_does_not_have(frame: str, says: str) -> None:
     frames = GoalFrames("base_link", KnownTransform(transform(ORIGIN, LEVEL)))
     with pytest.raises(Refused, match=says) as refused:
         frames.to_base(Header(frame_id=frame), ORIGIN, LEVEL)
-    assert refused.value.status is Status.BAD_GOAL and repr(frame) in refused.value.detail
+    assert refused.value.status is Status.BAD_FRAME and repr(frame) in refused.value.detail
 
 
 def test_without_tf2_other_frames_are_refused_with_what_to_do() -> None:
@@ -151,7 +151,7 @@ def test_any_header_gives_a_pose_or_a_refusal(header: Header, p: np.ndarray, q: 
     try:
         position, quaternion = frames.to_base(header, p, q)
     except Refused as refused:
-        assert refused.status is Status.BAD_GOAL and header.frame_id != "base_link"
+        assert refused.status is Status.BAD_FRAME and header.frame_id != "base_link"
     else:
         assert np.isfinite(position).all() and is_unit(quaternion)
 
