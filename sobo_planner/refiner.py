@@ -56,7 +56,7 @@ class Variant:
 
 QUICK = Variant()
 PATIENT = Variant(patient=True)
-#: Those that more than one plan in a thousand needs.
+#: Those that more than one plan in a hundred needs; each takes 25 MB.
 PREPARED = (
     QUICK,
     PATIENT,
@@ -64,9 +64,6 @@ PREPARED = (
     Variant(limited=True, patient=True),
     Variant(precise=True, patient=True),
     Variant(clear=1),
-    Variant(clear=2),
-    Variant(clear=1, limited=True),
-    Variant(clear=1, precise=True, patient=True),
 )
 
 
@@ -98,7 +95,7 @@ class Refiner:
         return self._solvers[variant]
 
     def prepare(self) -> None:
-        """Builds every solver."""
+        """Builds the solvers that are not rare."""
         for variant in PREPARED:
             self.solver(variant)
 
