@@ -19,8 +19,8 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "soak.py"
 def test_in_short(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
     command = [sys.executable, str(SCRIPT), "--minutes", "2.5", "--receding", "0.1", "--rate", "20"]
-    # So few goals do not settle the memory: some solvers are built when a goal needs them.
-    done = subprocess.run([*command, "--growth", "200", "--out", str(out)], capture_output=True, text=True, timeout=120)
+    # Caches and windows do not fill up so soon.
+    done = subprocess.run([*command, "--growth", "50", "--out", str(out)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(out.read_text())
     once, receding = results["nodes"]
@@ -51,6 +51,10 @@ def test_a_node_that_grows_does_not_pass(soak: Any) -> None:
     assert result["problems"] == [] and result["growth_mib"] == 0.0 and result["counts"] == {"BAD_GOAL": 3}
     leaking = [(at, mib + 0.5 * at) for at, mib in steady]
     assert "grew by" in soak.verdict("plan_once", leaking, VALUES, soak.Options())["problems"][0]
+    late = [(at, mib + 50.0 * (at > 40)) for at, mib in steady]
+    assert soak.verdict("plan_once", late, VALUES, soak.Options())["problems"] == [], "a solver, once"
+    many = [(at, mib + 30.0 * (at // 5)) for at, mib in steady]
+    assert "took" in soak.verdict("plan_once", many, VALUES, soak.Options())["problems"][0]
 
 
 def test_a_node_with_a_defect_does_not_pass(soak: Any) -> None:
