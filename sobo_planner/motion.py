@@ -75,6 +75,12 @@ class Motion:
         """Index of the torque and gain that hold at a time; the last one after the end."""
         return int(np.clip((time - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1))
 
+    def shifted(self, begin: float) -> Guess:
+        """States and torques from a time on, in as many steps, as they are; the arm rests after the end."""
+        times = begin + self.time
+        stages = np.clip((times[:-1] - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1).astype(int)
+        return Guess(self.states(times), self.U[stages])
+
     def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
         """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).
 

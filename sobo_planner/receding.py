@@ -2,14 +2,14 @@
 
 measured state --> expected state at hand-over ----+
 motion so far --> shifted -----+                   |
-policy (beside the loop) ------+--> cheapest start +--> ProxDDP, a few iterations --> checks --> next motion
+policy (beside the loop) ------+--> cheapest start +--> ProxDDP, one step or two --> checks --> next motion
 interpolation (goal moved) ----+
+unfinished iterate --> shifted --------------------+
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,22 +17,18 @@ from numpy.typing import NDArray
 
 from sobo_planner.brakes import Brakes
 from sobo_planner.errors import SolverError
-from sobo_planner.motion import Motion, Timeline, expected_state, follow, within_limits
-from sobo_planner.planner import FEASIBLE
+from sobo_planner.motion import Motion, Timeline, expected_state, within_limits
 from sobo_planner.proposer import Proposer
-from sobo_planner.safety import Limit, PlanChecker, Violation
-from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.receding_solver import NEAR, RecedingSolver
+from sobo_planner.receding_starts import Starts
+from sobo_planner.safety import PlanChecker
+from sobo_planner.solver import Guess, Instance, Solution
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Iterations a cycle. One leaves half of the plans of a moving arm unconverged, a third hardly improves on two.
-ITERATIONS = 2
 # A joint this far from where its motion wants it [rad] is not following it.
 LOST = 0.3
-# With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
-# less to the task than the torque that it takes. A motion that ends further away does not lead to the goal.
-NEAR = 0.1
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
 
@@ -89,26 +85,19 @@ class RecedingPlanner:
         propose_every: int,
     ) -> None:
         self.task = task
-        self._checker, self._brakes, self._proposer = checker, brakes, proposer
-        self._budget, self._propose_every = budget, propose_every
-        options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        # By whether links are kept apart, and whether the tool is near to the goal.
-        self._variants = [
-            [(variant, Solver(variant, options, sequence=True)) for variant in (each, each.precise(throughout=True))]
-            for each in (task, task.avoiding_self_collision())
-        ]
-        self._cost_task, self._solver = self._variants[0][0]
+        self._checker, self._brakes, self._budget = checker, brakes, budget
+        self._starts = Starts(task, checker, proposer, propose_every)
+        self._solver = RecedingSolver(task, checker)
         self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
         self._sought: Array | None = None  # target of the last cycle
-        self._clear = False  # whether a motion to it collided
-        self._cycles = self._tries = 0
-        self._rng = np.random.default_rng(0)
+        self._tries = 0  # cycles that no motion to it came from
 
     def forget(self) -> None:
         """Drops the motion: the next cycle begins where the arm is measured."""
         self._timeline = self._draft = self._target = None
+        self._solver.restart()
 
     def accept(self, motion: Motion, target: Array | None, now: float) -> None:
         """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
@@ -128,87 +117,74 @@ class RecedingPlanner:
             TaskError: The state is refused, or the target when it moves.
         """
         began = time.monotonic()
-        self._check_start(x)
+        timeline, lost = self._follow(x, measured)
+        moved = self._seek(x, target)
+        instance = Instance(self._state_at(timeline, x, measured, handover), target)
+        self._solver.choose(instance)
+        tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
+        source, start = self._starts.best(self._draft or timeline.last, instance, handover, self._solver, tries)
+        if source != "shifted":
+            self._solver.restart()
+        started = time.monotonic()
+        start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))
+        refined = time.monotonic()
+        cycle = self._choose(source, start, start_cost, solution, instance, handover)
+        self._solver.keep(solution, start_cost, cycle.refined, handover)
+        self._draft = cycle.motion or self._draft
+        arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._solver.clear)
+        self._tries = 0 if arrives else self._tries + 1
+        checked = time.monotonic()
+        phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
+        return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+
+    def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
+        """What the arm follows, and whether that had to begin anew because the arm does not.
+
+        Raises StartError where no motion may begin. An arm in motion may be a little off what it follows, which keeps
+        limits and links apart.
+        """
+        n, timeline = self.task.nu, self._timeline
+        if timeline is not None and np.shape(x) == (self.task.nx,):
+            within = within_limits(self.task, x)
+            if np.abs(x - within)[:n].max() <= OVERSHOOT:
+                if np.abs(x[:n] - timeline.state(measured)[:n]).max() <= LOST:
+                    return timeline, False
+                x = within
+        self.task.check_start(x)
+        self._draft = None
+        self._solver.restart()
+        return Timeline(self._brakes.motion(x, measured)), timeline is not None
+
+    def _seek(self, x: Array, target: Array) -> bool:
+        """Takes note of the target. Returns whether no motion to it was published yet."""
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.check_goal(Instance(x, target))
         if self._sought is None or not np.array_equal(target, self._sought):
-            self._sought, self._clear = target, False
-        timeline, lost = self._follow(x, measured)
-        instance = Instance(expected_state(self.task, timeline, x, measured, handover), target)
-        self._cost_task, self._solver = self._variants[self._clear][self.task.distance(instance.x0, target) < NEAR]
-        source, start, start_cost = self._best_start(timeline.last, instance, handover, moved or self._tries > 0)
-        started = time.monotonic()
-        solution = self._solver.solve(instance, start, max(self._budget - (started - began), 1e-4))
-        refined = time.monotonic()
-        cycle = self._choose(source, start, start_cost, solution, instance, handover)
-        checked = time.monotonic()
-        phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
-        self._draft = cycle.motion or self._draft
-        self._cycles += 1
-        arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._clear)
-        self._tries = 0 if arrives else self._tries + 1
-        return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+            self._sought = target
+            self._solver.new_target()
+        return moved
 
-    def _check_start(self, x: Array) -> None:
-        """Refuses a state that no motion may begin at; feedback may take a moving joint a little past its limits."""
-        if self._timeline is not None and np.shape(x) == (self.task.nx,):
-            within = within_limits(self.task, x)
-            if np.abs(x - within)[: self.task.nu].max() <= OVERSHOOT:
-                x = within
-        self.task.check_start(x)
-
-    def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
-        """What the arm follows, and whether that had to begin anew because the arm does not."""
-        n, timeline = self.task.nu, self._timeline
-        lost = timeline is not None and bool(np.abs(x[:n] - timeline.state(measured)[:n]).max() > LOST)
-        if timeline is None or lost:
-            self._draft, timeline = None, Timeline(self._brakes.motion(x, measured))
-        return timeline, lost
-
-    def _best_start(
-        self, previous: Motion, instance: Instance, handover: float, moved: bool
-    ) -> tuple[str, Guess, float]:
-        """The cheapest start; of those that keep the limits and the links apart, if there is one and need be."""
-        starts = sorted(self._starts(previous, instance, handover, moved), key=lambda start: start[2])
-        if moved or starts[0][0] == "policy":
-            times = self.task.dt * np.arange(self.task.horizon + 1, dtype=np.float64)
-            no_gains = np.zeros((self.task.horizon, self.task.nu, self.task.nx))
-            for start in starts:
-                if self._checker.check(times, start[1].X, start[1].U, no_gains) is None:
-                    return start
-        return starts[0]
-
-    def _starts(
-        self, previous: Motion, instance: Instance, handover: float, moved: bool
-    ) -> Iterator[tuple[str, Guess, float]]:
-        """Starts and their costs. All begin at the expected state and agree with the dynamics and the torque limits."""
-        task, x, target = self._cost_task, instance.x0, instance.target
-        shifted = (self._draft or previous).from_time(task, handover, x)
-        yield "shifted", shifted, task.cost(shifted.X, shifted.U, target)
-        if moved:  # to the nearest posture at first, then to others
-            straight = task.interpolate(instance) if self._tries == 0 else self._to_posture(instance)
-            yield "interpolation", straight, task.cost(straight.X, straight.U, target)
-        if self._proposer is None:
-            return
-        proposal = self._proposer.take(target)
-        if proposal is not None:
-            rolled = proposal.from_time(task, handover, x)
-            yield "policy", rolled, task.cost(rolled.X, rolled.U, target)
-        if moved or self._cycles % self._propose_every == 0:
-            self._proposer.ask(instance, handover)
-
-    def _to_posture(self, instance: Instance) -> Guess:
-        return self.task.starts(instance, 3, self._rng)[-1]
+    def _state_at(self, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
+        """Where the arm will be at the hand-over; where it is meant to be then, if its links would touch."""
+        expected = expected_state(self.task, timeline, x, measured, handover)
+        touching = self.task.robot.colliding_pair(expected[: self.task.nu]) is not None
+        return timeline.state(handover) if touching else expected
 
     def _choose(
-        self, source: str, start: Guess, start_cost: float, solution: Solution, instance: Instance, handover: float
+        self,
+        source: str,
+        start: Guess,
+        start_cost: float,
+        solution: Solution,
+        instance: Instance,
+        handover: float,
     ) -> Cycle:
-        """The cheaper of the solver's result and its start that may be published."""
+        """The cheaper of the solver's result and the start that may be published."""
         options = [(start_cost, False, start)]
-        refined = self._executable(solution, instance)
+        refined = self._solver.executable(solution, instance)
         if refined is not None:
-            options.append((self._cost_task.cost(refined.X, refined.U, instance.target), True, refined))
+            options.append((refined[0], True, refined[1]))
         options.sort(key=lambda option: option[0])
         gains = solution.K
         if not np.isfinite(gains).all():
@@ -219,33 +195,13 @@ class RecedingPlanner:
         objections: list[str] = []
         for cost, is_refined, guess in options:
             motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)
-            violation = self._check(motion)
+            violation = self._checker.check(motion.time, motion.X, motion.U, motion.K)
             if violation is None:
                 error = self.task.final_error(guess.X, instance.target)
                 violated = solution.primal_residual if is_refined else 0.0
                 return Cycle(
                     motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
                 )
-            self._clear |= violation.limit is Limit.SELF_COLLISION
+            self._solver.collided(violation)
             objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
         return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))
-
-    def _executable(self, solution: Solution, instance: Instance) -> Guess | None:
-        """The solver's trajectory; followed by inverse dynamics where it is not consistent or leaves position limits.
-
-        None where it is not finite.
-        """
-        if not (np.isfinite(solution.X).all() and np.isfinite(solution.U).all()):
-            return None
-        limit, n = self.task.torque_limit, self.task.nu
-        states = solution.X[1:]
-        Q = np.clip(states[:, :n], self._checker.position_lower, self._checker.position_upper)
-        within = np.abs(Q - states[:, :n]).max() <= 0.5 * FEASIBLE
-        if within and solution.primal_residual <= 0.5 * FEASIBLE:
-            return Guess(solution.X, np.clip(solution.U, -limit, limit))
-        if not within:  # along the limits instead of beyond them
-            states = np.hstack([Q, np.diff(Q, axis=0, prepend=instance.x0[None, :n]) / self.task.dt])
-        return follow(self.task, instance.x0, states)
-
-    def _check(self, motion: Motion) -> Violation | None:
-        return self._checker.check(motion.time, motion.X, motion.U, motion.K)

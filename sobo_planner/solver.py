@@ -104,6 +104,7 @@ class Solution:
         k: Feedforward step that the solver would take next, (T, nu); about 0 at an optimum.
         A: Dynamics Jacobians dx'/dx, (T, ndx, ndx).
         B: Dynamics Jacobians dx'/du, (T, ndx, nu).
+        initial_cost: Total cost of the guess.
         cost: Total cost.
         iterations: Newton iterations, retries included.
         primal_residual: Largest violation of dynamics and constraints.
@@ -120,6 +121,7 @@ class Solution:
     k: Array
     A: Array
     B: Array
+    initial_cost: float
     cost: float
     iterations: int
     primal_residual: float
@@ -192,8 +194,9 @@ class Solver:
         problem: What to solve instances of.
         options: Settings; the problem's own by default.
         sequence: Each instance of `solve` is much like the one before: it begins with the multipliers of the last one,
-            and its gains (and A, B) are those of its last iteration, which belong to the iterate before the last step.
-            Saves a third of the time of short solves.
+            ends after a feasible step that changed the cost by less than 1 %, and its gains (and A, B) are those of its
+            last iteration, which belong to the iterate before the last step. What such a solve leaves undone, the
+            next one does: the real-time iteration (Diehl, Bock, Schloeder 2005).
     """
 
     def __init__(self, problem: Problem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
@@ -223,8 +226,12 @@ class Solver:
             SolverError: Wrong sizes, a NaN or an infinity in the instance or the guess.
         """
         options = self.options.native(time_limit)
-        options.keep_multipliers = options.quick_gains = self._sequence
+        options.sequence = self._sequence
         return _solution(self._workers[0].solve(_start(instance, guess), options))
+
+    def restart(self) -> None:
+        """Ends a sequence: the next instance is not like the one before."""
+        self._workers[0].restart()
 
     def gains(self, instance: Instance, trajectory: Guess) -> Array:
         """Feedback gains (T, nu, ndx) along a trajectory as it is, whether or not it is optimal.

@@ -66,7 +66,7 @@ void ReachCost::add_turn_curvature(const ReachCostData &data, MatrixXd &block) c
   const Eigen::Index n = data.jacobian.cols();
   const Vector3d weighted = weights_.orientation.cwiseProduct(data.turn);
   const Vector3d pull = data.turn_by_spin.transpose() * weighted;
-  const Eigen::Matrix3Xd spins = data.pinocchio.oMf[tool_].rotation().transpose() * data.jacobian.bottomRows<3>();
+  const Eigen::Matrix3Xd spins = data.tool.transpose() * data.jacobian.bottomRows<3>();
   const MatrixXd half = spins.transpose() * (log_curvature(data.turn, weighted) * data.turn_jacobian);
   block.topLeftCorner(n, n) += half + half.transpose();
   for (Eigen::Index j = 1; j < n; ++j)
@@ -85,8 +85,8 @@ void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const Ve
   const auto &model = *model_;
   const Eigen::Index n = model.nv;
   const VectorXd y = dt_ * (costate.tail(n) + dt_ * costate.head(n));
-  const VectorXd m = forward.pinocchio.Minv * y;
-  const VectorXd q = forward.x.head(n), v = forward.x.tail(n), a = forward.pinocchio.ddq;
+  const VectorXd m = forward.by_torque * y;
+  const VectorXd q = forward.x.head(n), v = forward.x.tail(n), a = forward.acceleration;
   auto &d = *scratch_;
   d.d2tau_dqdq.setZero();
   d.d2tau_dvdv.setZero();
@@ -95,10 +95,10 @@ void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const Ve
   pinocchio::ComputeRNEASecondOrderDerivatives(model, d, q, v, a, d.d2tau_dqdq, d.d2tau_dvdv, d.d2tau_dqdv,
                                                d.d2tau_dadq);
   const MatrixXd qa = contract(d.d2tau_dadq, m).transpose();
-  const MatrixXd qq = contract(d.d2tau_dqdq, m) + qa * forward.pinocchio.ddq_dq +
-                      (qa * forward.pinocchio.ddq_dq).transpose();
-  const MatrixXd qv = contract(d.d2tau_dqdv, m) + qa * forward.pinocchio.ddq_dv;
-  const MatrixXd qu = qa * (forward.pinocchio.Minv * actuation_);
+  const MatrixXd qq = contract(d.d2tau_dqdq, m) + qa * forward.by_position +
+                      (qa * forward.by_position).transpose();
+  const MatrixXd qv = contract(d.d2tau_dqdv, m) + qa * forward.by_velocity;
+  const MatrixXd qu = qa * (forward.by_torque * actuation_);
   const Eigen::Index nu = qu.cols();
   block.topLeftCorner(n, n) -= qq;
   block.block(n, n, n, n) -= contract(d.d2tau_dvdv, m);

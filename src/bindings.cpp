@@ -77,6 +77,7 @@ nb::dict to_dict(const Result &result) {
   out["k"] = result.k;
   out["A"] = stack(result.A);
   out["B"] = stack(result.B);
+  out["initial_cost"] = result.initial_cost;
   out["cost"] = result.cost;
   out["iterations"] = result.iterations;
   out["primal_residual"] = result.primal_residual;
@@ -186,8 +187,7 @@ void bind_worker(nb::module_ &m) {
       .def_rw("time_limit", &SolveOptions::time_limit)
       .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
       .def_rw("retry", &SolveOptions::retry)
-      .def_rw("keep_multipliers", &SolveOptions::keep_multipliers)
-      .def_rw("quick_gains", &SolveOptions::quick_gains);
+      .def_rw("sequence", &SolveOptions::sequence);
   nb::class_<Start>(m, "Start")
       .def("__init__",
            [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U) {
@@ -217,6 +217,7 @@ void bind_worker(nb::module_ &m) {
             return to_dict(result);
           },
           "start"_a, "options"_a)
+      .def("restart", &Worker::restart)
       .def("cost", &Worker::cost, "start"_a);
   m.def(
       "solve_batch",

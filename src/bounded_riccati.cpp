@@ -84,6 +84,8 @@ void BoundedRiccati::stop_below(double share_of_cost) {
 }
 
 bool BoundedRiccati::backward(double mu) {
+  if (const auto begin = std::exchange(before_first_sweep_, nullptr))
+    begin();
   read_values();
   bool found = false;
   if (!missing_.empty()) {

@@ -1,6 +1,7 @@
 // The LQ step of ProxDDP with its bounds respected: a semismooth Newton method around Aligator's Riccati solver.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -41,6 +42,8 @@ public:
   bool stopped() const { return stopped_; }
   /// Whether a sweep has succeeded since `stop_below`.
   bool swept() const { return swept_; }
+  /// Called once, before the next sweep at an iterate that the solver has evaluated.
+  void before_first_sweep(std::function<void()> f) { before_first_sweep_ = std::move(f); }
   /// Gives a set of active bounds that has not settled up past this time [s of the steady clock]; 0 = never.
   void settle_until(double deadline) { deadline_ = deadline; }
 
@@ -73,6 +76,7 @@ private:
   double tolerance_ = 0.0;
   double promised_ = 0.0;                 // change of the cost that the last step was to bring
   bool stopped_ = false, swept_ = false;
+  std::function<void()> before_first_sweep_;
   double deadline_ = 0.0;                 // s of the steady clock, 0 = none
   double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
   Vectors lower_, upper_;                 // bounds of all rows, a vector a stage

@@ -25,17 +25,16 @@ using CostData = aligator::CostDataAbstractTpl<double>;
 
 struct ReachCostData : CostData {
   ReachCostData(int ndx, int nu, const pinocchio::Model &model)
-      : CostData(ndx, nu), pinocchio(model), jacobian(6, model.nv), turn_jacobian(3, model.nv), x(ndx), dx(ndx), du(nu) {
+      : CostData(ndx, nu), jacobian(6, model.nv), turn_jacobian(3, model.nv), dx(ndx), du(nu) {
     jacobian.setZero();
-    x.setConstant(std::numeric_limits<double>::quiet_NaN());
   }
 
-  pinocchio::Data pinocchio;
   pinocchio::Data::Matrix6x jacobian;
+  Eigen::Matrix3d tool;         // its rotation
   Eigen::Vector3d error, turn;  // tool to target: position, and rotation in the tool's frame
   Eigen::Matrix3d turn_by_spin; // d turn / d rotation of the tool about its own axes
   Eigen::Matrix3Xd turn_jacobian;
-  Eigen::VectorXd x, dx, du;
+  Eigen::VectorXd dx, du;
   std::vector<SelfDistance::NearPair> near;
   Eigen::VectorXd near_gradient;
   Eigen::MatrixXd near_hessian;
@@ -51,15 +50,15 @@ struct ReachCost : CostAbstract, CurvedCost {
                      static_cast<int>(weights.control.size())),
         model_(std::move(model)), tool_(tool), target_(std::move(target)), rotation_(std::move(rotation)),
         weights_(weights), oriented_(!weights.orientation.isZero(0.0)),
-        self_distance_(weights.self_distance > 0.0 ? std::move(self_distance) : nullptr) {}
+        self_distance_(weights.self_distance > 0.0 ? std::move(self_distance) : nullptr),
+        scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
 
   using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
 
   void evaluate(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
-    data.x = x;
-    pinocchio::forwardKinematics(*model_, data.pinocchio, data.x.head(model_->nv));
-    const auto &placement = pinocchio::updateFramePlacement(*model_, data.pinocchio, tool_);
+    pinocchio::forwardKinematics(*model_, *scratch_, x.head(model_->nv));
+    const auto &placement = pinocchio::updateFramePlacement(*model_, *scratch_, tool_);
     data.error = placement.translation() - *target_;
     data.dx = x - weights_.state_reference;
     data.du = u - weights_.control_reference;
@@ -71,32 +70,29 @@ struct ReachCost : CostAbstract, CurvedCost {
       data.value_ += weights_.orientation.dot(data.turn.cwiseAbs2());
     }
     if (self_distance_)
-      data.value_ += weights_.self_distance * self_distance_->evaluate(data.pinocchio, data.near);
+      data.value_ += weights_.self_distance * self_distance_->evaluate(*scratch_, data.near);
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
-    // The solver differentiates where it last evaluated, except after a rejected step. A target that moved in between
-    // is no concern: every run starts with an evaluation.
-    if (data.x != x)
-      evaluate(x, u, base);
-    pinocchio::computeJointJacobians(*model_, data.pinocchio);
-    pinocchio::getFrameJacobian(*model_, data.pinocchio, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
+    evaluate(x, u, base);
+    data.tool = scratch_->oMf[tool_].rotation();
+    pinocchio::computeJointJacobians(*model_, *scratch_);
+    pinocchio::getFrameJacobian(*model_, *scratch_, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
     data.Lx_ = 2.0 * weights_.state.cwiseProduct(data.dx);
     data.Lx_.head(n).noalias() +=
         2.0 * data.jacobian.topRows<3>().transpose() * weights_.position.cwiseProduct(data.error);
     data.Lu_ = 2.0 * weights_.control.cwiseProduct(data.du);
     if (oriented_) {
       pinocchio::Jlog3(data.turn.norm(), data.turn, data.turn_by_spin);
-      const Eigen::Matrix3d &rotation = data.pinocchio.oMf[tool_].rotation();
-      const Eigen::Matrix3d by_world_spin = data.turn_by_spin * rotation.transpose();
+      const Eigen::Matrix3d by_world_spin = data.turn_by_spin * data.tool.transpose();
       data.turn_jacobian.noalias() = by_world_spin * data.jacobian.bottomRows<3>();
       data.Lx_.head(n).noalias() +=
           2.0 * data.turn_jacobian.transpose() * weights_.orientation.cwiseProduct(data.turn);
     }
     if (self_distance_ && !data.near.empty()) {
-      self_distance_->differentiate(data.pinocchio, data.near, data.near_gradient, data.near_hessian);
+      self_distance_->differentiate(*scratch_, data.near, data.near_gradient, data.near_hessian);
       data.Lx_.head(n) += weights_.self_distance * data.near_gradient;
     }
   }
@@ -131,6 +127,7 @@ struct ReachCost : CostAbstract, CurvedCost {
   ReachWeights weights_;
   bool oriented_;
   std::shared_ptr<const SelfDistance> self_distance_; // null where it has no weight
+  std::shared_ptr<pinocchio::Data> scratch_;          // of all stages
 
 private:
   void add_turn_curvature(const ReachCostData &data, Eigen::MatrixXd &block) const;

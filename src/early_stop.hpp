@@ -22,8 +22,15 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double dual_ratio = 0.1;
   static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
 
-  EarlyStop(ProxDDP &solver, const SolveOptions &options, double cost, double deadline)
-      : solver_(solver), tolerance_(options.early_stop), last_cost_(cost), deadline_(deadline) {}
+  // In a sequence of solves: a step that changes the cost by less than this share of it leaves a feasible iterate to the
+  // next solve. Newton steps square the error: the next would change the cost by about the square.
+  static constexpr double small_step = 1e-2;
+
+  EarlyStop(ProxDDP &solver, const SolveOptions &options, double deadline)
+      : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline) {}
+
+  /// Takes note of the guess, which the solver has evaluated.
+  void begin() { last_cost_ = solver_.results_.traj_cost_; }
 
   void call(const Workspace &, const Results &results) override {
     for (auto &entry : solver_.filter_.filter_pairs_)
@@ -39,6 +46,8 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
         results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
         results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))
       settled = true;
+    else if (one_step_ && change <= small_step * std::abs(last_cost_) && results.prim_infeas <= primal_tolerance)
+      settled = true;
     else if (deadline_ > 0.0 && wall_seconds() > deadline_)
       out_of_time = true;
     if (settled || out_of_time)
@@ -49,7 +58,9 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
 
 private:
   ProxDDP &solver_;
-  double tolerance_, last_cost_, deadline_, largest_dual_ = 0.0;
+  double tolerance_;
+  bool one_step_;
+  double deadline_, last_cost_ = 0.0, largest_dual_ = 0.0;
 };
 
 } // namespace sobo

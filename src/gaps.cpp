@@ -39,11 +39,14 @@ bool close_gaps(aligator::SolverProxDDPTpl<double> &solver, const Problem &probl
     xs[t + 1] = step.xnext_;
   }
   const double cost = problem.evaluate(xs, us, data);
-  if (!(std::abs(cost - results.traj_cost_) <= cost_tolerance * std::abs(results.traj_cost_)))
+  bool closed = std::abs(cost - results.traj_cost_) <= cost_tolerance * std::abs(results.traj_cost_);
+  for (std::size_t t = 0; t < us.size() && closed; ++t)
+    closed = excess(*problem.stages_[t], *data.stage_data[t]) <= excess_tolerance;
+  if (!closed) {
+    problem.evaluate(results.xs, results.us, data); // others rely on it
     return false;
-  for (std::size_t t = 0; t < us.size(); ++t)
-    if (excess(*problem.stages_[t], *data.stage_data[t]) > excess_tolerance)
-      return false;
+  }
+  results.traj_cost_ = cost;
   results.xs = std::move(xs);
   results.us = std::move(us);
   return true;

@@ -36,6 +36,16 @@ template <typename Vectors> RowMatrixXd stack(const Vectors &vectors) {
   return out;
 }
 
+// An empty filter accepts any first step, and from a good guess that step may exceed the limits a hundredfold, because
+// it ignores every bound that is not active yet. With the guess in the filter, a step must be more feasible than that,
+// or within the slack on its merit: none at all would shorten steps until a bad guess takes twice the iterations.
+// A sequence has no iterations to make a bad step good again.
+void seed_filter(ProxDDP &ddp, bool sequence) {
+  const double slack = sequence ? 0.0 : 10.0;
+  const double merit = ddp.results_.merit_value_;
+  ddp.filter_.filter_pairs_.emplace_back(merit + slack * (1.0 + std::abs(merit)), ddp.results_.prim_infeas);
+}
+
 } // namespace
 
 struct Worker::Impl {
@@ -56,6 +66,7 @@ struct Worker::Impl {
   ProxDDP ddp;
   BoundedRiccati *steps = nullptr; // owned by ddp
   std::vector<VectorXd> xs, us;    // the guess
+  bool continues = false;          // whether the multipliers are those of a solve like the next one
 };
 
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -97,6 +108,8 @@ void Worker::load(const Start &start) {
   impl_->xs[0] = start.x0; // a guess that starts elsewhere would keep its own first state
 }
 
+void Worker::restart() { impl_->continues = false; }
+
 double Worker::cost(const Start &start) {
   check(start);
   load(start);
@@ -117,15 +130,19 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   ddp.linesearch_.reset();
   impl_->steps->stop_below(options.early_stop);
   impl_->steps->settle_until(deadline);
-  if (!options.keep_multipliers) {
+  if (!options.sequence || !std::exchange(impl_->continues, false)) {
     set_zero(ddp.results_.vs);
     set_zero(ddp.results_.lams);
   }
-  const double initial_cost = impl_->problem.ocp->evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
-  seed_filter();
-  auto stop = std::make_shared<EarlyStop>(ddp, options, initial_cost, deadline);
+  auto stop = std::make_shared<EarlyStop>(ddp, options, deadline);
   ddp.registerCallback("early_stop", stop);
+  impl_->steps->before_first_sweep([&] {
+    result.initial_cost = ddp.results_.traj_cost_;
+    stop->begin();
+    seed_filter(ddp, options.sequence);
+  });
   const auto finish = [&](Status status) {
+    impl_->steps->before_first_sweep(nullptr);
     result.iterations += static_cast<int>(ddp.results_.num_iters);
     result.status = status;
     return status == Status::Converged;
@@ -144,22 +161,6 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   }
 }
 
-// An empty filter accepts any first step, and from a good guess that step may exceed the limits a hundredfold, because
-// it ignores every bound that is not active yet. With the guess in the filter, a step must be more feasible than that,
-// or within the slack on its merit: none at all would shorten steps until a bad guess takes twice the iterations.
-void Worker::seed_filter() {
-  static constexpr double slack = 10.0;
-  auto &ddp = impl_->ddp;
-  auto &ocp = *impl_->problem.ocp;
-  const auto iterations = std::exchange(ddp.max_iters, 0);
-  ddp.run(ocp, impl_->xs, impl_->us); // loads the guess and the penalty, without an iteration
-  ddp.max_iters = iterations;
-  ocp.evaluate(impl_->xs, impl_->us, ddp.workspace_.problem_data);
-  ddp.computeMultipliers(ocp, ddp.results_.xs, ddp.results_.lams, ddp.results_.vs);
-  const double merit = aligator::ALFunction<double>::evaluate(ddp.mu_dyn(), ddp.mu(), ocp, ddp.workspace_);
-  ddp.filter_.filter_pairs_.emplace_back(merit + slack * (1.0 + std::abs(merit)), ddp.results_.prim_infeas);
-}
-
 // The gains in `results_` belong to the iterate before the last step and carry its regularisation; they are zero
 // after no iterations. One more sweep at the returned point, at minimal regularisation, gives the right ones.
 void Worker::refresh_gains(Result &result, bool quick) {
@@ -167,7 +168,11 @@ void Worker::refresh_gains(Result &result, bool quick) {
   auto &ws = ddp.workspace_;
   auto &res = ddp.results_;
   auto &ocp = *impl_->problem.ocp;
-  result.cost = ocp.evaluate(res.xs, res.us, ws.problem_data);
+  if (!quick || !impl_->steps->swept() || !result.message.empty()) // else that is what was evaluated last
+    res.traj_cost_ = ocp.evaluate(res.xs, res.us, ws.problem_data);
+  result.cost = res.traj_cost_;
+  if (std::isnan(result.initial_cost)) // no step was computed
+    result.initial_cost = result.cost;
   ddp.computeMultipliers(ocp, res.xs, res.lams, res.vs);
   if (!quick || !impl_->steps->swept())
     sweep_again();
@@ -215,7 +220,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
     attempt(careful, result, deadline);
   }
   try {
-    refresh_gains(result, options.quick_gains);
+    refresh_gains(result, options.sequence);
   } catch (const std::exception &e) {
     result.status = Status::Failed;
     result.message = e.what();
@@ -226,6 +231,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
     result.status = Status::Failed;
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
+  impl_->continues = options.sequence && result.status != Status::Failed;
   result.time_ms = 1e3 * (wall_seconds() - wall);
   result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
   return result;

@@ -1,6 +1,7 @@
 // ProxDDP on one problem: warm starts, targets changed in place, gains at the returned trajectory.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,10 +22,10 @@ struct SolveOptions {
   bool nonlinear_rollout = false;
   /// On failure solve once more with nonlinear rollouts, mu 1e-4 and regularisation 1e-4.
   bool retry = true;
-  /// Begin with the multipliers of the last solve instead of none: for the next of a sequence of like problems.
-  bool keep_multipliers = false;
-  /// Take the gains of the last sweep, which belong to the iterate before the last step, instead of one sweep more.
-  bool quick_gains = false;
+  /// The next of a sequence of like problems: begins with the multipliers of the last solve unless that failed, ends after
+  /// a step that leaves little to do (see EarlyStop), and returns the gains of the last sweep, which belong to the iterate
+  /// before the last step, instead of one sweep more.
+  bool sequence = false;
 };
 
 enum class Status { Converged, MaxIterations, TimeLimit, Failed };
@@ -32,6 +33,7 @@ enum class Status { Converged, MaxIterations, TimeLimit, Failed };
 struct Result {
   RowMatrixXd X, U, k;                 // (T+1) x nx, T x nu, T x nu
   std::vector<RowMatrixXd> K, A, B;    // T times nu x ndx, ndx x ndx, ndx x nu
+  double initial_cost = std::numeric_limits<double>::quiet_NaN(); // of the guess
   double cost = 0.0, primal_residual = 0.0, dual_residual = 0.0, time_ms = 0.0, cpu_ms = 0.0;
   int iterations = 0;
   Status status = Status::Failed;
@@ -58,6 +60,8 @@ public:
 
   /// Throws SolverError on malformed input; a solve that diverges returns Status::Failed.
   Result solve(const Start &start, const SolveOptions &options);
+  /// Ends a sequence: the next solve is not like the one before.
+  void restart();
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);
 
@@ -67,7 +71,6 @@ private:
   void check(const Start &start) const;
   void load(const Start &start);
   bool attempt(const SolveOptions &options, Result &result, double deadline);
-  void seed_filter();
   void refresh_gains(Result &result, bool quick);
   void sweep_again();
 

@@ -51,10 +51,10 @@ class RecedingHorizon(Server):
             self._tick()
             tick += self._period
             behind = time.monotonic() - tick
-            if behind > 0.0:  # the next cycle begins now: those that it should have been are lost
-                tick += behind
+            missed = int(behind / self._period)
+            if missed > 0:  # ticks at which no cycle began: they are lost, not made up for
+                tick += missed * self._period
                 if self._goal is not None:
-                    missed = 1 + int(behind / self._period)
                     self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
             self.core.inbox.sleep(tick - time.monotonic())
 
