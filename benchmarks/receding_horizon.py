@@ -145,8 +145,10 @@ def measure(config: Config, listener: Listener, pids: dict[str, int]) -> dict[st
         listener.spin_until(began + (i + 1) * config.goal_every)
         errors.append(listener.error(target))
     seconds = time.monotonic() - began
+    reports, arrivals = list(listener.reports), list(listener.arrivals)
     listener.spin_until(time.monotonic() + 1.5)  # one more line of diagnostics
     used = {name: (cpu_seconds(pid) - cpu[name]) / seconds for name, pid in pids.items()}
+    listener.reports, listener.arrivals = reports, arrivals
     return summary(listener, before, errors, seconds, used)
 
 
