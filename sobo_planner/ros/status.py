@@ -107,7 +107,7 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.DEADLINE_MISSED: Text(
         WARN,
-        "a cycle of `receding_horizon` took longer than its period (the ticks that it missed are skipped, never "
+        "ticks of `receding_horizon` passed without a cycle, because one took too long (they are skipped, never "
         "queued), or a plan for a moving arm came too late",
         "lower `rate`, or give the node a core of its own",
     ),
