@@ -52,7 +52,8 @@ def test_value_is_the_sum_over_all_pairs(task, seed) -> None:
     q = configuration(seed)
     lack = np.maximum(MARGIN - distances(q), 0.0)
     value = penalty(task.robot, q)[0]
-    assert value == pytest.approx(lack @ lack, rel=1e-6)
+    # Coal's distances are known to a micrometre, where it began included.
+    assert value == pytest.approx(lack @ lack, rel=1e-6, abs=2e-6 * lack.sum())
     assert penalty(task.robot, q, weight=7.0)[0] == pytest.approx(7.0 * value)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -23,6 +25,9 @@ from sobo_planner.safety import PlanChecker
 
 # Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
 STANDSTILL = 10**6
+
+# Time given to subscribers to take what was published last [s].
+HANDED_OVER_WITHIN = 1.0
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -82,8 +87,11 @@ class PlanOutputs:
             self._timeline = None
 
     def destroy(self) -> None:
-        """Removes the publishers from their node."""
+        """Removes the publishers from their node, once subscribers have what was published: it may stop the arm."""
         self.close()
+        end = time.monotonic() + HANDED_OVER_WITHIN
+        for publisher in self._publishers:
+            publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
         for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
             self._node.destroy_publisher(publisher)
 
