@@ -10,7 +10,7 @@ from closed_loop import LEAD, PERIOD, Loop, PromptProposer, receding
 
 from sobo_planner.brakes import Brakes
 from sobo_planner.errors import SoboError, StartError
-from sobo_planner.motion import POSITION_JUMP
+from sobo_planner.motion import POSITION_JUMP, Motion
 from sobo_planner.policy import Policy
 from sobo_planner.receding import LOST, NEAR, RecedingPlanner
 from sobo_planner.receding_starts import Starts
@@ -157,6 +157,23 @@ def test_an_arm_that_was_pushed_away_is_planned_for_anew(task: ArmReach, planner
     cycle = loop.run(goal(0.3), 1)[0]
     assert cycle.lost and cycle.motion is not None
     np.testing.assert_allclose(cycle.motion.X[0, :N], where, atol=POSITION_JUMP)
+
+
+def test_an_arm_that_touches_off_its_motion_is_planned_for_from_the_motion(
+    task: ArmReach, start: np.ndarray, rng: np.random.Generator
+) -> None:
+    """A few thousandths of a radian next to a motion that keeps links apart they may touch: no reason to stop."""
+    robot, free = task.robot, start[:N]
+    touching = next(q for q in rng.uniform(-3, 3, (1000, N)) if robot.colliding_pair(q) is not None)
+    while np.abs(touching - free).max() > POSITION_JUMP / 4:
+        middle = 0.5 * (free + touching)
+        free, touching = (middle, touching) if robot.colliding_pair(middle) is None else (free, middle)
+    X, U = np.tile(np.append(free, np.zeros(N)), (task.horizon + 1, 1)), np.tile(robot.gravity(free), (task.horizon, 1))
+    planner, target = receding(task), robot.tool_position(free)
+    planner.accept(Motion(0.0, task.dt, X, U, np.zeros((task.horizon, N, 2 * N))), target, 0.0)
+    cycle = planner.cycle(np.append(touching, np.zeros(N)), 0.1, target, 0.1 + LEAD * PERIOD)
+    assert cycle.motion is not None and not cycle.lost
+    np.testing.assert_array_equal(cycle.motion.X[0], X[0])
 
 
 def test_forgetting_begins_where_the_arm_is(task: ArmReach, planner: RecedingPlanner, start: np.ndarray, goal) -> None:
