@@ -2,7 +2,7 @@
 
 Starts the planner node and the simulated arm as processes in a ROS domain of their own and sends a new goal every few
 seconds, while the arm moves or not. Latencies are those that the node reports of each motion: from the arrival of the
-joint state to the departure of the trajectory. Run it as
+joint state to the departure of the trajectory; intervals are those between their stamps. Run it as
 
     python benchmarks/receding_horizon.py --minutes 10 --engine onnxruntime
 
@@ -29,7 +29,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tqdm import tqdm
@@ -42,6 +42,8 @@ from sobo_planner.tasks import ArmReach, load_arm
 
 REFUSED = "refused"
 PERCENTILES = (50, 90, 99)
+DRAIN = 0.2  # [s] that are enough to take the reports of some seconds
+LATEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,10 @@ class Listener(Node):
         self.task = task
         self.state: JointState | None = None
         self.reports: list[dict[str, Any]] = []
-        self.arrivals: list[float] = []
         self.diagnostics: dict[str, str] = {}
         self.goals = self.create_publisher(PoseStamped, "goal_pose", QoSProfile(depth=1))
-        self.create_subscription(JointState, "joint_states", self._on_state, qos_profile_sensor_data)
-        self.create_subscription(String, "plan_report", self._on_report, QoSProfile(depth=100))
+        self.create_subscription(JointState, "joint_states", self._on_state, LATEST)
+        self.create_subscription(String, "plan_report", self._on_report, QoSProfile(depth=2000))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
@@ -86,7 +87,6 @@ class Listener(Node):
 
     def _on_report(self, message: String) -> None:
         self.reports.append(json.loads(message.data))
-        self.arrivals.append(time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -97,6 +97,11 @@ class Listener(Node):
         """Takes messages until a monotonic time."""
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=min(left, 0.1))
+
+    def rest_until(self, end: float) -> None:
+        """Leaves the processors to node and arm, and takes what has come at the end."""
+        time.sleep(max(end - DRAIN - time.monotonic(), 0.0))
+        self.spin_until(end)
 
     def wait_for_system(self) -> None:
         """Waits until joint states arrive here and at the planner."""
@@ -137,18 +142,17 @@ def measure(config: Config, listener: Listener, pids: dict[str, int]) -> dict[st
     listener.send_goal(rng)
     listener.spin_until(time.monotonic() + config.goal_every)  # the first cycles load what they need
     listener.reports.clear()
-    listener.arrivals.clear()
     before, cpu = dict(listener.diagnostics), {name: cpu_seconds(pid) for name, pid in pids.items()}
     errors, began = [], time.monotonic()
     for i in tqdm(range(round(60 * config.minutes / config.goal_every)), desc="goals", unit="goal"):
         target = listener.send_goal(rng)
-        listener.spin_until(began + (i + 1) * config.goal_every)
+        listener.rest_until(began + (i + 1) * config.goal_every)
         errors.append(listener.error(target))
     seconds = time.monotonic() - began
-    reports, arrivals = list(listener.reports), list(listener.arrivals)
+    reports = list(listener.reports)
     listener.spin_until(time.monotonic() + 1.5)  # one more line of diagnostics
     used = {name: (cpu_seconds(pid) - cpu[name]) / seconds for name, pid in pids.items()}
-    listener.reports, listener.arrivals = reports, arrivals
+    listener.reports = reports
     return summary(listener, before, errors, seconds, used)
 
 
@@ -163,12 +167,12 @@ def summary(
         for key, value in listener.diagnostics.items()
         if key.startswith("count_") and value != before.get(key)
     }
-    intervals = 1e3 * np.diff(listener.arrivals)
+    stamps = [1e3 * report["stamp"]["sec"] + 1e-6 * report["stamp"]["nanosec"] for report in motions]
     return {
         "seconds": seconds,
         "motions": len(motions),
         "achieved_rate_hz": len(motions) / seconds,
-        "interval_ms": percentiles(intervals),
+        "interval_ms": percentiles(np.diff(stamps)),
         "phases_ms": {name: percentiles(values) for name, values in phases.items()},
         "counts": counts,
         "sources": {s: sum(r["source"] == s for r in motions) for s in {r["source"] for r in motions}},

@@ -29,7 +29,7 @@ from sobo_planner.ros.diagnostics import Ledger
 from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.outputs import PlanOutputs
 from sobo_planner.ros.plan_once import PlanOnce
-from sobo_planner.ros.receding_horizon import PATIENCE, RecedingHorizon
+from sobo_planner.ros.receding_horizon import BAD_STARTS, PATIENCE, RecedingHorizon
 from sobo_planner.ros.serving import MOVING, STOP_LEADS, Core, Server, moves
 from sobo_planner.ros.status import Refused, Status
 from sobo_planner.safety import PlanChecker
@@ -372,11 +372,31 @@ def test_an_arm_out_of_its_limits_is_stopped_for(bench: Bench, receding: Recedin
     tick(bench, receding, 30)
     x = np.concatenate([bench.home, np.zeros(N)])
     x[2] = bench.task.robot.position_upper[2] + 0.2
+    before = bench.outputs.timeline
+    for _ in range(BAD_STARTS - 1):
+        bench.measure(x)
+        receding._tick()
+    assert bench.count(Status.BAD_START) == BAD_STARTS - 1 and receding.status is Status.TRACKING
+    assert bench.outputs.timeline is before, "the motion before goes on"
     bench.measure(x)
     receding._tick()
-    assert bench.count(Status.BAD_START) == 1 and receding.status is Status.READY
+    assert bench.count(Status.BAD_START) == BAD_STARTS and receding.status is Status.READY
     tick(bench, receding, 3)
-    assert bench.count(Status.BAD_START) == 1, "it does not go on by itself"
+    assert bench.count(Status.BAD_START) == BAD_STARTS, "it does not go on by itself"
+
+
+def test_a_state_that_was_bad_for_a_moment_is_passed_over(bench: Bench, receding: RecedingHorizon) -> None:
+    bench.inbox.put(bench.goal(0.5))
+    tick(bench, receding, 5)
+    state = bench.inbox.state
+    assert state is not None
+    good = state.x
+    for _ in range(3):
+        bench.measure(good + 10.0 * (np.arange(2 * N) == 2))
+        receding._tick()
+        bench.measure(good)
+        receding._tick()
+    assert bench.count(Status.BAD_START) == 3 and receding.status is Status.TRACKING
 
 
 def test_a_motion_that_would_begin_in_the_past_is_not_published(bench: Bench, receding: RecedingHorizon) -> None:

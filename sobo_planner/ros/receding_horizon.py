@@ -19,8 +19,9 @@ from sobo_planner.ros.status import Refused, Status
 
 Vector = NDArray[np.float64]
 
-# Cycles within which a goal has to be taken up.
+# Cycles within which a goal has to be taken up, and a state to begin at found again while the motion before goes on.
 PATIENCE = 50
+BAD_STARTS = 10
 # Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
 # cycles take longer, measured over the last ones, up to a bound [s].
 LEAD_PERIODS = 2.0
@@ -36,7 +37,7 @@ class RecedingHorizon(Server):
         self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # not taken up yet
-        self._tries = 0
+        self._tries = self._bad_starts = 0
         self._policy_failures = 0
         self._durations: deque[float] = deque(maxlen=WINDOW)
 
@@ -78,12 +79,15 @@ class RecedingHorizon(Server):
 
     def _follow(self, goal: Vector) -> None:
         """A cycle towards a goal that was taken up before: a fault is noted, and the motion before goes on."""
+        bad_starts, self._bad_starts = self._bad_starts, 0
         try:
             self._serve(goal)
         except Refused as fault:
             self.note(fault.status, fault.detail)
             if fault.status is Status.BAD_START:
-                self._stop()
+                self._bad_starts = bad_starts + 1
+                if self._bad_starts >= BAD_STARTS:
+                    self._stop()
         except Exception as error:  # the next cycle may do better, whatever this one threw
             self.core.defect("a cycle failed")
             self.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
@@ -99,6 +103,7 @@ class RecedingHorizon(Server):
             if goal is not None:
                 self.refuse(Refused(Status.CANCELLED, "the goal is not replanned for any more"), goal)
         self._goal = self._asked = None
+        self._bad_starts = 0
         self.status, self.detail = Status.READY, ""
 
     def _serve(self, goal: Vector) -> None:
