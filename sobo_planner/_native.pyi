@@ -104,6 +104,15 @@ def track(
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
 ]: ...
+def follow_feedback(
+    robot: Robot,
+    x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    desired: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    torques: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    gains: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    dt: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    torque_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
 
 class Box:
     def __init__(

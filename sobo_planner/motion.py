@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,13 +74,16 @@ class Motion:
 
     def stage(self, time: float) -> int:
         """Index of the torque and gain that hold at a time; the last one after the end."""
-        return int(np.clip((time - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1))
+        return int(self.stages(np.array([time]))[0])
+
+    def stages(self, times: Array) -> NDArray[np.int64]:
+        """As `stage`, for many times (N,) [s]."""
+        return np.clip((times - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1).astype(np.int64)
 
     def shifted(self, begin: float) -> Guess:
         """States and torques from a time on, in as many steps, as they are; the arm rests after the end."""
         times = begin + self.time
-        stages = np.clip((times[:-1] - self.begin) / self.dt + KNOT_ROUNDING, 0, len(self.U) - 1).astype(int)
-        return Guess(self.states(times), self.U[stages])
+        return Guess(self.states(times), self.U[self.stages(times[:-1])])
 
     def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
         """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).
@@ -135,6 +139,16 @@ class Timeline:
         """Desired state (2n,) at a time [s]."""
         return self.at(time).state(time)
 
+    def commands(self, times: Array) -> tuple[Array, Array, Array]:
+        """Desired states (N, 2n), torques (N, n) and gains (N, n, 2n) at increasing times (N,) [s]."""
+        parts, begins = [], [motion.begin for motion in self._motions[1:]]
+        # The first motion also holds before its beginning.
+        for motion, part in zip(self._motions, np.split(times, np.searchsorted(times, begins)), strict=True):
+            stages = motion.stages(part)
+            parts.append((motion.states(part), motion.U[stages], motion.K[stages]))
+        X, U, K = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return X, U, K
+
 
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:
     """A trajectory of the task's length that follows desired states (T, 2n) from x (2n,), by inverse dynamics."""
@@ -156,14 +170,10 @@ def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float
         The state (2n,) under the feedback on the way, within the limits, and no further from the desired one than
         `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
     """
-    time = measured
-    while time < handover - 1e-9:
-        step = min(PREDICTION_STEP, handover - time)
-        motion = timeline.at(time)
-        stage = motion.stage(time)
-        torque = motion.U[stage] + motion.K[stage] @ (x - motion.state(time))
-        x = task.robot.step(x, np.clip(torque, -task.torque_limit, task.torque_limit), step)
-        time += step
+    count = max(math.ceil((handover - measured - 1e-9) / PREDICTION_STEP), 0)
+    times = measured + PREDICTION_STEP * np.arange(count, dtype=np.float64)
+    steps = np.minimum(handover - times, PREDICTION_STEP)
+    x = task.robot.follow_feedback(x, *timeline.commands(times), steps, task.torque_limit)
     n, desired = task.nu, timeline.state(handover)
     jump = np.concatenate([np.full(n, POSITION_JUMP), np.full(n, VELOCITY_JUMP)])
     deviation = x - desired

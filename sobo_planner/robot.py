@@ -169,6 +169,26 @@ class Robot:
         limits = (self.effort_limit, velocity_share * self.velocity_limit)
         return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, *limits)
 
+    def follow_feedback(
+        self, x: ArrayLike, desired: ArrayLike, torques: ArrayLike, gains: ArrayLike, dt: ArrayLike, limit: ArrayLike
+    ) -> Array:
+        """State (2 nv,) after N steps under u = torques + gains (x - desired), clipped to +-limit.
+
+        Args:
+            x: Start, (2 nv,).
+            desired: Desired states, (N, 2 nv).
+            torques: Their torques [Nm], (N, nv).
+            gains: du/dx, (N, nv, 2 nv).
+            dt: Lengths of the steps [s], (N,).
+            limit: Torque limits [Nm], (nv,).
+
+        Raises:
+            RobotError: Sizes disagree.
+        """
+        K = np.asarray(gains, float)
+        arrays = (x, desired, torques, K.reshape(len(K), 2 * self.nv**2), dt, limit)
+        return _native.follow_feedback(self.native, *(np.asarray(array, float) for array in arrays))
+
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
         """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
         return self.native.colliding_pair(np.asarray(q, float))

@@ -126,6 +126,8 @@ void bind_robot(nb::module_ &m) {
         return std::make_pair(out.X, out.U);
       },
       "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "torque_limit"_a, "velocity_limit"_a);
+  m.def("follow_feedback", &follow_feedback, "robot"_a, "x0"_a, "desired"_a, "torques"_a, "gains"_a, "dt"_a,
+        "torque_limit"_a);
 }
 
 void bind_specs(nb::module_ &m) {

@@ -38,4 +38,20 @@ Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desire
   return out;
 }
 
+VectorXd follow_feedback(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, const RowMatrixXd &torques,
+                         const RowMatrixXd &gains, const VectorXd &dt, const VectorXd &torque_limit) {
+  const Eigen::Index n = robot.nv(), steps = dt.size();
+  const auto has = [&](const RowMatrixXd &m, Eigen::Index cols) { return m.rows() == steps && m.cols() == cols; };
+  if (x0.size() != 2 * n || !has(desired, 2 * n) || !has(torques, n) || !has(gains, 2 * n * n) || torque_limit.size() != n)
+    throw RobotError("follow_feedback: " + std::to_string(steps) + " steps need as many rows of " + std::to_string(2 * n) +
+                     ", " + std::to_string(n) + " and " + std::to_string(2 * n * n) + " numbers");
+  VectorXd x = x0;
+  for (Eigen::Index t = 0; t < steps; ++t) {
+    const Eigen::Map<const RowMatrixXd> gain(gains.row(t).data(), n, 2 * n);
+    const VectorXd u = torques.row(t).transpose() + gain * (x - desired.row(t).transpose());
+    x = robot.step(x, u.cwiseMax(-torque_limit).cwiseMin(torque_limit), dt[t]);
+  }
+  return x;
+}
+
 } // namespace sobo

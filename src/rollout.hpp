@@ -17,4 +17,9 @@ struct Tracking {
 Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
                const VectorXd &torque_limit, const VectorXd &velocity_limit);
 
+/// State after N steps of lengths dt [s] (N) from x0 under u = torques + gains (x - desired), clipped to +-torque_limit:
+/// desired N x nx, torques N x nv, gains N x (nv nx), each row a row-major matrix.
+VectorXd follow_feedback(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, const RowMatrixXd &torques,
+                         const RowMatrixXd &gains, const VectorXd &dt, const VectorXd &torque_limit);
+
 } // namespace sobo

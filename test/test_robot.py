@@ -105,6 +105,23 @@ def test_track_keeps_torque_and_velocity_limits(robot) -> None:
     assert slow[-1, 11] == pytest.approx(robot.velocity_limit[5])
 
 
+def test_feedback_follows_states_with_torques_in_their_limits(robot, reference) -> None:
+    rng, n, steps = np.random.default_rng(4), 6, np.array([2e-3, 2e-3, 1e-3])
+    desired, torques = rng.uniform(-1, 1, (3, 2 * n)), rng.uniform(-50, 50, (3, n))
+    gains, limit = rng.uniform(-100, 100, (3, n, 2 * n)), np.full(n, 60.0)
+    (model, data), start = reference, rng.uniform(-1, 1, 2 * n)
+    x = start
+    for t in range(3):
+        u = np.clip(torques[t] + gains[t] @ (x - desired[t]), -limit, limit)
+        v = x[n:] + steps[t] * pin.aba(model, data, x[:n], x[n:], u)
+        x = np.concatenate([x[:n] + steps[t] * v, v])
+    np.testing.assert_allclose(robot.follow_feedback(start, desired, torques, gains, steps, limit), x, atol=1e-10)
+    none = (np.zeros((0, 2 * n)), np.zeros((0, n)), np.zeros((0, n, 2 * n)), np.zeros(0))
+    np.testing.assert_array_equal(robot.follow_feedback(start, *none, limit), start)
+    with pytest.raises(RobotError, match="3 steps need"):
+        robot.follow_feedback(start, desired[:2], torques, gains, steps, limit)
+
+
 def test_mass_scale_leaves_rotors_alone(robot, reference) -> None:
     heavier = robot.with_mass_scale(1.2)
     q = np.array([0.1, -1.0, 1.0, 0.3, 0.2, 0.1])

@@ -68,6 +68,7 @@ def trajectory_message(
     lead: float = 0.0,
     allow_nonzero_end_velocity: bool = False,
     position_limits: tuple[Vector, Vector] | None = None,
+    points: list[JointTrajectoryPoint] | None = None,
 ) -> JointTrajectory:
     """Trajectory that joint_trajectory_controller accepts.
 
@@ -84,6 +85,7 @@ def trajectory_message(
         lead: the plan's state at t = 0 is to be reached this long after the stamp [s] and is the first point.
         allow_nonzero_end_velocity: leave the end as it is, for a controller that was told to accept it.
         position_limits: lower and upper joint positions (n,) [rad] that braking must keep. None: not checked.
+        points: points of an earlier message, which nobody needs any more, to be filled again; more are added.
 
     Raises:
         Refused: the plan cannot be braked within `position_limits`.
@@ -99,24 +101,30 @@ def trajectory_message(
     effort = doubles(np.asarray(plan.U)[rows]) if publish_effort else None
     message = JointTrajectory(joint_names=list(joint_names))
     message.header.stamp = stamp
-    message.points = _points(times, doubles(states[:, :n]), doubles(states[:, n:]), effort, n)
+    pool = [] if points is None else points
+    message.points = _points(times, doubles(states[:, :n]), doubles(states[:, n:]), effort, n, pool)
     return message
 
 
 def _points(
-    times: Vector, positions: array[float], velocities: array[float], effort: array[float] | None, n: int
+    times: Vector,
+    positions: array[float],
+    velocities: array[float],
+    effort: array[float] | None,
+    n: int,
+    pool: list[JointTrajectoryPoint],
 ) -> list[JointTrajectoryPoint]:
-    """Points of a trajectory. Slices of one array and fields set in place halve the time that they take."""
+    """Points of a trajectory. Slices of one array, fields set in place and points used again are thrice as fast."""
     nanoseconds = np.rint(1e9 * times).astype(np.int64)
     seconds, rest = (part.tolist() for part in np.divmod(nanoseconds, 1_000_000_000))
-    points = []
-    for i in range(len(seconds)):
-        point, part = JointTrajectoryPoint(), slice(i * n, (i + 1) * n)
+    pool.extend(JointTrajectoryPoint() for _ in range(len(seconds) - len(pool)))
+    points = pool[: len(seconds)]
+    for i, point in enumerate(points):
+        part = slice(i * n, (i + 1) * n)
         point.positions, point.velocities = positions[part], velocities[part]
-        if effort is not None:
-            point.effort = effort[part]
+        if effort is not None or point.effort:
+            point.effort = array("d") if effort is None else effort[part]
         point.time_from_start.sec, point.time_from_start.nanosec = seconds[i], rest[i]
-        points.append(point)
     return points
 
 

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
-from trajectory_msgs.msg import JointTrajectory
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.motion import Motion, Timeline
 from sobo_planner.robot import Robot
@@ -62,6 +62,7 @@ class PlanOutputs:
         self._last_stamp = 0
         self._timeline: Timeline | None = None
         self._end_torque = np.zeros(robot.nq)
+        self._points: list[JointTrajectoryPoint] = []  # of the last message
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
         self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
@@ -156,6 +157,7 @@ class PlanOutputs:
             lead=lead,
             allow_nonzero_end_velocity=moving_end,
             position_limits=self._position_limits,
+            points=self._points,
         )
         rules = Rules(tuple(self._joint_names), effort, moving_end)
         broken = broken_rule(message, rules)
