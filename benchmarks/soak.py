@@ -75,7 +75,7 @@ class Options:
     rate: float = 50.0
     seed: int = 0
     growth: float = 10.0
-    memory: float = 400.0
+    memory: float = 300.0
     out: Path | None = None
 
 

@@ -32,7 +32,7 @@ BATCHES = 500  # a mode: 2 x 500 x (5 + 5) messages
 BETWEEN = 100  # batches from one good goal to the next
 # Of what is sent; joint states are best effort.
 ARRIVES = 0.9
-MEMORY = 420.0  # [MiB] that the process may take, with every solver that it builds when one is first needed
+MEMORY = 300.0  # [MiB] that the process may take, with every solver that it builds when one is first needed
 ANSWERS = ("BAD_GOAL", "BAD_FRAME", "OUT_OF_REACH", "SUPERSEDED", "NO_STATE", "STALE_STATE", "BAD_START")
 ANSWERS += ("PLANNING_FAILED", "PLAN_REFUSED", "DEADLINE_MISSED")
 
