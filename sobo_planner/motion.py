@@ -141,11 +141,16 @@ class Timeline:
 
     def commands(self, times: Array) -> tuple[Array, Array, Array]:
         """Desired states (N, 2n), torques (N, n) and gains (N, n, 2n) at increasing times (N,) [s]."""
-        parts, begins = [], [motion.begin for motion in self._motions[1:]]
-        # The first motion also holds before its beginning.
-        for motion, part in zip(self._motions, np.split(times, np.searchsorted(times, begins)), strict=True):
+        begins = [motion.begin for motion in self._motions[1:]]  # the first one also holds before its beginning
+        which = np.searchsorted(begins, times, side="right")
+        parts = []
+        for i in np.unique(which):
+            motion, part = self._motions[i], times[which == i]
             stages = motion.stages(part)
             parts.append((motion.states(part), motion.U[stages], motion.K[stages]))
+        if not parts:
+            last = self.last
+            return last.X[:0], last.U[:0], last.K[:0]
         X, U, K = (np.concatenate(each) for each in zip(*parts, strict=True))
         return X, U, K
 
