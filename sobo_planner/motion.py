@@ -85,6 +85,11 @@ class Motion:
         times = begin + self.time
         return Guess(self.states(times), self.U[self.stages(times[:-1])])
 
+    def gains_from(self, begin: float) -> Array:
+        """Gains from a time on, in as many steps; those of the last step after the end."""
+        out: Array = self.K[self.stages(begin + self.time[:-1])]
+        return out
+
     def from_time(self, task: ArmReach, begin: float, x: Array) -> Guess:
         """The rest of this motion from a time on, as a trajectory of the task's length that starts at x (2n,).
 

@@ -122,13 +122,16 @@ class RecedingPlanner:
         instance = Instance(self._state_at(timeline, x, measured, handover), target)
         self._solver.choose(instance)
         tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
-        source, start = self._starts.best(self._draft or timeline.last, instance, handover, self._solver, tries)
+        before = self._draft or timeline.last
+        source, start = self._starts.best(before, instance, handover, self._solver, tries)
         if source != "shifted":
             self._solver.restart()
+        # Gains of what the solver has not finished are not those of the start.
+        gains = before.gains_from(handover) if self._solver.unfinished else None
         started = time.monotonic()
         start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))
         refined = time.monotonic()
-        cycle = self._choose(source, start, start_cost, solution, instance, handover)
+        cycle = self._choose(source, start, start_cost, gains, solution, instance, handover)
         self._solver.keep(solution, start_cost, cycle.refined, handover)
         self._draft = cycle.motion or self._draft
         arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._solver.clear)
@@ -176,11 +179,12 @@ class RecedingPlanner:
         source: str,
         start: Guess,
         start_cost: float,
+        start_gains: Array | None,
         solution: Solution,
         instance: Instance,
         handover: float,
     ) -> Cycle:
-        """The cheaper of the solver's result and the start that may be published."""
+        """The cheaper of the solver's result and the start that may be published. Gains are the solver's or given."""
         options = [(start_cost, False, start)]
         refined = self._solver.executable(solution, instance)
         if refined is not None:
@@ -194,7 +198,8 @@ class RecedingPlanner:
                 return Cycle(None, source, iterations=solution.iterations, objection=str(missing))
         objections: list[str] = []
         for cost, is_refined, guess in options:
-            motion = Motion(handover, self.task.dt, guess.X, guess.U, gains)
+            own = gains if is_refined or start_gains is None else start_gains
+            motion = Motion(handover, self.task.dt, guess.X, guess.U, own)
             violation = self._checker.check(motion.time, motion.X, motion.U, motion.K)
             if violation is None:
                 error = self.task.final_error(guess.X, instance.target)

@@ -56,7 +56,7 @@ class Variant:
 
 QUICK = Variant()
 PATIENT = Variant(patient=True)
-#: Those that more than one plan in a hundred needs; each takes 25 MB.
+#: Those that more than one plan in a hundred needs; each takes 7 MB.
 PREPARED = (
     QUICK,
     PATIENT,

@@ -206,7 +206,7 @@ class Solver:
         self._workers = [problem.make_worker()]
 
     def with_options(self, options: SolverOptions) -> Solver:
-        """The same native problem and solver, which take tens of megabytes, with other settings."""
+        """The same native problem and solver, which take megabytes, with other settings."""
         other = copy.copy(self)
         other.options = options
         return other

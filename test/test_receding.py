@@ -108,6 +108,24 @@ def test_a_goal_whose_ways_collide_is_taken_up_in_the_end(
     assert cycles[-1].tool_error < NEAR
 
 
+def test_gains_are_not_those_of_unfinished_work(
+    task: ArmReach, start: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the solver goes on with an iterate that is not feasible, the motion before keeps its own gains."""
+    planner, rng, unfinished, seen = receding(task), np.random.default_rng(3), [], 0
+    loop, solve = Loop(task, planner, start), planner._solver.solve
+    monkeypatch.setattr(planner._solver, "solve", lambda *a: unfinished.append(planner._solver.unfinished) or solve(*a))
+    for _ in range(10):
+        target = task.sample(rng).target
+        for _ in range(15):
+            before = planner._draft
+            cycle = loop.run(target, 1)[0]
+            if unfinished[-1] and before is not None and cycle.motion is not None and not cycle.refined:
+                np.testing.assert_array_equal(cycle.motion.K, before.gains_from(cycle.motion.begin))
+                seen += 1
+    assert seen > 3
+
+
 def test_without_a_policy_interpolation_starts(task: ArmReach, start: np.ndarray, goal) -> None:
     loop = Loop(task, receding(task), start)
     cycles = loop.run(goal(0.4), 30)
