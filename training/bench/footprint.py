@@ -146,7 +146,7 @@ def sample_node(task_file: Path, folder: Path | None, state: Sequence[str]) -> d
         wait_for(lambda: ": ready" in log.read_text(errors="replace"), node, log)
         figures = {"ready_wall_s": time.perf_counter() - began, **_when_ready(node.pid)}
         said = log.read_text(errors="replace").strip()
-        if f"policy {folder or 'none'}: ready" not in said:
+        if f"policy {folder or 'none'}: configured" not in said:
             raise NotMeasured(f"planner_node runs without the policy: {said}")
         client_log = task_file.with_name("client.log")
         client = [sys.executable, "-m", "sobo_planner.ros.one_plan", str(task_file), *state]
