@@ -175,9 +175,11 @@ def one_goal(client: Client, rng: np.random.Generator) -> list[str]:
     client.send_state(q, spoilt=kind == "bad state")
     client.send_goal(target, frame)
     if kind == "replaced":
-        first, target = target, client.task.sample(rng).target
+        # One is planned for meanwhile, the next one waits and is replaced by the last.
+        first, second, target = target, client.task.sample(rng).target, client.task.sample(rng).target
+        client.send_goal(second)
         client.send_goal(target)
-        client.wait(lambda: client.answer(first), each=lambda: client.send_state(q))
+        client.wait(lambda: client.answer(first) and client.answer(second), each=lambda: client.send_state(q))
     if kind == "cancelled":
         client.wait(client.cancels.call_async(Trigger.Request()).done)
     unread = kind in ("not finite", "unknown frame")

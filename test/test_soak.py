@@ -25,7 +25,7 @@ def test_in_short(tmp_path: Path) -> None:
     results = json.loads(out.read_text())
     once, receding = results["nodes"]
     assert once["goals"] == 30 and sum(once["answers"].values()) >= 30
-    assert {"BAD_GOAL", "BAD_FRAME"} <= set(once["answers"]) and once["counts"]["BAD_STATE"] > 0
+    assert {"BAD_GOAL", "BAD_FRAME", "SUPERSEDED"} <= set(once["answers"]) and once["counts"]["BAD_STATE"] > 0
     assert once["plans"] > 5 and once["times_ms"]["total_ms_p99"] >= once["times_ms"]["total_ms_p50"] > 0.0
     assert receding["plans"] > receding["goals"] > 0
     assert all(len(node["minutes"]) == len(node["memory_mib"]) for node in results["nodes"])
