@@ -107,7 +107,8 @@ class Probe(Node):
         self.events: list[dict[str, Any]] = []
         self.status: dict[str, DiagnosticStatus] = {}
         self.states: list[JointState] = []
-        self._listening = self.hears_states = False
+        self._listening = False
+        self.states_heard = 0
         self.monitor: Monitor | None = None  # from the start of a planner on
         self.state_publisher = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         self.create_subscription(JointState, "joint_states", self._on_state, MANY_STATES)
@@ -122,7 +123,7 @@ class Probe(Node):
         self._executor.add_node(self)
 
     def _on_state(self, message: JointState, info: dict[str, Any]) -> None:
-        self.hears_states = True
+        self.states_heard += 1
         if self.monitor is not None:
             self.monitor.state(message, info["source_timestamp"])
         if self._listening:
@@ -231,9 +232,9 @@ class Probe(Node):
         return list(future.result().results)
 
     def drain(self) -> None:
-        """Takes what has come in and has not been looked at."""
+        """Takes what has come in and has not been looked at: states too, or what was published last looks stale."""
         before = None
-        while before != (before := self.monitor.messages if self.monitor is not None else 0):
+        while before != (before := (self.states_heard, self.monitor.messages if self.monitor is not None else 0)):
             for _ in range(100):
                 self._executor.spin_once(timeout_sec=0.0)
 
@@ -267,7 +268,7 @@ class RosSystem:
         process = RosProcess(module, log, self._environment, parameters)
         self.processes.append(process)
         if module == SIMULATOR:  # before a planner acts on states, the monitor has to hear them
-            self.probe.wait(lambda: self.probe.hears_states or not process.running)
+            self.probe.wait(lambda: self.probe.states_heard or not process.running)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:

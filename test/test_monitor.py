@@ -218,7 +218,7 @@ def test_a_bad_message_on_a_topic_fails_the_system(
             publisher = system.probe.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
             system.probe.wait(lambda: publisher.get_subscription_count() > 0)
             system.probe.wait(
-                lambda: system.probe.hears_states, each=lambda: system.probe.state_publisher.publish(state())
+                lambda: system.probe.states_heard, each=lambda: system.probe.state_publisher.publish(state())
             )
             message = messages["trajectory"]
             message.header.stamp = system.probe.get_clock().now().to_msg()

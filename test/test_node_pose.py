@@ -16,9 +16,6 @@ from sobo_planner.plan import ORIENTED, REACHED
 from sobo_planner.ros import conversions
 from sobo_planner.tasks import Task
 
-# Parameter: slow enough for a busy machine to look at every message.
-RATE = "rate:=20.0"
-
 
 def pose_goal(probe: Probe, pose: np.ndarray) -> PoseStamped:
     message = probe.goal(pose[:3])
@@ -47,7 +44,7 @@ def test_a_plan_ends_at_the_pose(task: Task, home: np.ndarray, pose: np.ndarray,
 
 def test_receding_horizon_ends_at_the_pose(task: Task, pose: np.ndarray, tmp_path: Path) -> None:
     with ros_system(tmp_path, task.robot.joint_names) as system:
-        system.start_planner("goal_type:=pose", "mode:=receding_horizon", RATE)
+        system.start_planner("goal_type:=pose", "mode:=receding_horizon")
         system.start("sobo_planner.ros.arm_simulator_node")
         probe = system.probe
         probe.listen_to_states()
