@@ -173,11 +173,20 @@ def refusal(probe: Probe, reason: str, goal: Sequence[float] | None = None) -> d
     return found[-1] if found else None
 
 
-def calling(probe: Probe, kind: Any, name: str, request: Any, each: Callable[[], None] | None = None) -> Any:
-    """Calls a service and returns the response."""
+def calling(
+    probe: Probe,
+    kind: Any,
+    name: str,
+    request: Any,
+    each: Callable[[], None] | None = None,
+    just_before: Callable[[], None] | None = None,
+) -> Any:
+    """Calls a service and returns the response; `just_before` runs when nothing is left but to send the request."""
     client = probe.create_client(kind, name)
     try:
         probe.wait(client.service_is_ready, each=each)
+        if just_before is not None:
+            just_before()
         future = client.call_async(request)
         probe.wait(future.done, each=each)
         return future.result()
@@ -185,18 +194,18 @@ def calling(probe: Probe, kind: Any, name: str, request: Any, each: Callable[[],
         probe.destroy_client(client)
 
 
-def cancel(probe: Probe, each: Callable[[], None] | None = None) -> Any:
-    return calling(probe, Trigger, "planner/cancel", Trigger.Request(), each)
+def cancel(probe: Probe, each: Callable[[], None] | None = None, **options: Any) -> Any:
+    return calling(probe, Trigger, "planner/cancel", Trigger.Request(), each, **options)
 
 
-def hold(probe: Probe, on: bool, each: Callable[[], None] | None = None) -> Any:
-    return calling(probe, SetBool, "planner/hold", SetBool.Request(data=on), each)
+def hold(probe: Probe, on: bool, each: Callable[[], None] | None = None, **options: Any) -> Any:
+    return calling(probe, SetBool, "planner/hold", SetBool.Request(data=on), each, **options)
 
 
-def change_state(probe: Probe, transition: str, each: Callable[[], None] | None = None) -> bool:
+def change_state(probe: Probe, transition: str, each: Callable[[], None] | None = None, **options: Any) -> bool:
     """Asks for a transition as a lifecycle manager does. Returns whether it succeeded."""
     request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
-    return bool(calling(probe, ChangeState, "planner/change_state", request, each).success)
+    return bool(calling(probe, ChangeState, "planner/change_state", request, each, **options).success)
 
 
 def lifecycle_state(probe: Probe) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,18 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from node_tools import POSITION_JUMP, cancel, change_state, hold, is_at, largest_jumps, plans, refusal, seconds
+from node_tools import (
+    POSITION_JUMP,
+    cancel,
+    change_state,
+    hold,
+    is_at,
+    largest_jumps,
+    monotonic_for,
+    plans,
+    refusal,
+    seconds,
+)
 from ros_harness import SIMULATOR, Probe, RosProcess, RosSystem, ros_system
 from trajectory_msgs.msg import JointTrajectory
 
@@ -21,6 +33,8 @@ RESTS = 0.02  # [rad/s]
 BRAKES_WITHIN = 0.55  # [s] from the stamp of the braking motion: half a second and the lead
 # Inside the base: no posture is free there, and it takes all starts to find out.
 INSIDE = (0.05, 0.05, 0.02)
+FAR = (3.0, 0.0, 0.0)  # [m]
+BURST = 8  # goals at once: less than the depth of the node's queue
 
 
 @pytest.fixture(scope="module")
@@ -119,23 +133,62 @@ def test_hold(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 def test_a_goal_that_waits_is_cancelled(probe: Probe, mode: str) -> None:
+    """However close before `cancel` it was sent."""
     if mode != "plan_once":
         pytest.skip("goals wait for a cycle at most in receding_horizon")
     published = len(probe.trajectories)
-    goals = [[*INSIDE[:2], INSIDE[2] + 1e-4 * k] for k in range(3)]
+    goals = [[*INSIDE[:2], INSIDE[2] + 1e-4 * k] for k in range(BURST)]
 
     def cancelled_one() -> dict[str, Any]:
         """Sends goals and cancels: one is planned for, of the others the last one waits, unless it was quick."""
         probe.reports.clear()
-        for goal in goals:
-            probe.goal_publisher.publish(probe.goal(goal))
-        assert cancel(probe).success
+        assert cancel(probe, just_before=partial(send_all, probe, goals)).success
         probe.wait(lambda: len(probe.reports) == len(goals))
         return refusal(probe, "CANCELLED")
 
     cancelled = probe.wait(cancelled_one)
     np.testing.assert_allclose(cancelled["goal"], goals[-1])
     assert len(probe.trajectories) == published
+
+
+def send_all(probe: Probe, goals: Iterable[Sequence[float]]) -> None:
+    for goal in goals:
+        probe.goal_publisher.publish(probe.goal(goal))
+
+
+@pytest.mark.parametrize("service", ["cancel", "hold", "deactivate"])
+def test_goals_sent_before_a_stop_move_nothing_after_it(
+    probe: Probe, targets: tuple[np.ndarray, np.ndarray], service: str
+) -> None:
+    """Topics and services are taken in no order: goals may wait when the request to stop is handled."""
+    set_in_motion(probe, targets)
+    goals = [targets[k % 2] + 1e-3 * k for k in range(BURST)]
+    send = partial(send_all, probe, goals)
+    if service == "cancel":
+        assert cancel(probe, just_before=send).success
+        comes_to_rest(probe)
+    elif service == "hold":
+        assert hold(probe, True, just_before=send).success
+        comes_to_rest(probe)
+        assert hold(probe, False, just_before=send).success
+    else:
+        assert change_state(probe, "deactivate", just_before=send)
+        comes_to_rest(probe)
+        assert change_state(probe, "activate", just_before=send)
+    published = len(probe.trajectories)
+    probe.wait(monotonic_for(1.0))
+    assert len(probe.trajectories) == published
+    set_in_motion(probe, targets)  # goals are served again
+    assert cancel(probe).success
+    comes_to_rest(probe)
+
+
+def test_a_goal_that_is_refused_does_not_undo_a_cancel(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
+    set_in_motion(probe, targets)
+    assert cancel(probe).success
+    probe.goal_publisher.publish(probe.goal(FAR))
+    probe.wait(lambda: refusal(probe, "OUT_OF_REACH", FAR))
+    comes_to_rest(probe)
 
 
 def test_without_a_goal_nothing_moves(probe: Probe) -> None:

@@ -40,15 +40,17 @@ class Request:
 
 
 class Inbox:
-    """Holds one state and one request; newer ones replace older ones, nothing is queued.
+    """Holds one state, one goal and whether to stop first; newer ones replace older ones, nothing is queued.
 
-    Thread-safe: the executor's thread puts, the planning thread takes.
+    A request to stop drops the goal before it and outlives a goal after it: the arm comes to rest even if that goal is
+    refused. Thread-safe: the executor's thread puts, the planning thread takes.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._state: StampedState | None = None
-        self._request: Request | None = None
+        self._goal: Vector | None = None
+        self._stop = False
         self._closed = False
 
     @property
@@ -72,24 +74,27 @@ class Inbox:
     def put(self, goal: Vector | None) -> Vector | None:
         """Stores a goal, or None to bring the arm to rest. Returns the goal that it replaced before use."""
         with self._condition:
-            replaced, self._request = self._request, Request(goal)
+            replaced, self._goal = self._goal, goal
+            self._stop = self._stop or goal is None
             self._condition.notify()
-            return None if replaced is None else replaced.goal
+            return replaced
 
     @property
     def stop_waits(self) -> bool:
         """Whether a request to stop waits."""
-        request = self._request
-        return request is not None and request.goal is None
+        return self._stop
 
     def take(self, timeout: float | None = None) -> Request | None:
         """Waits for a request, at most `timeout` [s], and takes it. Returns None without one, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._request is not None or self._closed, timeout)
+            self._condition.wait_for(lambda: self._stop or self._goal is not None or self._closed, timeout)
             if self._closed:
                 return None
-            request, self._request = self._request, None
-            return request
+            if self._stop:
+                self._stop = False
+                return Request(None)
+            goal, self._goal = self._goal, None
+            return None if goal is None else Request(goal)
 
     def sleep(self, seconds: float) -> None:
         """Waits, until the inbox is closed at the latest."""
@@ -101,4 +106,4 @@ class Inbox:
         with self._condition:
             self._closed = True
             self._condition.notify_all()
-            return None if self._request is None else self._request.goal
+            return self._goal

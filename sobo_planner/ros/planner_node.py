@@ -11,13 +11,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.errors import SoboError
 from sobo_planner.ros import conversions, diagnostics, linear_feedback, node_parameters
@@ -26,12 +24,11 @@ from sobo_planner.ros.inbox import Inbox
 from sobo_planner.ros.outputs import RELIABLE
 from sobo_planner.ros.parameters import changed, declare
 from sobo_planner.ros.process import WorkerThread, run_node
+from sobo_planner.ros.requests import Desk, Requests
 from sobo_planner.ros.serving import Core, Server
 from sobo_planner.ros.session import Session
 from sobo_planner.ros.status import Refused, Status
-from sobo_planner.ros.validation import read_goal
 
-INACTIVE = "the node is not active; activate it"
 LATEST_STAMP = 0.1  # [s] that a joint state may take to arrive; beyond, clocks differ or stamps are missing
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
@@ -50,7 +47,6 @@ class PlannerNode(LifecycleNode):
         self._inbox: Inbox | None = None
         self._server: Server | None = None
         self._worker: WorkerThread | None = None
-        self._held = False
         self._failure: SoboError | None = None
         self._values = declare(self, node_parameters.PLANNER)
         self.add_post_set_parameters_callback(self._on_parameters_set)
@@ -59,9 +55,7 @@ class PlannerNode(LifecycleNode):
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         # Best effort takes both kinds of publishers.
         self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
-        self.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE)
-        self.create_service(Trigger, "~/cancel", self._on_cancel)
-        self.create_service(SetBool, "~/hold", self._on_hold)
+        self._requests = Requests(self, self._ledger, self._warn, self._values)
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
 
@@ -93,7 +87,7 @@ class PlannerNode(LifecycleNode):
         """Begins to serve, with nothing that came in before."""
         assert self._session is not None
         session = self._session
-        self._inbox, self._held = Inbox(), False
+        self._inbox = Inbox()
         core = Core(
             session.task,
             self._inbox,
@@ -108,6 +102,7 @@ class PlannerNode(LifecycleNode):
         )
         self._server = session.server(core)
         session.outputs.open()
+        self._requests.open(Desk(session.frames, self._inbox, self._server))
         self._worker = WorkerThread("planning", self._server.run)
         self._worker.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
@@ -133,6 +128,7 @@ class PlannerNode(LifecycleNode):
         if self._inbox is None or self._server is None or self._worker is None or self._session is None:
             return
         inbox, server, worker = self._inbox, self._server, self._worker
+        self._requests.close()
         self._inbox = self._server = self._worker = None  # callbacks find an inactive node from here on
         goal = inbox.close()
         if goal is not None:
@@ -176,48 +172,6 @@ class PlannerNode(LifecycleNode):
         now, stamp = self._now(), conversions.duration_seconds(message.header.stamp)
         return stamp if 0.0 <= now - stamp <= LATEST_STAMP else now
 
-    def _on_goal(self, message: PoseStamped) -> None:
-        session, inbox, server = self._session, self._inbox, self._server
-        if session is None or inbox is None or server is None:
-            self._ledger.count(Status.INACTIVE, INACTIVE)
-            self._warn(Status.INACTIVE, f"goal refused: {INACTIVE}")
-            return
-        try:
-            if self._held:
-                raise Refused(Status.HOLDING, "the arm is held; release it first: call `hold` with data: false")
-            goal = read_goal(message, session.frames, self._values["goal_type"])
-        except Refused as refusal:
-            server.refuse(refusal, None)
-            return
-        replaced = inbox.put(goal)
-        if replaced is not None:
-            server.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
-
-    def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._stop("cancelled")
-        response.message = "the goal is dropped, the arm comes to rest" if response.success else INACTIVE
-        return response
-
-    def _on_hold(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success = self._inbox is not None
-        if not response.success:
-            response.message = INACTIVE
-            return response
-        self._held = request.data
-        if request.data:
-            self._stop("cancelled by hold")
-        response.message = "the arm comes to rest and is held" if request.data else "goals are taken again"
-        return response
-
-    def _stop(self, why: str) -> bool:
-        """Drops the goal and has the arm stopped. Returns whether the node is active."""
-        if self._inbox is None or self._server is None:
-            return False
-        replaced = self._inbox.put(None)
-        if replaced is not None:
-            self._server.refuse(Refused(Status.CANCELLED, f"the goal was {why}"), replaced)
-        return True
-
     # ---------------------------------------------------------------- what goes out
 
     def _warn(self, status: Status, detail: str) -> None:
@@ -232,7 +186,7 @@ class PlannerNode(LifecycleNode):
             self._session.outputs.publish_control(self._now())
 
     def _publish_diagnostics(self) -> None:
-        health = Health(self._session, self._inbox, self._server, self._held, self._failure, self._values)
+        health = Health(self._session, self._inbox, self._server, self._requests.held, self._failure, self._values)
         status = health.message(self._ledger.values())
         self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), status))
 
