@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from sobo_planner.refiner import Variant
-from sobo_planner.solver import Guess
+from sobo_planner.solver import Guess, Interrupt
 
 
 @dataclass
@@ -16,6 +16,7 @@ class Effort:
     Attributes:
         began: When planning began, on the monotonic clock [s].
         limit: Time it may take [s]; None for as long as it takes.
+        interrupt: Ends it once set.
         iterations: Solver iterations.
         policy: Time in rollouts [s].
         start: Time in other starts [s].
@@ -27,6 +28,7 @@ class Effort:
 
     began: float
     limit: float | None
+    interrupt: Interrupt | None = None
     iterations: int = 0
     policy: float = 0.0
     start: float = 0.0
@@ -40,8 +42,15 @@ class Effort:
         return None if self.limit is None else max(self.limit - (time.monotonic() - self.began), 1e-4)
 
     def over(self) -> bool:
-        """Whether the time is up."""
+        """Whether the time is up, or planning was interrupted."""
+        if self.interrupted:
+            return True
         return self.limit is not None and time.monotonic() - self.began >= self.limit
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether planning is to end without a plan."""
+        return self.interrupt is not None and self.interrupt.is_set()
 
     def phases_ms(self) -> dict[str, float]:
         """Wall time of each phase and in total [ms]."""

@@ -47,5 +47,9 @@ class PlanningError(SoboError):
     """No plan that may be executed was found."""
 
 
+class PlanInterruptedError(PlanningError):
+    """Planning was interrupted on request."""
+
+
 class PlanRefusedError(PlanningError):
     """Plans were found, but leave a limit or a box that was set for them, or links would touch."""

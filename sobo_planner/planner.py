@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.effort import Effort
-from sobo_planner.errors import PlanningError, PlanRefusedError
+from sobo_planner.errors import PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.plan import REACHED, Plan, PlanStatus
 from sobo_planner.policy import Policy
 from sobo_planner.refiner import FEASIBLE, PATIENCE, Refiner, Variant
 from sobo_planner.safety import Limit, PlanChecker
-from sobo_planner.solver import Guess, Instance, Solution, Solver
+from sobo_planner.solver import Guess, Instance, Interrupt, Solution, Solver
 from sobo_planner.starts import Starts
 from sobo_planner.tasks import ArmReach
 
@@ -81,13 +81,20 @@ class Planner:
             self._refiners[goal_type] = Refiner(self.task.with_orientation(), self._checker)
         return self._refiners[goal_type]
 
-    def plan(self, state: ArrayLike, goal: ArrayLike, deadline: float | None = None) -> Plan:
+    def plan(
+        self,
+        state: ArrayLike,
+        goal: ArrayLike,
+        deadline: float | None = None,
+        interrupt: Interrupt | None = None,
+    ) -> Plan:
         """Plans from a state to a goal.
 
         Args:
             state: [q, v], (nx,) [rad, rad/s].
             goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame.
             deadline: Wall time [s] within which to answer, met to within one solver iteration; None to converge.
+            interrupt: Another thread sets it to end planning, within one solver iteration too.
 
         Returns:
             The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
@@ -95,11 +102,12 @@ class Planner:
 
         Raises:
             TaskError: The state or the goal is refused.
-            PlanningError: No start led to a plan within the limits; PlanRefusedError if the checker refused one.
+            PlanningError: No start led to a plan within the limits; PlanRefusedError if the checker refused one,
+                PlanInterruptedError after an interrupt.
         """
         if deadline is not None and not deadline > 0:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
-        effort = Effort(time.monotonic(), deadline)
+        effort = Effort(time.monotonic(), deadline, interrupt)
         instance = Instance(np.array(state, float), np.array(goal, float))
         refiner = self._refiner("pose" if instance.target.shape == (7,) else "position")
         refiner.task.check(instance)
@@ -115,6 +123,8 @@ class Planner:
                 best = rank, solution, source
             if effort.over() or (miss < 1 and solution.converged):
                 break
+        if effort.interrupted:
+            raise PlanInterruptedError("planning was interrupted")
         if best is not None and best[0][0] and effort.refused:  # another plan than what was asked for is none
             reasons.append(f"{best[2]}: ends {self.task.final_error(best[1].X, instance.target):.3f} m from the goal")
             best = None
@@ -153,7 +163,7 @@ class Planner:
 
     def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: Effort) -> Solution:
         began = time.monotonic()
-        solution = solver.solve(instance, guess, effort.left())
+        solution = solver.solve(instance, guess, effort.left(), effort.interrupt)
         effort.refine += time.monotonic() - began
         effort.iterations += solution.iterations
         return solution

@@ -15,6 +15,8 @@ from sobo_planner import _native
 from sobo_planner.errors import ConfigError, SolverError
 
 Array = NDArray[np.float64]
+#: Ends solves from another thread, after the iteration that they are at: `set`, `clear`, `is_set`.
+Interrupt = _native.Interrupt
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ class SolverOptions:
         if self.max_iterations < 1:
             raise ConfigError(f"solver.max_iterations must be at least 1, got {self.max_iterations}")
 
-    def native(self, time_limit: float | None = None) -> _native.SolveOptions:
+    def native(self, time_limit: float | None = None, interrupt: Interrupt | None = None) -> _native.SolveOptions:
         """The extension's options; `time_limit` is in seconds of wall time."""
         options = _native.SolveOptions()
         for name, value in asdict(self).items():
             setattr(options, name, value)
-        options.time_limit = time_limit or 0.0
+        options.time_limit, options.interrupt = time_limit or 0.0, interrupt
         return options
 
 
@@ -211,13 +213,20 @@ class Solver:
         other.options = options
         return other
 
-    def solve(self, instance: Instance, guess: Guess, time_limit: float | None = None) -> Solution:
+    def solve(
+        self,
+        instance: Instance,
+        guess: Guess,
+        time_limit: float | None = None,
+        interrupt: Interrupt | None = None,
+    ) -> Solution:
         """Solves one instance.
 
         Args:
             instance: What to solve.
             guess: Where to start.
             time_limit: Wall time [s] after which the current iterate is returned.
+            interrupt: Another thread sets it for the same.
 
         Returns:
             The solution; divergence gives status `failed`, never an exception.
@@ -225,7 +234,7 @@ class Solver:
         Raises:
             SolverError: Wrong sizes, a NaN or an infinity in the instance or the guess.
         """
-        options = self.options.native(time_limit)
+        options = self.options.native(time_limit, interrupt)
         options.sequence = self._sequence
         return _solution(self._workers[0].solve(_start(instance, guess), options))
 

@@ -5,6 +5,7 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -179,6 +180,11 @@ void bind_specs(nb::module_ &m) {
 }
 
 void bind_worker(nb::module_ &m) {
+  nb::class_<Interrupt>(m, "Interrupt", "Ends solves from another thread, after the iteration that they are at.")
+      .def(nb::init<>())
+      .def("set", &Interrupt::set, "Ends solves that have it, and those that begin.")
+      .def("clear", &Interrupt::clear)
+      .def("is_set", &Interrupt::is_set);
   nb::class_<SolveOptions>(m, "SolveOptions")
       .def(nb::init<>())
       .def_rw("tol", &SolveOptions::tol)
@@ -187,6 +193,7 @@ void bind_worker(nb::module_ &m) {
       .def_rw("max_iterations", &SolveOptions::max_iterations)
       .def_rw("early_stop", &SolveOptions::early_stop)
       .def_rw("time_limit", &SolveOptions::time_limit)
+      .def_rw("interrupt", &SolveOptions::interrupt, nb::arg().none())
       .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
       .def_rw("retry", &SolveOptions::retry)
       .def_rw("sequence", &SolveOptions::sequence);

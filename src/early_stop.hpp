@@ -27,7 +27,8 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double small_step = 1e-2;
 
   EarlyStop(ProxDDP &solver, const SolveOptions &options, double deadline)
-      : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline) {}
+      : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline),
+        interrupt_(options.interrupt.get()) {}
 
   /// Takes note of the guess, which the solver has evaluated.
   void begin() { last_cost_ = solver_.results_.traj_cost_; }
@@ -48,7 +49,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
       settled = true;
     else if (one_step_ && change <= small_step * std::abs(last_cost_) && results.prim_infeas <= primal_tolerance)
       settled = true;
-    else if (deadline_ > 0.0 && wall_seconds() > deadline_)
+    else if ((deadline_ > 0.0 && wall_seconds() > deadline_) || (interrupt_ && interrupt_->is_set()))
       out_of_time = true;
     if (settled || out_of_time)
       solver_.max_iters = 0; // the solver's loop compares against it after each iteration
@@ -61,6 +62,7 @@ private:
   double tolerance_;
   bool one_step_;
   double deadline_, last_cost_ = 0.0, largest_dual_ = 0.0;
+  const Interrupt *interrupt_; // outlives the solve, in its options
 };
 
 } // namespace sobo

@@ -1,6 +1,7 @@
 // ProxDDP on one problem: warm starts, targets changed in place, gains at the returned trajectory.
 #pragma once
 
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <string>
@@ -11,6 +12,17 @@
 
 namespace sobo {
 
+/// Ends solves from another thread, after the iteration that they are at.
+class Interrupt {
+public:
+  void set() { set_ = true; }
+  void clear() { set_ = false; }
+  bool is_set() const { return set_; }
+
+private:
+  std::atomic<bool> set_{false};
+};
+
 struct SolveOptions {
   double tol = 1e-4;
   double mu_init = 1e-2;
@@ -19,6 +31,8 @@ struct SolveOptions {
   /// Relative cost change below which a feasible iterate is accepted; 0 switches the early stop off.
   double early_stop = 1e-4;
   double time_limit = 0.0; // s of wall time, 0 = none
+  /// Ends the solve as `time_limit` does, if there is one and it is set.
+  std::shared_ptr<Interrupt> interrupt;
   bool nonlinear_rollout = false;
   /// On failure solve once more with nonlinear rollouts, mu 1e-4 and regularisation 1e-4.
   bool retry = true;

@@ -15,48 +15,20 @@ from typing import Any, NoReturn
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from controller_decision import controller_accepts
+from motion_faults import TOLERANCE, motion_faults
 from sensor_msgs.msg import JointState
+from state_ages import StateAges
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros.trajectory_rules import Rules
 from sobo_planner.tasks import ArmReach, load_task
 
-TOLERANCE = 1e-3  # [rad, rad/s]
 GAIN_CAP = 2e4  # [Nm/rad, Nm s/rad]
 LATE = 1.0  # [s] from the stamp of a message to its publication
-STALE = 0.1  # [s] that a trajectory may leave after the last state has become too old: it is checked, then written
-GRAIN = 10**7  # [ns] between two states that are remembered
 KEPT = 64  # trajectories and arrays that a report may still name
 SHOWN = 10  # violations that are told
-
-
-def controller_accepts(message: JointTrajectory, rules: Rules, now: Time) -> bool:
-    """joint_trajectory_controller's own decision, written down from its documentation and source; not from ours."""
-    n = len(message.joint_names)
-    if n != len(rules.joint_names) or n == 0 or len(message.points) == 0:
-        return False
-    if any(name not in rules.joint_names for name in message.joint_names):
-        return False
-    last = message.points[-1]
-    if not rules.allow_nonzero_velocity_at_trajectory_end and any(
-        abs(v) > np.finfo(np.float32).eps for v in last.velocities
-    ):
-        return False
-    start = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-    ends = start + last.time_from_start.sec * 10**9 + last.time_from_start.nanosec
-    if start != 0 and ends < now.sec * 10**9 + now.nanosec:
-        return False
-    times = [point.time_from_start.sec * 10**9 + point.time_from_start.nanosec for point in message.points]
-    if any(after <= before for before, after in zip(times[:-1], times[1:], strict=True)):
-        return False
-    for point in message.points:
-        sizes = (len(point.positions), len(point.velocities), len(point.accelerations))
-        if sizes[0] != n or any(size not in (0, n) for size in sizes[1:]):
-            return False
-        if len(point.effort) and not rules.effort_interface:
-            return False
-    return True
 
 
 class Monitor:
@@ -84,8 +56,7 @@ class Monitor:
         self.joint_box: tuple[Any, Any] | None = None
         self.tool_box: tuple[Any, Any] | None = None
         self.state_timeout = 0.5
-        self._state_times: list[int] = []
-        self._trajectory_times: dict[tuple[int, int], int] = {}
+        self._ages = StateAges()
         self._seen: dict[str, OrderedDict[Any, Any]] = {
             kind: OrderedDict() for kind in ("trajectory", "feedback_gains", "feedforward")
         }
@@ -106,27 +77,30 @@ class Monitor:
 
     def verdict(self) -> None:
         """Fails with what was wrong."""
-        self._judge_ages()
+        self.violations += self._ages.faults(self.state_timeout)
         assert not self.violations, f"{len(self.violations)} violations:\n" + "\n".join(self.violations[:SHOWN])
 
     @cached_property
     def _task(self) -> ArmReach:
         return load_task(self.task_name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The joints, in the robot's order."""
+        return tuple(self.prefix + name for name in self._task.robot.joint_names)
+
     # ---------------------------------------------------------------- messages
 
     def state(self, message: JointState, published: int) -> None:
-        """Takes note of a joint state that was sent; `published` is when [ns]. Only those count that can be used."""
-        times = self._state_times
-        if (not times or published - times[-1] > GRAIN) and self.usable(message):
-            times.append(published)
+        """Takes note of a joint state that was sent; `published` is when [ns]."""
+        self._ages.state(message, self.names, published)
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:
         """Judges a trajectory; `published` is when [ns]."""
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
-        self._trajectory_times[stamp] = published
+        self._ages.trajectory(stamp, published)
         self._begin(f"trajectory of {stamp[0]}.{stamp[1]:09d}")
-        names = tuple(self.prefix + name for name in self._task.robot.joint_names)
+        names = self.names
         age = (published - stamp[0] * 10**9 - stamp[1]) * 1e-9
         self._require(not self.wall_clock or abs(age) <= LATE, f"published {age:.3f} s after its stamp")
         rules = Rules(names, self.effort, self.moving_end)
@@ -147,7 +121,8 @@ class Monitor:
         known = self._seen["trajectory"].get(stamp)
         self._require(known is None or np.array_equal(known[1], Q), "another trajectory had the same stamp")
         self._keep("trajectory", stamp, (times, Q, V))
-        self._motion(times, Q, V)
+        for fault in motion_faults(self._task.robot, times, Q, V, self.joint_box, self.tool_box):
+            self._require(False, fault)
 
     def gains(self, message: Float64MultiArray) -> None:
         """Judges feedback gains."""
@@ -175,7 +150,7 @@ class Monitor:
             self._require("stamp" not in report and "start" not in report, "neither a plan nor a refusal")
             return
         if report["status"] == "braking":  # an arm whose states have stopped is not left to go on
-            self._trajectory_times.pop((report["stamp"]["sec"], report["stamp"]["nanosec"]), None)
+            self._ages.excuse((report["stamp"]["sec"], report["stamp"]["nanosec"]))
         start, limit = np.array(report["start"]), self._task.robot.velocity_limit
         self._require(start.shape == (self._task.nx,), f"start has shape {start.shape}")
         steps = {len(v) for k in ("feedback_gains", "feedforward") if (v := self._named(k, report)) is not None}
@@ -190,27 +165,6 @@ class Monitor:
             )
 
     # ---------------------------------------------------------------- parts
-
-    def usable(self, message: JointState) -> bool:
-        """Whether a joint state says where every joint is."""
-        columns = [column for column in (message.position, message.velocity) if len(column)]
-        if not len(message.position) or any(len(column) != len(message.name) for column in columns):
-            return False
-        names = list(message.name)
-        wanted = [self.prefix + name for name in self._task.robot.joint_names]
-        if any(names.count(name) != 1 for name in wanted):
-            return False
-        return all(np.isfinite([column[names.index(name)] for name in wanted]).all() for column in columns)
-
-    def _judge_ages(self) -> None:
-        """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
-        states = np.sort(np.array(self._state_times, dtype=np.int64))
-        for published in self._trajectory_times.values():
-            before = int(np.searchsorted(states, published, side="right"))
-            age = (published - states[before - 1]) * 1e-9 if before else np.inf
-            allowed = self.state_timeout + STALE + GRAIN * 1e-9
-            self._what = f"trajectory published at {published}"
-            self._require(age <= allowed, f"{age:.3f} s after the last joint state, allowed are {allowed:.3f} s")
 
     def _begin(self, what: str) -> None:
         self.messages += 1
@@ -240,30 +194,6 @@ class Monitor:
         values = values[: values.size - values.size % int(np.prod(shape))].reshape(-1, *shape)
         self._keep(kind, zlib.crc32(np.array(message.data, "<f8").tobytes()), values)
         return values
-
-    def _motion(self, times: Any, Q: Any, V: Any) -> None:
-        """Limits, boxes, jumps and self-collision of points (N, n); the first excuses what it is outside by."""
-        robot = self._task.robot
-        columns = [("position", Q, robot.position_lower, robot.position_upper)]
-        columns.append(("velocity", V, -robot.velocity_limit, robot.velocity_limit))
-        if self.joint_box is not None:
-            columns.append(("joint box", Q, *self.joint_box))
-        if self.tool_box is not None:
-            columns.append(("tool box", np.array([robot.tool_position(q) for q in Q]), *self.tool_box))
-        for name, values, lower, upper in columns:
-            low, high = np.minimum(lower, values[0]) - TOLERANCE, np.maximum(upper, values[0]) + TOLERANCE
-            bad = np.argwhere(~((values >= low) & (values <= high)))
-            for k, i in bad[:1]:
-                self._require(False, f"{name} {i} is {values[k, i]:.4f} at {times[k]:.3f} s")
-        speed = np.abs(np.diff(Q, axis=0)) - robot.velocity_limit * np.diff(times)[:, None]
-        self._require(speed.max(initial=0.0) <= TOLERANCE, "positions jump")
-        if not np.isfinite(Q).all():
-            return
-        halves = 0.5 * (Q[1:] + Q[:-1])
-        for k, q in enumerate(np.concatenate([Q, halves])):
-            if (pair := robot.colliding_pair(q)) is not None:
-                self._require(False, f"{pair[0]} touches {pair[1]} near {times[k % len(Q)]:.3f} s")
-                return
 
 
 def _refuse(constant: str) -> NoReturn:

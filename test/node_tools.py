@@ -144,6 +144,7 @@ def largest_jumps(trajectories: Sequence[JointTrajectory]) -> tuple[float, float
     """Largest steps in desired position [rad] and velocity [rad/s] from each trajectory to the next."""
     desired = Desired([])
     steps = [step for message in trajectories if (step := desired.add(message)) is not None]
+    steps = [step for step in steps if len(step[0])]  # what came before the first of them is not known
     assert steps, "no trajectory took over from another"
     n = len(steps[0][0]) // 2
     differences = np.abs([after - before for before, after in steps])

@@ -231,12 +231,16 @@ class Probe(Node):
         self.wait(future.done)
         return list(future.result().results)
 
+    def catch_up(self) -> None:
+        """Takes what has come in on every topic; of joint states that go on, some may be left."""
+        for _ in range(100):
+            self._executor.spin_once(timeout_sec=0.0)
+
     def drain(self) -> None:
-        """Takes what has come in and has not been looked at: states too, or what was published last looks stale."""
+        """Takes all that has come in once nobody publishes: states too, or what was published last looks stale."""
         before = None
         while before != (before := (self.states_heard, self.monitor.messages if self.monitor is not None else 0)):
-            for _ in range(100):
-                self._executor.spin_once(timeout_sec=0.0)
+            self.catch_up()
 
     def close(self) -> None:
         self._executor.shutdown()

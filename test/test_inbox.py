@@ -24,14 +24,14 @@ def test_the_latest_goal_is_served_after_a_stop_and_the_others_are_given_back(go
     inbox = Inbox()
     for k, goal in enumerate(goals):
         assert inbox.put(goal) is (goals[k - 1] if k else None)
-        assert inbox.stop_waits == any(each is None for each in goals[: k + 1])
+        assert inbox.interrupt.is_set() == any(each is None for each in goals[: k + 1])
     expected = [None] if any(goal is None for goal in goals) else []
     if goals and goals[-1] is not None:
         expected.append(goals[-1])
     for goal in expected:
         request = inbox.take(0.0)
         assert request is not None and request.goal is goal
-    assert inbox.take(0.0) is None and not inbox.stop_waits
+    assert inbox.take(0.0) is None and not inbox.interrupt.is_set()
 
 
 def test_a_request_wakes_the_planning_thread() -> None:
@@ -43,14 +43,26 @@ def test_a_request_wakes_the_planning_thread() -> None:
     assert taken[0] is not None and taken[0].goal.tolist() == [1.0, 1.0, 1.0]
 
 
+def test_a_request_to_stop_ends_a_wait_and_a_goal_does_not() -> None:
+    inbox = Inbox()
+    thread = threading.Thread(target=lambda: inbox.sleep(10 * LONG))
+    thread.start()
+    inbox.put(np.ones(3))
+    thread.join(0.05)
+    assert thread.is_alive()
+    inbox.put(None)
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("wait", [lambda inbox: inbox.take(), lambda inbox: inbox.sleep(10 * LONG)])
 def test_closing_ends_every_wait_for_good(wait) -> None:
     inbox, ended = Inbox(), []
     threads = [threading.Thread(target=lambda: ended.append(wait(inbox)), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    assert not inbox.closed
-    assert inbox.close() is None and inbox.closed
+    assert not inbox.closed and not inbox.interrupt.is_set()
+    assert inbox.close() is None and inbox.closed and inbox.interrupt.is_set(), "planning ends too"
     for thread in threads:
         thread.join(LONG)
         assert not thread.is_alive()

@@ -22,6 +22,7 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from ros_harness import Probe, RosProcess, RosSystem, ros_system
+from state_ages import usable
 
 from sobo_planner.ros import node_parameters
 from sobo_planner.tasks import Task, load_task
@@ -121,9 +122,9 @@ def test_any_message(
     for state, goal in zip(states, goals, strict=True):
         probe.state_publisher.publish(state)
         probe.goal_publisher.publish(goal)
-        usable = probe.monitor.usable(state)
-        so_far.unusable += not usable
-        so_far.without_velocity += usable and len(state.velocity) == 0
+        good = usable(state, probe.monitor.names)
+        so_far.unusable += not good
+        so_far.without_velocity += good and len(state.velocity) == 0
     probe.goal_publisher.publish(probe.goal((0.0, 0.0, 0.0), f"batch {so_far.batches}"))
     probe.wait(lambda: marked(probe, so_far.batches))
     probe.trajectories.clear()

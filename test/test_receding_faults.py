@@ -32,8 +32,8 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Solution], Solutio
     """From here on, whatever the solver finds is spoiled. Gains are still asked for in vain."""
     solve = Solver.solve
 
-    def wrong(self: Solver, instance: Instance, guess: Guess, time_limit: float | None = None) -> Solution:
-        return spoil(solve(self, instance, guess, time_limit))
+    def wrong(self: Solver, instance: Instance, guess: Guess, *limits: object) -> Solution:
+        return spoil(solve(self, instance, guess, *limits))
 
     monkeypatch.setattr(Solver, "solve", wrong)
 

@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from builtin_interfaces.msg import Duration, Time
+from controller_decision import controller_accepts
 from hypothesis import given
 from hypothesis import strategies as st
-from monitor import controller_accepts
 from rclpy.serialization import deserialize_message, serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner.solver import Interrupt
+
 Vector = NDArray[np.float64]
 
 
@@ -50,7 +52,7 @@ class Inbox:
         self._condition = threading.Condition()
         self._state: StampedState | None = None
         self._goal: Vector | None = None
-        self._stop = False
+        self._interrupt = Interrupt()
         self._closed = False
 
     @property
@@ -75,35 +77,42 @@ class Inbox:
         """Stores a goal, or None to bring the arm to rest. Returns the goal that it replaced before use."""
         with self._condition:
             replaced, self._goal = self._goal, goal
-            self._stop = self._stop or goal is None
+            if goal is None:
+                self._interrupt.set()
             self._condition.notify()
             return replaced
 
     @property
-    def stop_waits(self) -> bool:
-        """Whether a request to stop waits."""
-        return self._stop
+    def interrupt(self) -> Interrupt:
+        """Set while a request to stop waits, and once closed: what is planned for then is not wanted any more."""
+        return self._interrupt
 
     def take(self, timeout: float | None = None) -> Request | None:
         """Waits for a request, at most `timeout` [s], and takes it. Returns None without one, or once closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._stop or self._goal is not None or self._closed, timeout)
+            self._condition.wait_for(lambda: self._waits or self._closed, timeout)
             if self._closed:
                 return None
-            if self._stop:
-                self._stop = False
+            if self._interrupt.is_set():
+                self._interrupt.clear()
                 return Request(None)
             goal, self._goal = self._goal, None
             return None if goal is None else Request(goal)
 
+    @property
+    def _waits(self) -> bool:
+        """Whether there is something to take."""
+        return self._goal is not None or self._interrupt.is_set()
+
     def sleep(self, seconds: float) -> None:
-        """Waits, until the inbox is closed at the latest."""
+        """Waits, until there is a request to stop or the inbox is closed at the latest."""
         with self._condition:
-            self._condition.wait_for(lambda: self._closed, max(seconds, 0.0))
+            self._condition.wait_for(self._interrupt.is_set, max(seconds, 0.0))
 
     def close(self) -> Vector | None:
         """Ends the planning thread's waits for good. Returns the goal that waited."""
         with self._condition:
             self._closed = True
+            self._interrupt.set()
             self._condition.notify_all()
             return self._goal

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.errors import GoalError, PlanRefusedError, StartError
+from sobo_planner.errors import GoalError, PlanInterruptedError, PlanRefusedError, StartError
 from sobo_planner.motion import Motion, Timeline, expected_state
 from sobo_planner.planner import Plan, Planner
 from sobo_planner.ros.inbox import StampedState
@@ -23,6 +23,7 @@ LEADS = (0.25, 0.5, 1.0)
 CLOCK_PERIOD = 0.2
 # Time after the beginning of a motion [s] within which the arm may not be seen to move yet.
 YOUNG = 0.05
+CANCELLED = "the goal was cancelled while it was planned for"
 AT_ONCE = math.nan  # as the beginning of a motion
 
 
@@ -71,11 +72,13 @@ class PlanOnce(Server):
 
     def _plan(self, x: Vector, goal: Vector) -> Plan:
         try:
-            plan = self._planner.plan(x, goal, self.core.values["deadline"] or None)
+            plan = self._planner.plan(x, goal, self.core.values["deadline"] or None, self.core.inbox.interrupt)
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
+        except PlanInterruptedError as error:
+            raise Refused(Status.CANCELLED, CANCELLED) from error
         except PlanRefusedError as error:
             raise Refused(Status.PLAN_REFUSED, str(error)) from error
         if self._planner.policy_failures > self._policy_failures:
@@ -84,8 +87,8 @@ class PlanOnce(Server):
         return plan
 
     def _publish(self, plan: Plan, begin: float, state: StampedState) -> None:
-        if self.core.inbox.stop_waits:
-            raise Refused(Status.CANCELLED, "the goal was cancelled while it was planned for")
+        if self.core.inbox.interrupt.is_set():
+            raise Refused(Status.CANCELLED, CANCELLED)
         motion = Motion(begin, float(plan.time[1] - plan.time[0]), plan.X, plan.U, plan.K)
         report = self.publish(motion, state, details_of(plan))
         if report is not None:

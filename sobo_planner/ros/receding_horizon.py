@@ -112,6 +112,8 @@ class RecedingHorizon(Server):
         try:
             cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
             self._note_faults(cycle)
+            if self.core.inbox.interrupt.is_set():
+                return  # the arm is to be stopped instead
             if cycle.motion is not None and self._publish(cycle, state, goal, began):
                 self._planner.accept(cycle.motion, goal, now)
                 self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"

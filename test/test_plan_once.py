@@ -1,0 +1,50 @@
+"""Mode `plan_once`, goal by goal on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from server_bench import Bench, server_bench
+
+from sobo_planner.planner import Planner
+from sobo_planner.ros.plan_once import PlanOnce
+from sobo_planner.ros.status import Status
+from sobo_planner.tasks import ArmReach
+
+
+@pytest.fixture
+def bench(task: ArmReach, home: np.ndarray) -> Iterator[Bench]:
+    with server_bench(task, home) as bench:
+        yield bench
+
+
+def test_plans_begin_on_arrival_at_rest_and_later_at_speed(bench: Bench) -> None:
+    server = PlanOnce(bench.core, Planner(bench.task))
+    bench.measure()
+    server._serve(bench.goal(0.5))
+    first = bench.outputs.timeline
+    assert first is not None and first.last.begin == bench.time
+    bench.time += 0.6
+    bench.measure()
+    server._serve(bench.goal(-0.3))
+    second = bench.outputs.timeline
+    assert second is not None and second.last.begin == pytest.approx(bench.time + 0.25)
+    np.testing.assert_allclose(second.last.X[0], first.state(second.last.begin), atol=0.02)
+    assert [report["lead"] for report in bench.reports(2)] == [0.0, pytest.approx(0.25)]
+    assert server.status is Status.PLANNED
+
+
+def test_nothing_is_planned_for_while_a_request_to_stop_waits(bench: Bench) -> None:
+    server = PlanOnce(bench.core, Planner(bench.task))
+    bench.measure()
+    bench.inbox.put(None)
+    assert not server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
+    assert bench.counts() == {"CANCELLED": 1} and bench.outputs.timeline is None
+    bench.inbox.take()
+    assert server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
+    assert bench.outputs.timeline is not None
