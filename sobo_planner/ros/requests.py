@@ -75,7 +75,10 @@ class Requests:
 
     def _take_waiting_goals(self) -> None:
         with self._goals.handle:
-            while (taken := self._goals.handle.take_message(PoseStamped, False)) is not None:
+            for _ in range(RELIABLE.depth):  # what comes in meanwhile need not end
+                taken = self._goals.handle.take_message(PoseStamped, False)
+                if taken is None:
+                    return
                 self._on_goal(taken[0])
 
     def _on_goal(self, message: PoseStamped) -> None:
