@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sobo_planner.refiner import Variant
 from sobo_planner.solver import Guess, Interrupt
+
+Array = NDArray[np.float64]
+
+# Joint positions [rad] by which two local optima may differ and still be one: refinement ends before they agree.
+SAME = 0.02
 
 
 @dataclass
@@ -22,6 +30,7 @@ class Effort:
         start: Time in other starts [s].
         refine: Time in the solver [s].
         outside: Starts whose plans leave the position limits, and how they are refined next.
+        short: Plans that end far from the goal, and how they are refined if nothing better comes up.
         refused: Why the checker refused a plan, the first one that it did; empty if none.
         collided: Whether it was for self-collision.
     """
@@ -34,8 +43,18 @@ class Effort:
     start: float = 0.0
     refine: float = 0.0
     outside: list[tuple[Variant, str, Guess]] = field(default_factory=list)
+    short: list[tuple[Variant, str, Guess]] = field(default_factory=list)
     refused: str = ""
     collided: bool = False
+    _seen: list[tuple[Variant, Array]] = field(default_factory=list)
+
+    def is_new(self, variant: Variant, X: Array) -> bool:
+        """Whether no start refined like this has led to these states (T+1, nx) yet; from now on one has."""
+        variant, q = replace(variant, patient=False), X[:, : X.shape[1] // 2]
+        if any(variant == other and np.abs(q - before).max() <= SAME for other, before in self._seen):
+            return False
+        self._seen.append((variant, q))
+        return True
 
     def left(self) -> float | None:
         """Seconds left, at least a little; None without a deadline."""

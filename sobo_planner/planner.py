@@ -32,6 +32,10 @@ from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
+# Plans that end further from the goal, as a multiple of what counts as reached, are near another optimum, and weight on
+# precision takes long to bring them closer: other starts come first.
+NEAR_MISS = 2.0
+
 __all__ = ["FEASIBLE", "PATIENCE", "REACHED", "Plan", "PlanStatus", "Planner"]
 
 
@@ -140,10 +144,14 @@ class Planner:
     ) -> tuple[Solution, str]:
         """Refines a start; one that collides with a cost on that, one that ends short with more weight on precision.
 
+        Starts that lead to where another one has led before are left there: what came of that would come again.
+
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
         solution = self._refine(refiner.solver(variant), instance, guess, effort)
+        if not effort.is_new(variant, solution.X):
+            return solution, "the same motion as from another start"
         reason, violation = refiner.objection(solution), None
         if not reason and (violation := refiner.refusal(solution)) is not None:
             reason = str(violation)
@@ -155,10 +163,14 @@ class Planner:
             return solution, reason
         if violation is not None and violation.limit is Limit.SELF_COLLISION and variant.clearer is not None:
             return self._attempt(refiner, variant.clearer, instance, source, Guess(solution.X, solution.U), effort)
-        if reason or refiner.miss(solution.X, instance.target) < 1:
+        miss = refiner.miss(solution.X, instance.target)
+        if reason or miss < 1 or variant.precise:
             return solution, reason
-        precise = refiner.solver(replace(variant, precise=True, patient=True))
-        closer = self._refine(precise, instance, Guess(solution.X, solution.U), effort)
+        precise = replace(variant, precise=True, patient=True)
+        if miss > NEAR_MISS:
+            effort.short.append((precise, source, Guess(solution.X, solution.U)))
+            return solution, ""
+        closer = self._refine(refiner.solver(precise), instance, Guess(solution.X, solution.U), effort)
         return (solution if refiner.objection(closer) or refiner.refusal(closer) else closer), ""
 
     def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: Effort) -> Solution:

@@ -41,6 +41,7 @@ class Starts:
 
         With little patience; if none of them does, the first two again with all of it. Starts of plans that leave the
         position limits are refined with these as constraints, which takes long, once those beside them have been tried.
+        So are plans that end far from the goal, with more weight on it, once there is nothing else to try quickly.
         Once a plan has collided, links are kept apart in all that comes after the first two.
         """
         proposal = self._propose(task, instance, effort)
@@ -64,6 +65,7 @@ class Starts:
         else:
             for source, guess in zip(["gravity"] + ["posture"] * len(others), others, strict=False):
                 yield QUICK, source, guess
+        yield from tuple(effort.short)
         for _, source, guess in candidates:
             yield PATIENT, source, guess
             yield replace(PATIENT, limited=True), source, guess
