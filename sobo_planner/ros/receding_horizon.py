@@ -20,7 +20,7 @@ from sobo_planner.ros.status import Refused, Status
 Vector = NDArray[np.float64]
 
 # Cycles within which a goal has to be taken up, and a state to begin at found again while the motion before goes on.
-PATIENCE = 50
+PATIENCE = 80
 BAD_STARTS = 10
 # Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
 # cycles take longer, measured over the last ones, up to a bound [s].
