@@ -49,7 +49,7 @@ class Effort:
     _seen: list[tuple[Variant, Array]] = field(default_factory=list)
 
     def is_new(self, variant: Variant, X: Array) -> bool:
-        """Whether no start refined like this has led to these states (T+1, nx) yet; from now on one has."""
+        """Whether no start refined like this has converged to these states (T+1, nx) yet; from now on one has."""
         variant, q = replace(variant, patient=False), X[:, : X.shape[1] // 2]
         if any(variant == other and np.abs(q - before).max() <= SAME for other, before in self._seen):
             return False

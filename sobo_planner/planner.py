@@ -144,13 +144,13 @@ class Planner:
     ) -> tuple[Solution, str]:
         """Refines a start; one that collides with a cost on that, one that ends short with more weight on precision.
 
-        Starts that lead to where another one has led before are left there: what came of that would come again.
+        Starts that converge to where another one has before are left there: what came of that would come again.
 
         Returns:
             The solution, and why it may not be executed (empty if it may).
         """
         solution = self._refine(refiner.solver(variant), instance, guess, effort)
-        if not effort.is_new(variant, solution.X):
+        if solution.converged and not effort.is_new(variant, solution.X):
             return solution, "the same motion as from another start"
         reason, violation = refiner.objection(solution), None
         if not reason and (violation := refiner.refusal(solution)) is not None:

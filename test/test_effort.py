@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sobo_planner.effort import SAME, Effort
-from sobo_planner.planner import Planner
+from sobo_planner.planner import FEASIBLE, PATIENCE, Planner, PlanStatus
 from sobo_planner.policy import Policy
 from sobo_planner.refiner import PATIENT, QUICK, Variant
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess, Instance, Interrupt, Solution, Solver
+from sobo_planner.solver import Guess, Instance, Interrupt, Solution, Solver, SolverStatus
 from sobo_planner.tasks import ArmReach
 
 states = arrays(np.float64, (5, 4), elements=st.floats(-3.0, 3.0))
@@ -31,6 +31,26 @@ def test_a_motion_is_new_until_one_near_it_was_seen(X: np.ndarray, near: float, 
     assert effort.is_new(QUICK, X) and not effort.is_new(QUICK, moved) and not effort.is_new(PATIENT, X)
     assert effort.is_new(QUICK, away) and not effort.is_new(QUICK, away)
     assert effort.is_new(Variant(clear=1), X) and effort.is_new(replace(QUICK, limited=True), X)
+
+
+def test_an_iterate_that_has_not_converged_does_not_stand_for_the_plan_it_becomes(
+    task: ArmReach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut short of convergence every quick start is refused; the first patient one, to the same motion, is the plan."""
+    instance = task.sample(np.random.default_rng(3))
+    solve, patient = Solver.solve, []
+
+    def cut_short(self: Solver, instance: Instance, guess: Guess, *limits: object) -> Solution:
+        solution = solve(self, instance, guess, *limits)
+        if self.options.max_iterations > PATIENCE:
+            patient.append(solution)
+            return solution
+        return replace(solution, status=SolverStatus.MAX_ITERATIONS, primal_residual=2 * FEASIBLE)
+
+    monkeypatch.setattr(Solver, "solve", cut_short)
+    plan = Planner(task).plan(instance.x0, instance.target)
+    assert plan.reached and plan.status is PlanStatus.CONVERGED
+    assert len(patient) == 1 and patient[0].X is plan.X
 
 
 def test_what_is_not_finite_is_always_new() -> None:

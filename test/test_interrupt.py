@@ -33,10 +33,10 @@ def instance(start: np.ndarray) -> Instance:
     return Instance(start, GOAL)
 
 
-def interrupted(work: Callable[[Interrupt], Result]) -> Result:
-    """Does the work, interrupted from another thread once it is under way."""
+def interrupted(work: Callable[[Interrupt], Result], after: float) -> Result:
+    """Does the work, interrupted from another thread after some time [s]."""
     interrupt = Interrupt()
-    timer = threading.Timer(0.1, interrupt.set)
+    timer = threading.Timer(after, interrupt.set)
     timer.start()
     try:
         return work(interrupt)
@@ -74,7 +74,7 @@ def test_an_interrupt_that_is_not_set_changes_nothing(task: ArmReach, instance: 
 def test_a_solve_is_interrupted_from_another_thread(task: ArmReach, instance: Instance) -> None:
     """It is not retried either."""
     solver, guess = Solver(task, ENDLESS), task.interpolate(instance)
-    solution = interrupted(lambda interrupt: solver.solve(instance, guess, interrupt=interrupt))
+    solution = interrupted(lambda interrupt: solver.solve(instance, guess, interrupt=interrupt), 0.5)
     assert solution.status is SolverStatus.TIME_LIMIT and 1 < solution.iterations < ENDLESS.max_iterations
 
 
@@ -82,7 +82,7 @@ def test_planning_is_interrupted_and_the_planner_plans_on(task: ArmReach, start:
     planner = Planner(task, checker=PlanChecker(task))
     before = planner.plan(start, GOAL)
     with pytest.raises(PlanInterruptedError, match="interrupted"):
-        interrupted(lambda interrupt: planner.plan(start, INSIDE, interrupt=interrupt))
+        interrupted(lambda interrupt: planner.plan(start, INSIDE, interrupt=interrupt), 0.1)
     after = planner.plan(start, GOAL, interrupt=Interrupt())
     np.testing.assert_array_equal(after.X, before.X)
     np.testing.assert_array_equal(after.K, before.K)
