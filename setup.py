@@ -224,7 +224,7 @@ setup(
     python_requires=">=3.10",
     packages=packages(),
     package_dir={"sobo_training": "training"},
-    package_data={NAME: ["py.typed"], "sobo_training": ["*.c"]},
+    package_data={NAME: ["py.typed"], "sobo_training.networks": ["*.c"]},
     data_files=share_files(),
     ext_modules=[Extension(f"{NAME}._native", sources=[])],
     cmdclass={"build_ext": CMakeBuild},

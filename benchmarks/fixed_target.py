@@ -22,16 +22,16 @@ import numpy as np
 import torch
 
 from sobo_planner.policy import Policy
-from sobo_planner.rollout import rollout
+from sobo_planner.policy.rollout import rollout
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import Task, load_task
-from sobo_training.collect import collect
-from sobo_training.collection import CollectOptions
 from sobo_training.config import TrainConfig
-from sobo_training.dataset import load
-from sobo_training.export import export
-from sobo_training.instances import Stream, draw
-from sobo_training.train import train
+from sobo_training.data.collect import collect
+from sobo_training.data.collection import CollectOptions
+from sobo_training.data.dataset import load
+from sobo_training.data.instances import Stream, draw
+from sobo_training.export.exporter import export
+from sobo_training.learning.train import train
 
 METHODS = {"sobolev": 1, "diff": 2}  # steps as a multiple of --steps
 

@@ -35,8 +35,8 @@ from std_msgs.msg import String
 from tqdm import tqdm
 
 from sobo_planner.errors import TaskError
-from sobo_planner.ros import domain
 from sobo_planner.ros.demo.processes import Processes
+from sobo_planner.ros.support import domain
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach, load_arm
 

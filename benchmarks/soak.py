@@ -35,8 +35,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from sobo_planner.ros import domain
 from sobo_planner.ros.demo.processes import Processes
+from sobo_planner.ros.support import domain
 from sobo_planner.tasks import load_arm
 
 SECONDS_A_GOAL = 5.0

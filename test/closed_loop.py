@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.brakes import Brakes
 from sobo_planner.motion import POSITION_JUMP, VELOCITY_JUMP, Motion
-from sobo_planner.proposer import Proposer, _Question
+from sobo_planner.motion.braking import Brakes
 from sobo_planner.receding import Cycle, RecedingPlanner
+from sobo_planner.receding.proposer import Proposer, _Question
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach

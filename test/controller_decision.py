@@ -6,7 +6,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.ros.trajectory_rules import Rules
+from sobo_planner.ros.outputs.trajectory_rules import Rules
 
 
 def controller_accepts(message: JointTrajectory, rules: Rules, now: Time) -> bool:

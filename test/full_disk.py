@@ -13,9 +13,9 @@ from toy_task import ToyTask
 
 from sobo_planner.errors import DatasetError, SoboError
 from sobo_planner.files import write_bytes
-from sobo_training.chunks import build
-from sobo_training.dataset import ShardWriter, load, shard_paths
-from sobo_training.trainer import Trainer, read_checkpoint
+from sobo_training.data.dataset import ShardWriter, load, shard_paths
+from sobo_training.learning.chunks import build
+from sobo_training.learning.trainer import Trainer, read_checkpoint
 
 
 def fill(folder: Path) -> str:

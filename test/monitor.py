@@ -22,7 +22,7 @@ from state_ages import StateAges
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.ros.trajectory_rules import Rules
+from sobo_planner.ros.outputs.trajectory_rules import Rules
 from sobo_planner.tasks import ArmReach, load_task
 
 GAIN_CAP = 2e4  # [Nm/rad, Nm s/rad]

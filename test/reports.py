@@ -7,9 +7,9 @@ from typing import Any
 from builtin_interfaces.msg import Time
 
 from sobo_planner.motion import Motion
-from sobo_planner.plan import Plan
-from sobo_planner.ros.diagnostics import plan_report
-from sobo_planner.ros.plan_once import details_of
+from sobo_planner.planning.plan import Plan
+from sobo_planner.ros.outputs.diagnostics import plan_report
+from sobo_planner.ros.serve.plan_once import details_of
 
 
 def report_of(plan: Plan, plan_id: int, stamp: Time, checksums: dict[str, int], lead: float = 0.0) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.ros import domain
+from sobo_planner.ros.support import domain
 
 PLANNER, SIMULATOR = "sobo_planner.ros.planner_node", "sobo_planner.ros.arm_simulator_node"
 LIMIT = 150  # [s] that a process may live

@@ -16,13 +16,13 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.brakes import Brakes
-from sobo_planner.ros import domain
-from sobo_planner.ros.diagnostics import Ledger
-from sobo_planner.ros.inbox import Inbox
-from sobo_planner.ros.outputs import PlanOutputs
-from sobo_planner.ros.serving import Core
-from sobo_planner.ros.status import Status
+from sobo_planner.motion.braking import Brakes
+from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.outputs.diagnostics import Ledger
+from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.serve.serving import Core
+from sobo_planner.ros.support import domain
+from sobo_planner.ros.support.status import Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 

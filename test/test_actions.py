@@ -10,7 +10,7 @@ from toy_task import ToyTask
 
 from sobo_planner.errors import TaskError
 from sobo_planner.tasks.base import Task
-from sobo_training.jacobians import chunk_transitions, closed_loop
+from sobo_training.learning.jacobians import chunk_transitions, closed_loop
 
 LENGTH = 8
 

@@ -30,11 +30,11 @@ from sobo_training.bench import (
 )
 from sobo_training.bench.render import solver_part
 from sobo_training.config import TrainConfig
-from sobo_training.export import export
-from sobo_training.instances import Stream, draw
-from sobo_training.networks import network
-from sobo_training.statistics import COLUMNS
-from sobo_training.train import TrainResult
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import COLUMNS
+from sobo_training.export.exporter import export
+from sobo_training.learning.train import TrainResult
+from sobo_training.networks.network import network
 
 TINY = BenchOptions(rounds=1, instances=2)
 MODES = {"vjp", "jvp", "augment"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sobo_planner.brakes import DECELERATION, Brakes, braking
 from sobo_planner.errors import PlanningError
+from sobo_planner.motion.braking import DECELERATION, Brakes, braking
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 

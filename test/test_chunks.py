@@ -6,7 +6,7 @@ import torch
 from toy_task import ToyTask
 
 from sobo_planner.errors import DatasetError
-from sobo_training.chunks import SCALE_FLOOR, TrainingSet, build, floored_scale
+from sobo_training.learning.chunks import SCALE_FLOOR, TrainingSet, build, floored_scale
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from sobo_planner.cli import expand_overrides, main
-from sobo_planner.command_plan import parse_overrides
+from sobo_planner.cli.main import expand_overrides, main
+from sobo_planner.cli.plan import parse_overrides
 from sobo_planner.errors import ConfigError
 
 GOAL = ["--goal", "0.4", "-0.2", "0.4"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from sobo_planner.ros.clock_watch import BACKWARD, FORWARD, ClockWatch
+from sobo_planner.ros.serve.clock_watch import BACKWARD, FORWARD, ClockWatch
 
 waits = st.lists(st.floats(0.0, 0.2), min_size=1, max_size=30)
 EPOCH = 1_700_000_000.0

@@ -16,13 +16,13 @@ import pytest
 from sobo_planner.errors import ConfigError, DatasetError
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
-from sobo_planner.rollout import rollouts
+from sobo_planner.policy.rollout import rollouts
 from sobo_planner.tasks import load_task
-from sobo_training.collect import collect
-from sobo_training.collection import CollectOptions
-from sobo_training.dataset import Dataset, load, shard_paths
-from sobo_training.instances import Stream, draw, draw_starts, generator
-from sobo_training.shards import LAYOUT
+from sobo_training.data.collect import collect
+from sobo_training.data.collection import CollectOptions
+from sobo_training.data.dataset import Dataset, load, shard_paths
+from sobo_training.data.instances import Stream, draw, draw_starts, generator
+from sobo_training.data.shards import LAYOUT
 
 COUNT = 4
 OPTIONS = CollectOptions(count=COUNT, seed=5, starts=2, threads=1, shard_size=2)

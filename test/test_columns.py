@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sobo_planner.tasks.columns import ACROSS, PER_COLUMN, column_features, column_jacobian
+from sobo_planner.tasks.quadrotor.columns import ACROSS, PER_COLUMN, column_features, column_jacobian
 
 RADIUS = 0.4
 START, TARGET = np.array([-2.0, 0.0]), np.array([2.0, 0.0])

@@ -20,7 +20,7 @@ from sobo_planner.policy import Policy
 from sobo_planner.robot import Robot
 from sobo_planner.tasks import KINDS, load_task
 from sobo_planner.tasks.config import MOST_STEPS
-from sobo_planner.tasks.reading import leaf_keys
+from sobo_planner.tasks.config_reader import leaf_keys
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sobo_training.convolution import Convolve
-from sobo_training.kernels import library
+from sobo_training.networks.convolution import Convolve
+from sobo_training.networks.kernels import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler on this machine")
 

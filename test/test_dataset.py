@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from sobo_planner.errors import DatasetError
 from sobo_planner.tasks import load_task
-from sobo_training.dataset import ShardWriter, load, shard_paths
-from sobo_training.shards import LAYOUT, ShardInfo, read_shard
+from sobo_training.data.dataset import ShardWriter, load, shard_paths
+from sobo_training.data.shards import LAYOUT, ShardInfo, read_shard
 
 
 def solutions(count: int = 3, horizon: int = 4, n: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
@@ -206,7 +206,7 @@ def test_leftover_temporary_files_are_ignored(tmp_path):
 
 
 def test_one_writer_at_a_time(tmp_path):
-    program = "import sys; from sobo_training.dataset import ShardWriter; ShardWriter(sys.argv[1])"
+    program = "import sys; from sobo_training.data.dataset import ShardWriter; ShardWriter(sys.argv[1])"
     with ShardWriter(tmp_path):
         second = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
     assert second.returncode != 0

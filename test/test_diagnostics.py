@@ -17,9 +17,9 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from sobo_planner.motion import Motion
-from sobo_planner.ros import diagnostics
-from sobo_planner.ros.diagnostics import WINDOW, Ledger
-from sobo_planner.ros.status import TEXTS, Refused, Status
+from sobo_planner.ros.outputs import diagnostics
+from sobo_planner.ros.outputs.diagnostics import WINDOW, Ledger
+from sobo_planner.ros.support.status import TEXTS, Refused, Status
 
 STAMP = Time(sec=5, nanosec=7)
 statuses = st.sampled_from(list(Status))

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sobo_training.diffusion import Noiser, alphas_cumprod
+from sobo_training.learning.diffusion import Noiser, alphas_cumprod
 
 
 def test_schedule_is_the_squared_cosine() -> None:

@@ -12,7 +12,7 @@ from document_checks import DOCUMENTS, ROOT, every_document
 
 from sobo_planner.paths import share_path
 from sobo_planner.tasks import KINDS
-from sobo_planner.tasks.reading import leaf_keys
+from sobo_planner.tasks.config_reader import leaf_keys
 
 TOPS = ("benchmarks", "config", "docs", "launch", "scripts", "sobo_planner", "src", "test", "training", "urdf")
 # Columns of the table of statuses in docs/ros.md.
@@ -25,7 +25,7 @@ OF_OTHERS = {"config/ur_controllers.yaml"}
 
 def node_parameters() -> Any:
     pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
-    from sobo_planner.ros import node_parameters
+    from sobo_planner.ros.support import node_parameters
 
     return node_parameters
 
@@ -41,7 +41,7 @@ def test_parameter_tables_say_what_the_nodes_declare() -> None:
 
 def test_every_status_has_its_line() -> None:
     node_parameters()
-    from sobo_planner.ros.status import TEXTS, Status
+    from sobo_planner.ros.support.status import TEXTS, Status
 
     [rows] = checks.tables_with(DOCUMENTS["docs/ros.md"], *STATUS_COLUMNS)
     assert checks.check_names(rows, STATUS_COLUMNS[0], [status.value for status in Status]) == []

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from document_checks import DOCUMENTS, ROOT, every_document
 
-from sobo_planner.cli import main, parse
+from sobo_planner.cli.main import main, parse
 from sobo_planner.paths import share_path
 
 MAKE = checks.make_targets((ROOT / "Makefile").read_text())

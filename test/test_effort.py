@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sobo_planner.effort import SAME, Effort
-from sobo_planner.planner import FEASIBLE, PATIENCE, Planner, PlanStatus
+from sobo_planner.planning.budget import SAME, Effort
+from sobo_planner.planning.planner import FEASIBLE, PATIENCE, Planner, PlanStatus
+from sobo_planner.planning.refinement import PATIENT, QUICK, Variant
 from sobo_planner.policy import Policy
-from sobo_planner.refiner import PATIENT, QUICK, Variant
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess, Instance, Interrupt, Solution, Solver, SolverStatus
 from sobo_planner.tasks import ArmReach

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from robots import PANDA_TOOL_FRAME, panda_urdf, ur5_urdf
 
 from sobo_planner.robot import Robot
-from sobo_planner.tasks.encoding import ArmEncoding
+from sobo_planner.tasks.arm.encoding import ArmEncoding
 
 TOOL_ASIDE = """
   <link name="aside"/>

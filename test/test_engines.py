@@ -7,11 +7,12 @@ import pytest
 from toy_policy import copy_to
 
 from sobo_planner.errors import PolicyError
-from sobo_planner.policy import Artifact, Policy, engine
-from sobo_planner.policy.native_engine import NativeEngine
-from sobo_planner.policy.onnx_engine import OnnxEngine
-from sobo_training.export import check_parity
-from sobo_training.torch_engine import TorchEngine
+from sobo_planner.policy import Artifact, Policy
+from sobo_planner.policy.engines import base as engine
+from sobo_planner.policy.engines.native import NativeEngine
+from sobo_planner.policy.engines.onnx import OnnxEngine
+from sobo_training.export.exporter import check_parity
+from sobo_training.export.torch_engine import TorchEngine
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import pytest
 from sobo_planner.cli import main
 from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
-from sobo_training.attempts import Attempt, Row
-from sobo_training.evaluate import EvaluateOptions
-from sobo_training.instances import Stream, draw
-from sobo_training.report import best_of_starts, choose_cold_start, compare, render
-from sobo_training.statistics import paired_ratio, summarise, table
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.attempts import Attempt, Row
+from sobo_training.evaluation.evaluate import EvaluateOptions
+from sobo_training.evaluation.report import best_of_starts, choose_cold_start, compare, render
+from sobo_training.evaluation.statistics import paired_ratio, summarise, table
 
 VARIANT = ["--set", "r_init=0", "r_tgt=0"]
 STATISTICS = {"mean", "median", "p90", "p99", "failures"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from sobo_planner.ros.inbox import Inbox
+from sobo_planner.ros.inputs.inbox import Inbox
 
 LONG = 60.0  # [s] after which a test fails instead of waiting on
 

@@ -25,11 +25,11 @@ from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
 from sobo_planner.tasks.config import InterplayConfig
 from sobo_training.config import TrainConfig
-from sobo_training.dataset import load, locked
-from sobo_training.export import export, load_run
-from sobo_training.instances import Stream, draw
-from sobo_training.interplay import InterplayOptions, gradient_steps, interplay, seed_of
-from sobo_training.trainer import read_checkpoint
+from sobo_training.data.dataset import load, locked
+from sobo_training.data.instances import Stream, draw
+from sobo_training.export.exporter import export, load_run
+from sobo_training.interplay.loop import InterplayOptions, gradient_steps, interplay, seed_of
+from sobo_training.learning.trainer import read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import PlanInterruptedError
-from sobo_planner.planner import Planner
+from sobo_planner.planning.planner import Planner
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance, Interrupt, Solver, SolverOptions, SolverStatus
 from sobo_planner.tasks import ArmReach

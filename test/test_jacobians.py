@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from toy_task import ToyTask
 
 from sobo_planner.errors import DatasetError
-from sobo_training.jacobians import chunk_transitions, closed_loop
+from sobo_training.learning.jacobians import chunk_transitions, closed_loop
 
 
 def random_loop(seed: int, n: int = 2, T: int = 9, ndx: int = 3, nu: int = 2):

@@ -42,8 +42,8 @@ def test_launch_description() -> None:
 
 def test_parameter_file_and_documentation_name_every_parameter() -> None:
     pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
-    from sobo_planner.ros import node_parameters
-    from sobo_planner.ros.status import Status
+    from sobo_planner.ros.support import node_parameters
+    from sobo_planner.ros.support.status import Status
 
     text = (ROOT / "config" / "ur5.params.yaml").read_text()
     file = yaml.safe_load(text)

@@ -23,10 +23,10 @@ from builtin_interfaces.msg import Time
 from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
-from sobo_planner.planner import Plan, Planner
+from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
-from sobo_planner.ros import conversions, linear_feedback
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.outputs import conversions, linear_feedback
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import ArmReach
 
 STEP = 1e-3  # [s], the controller's period

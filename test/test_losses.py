@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from sobo_planner.errors import ConfigError
-from sobo_training.diffusion import Noiser
-from sobo_training.losses import Batch, Draw, apply, diff_loss, draw, sobolev_terms
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.learning.diffusion import Noiser
+from sobo_training.learning.losses import Batch, Draw, apply, diff_loss, draw, sobolev_terms
+from sobo_training.networks.unet import UNet, UNetConfig
 
 B, T_H, D_A, D_O, NDX = 2, 8, 3, 4, 5
 N = T_H * D_A

@@ -22,9 +22,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.planner import Plan, Planner
+from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
-from sobo_planner.ros import conversions
+from sobo_planner.ros.outputs import conversions
 from sobo_planner.tasks import ArmReach, load_task
 
 STAMP = Time(sec=1000, nanosec=5)

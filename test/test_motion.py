@@ -7,19 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sobo_planner.brakes import Brakes
-from sobo_planner.motion import (
-    HISTORY,
-    JOIN,
-    POSITION_JUMP,
-    PREDICTION_STEP,
-    VELOCITY_JUMP,
-    Motion,
-    Timeline,
-    expected_state,
-    within_limits,
-)
-from sobo_planner.planner import Planner
+from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion.motion import JOIN, Motion
+from sobo_planner.motion.prediction import POSITION_JUMP, PREDICTION_STEP, VELOCITY_JUMP, expected_state, within_limits
+from sobo_planner.motion.timeline import HISTORY, Timeline
+from sobo_planner.planning.planner import Planner
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sobo_training.muon import COEFFICIENTS, REPETITIONS, Muon, orthogonalise
+from sobo_training.learning.muon import COEFFICIENTS, REPETITIONS, Muon, orthogonalise
 
 
 def polynomial(values: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,9 @@ from toy_policy import copy_to
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Policy
-from sobo_planner.policy.mlp import MLP
-from sobo_planner.policy.native_engine import NativeEngine
-from sobo_planner.policy.onnx_engine import OnnxEngine
+from sobo_planner.policy.engines.mlp import MLP
+from sobo_planner.policy.engines.native import NativeEngine
+from sobo_planner.policy.engines.onnx import OnnxEngine
 
 
 def test_shipped_policy_gives_the_same_chunks_as_onnxruntime(policy: Policy, rng: np.random.Generator) -> None:

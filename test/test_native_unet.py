@@ -13,8 +13,8 @@ from toy_network import SMALL, draw, make, native, processors
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Sampler
-from sobo_training.diffusion import alphas_cumprod
-from sobo_training.unet import UNetConfig
+from sobo_training.learning.diffusion import alphas_cumprod
+from sobo_training.networks.unet import UNetConfig
 
 
 def assert_equals_torch(config: UNetConfig, batch: int, seed: int = 0) -> None:

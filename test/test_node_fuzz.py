@@ -24,7 +24,7 @@ from rcl_interfaces.srv import SetParameters
 from ros_harness import Probe, RosProcess, RosSystem, ros_system
 from state_ages import usable
 
-from sobo_planner.ros import node_parameters
+from sobo_planner.ros.support import node_parameters
 from sobo_planner.tasks import Task, load_task
 
 MODES = {"plan_once": (), "receding_horizon": ("rate:=20.0", "goal_type:=pose")}

@@ -12,8 +12,8 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from geometry_msgs.msg import PoseStamped
 from ros_harness import Probe, ros_system
 
-from sobo_planner.plan import ORIENTED, REACHED
-from sobo_planner.ros import conversions
+from sobo_planner.planning.plan import ORIENTED, REACHED
+from sobo_planner.ros.outputs import conversions
 from sobo_planner.tasks import Task
 
 

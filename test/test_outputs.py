@@ -16,10 +16,10 @@ from ros_harness import ros_system
 from test_linear_feedback import stand_ins
 
 from sobo_planner.motion import Motion
-from sobo_planner.planner import Planner
-from sobo_planner.ros import conversions, linear_feedback
-from sobo_planner.ros.outputs import PlanOutputs
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.planning.planner import Planner
+from sobo_planner.ros.outputs import conversions, linear_feedback
+from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 

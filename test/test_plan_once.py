@@ -11,9 +11,9 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from server_bench import Bench, server_bench
 
-from sobo_planner.planner import Planner
-from sobo_planner.ros.plan_once import PlanOnce
-from sobo_planner.ros.status import Status
+from sobo_planner.planning.planner import Planner
+from sobo_planner.ros.serve.plan_once import PlanOnce
+from sobo_planner.ros.support.status import Status
 from sobo_planner.tasks import ArmReach
 
 

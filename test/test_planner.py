@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanningError, PolicyError, TaskError
-from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
+from sobo_planner.planning.planner import FEASIBLE, Planner, PlanStatus
 from sobo_planner.solver import Instance, Solver
-from sobo_training.instances import Stream, draw
+from sobo_training.data.instances import Stream, draw
 
 GOAL = np.array([0.4, 0.3, 0.4])
 

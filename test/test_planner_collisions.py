@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sobo_planner.brakes import Brakes
 from sobo_planner.errors import PlanRefusedError
-from sobo_planner.planner import Planner
+from sobo_planner.motion.braking import Brakes
+from sobo_planner.planning.planner import Planner
+from sobo_planner.planning.starters import _free_first
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess
-from sobo_planner.starts import _free_first
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ from ros_harness import Probe, RosProcess, RosSystem, ros_system
 from sensor_msgs.msg import JointState
 
 from sobo_planner.paths import share_path
-from sobo_planner.ros import conversions, node_parameters
-from sobo_planner.ros.diagnostics import to_json
-from sobo_planner.ros.tracking import PlanAssembler
+from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.outputs.diagnostics import to_json
+from sobo_planner.ros.simulator.tracking import PlanAssembler
+from sobo_planner.ros.support import node_parameters
 from sobo_planner.tasks import Task
 
 MIB = 1024**2

@@ -7,9 +7,9 @@ import pytest
 
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
-from sobo_planner.rollout import rollouts
+from sobo_planner.policy.rollout import rollouts
 from sobo_planner.tasks import load_task
-from sobo_training.instances import Stream, draw
+from sobo_training.data.instances import Stream, draw
 
 POLICIES = sorted(path.parent for path in share_path("config/policies").glob("*/config.json"))
 INSTANCES = 6

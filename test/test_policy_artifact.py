@@ -13,8 +13,8 @@ from toy_task import ToyTask
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Normaliser, Policy, PolicySpec
-from sobo_training import export as module
-from sobo_training.diffusion import alphas_cumprod
+from sobo_training.export import exporter as module
+from sobo_training.learning.diffusion import alphas_cumprod
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from robots import panda_urdf
 
 from sobo_planner.errors import PlanningError, TaskError
-from sobo_planner.plan import ORIENTED, REACHED
-from sobo_planner.planner import FEASIBLE, Planner, PlanStatus
+from sobo_planner.planning.plan import ORIENTED, REACHED
+from sobo_planner.planning.planner import FEASIBLE, Planner, PlanStatus
 from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import load_task
 

@@ -12,8 +12,8 @@ import pytest
 
 from sobo_planner.motion import Motion
 from sobo_planner.policy import Policy
-from sobo_planner.proposer import Proposer
-from sobo_planner.rollout import rollouts
+from sobo_planner.policy.rollout import rollouts
+from sobo_planner.receding.proposer import Proposer
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
 

@@ -20,12 +20,12 @@ from sobo_planner.cli import main
 from sobo_planner.errors import ConfigError
 from sobo_planner.paths import share_path
 from sobo_planner.tasks import load_task
-from sobo_training.collect import collect
-from sobo_training.collection import CollectOptions
-from sobo_training.dataset import load
-from sobo_training.instances import Stream, draw
-from sobo_training.interplay import InterplayOptions, interplay
-from sobo_training.shards import LAYOUT
+from sobo_training.data.collect import collect
+from sobo_training.data.collection import CollectOptions
+from sobo_training.data.dataset import load
+from sobo_training.data.instances import Stream, draw
+from sobo_training.data.shards import LAYOUT
+from sobo_training.interplay.loop import InterplayOptions, interplay
 
 pytestmark = pytest.mark.slow
 OPTIONS = CollectOptions(count=60, wanted=9, seed=3, starts=2, threads=2, shard_size=2)

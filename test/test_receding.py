@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from closed_loop import LEAD, PERIOD, Loop, PromptProposer, receding
 
-from sobo_planner.brakes import Brakes
 from sobo_planner.errors import SoboError, StartError
 from sobo_planner.motion import POSITION_JUMP, Motion
+from sobo_planner.motion.braking import Brakes
 from sobo_planner.policy import Policy
 from sobo_planner.receding import LOST, NEAR, RecedingPlanner
-from sobo_planner.receding_starts import Starts
+from sobo_planner.receding.starters import Starts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach

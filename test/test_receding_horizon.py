@@ -14,9 +14,9 @@ from closed_loop import UNHURRIED
 from server_bench import RATE, Bench, N, server_bench
 
 from sobo_planner.receding import RecedingPlanner
-from sobo_planner.ros import conversions
-from sobo_planner.ros.receding_horizon import BAD_STARTS, PATIENCE, RecedingHorizon
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.serve.receding_horizon import BAD_STARTS, PATIENCE, RecedingHorizon
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 

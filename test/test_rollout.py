@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import PolicyError
-from sobo_planner.rollout import rollout, rollouts
+from sobo_planner.policy.rollout import rollout, rollouts
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from reports import report_of
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from sobo_planner.planner import Plan, Planner
-from sobo_planner.ros import conversions
-from sobo_planner.ros.diagnostics import to_json
-from sobo_planner.ros.status import Refused, Status
-from sobo_planner.ros.tracking import PlanAssembler
+from sobo_planner.planning.planner import Plan, Planner
+from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.outputs.diagnostics import to_json
+from sobo_planner.ros.simulator.tracking import PlanAssembler
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import load_task
 
 STAMP = Time(sec=7, nanosec=5)

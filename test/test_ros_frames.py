@@ -19,8 +19,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from sobo_planner.ros.frames import MAX_AGE, GoalFrames, TransformException, compose, is_unit, rotate
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.inputs.frames import MAX_AGE, GoalFrames, TransformException, compose, is_unit, rotate
+from sobo_planner.ros.support.status import Refused, Status
 
 points = st.tuples(*[st.floats(-100.0, 100.0)] * 3).map(np.array)
 quaternions = unit_quaternions().map(np.array)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from message_strategies import any_joint_states, goals, good_goals, good_joint_states, joint_states
 from sensor_msgs.msg import JointState
 
-from sobo_planner.ros.frames import GoalFrames
-from sobo_planner.ros.status import Refused, Status
-from sobo_planner.ros.validation import FARTHEST, GOAL_TYPES, JointStateReader, read_goal
+from sobo_planner.ros.inputs.frames import GoalFrames
+from sobo_planner.ros.inputs.validation import FARTHEST, GOAL_TYPES, JointStateReader, read_goal
+from sobo_planner.ros.support.status import Refused, Status
 
 NAMES = ["a", "b", "c"]
 HOME = [0.0, -1.0, 2.0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sobo_planner.errors import ConfigError
-from sobo_planner.planner import FEASIBLE, Plan, Planner
+from sobo_planner.planning.planner import FEASIBLE, Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, Limit, PlanChecker
 from sobo_planner.tasks import ArmReach

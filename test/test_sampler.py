@@ -8,7 +8,7 @@ from toy_task import ToyTask
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Policy, Sampler
-from sobo_training.diffusion import alphas_cumprod, make_scheduler
+from sobo_training.learning.diffusion import alphas_cumprod, make_scheduler
 
 
 class LinearEngine:

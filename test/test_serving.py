@@ -13,12 +13,12 @@ from closed_loop import UNHURRIED
 from server_bench import RATE, Bench, N, server_bench
 
 from sobo_planner.errors import PlanningError, SolverError
-from sobo_planner.planner import Planner
+from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
-from sobo_planner.ros.plan_once import PlanOnce
-from sobo_planner.ros.receding_horizon import RecedingHorizon
-from sobo_planner.ros.serving import MOVING, STOP_LEADS, Server, moves
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.serve.plan_once import PlanOnce
+from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
+from sobo_planner.ros.serve.serving import MOVING, STOP_LEADS, Server, moves
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import ArmReach
 
 

@@ -15,11 +15,11 @@ from ros_harness import Probe, RosProcess, ros_system
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.planner import Plan, Planner
-from sobo_planner.ros import conversions
-from sobo_planner.ros.diagnostics import to_json
-from sobo_planner.ros.simulation import STEP, ArmSimulation, Push
-from sobo_planner.ros.tracking import PlanAssembler, TrackedPlan
+from sobo_planner.planning.planner import Plan, Planner
+from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.outputs.diagnostics import to_json
+from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
+from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.tasks import Task
 
 

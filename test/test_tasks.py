@@ -13,9 +13,9 @@ from robots import panda_urdf
 
 from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.paths import share_path
+from sobo_planner.robot.kinematics import inverse_kinematics, minimum_jerk
 from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import load_task
-from sobo_planner.tasks.kinematics import inverse_kinematics, minimum_jerk
 
 DATA = Path(__file__).parent / "data"
 

@@ -9,7 +9,7 @@ from toy_policy import copy_to
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Artifact, Policy
-from sobo_planner.policy import tensorrt_engine as module
+from sobo_planner.policy.engines import tensorrt as module
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from toy_task import ToyTask
 from sobo_planner.errors import ConfigError, PolicyError
 from sobo_planner.tasks import load_task
 from sobo_planner.tasks.config import TrainingConfig
-from sobo_training import trainer as module
-from sobo_training.chunks import TrainingSet, build
 from sobo_training.config import TrainConfig
-from sobo_training.export import load_run
-from sobo_training.muon import Muon
-from sobo_training.train import TrainResult, train
-from sobo_training.trainer import CHECKPOINT, Trainer, TrainingDiverged
+from sobo_training.export.exporter import load_run
+from sobo_training.learning import trainer as module
+from sobo_training.learning.chunks import TrainingSet, build
+from sobo_training.learning.muon import Muon
+from sobo_training.learning.train import TrainResult, train
+from sobo_training.learning.trainer import CHECKPOINT, Trainer, TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from sobo_planner.planner import Plan, Planner
+from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
-from sobo_planner.ros import conversions
-from sobo_planner.ros.status import Refused
-from sobo_planner.ros.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
+from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.outputs.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
+from sobo_planner.ros.support.status import Refused
 from sobo_planner.tasks import ArmReach
 
 NAMES = ("a", "b", "c")

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from sobo_planner.errors import ConfigError
-from sobo_training import ops
-from sobo_training.kernels import library
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.networks import ops
+from sobo_training.networks.kernels import library
+from sobo_training.networks.unet import UNet, UNetConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 

@@ -7,7 +7,7 @@ import pytest
 from sobo_planner.errors import RobotError
 from sobo_planner.paths import share_path
 from sobo_planner.robot import Robot
-from sobo_planner.urdf_numbers import check_numbers
+from sobo_planner.robot.urdf_check import check_numbers
 
 TEXT = share_path("urdf/ur5.urdf").read_text()
 

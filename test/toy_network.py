@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sobo_planner import _native
-from sobo_training.unet import UNet, UNetConfig
+from sobo_training.networks.unet import UNet, UNetConfig
 
 Inputs = tuple[np.ndarray, np.ndarray, np.ndarray]
 SMALL = UNetConfig(action_dim=3, obs_dim=4, horizon=8, hidden=(8, 16), cond_dim=16, step_dim=8)

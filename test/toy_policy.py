@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from toy_task import ToyTask
 
-from sobo_training.chunks import build
 from sobo_training.config import TrainConfig
-from sobo_training.export import export
-from sobo_training.networks import network
-from sobo_training.train import TrainResult
+from sobo_training.export.exporter import export
+from sobo_training.learning.chunks import build
+from sobo_training.learning.train import TrainResult
+from sobo_training.networks.network import network
 
 
 @functools.cache

@@ -17,12 +17,12 @@ from records import remember
 from rollouts import roll_out, solver_alone
 from tqdm import tqdm
 
-from sobo_training.chunks import build
-from sobo_training.collect import collect
-from sobo_training.collection import CollectOptions
-from sobo_training.dataset import load
-from sobo_training.export import live_policy
-from sobo_training.train import train
+from sobo_training.data.collect import collect
+from sobo_training.data.collection import CollectOptions
+from sobo_training.data.dataset import load
+from sobo_training.export.exporter import live_policy
+from sobo_training.learning.chunks import build
+from sobo_training.learning.train import train
 
 SCALES = ("smoke", "laptop", "full")
 

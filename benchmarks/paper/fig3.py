@@ -18,7 +18,7 @@ from rollouts import held_out
 
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
-from sobo_training.instances import policy_start
+from sobo_training.data.instances import policy_start
 
 VARIANTS = {"UR5(1, 0)": (("r_init", 1), ("r_tgt", 0)), "UR5(1, 1)": (("r_init", 1), ("r_tgt", 1))}
 #: Prediction horizon, and the numbers of executed steps that it allows; the loop collects with the last.

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from sobo_planner.solver import Guess, Instance, Solver
-from sobo_training.chunks import TrainingSet
-from sobo_training.jacobians import chunk_transitions, closed_loop
-from sobo_training.losses import Batch
+from sobo_training.learning.chunks import TrainingSet
+from sobo_training.learning.jacobians import chunk_transitions, closed_loop
+from sobo_training.learning.losses import Batch
 
 #: Step of the differences [m].
 STEP = 1e-3

@@ -16,7 +16,7 @@ from rollouts import roll_out, solver_alone
 
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_task
-from sobo_training.interplay import InterplayOptions, interplay
+from sobo_training.interplay.loop import InterplayOptions, interplay
 
 Array = NDArray[np.float64]
 

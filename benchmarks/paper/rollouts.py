@@ -10,7 +10,7 @@ import numpy as np
 from cells import Cell
 
 from sobo_planner.solver import Solver
-from sobo_training.instances import Stream, draw, policy_start
+from sobo_training.data.instances import Stream, draw, policy_start
 
 
 @dataclass

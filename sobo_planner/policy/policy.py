@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy.artifact import Artifact
-from sobo_planner.policy.engine import PolicyEngine, select_engine
+from sobo_planner.policy.engines.base import PolicyEngine, select_engine
 from sobo_planner.policy.sampler import Sampler
 from sobo_planner.tasks.actions import Actions
 

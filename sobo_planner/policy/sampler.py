@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.policy.engine import PolicyEngine, SamplingEngine
+from sobo_planner.policy.engines.base import PolicyEngine, SamplingEngine
 
 Floats = NDArray[np.float32]
 

@@ -18,16 +18,17 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
 from sobo_planner.errors import SoboError
-from sobo_planner.ros import conversions, diagnostics, linear_feedback, node_parameters
-from sobo_planner.ros.health import Health
-from sobo_planner.ros.inbox import Inbox
-from sobo_planner.ros.outputs import RELIABLE
-from sobo_planner.ros.parameters import changed, declare
-from sobo_planner.ros.process import WorkerThread, run_node
-from sobo_planner.ros.requests import Desk, Requests
-from sobo_planner.ros.serving import Core, Server
-from sobo_planner.ros.session import Session
-from sobo_planner.ros.status import Refused, Status
+from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.serve.health import Health
+from sobo_planner.ros.serve.requests import Desk, Requests
+from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.serve.session import Session
+from sobo_planner.ros.support import node_parameters
+from sobo_planner.ros.support.parameters import changed, declare
+from sobo_planner.ros.support.process import WorkerThread, run_node
+from sobo_planner.ros.support.status import Refused, Status
 
 LATEST_STAMP = 0.1  # [s] that a joint state may take to arrive; beyond, clocks differ or stamps are missing
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status

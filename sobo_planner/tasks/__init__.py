@@ -7,14 +7,14 @@ from typing import Any
 
 from sobo_planner.errors import ConfigError, RobotError
 from sobo_planner.paths import share_folders, share_path
-from sobo_planner.tasks.arm_config import ArmConfig
-from sobo_planner.tasks.arm_reach import ArmReach
+from sobo_planner.tasks.arm.config import ArmConfig
+from sobo_planner.tasks.arm.task import ArmReach
 from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.config import TaskConfig
+from sobo_planner.tasks.config_reader import read_config
 from sobo_planner.tasks.lqr import Lqr, LqrConfig
-from sobo_planner.tasks.quadrotor_config import FlightConfig
-from sobo_planner.tasks.quadrotor_reach import QuadrotorReach
-from sobo_planner.tasks.reading import read_config
+from sobo_planner.tasks.quadrotor.config import FlightConfig
+from sobo_planner.tasks.quadrotor.task import QuadrotorReach
 from sobo_planner.tasks.swing_up import SwingUp, SwingUpConfig
 
 #: Kinds of task: the task file of each, and what it becomes.

@@ -13,7 +13,7 @@ from sobo_planner.solver import SolverOptions
 
 #: What the slots of a chunk may be.
 ACTIONS = ("state", "control")
-#: Ways to get first-order information, see `sobo_training.losses`.
+#: Ways to get first-order information, see `sobo_training.learning.losses`.
 MODES = ("vjp", "jvp", "augment")
 OPTIMIZERS = ("muon", "adamw")
 #: Steps of a horizon or a chunk; a solver keeps some 50 kB for each.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sobo_planner.planner import FEASIBLE
+from sobo_planner.planning.planner import FEASIBLE
 from sobo_planner.solver import Guess, Instance, Solver, SolverOptions
 
 if TYPE_CHECKING:

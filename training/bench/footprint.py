@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sobo_training.bench.options import BenchOptions, NotMeasured
-from sobo_training.instances import Stream, draw
-from sobo_training.statistics import summarise
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ MOST_STARTS = 3
 
 PLANNER = """
 import sys, time
-from sobo_planner.planner import Planner
+from sobo_planner.planning.planner import Planner
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import load_arm
 
@@ -134,7 +134,7 @@ def sample_planner(task_file: Path, folder: Path | None, state: Sequence[str]) -
 
 def sample_node(task_file: Path, folder: Path | None, state: Sequence[str]) -> dict[str, float]:
     """One start of planner_node in a ROS domain of its own, and one plan asked for over topics."""
-    from sobo_planner.ros import domain
+    from sobo_planner.ros.support import domain
 
     log = task_file.with_name("node.log")
     environment = domain.isolated_environment(str(task_file.parent / "ros"))

@@ -12,8 +12,8 @@ import torch
 
 from sobo_planner.policy import Policy
 from sobo_training.bench.options import BenchOptions, NotMeasured
-from sobo_training.instances import Stream, draw
-from sobo_training.statistics import summarise
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import summarise
 
 if TYPE_CHECKING:
     from pathlib import Path

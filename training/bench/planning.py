@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sobo_planner.errors import SoboError
-from sobo_planner.planner import Plan, Planner
+from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_training.bench.options import BenchOptions
-from sobo_training.instances import Stream, draw
-from sobo_training.statistics import paired_ratio, summarise
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import paired_ratio, summarise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sobo_training.statistics import number, table
+from sobo_training.evaluation.statistics import number, table
 
 RATIOS = {
     "solver_ms_per_iteration": "ProxDDP / BoxFDDP, CPU ms an iteration",

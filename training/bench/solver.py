@@ -16,8 +16,8 @@ from sobo_planner.tasks import ArmReach
 from sobo_training.bench.contenders import BoxFDDP, ProxDDP, Series
 from sobo_training.bench.crocoddyl_client import CrocoddylSide, compare, environment_python, export_problem
 from sobo_training.bench.options import BenchOptions
-from sobo_training.instances import Stream, draw
-from sobo_training.statistics import paired_ratio, summarise
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import paired_ratio, summarise
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import ArmReach

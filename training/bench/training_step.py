@@ -11,13 +11,13 @@ import torch
 
 from sobo_planner.solver import Solver
 from sobo_planner.tasks.config import MODES
-from sobo_training import kernels
 from sobo_training.bench.options import BenchOptions, NotMeasured
-from sobo_training.chunks import ChunkTask, TrainingSet, build
 from sobo_training.config import TrainConfig
-from sobo_training.instances import Stream, draw
-from sobo_training.statistics import summarise
-from sobo_training.trainer import Trainer
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation.statistics import summarise
+from sobo_training.learning.chunks import ChunkTask, TrainingSet, build
+from sobo_training.learning.trainer import Trainer
+from sobo_training.networks import kernels
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import ArmReach

@@ -15,12 +15,12 @@ import rclpy
 import tyro
 
 from sobo_planner.errors import SoboError
-from sobo_planner.ros import domain
 from sobo_planner.ros.demo.client import DemoClient
 from sobo_planner.ros.demo.plots import plot_all
 from sobo_planner.ros.demo.processes import Processes
 from sobo_planner.ros.demo.results import GoalResult, Trial, goal_table, trial_table, write_summary
 from sobo_planner.ros.demo.scenario import DISTURBANCE, compare_gains, reach_goals
+from sobo_planner.ros.support import domain
 from sobo_planner.tasks import load_arm
 
 

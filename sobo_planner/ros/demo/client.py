@@ -22,10 +22,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.ros.conversions import trajectory_arrays
 from sobo_planner.ros.demo.processes import DemoError
-from sobo_planner.ros.status import Refused
-from sobo_planner.ros.validation import JointStateReader
+from sobo_planner.ros.inputs.validation import JointStateReader
+from sobo_planner.ros.outputs.conversions import trajectory_arrays
+from sobo_planner.ros.support.status import Refused
 
 Vector = NDArray[np.float64]
 PLAN_TOPICS = ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")

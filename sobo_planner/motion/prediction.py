@@ -1,0 +1,53 @@
+"""Where the arm will be when the next motion begins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.motion.timeline import Timeline
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+# What the desired state may jump by at a hand-over, beside the motion itself [rad, rad/s]. Larger deviations of the arm
+# from its plan are taken up over several cycles.
+POSITION_JUMP = 0.02
+VELOCITY_JUMP = 0.2
+PREDICTION_STEP = 2e-3  # [s]
+
+
+def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
+    """Where the arm will be at the hand-over if it goes on as its controller would.
+
+    Args:
+        task: The arm.
+        timeline: What it follows.
+        x: Measured state (2n,).
+        measured: When that was [s].
+        handover: When the next motion begins [s].
+
+    Returns:
+        The state (2n,) under the feedback on the way, within the limits, and no further from the desired one than
+        `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
+    """
+    count = max(math.ceil((handover - measured - 1e-9) / PREDICTION_STEP), 0)
+    times = measured + PREDICTION_STEP * np.arange(count, dtype=np.float64)
+    steps = np.minimum(handover - times, PREDICTION_STEP)
+    x = task.robot.follow_feedback(x, *timeline.commands(times), steps, task.torque_limit)
+    n, desired = task.nu, timeline.state(handover)
+    jump = np.concatenate([np.full(n, POSITION_JUMP), np.full(n, VELOCITY_JUMP)])
+    deviation = x - desired
+    if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the plan
+        return desired
+    return within_limits(task, desired + np.clip(deviation, -jump, jump))
+
+
+def within_limits(task: ArmReach, x: Array) -> Array:
+    """The state (2n,) nearest to x within the robot's position and velocity limits."""
+    robot = task.robot
+    lower = np.concatenate([robot.position_lower, -robot.velocity_limit])
+    out: Array = np.clip(x, lower, np.concatenate([robot.position_upper, robot.velocity_limit]))
+    return out

@@ -1,0 +1,1 @@
+"""The engines that can run the network of a policy."""

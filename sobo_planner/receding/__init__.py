@@ -1,0 +1,7 @@
+"""Receding-horizon planning: a short solve in each cycle, continued in the next."""
+
+from __future__ import annotations
+
+from sobo_planner.receding.planner import LOST, NEAR, OVERSHOOT, Cycle, RecedingPlanner
+
+__all__ = ["LOST", "NEAR", "OVERSHOOT", "Cycle", "RecedingPlanner"]

@@ -1,0 +1,212 @@
+"""Replanning on the fly: one short solve a cycle, from where the arm will be at the hand-over.
+
+measured state --> expected state at hand-over ----+
+motion so far --> shifted -----+                   |
+policy (beside the loop) ------+--> cheapest start +--> ProxDDP, one step or two --> checks --> next motion
+interpolation (goal moved) ----+
+unfinished iterate --> shifted --------------------+
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import SolverError
+from sobo_planner.motion import Motion, Timeline, expected_state, within_limits
+from sobo_planner.motion.braking import Brakes
+from sobo_planner.receding.proposer import Proposer
+from sobo_planner.receding.solver import NEAR, RecedingSolver
+from sobo_planner.receding.starters import Starts
+from sobo_planner.safety import PlanChecker
+from sobo_planner.solver import Guess, Instance, Solution
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+# A joint this far from where its motion wants it [rad] is not following it.
+LOST = 0.3
+# A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
+OVERSHOOT = 0.05
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle brought.
+
+    Attributes:
+        motion: What to publish; None when nothing that may be published was found: the motion before goes on.
+        source: Where the start came from: `shifted`, `policy` or `interpolation`.
+        refined: Whether the solver's result is published, and not its start.
+        cost: Total cost of the motion.
+        violation: Largest violation of dynamics and limits that the solver left.
+        iterations: Solver iterations.
+        lost: Whether planning began anew because the arm did not follow.
+        objection: Why the first choice was not published; empty if it was.
+        tool_error: Distance of the tool to the goal at the end [m].
+        phases_ms: Wall time of `start`, `refine` and `check` [ms].
+    """
+
+    motion: Motion | None
+    source: str
+    refined: bool = False
+    cost: float = 0.0
+    violation: float = 0.0
+    iterations: int = 0
+    lost: bool = False
+    objection: str = ""
+    tool_error: float = np.inf
+    phases_ms: dict[str, float] = field(default_factory=dict)
+
+
+class RecedingPlanner:
+    """Keeps one motion going. Used by one thread; times are those of one monotonic clock, in seconds.
+
+    Args:
+        task: The task.
+        checker: Passes every motion before it is returned.
+        brakes: Bring an arm to rest that no motion of ours moves.
+        proposer: The policy beside the loop; without one, starts are shifted motions and interpolations.
+        budget: Time a cycle may take [s].
+        propose_every: Cycles between two proposals of the policy while the goal stays.
+    """
+
+    def __init__(
+        self,
+        task: ArmReach,
+        checker: PlanChecker,
+        brakes: Brakes,
+        proposer: Proposer | None = None,
+        *,
+        budget: float,
+        propose_every: int,
+    ) -> None:
+        self.task = task
+        self._checker, self._brakes, self._budget = checker, brakes, budget
+        self._starts = Starts(task, checker, proposer, propose_every)
+        self._solver = RecedingSolver(task, checker)
+        self._timeline: Timeline | None = None  # what the arm follows
+        self._draft: Motion | None = None  # that the last cycle brought, published in time or not
+        self._target: Array | None = None
+        self._sought: Array | None = None  # target of the last cycle
+        self._tries = 0  # cycles that no motion to it came from
+
+    def forget(self) -> None:
+        """Drops the motion: the next cycle begins where the arm is measured."""
+        self._timeline = self._draft = self._target = None
+        self._solver.restart()
+
+    def accept(self, motion: Motion, target: Array | None, now: float) -> None:
+        """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
+        self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
+        self._draft, self._target = motion, target
+
+    def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
+        """Plans the next motion towards a target.
+
+        Args:
+            x: Measured state [q, v], (2n,).
+            measured: When that was.
+            target: What to reach, (3,) [m], or a pose (7,).
+            handover: When the next motion begins.
+
+        Raises:
+            TaskError: The state is refused, or the target when it moves.
+        """
+        began = time.monotonic()
+        timeline, lost = self._follow(x, measured)
+        moved = self._seek(x, target)
+        instance = Instance(self._state_at(timeline, x, measured, handover), target)
+        self._solver.choose(instance)
+        tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
+        before = self._draft or timeline.last
+        source, start = self._starts.best(before, instance, handover, self._solver, tries)
+        if source != "shifted":
+            self._solver.restart()
+        # Gains of what the solver has not finished are not those of the start.
+        gains = before.gains_from(handover) if self._solver.unfinished else None
+        started = time.monotonic()
+        start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))
+        refined = time.monotonic()
+        cycle = self._choose(source, start, start_cost, gains, solution, instance, handover)
+        self._solver.keep(solution, start_cost, cycle.refined, handover)
+        self._draft = cycle.motion or self._draft
+        arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._solver.clear)
+        self._tries = 0 if arrives else self._tries + 1
+        checked = time.monotonic()
+        phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
+        return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+
+    def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
+        """What the arm follows, and whether that had to begin anew because the arm does not.
+
+        Raises StartError where no motion may begin. An arm in motion may be a little off what it follows, which keeps
+        limits and links apart.
+        """
+        n, timeline = self.task.nu, self._timeline
+        if timeline is not None and np.shape(x) == (self.task.nx,):
+            within = within_limits(self.task, x)
+            if np.abs(x - within)[:n].max() <= OVERSHOOT:
+                if np.abs(x[:n] - timeline.state(measured)[:n]).max() <= LOST:
+                    return timeline, False
+                x = within
+        self.task.check_start(x)
+        self._draft = None
+        self._solver.restart()
+        return Timeline(self._brakes.motion(x, measured)), timeline is not None
+
+    def _seek(self, x: Array, target: Array) -> bool:
+        """Takes note of the target. Returns whether no motion to it was published yet."""
+        moved = self._target is None or not np.array_equal(target, self._target)
+        if moved:
+            self.task.check_goal(Instance(x, target))
+        if self._sought is None or not np.array_equal(target, self._sought):
+            self._sought = target
+            self._solver.new_target()
+        return moved
+
+    def _state_at(self, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
+        """Where the arm will be at the hand-over; where it is meant to be then, if its links would touch."""
+        expected = expected_state(self.task, timeline, x, measured, handover)
+        touching = self.task.robot.colliding_pair(expected[: self.task.nu]) is not None
+        return timeline.state(handover) if touching else expected
+
+    def _choose(
+        self,
+        source: str,
+        start: Guess,
+        start_cost: float,
+        start_gains: Array | None,
+        solution: Solution,
+        instance: Instance,
+        handover: float,
+    ) -> Cycle:
+        """The cheaper of the solver's result and the start that may be published. Gains are the solver's or given."""
+        options = [(start_cost, False, start)]
+        refined = self._solver.executable(solution, instance)
+        if refined is not None:
+            options.append((refined[0], True, refined[1]))
+        options.sort(key=lambda option: option[0])
+        gains = solution.K
+        if not np.isfinite(gains).all():
+            try:
+                gains = self._solver.gains(instance, start)
+            except SolverError as missing:
+                return Cycle(None, source, iterations=solution.iterations, objection=str(missing))
+        objections: list[str] = []
+        for cost, is_refined, guess in options:
+            own = gains if is_refined or start_gains is None else start_gains
+            motion = Motion(handover, self.task.dt, guess.X, guess.U, own)
+            violation = self._checker.check(motion.time, motion.X, motion.U, motion.K)
+            if violation is None:
+                error = self.task.final_error(guess.X, instance.target)
+                violated = solution.primal_residual if is_refined else 0.0
+                return Cycle(
+                    motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
+                )
+            self._solver.collided(violation)
+            objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
+        return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))

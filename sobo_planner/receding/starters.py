@@ -1,0 +1,76 @@
+"""Where a cycle of the receding horizon lets the solver begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.motion import Motion
+from sobo_planner.receding.proposer import Proposer
+from sobo_planner.receding.solver import RecedingSolver
+from sobo_planner.safety import PlanChecker
+from sobo_planner.solver import Guess, Instance
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+
+class Starts:
+    """Shifted motion, interpolation, the policy's proposal: the cheapest of those that there are.
+
+    Args:
+        task: The task.
+        checker: Starts that it refuses come last while a motion to a new goal is sought.
+        proposer: The policy beside the loop; None does without.
+        propose_every: Cycles between two proposals of the policy while the goal stays.
+    """
+
+    def __init__(self, task: ArmReach, checker: PlanChecker, proposer: Proposer | None, propose_every: int) -> None:
+        self._task, self._checker, self._proposer, self._propose_every = task, checker, proposer, propose_every
+        self._times = task.dt * np.arange(task.horizon + 1, dtype=np.float64)
+        self._no_gains = np.zeros((task.horizon, task.nu, task.nx))
+        self._cycles = 0
+        self._rng = np.random.default_rng(0)
+
+    def best(
+        self, before: Motion, instance: Instance, handover: float, solver: RecedingSolver, tries: int | None
+    ) -> tuple[str, Guess]:
+        """The cheapest start; of those that may be executed, if there is one and need be.
+
+        Args:
+            before: The motion to shift.
+            instance: Where the arm will be at the hand-over, and the target.
+            handover: When that is [s].
+            solver: Counts the costs.
+            tries: Cycles that have sought a motion to this target in vain; None when one was found.
+
+        Returns:
+            Where it comes from, and the start. It begins at the instance's state, and agrees with the dynamics and the
+            torque limits.
+        """
+        starts = list(self._all(before, instance, handover, tries))
+        self._cycles += 1
+        if len(starts) > 1:
+            starts.sort(key=lambda start: solver.cost(start[1], instance.target))
+        if tries is not None or starts[0][0] == "policy":
+            for start in starts:
+                if self._checker.check(self._times, start[1].X, start[1].U, self._no_gains) is None:
+                    return start
+        return starts[0]
+
+    def _all(
+        self, before: Motion, instance: Instance, handover: float, tries: int | None
+    ) -> Iterator[tuple[str, Guess]]:
+        task, x = self._task, instance.x0
+        yield "shifted", before.from_time(task, handover, x)
+        if tries is not None:  # to the nearest posture at first, then to others
+            yield "interpolation", task.interpolate(instance) if tries == 0 else task.starts(instance, 3, self._rng)[-1]
+        if self._proposer is None:
+            return
+        proposal = self._proposer.take(instance.target)
+        if proposal is not None:
+            yield "policy", proposal.from_time(task, handover, x)
+        if tries is not None or self._cycles % self._propose_every == 0:
+            self._proposer.ask(instance, handover)

@@ -1,0 +1,198 @@
+"""A fixed-base arm read from a URDF: kinematics, dynamics and self-collision, computed by Pinocchio."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree.ElementTree import canonicalize
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sobo_planner import _native
+from sobo_planner.errors import RobotError
+from sobo_planner.robot.urdf_check import check_numbers
+
+Array = NDArray[np.float64]
+
+
+class Robot:
+    """An arm whose joints are revolute or prismatic, with one tool frame.
+
+    Configurations q are in rad (m for prismatic joints), velocities v per second, torques in Nm (N). Positions are in
+    m, in the frame of the URDF's root link.
+
+    Attributes:
+        name: Name written in the URDF.
+        nq: Number of joints, equal to nv.
+        joint_names: Names of the movable joints, in the order of q.
+        position_lower: Lower position limits, (nq,).
+        position_upper: Upper position limits, (nq,).
+        velocity_limit: Largest joint speeds, (nv,).
+        effort_limit: Largest joint torques, (nv,).
+        hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
+    """
+
+    def __init__(self, native: _native.Robot, identity: str) -> None:
+        self.native = native
+        self.name: str = native.name
+        self.nq: int = native.nq
+        self.nv: int = native.nv
+        self.joint_names: list[str] = list(native.joint_names)
+        self.position_lower: Array = native.position_lower
+        self.position_upper: Array = native.position_upper
+        self.velocity_limit: Array = native.velocity_limit
+        self.effort_limit: Array = native.effort_limit
+        self.hash = identity
+
+    @classmethod
+    def from_urdf(
+        cls,
+        path: str | Path,
+        tool_frame: str,
+        *,
+        locked_joints: Mapping[str, float] | None = None,
+        armature: Sequence[float] = (),
+        collision: bool = True,
+    ) -> Robot:
+        """Reads a URDF file.
+
+        Args:
+            path: The URDF; `package://` meshes are looked up in all folders above it.
+            tool_frame: Link or frame that is brought to the target.
+            locked_joints: Joints to freeze (a gripper's, say) and their positions [rad or m].
+            armature: Inertia of each joint's rotor seen through its gear [kg m^2], (nv,). URDF has no field for it.
+            collision: Read the collision geometry.
+
+        Raises:
+            RobotError: The file cannot be read or parsed, or a frame or joint is not in it.
+        """
+        path = Path(path)
+        if not path.is_file():  # nor a device, which may never end
+            raise RobotError(f"the URDF {path} cannot be read: there is no such file")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise RobotError(f"the URDF {path} cannot be read: {e}") from e
+        locked = dict(locked_joints or {})
+        packages = [str(parent) for parent in path.resolve().parents]
+        try:
+            check_numbers(text)
+            native = _native.Robot(text, tool_frame, locked, np.asarray(armature, float), packages, collision)
+        except RobotError as e:
+            raise RobotError(f"{path}: {e}") from e
+        # Comments and white space do not make another robot.
+        meaning = (canonicalize(text, strip_text=True), tool_frame, sorted(locked.items()), list(armature))
+        return cls(native, hashlib.sha256(repr(meaning).encode()).hexdigest())
+
+    def with_mass_scale(self, factor: float) -> Robot:
+        """The same robot with the mass and inertia of every link multiplied by `factor`."""
+        return Robot(self.native.with_mass_scale(factor), f"{self.hash}*{factor}")
+
+    def tool_position(self, q: ArrayLike) -> Array:
+        """Position of the tool frame at q (nq,), shape (3,) [m]."""
+        return self.native.tool_position(np.asarray(q, float))
+
+    def tool_positions(self, Q: ArrayLike) -> Array:
+        """Positions of the tool frame at each row of Q (N, nq), shape (N, 3) [m]."""
+        return np.array([self.native.tool_position(q) for q in np.atleast_2d(np.asarray(Q, float))])
+
+    def tool_pose(self, q: ArrayLike) -> Array:
+        """Pose of the tool frame at q (nq,): [x, y, z, qx, qy, qz, qw], qw >= 0, shape (7,)."""
+        return self.native.tool_pose(np.asarray(q, float))
+
+    def pose_error(self, q: ArrayLike, target: ArrayLike) -> Array:
+        """What takes the tool from its pose at q (nq,) to the target pose (7,).
+
+        Returns:
+            Way [m] and rotation vector [rad], (6,), both in the base frame.
+        """
+        return self.native.pose_error(np.asarray(q, float), np.asarray(target, float))
+
+    def frame_position(self, q: ArrayLike, frame: str) -> Array:
+        """Position of any frame at q (nq,), shape (3,) [m].
+
+        Raises:
+            RobotError: The frame is not in the URDF.
+        """
+        return self.native.frame_position(np.asarray(q, float), frame)
+
+    def tool_jacobian(self, q: ArrayLike) -> Array:
+        """d tool_position / d q, shape (3, nv)."""
+        return self.native.tool_jacobian(np.asarray(q, float))
+
+    def tool_pose_jacobian(self, q: ArrayLike) -> Array:
+        """The tool's linear velocity, above its angular one, per joint velocity at q, (6, nv), in the base frame."""
+        return self.native.tool_pose_jacobian(np.asarray(q, float))
+
+    def joint_placement(self, q: ArrayLike, index: int) -> tuple[Array, Array]:
+        """Rotation (3, 3) and origin (3,) [m] of the frame that moves with joint `index`."""
+        placement = self.native.joint_placement(np.asarray(q, float), index)
+        return placement[:, :3], placement[:, 3]
+
+    def forward_dynamics(self, q: ArrayLike, v: ArrayLike, tau: ArrayLike) -> Array:
+        """Joint accelerations (nv,) under the torques tau (nv,)."""
+        return self.native.forward_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(tau, float))
+
+    def inverse_dynamics(self, q: ArrayLike, v: ArrayLike, a: ArrayLike) -> Array:
+        """Torques (nv,) that give the accelerations a (nv,)."""
+        return self.native.inverse_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(a, float))
+
+    def gravity(self, q: ArrayLike) -> Array:
+        """Torques (nv,) that hold the arm still at q."""
+        return self.native.gravity(np.asarray(q, float))
+
+    def step(self, x: ArrayLike, u: ArrayLike, dt: float) -> Array:
+        """State (2 nv,) after one semi-implicit Euler step of length dt [s] from x = [q, v] under torques u."""
+        return self.native.step(np.asarray(x, float), np.asarray(u, float), dt)
+
+    def simulate(self, x: ArrayLike, U: ArrayLike, dt: float) -> Array:
+        """States (N+1, 2 nv) that the torques U (N, nv) lead to from x."""
+        return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt)
+
+    def track(
+        self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float, velocity_share: float = 1.0
+    ) -> tuple[Array, Array]:
+        """Follows desired states by inverse dynamics within the effort and velocity limits.
+
+        Args:
+            x: Start, (2 nv,).
+            desired: States to be in after 1 ... N steps, (N, 2 nv).
+            dt: Step [s].
+            blend: Share of the position error that is corrected within a step; 0 follows velocities alone.
+            velocity_share: Share of the velocity limits that is made use of.
+
+        Returns:
+            X (N+1, 2 nv) and U (N, nv), consistent with `step`.
+        """
+        limits = (self.effort_limit, velocity_share * self.velocity_limit)
+        return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, *limits)
+
+    def follow_feedback(
+        self, x: ArrayLike, desired: ArrayLike, torques: ArrayLike, gains: ArrayLike, dt: ArrayLike, limit: ArrayLike
+    ) -> Array:
+        """State (2 nv,) after N steps under u = torques + gains (x - desired), clipped to +-limit.
+
+        Args:
+            x: Start, (2 nv,).
+            desired: Desired states, (N, 2 nv).
+            torques: Their torques [Nm], (N, nv).
+            gains: du/dx, (N, nv, 2 nv).
+            dt: Lengths of the steps [s], (N,).
+            limit: Torque limits [Nm], (nv,).
+
+        Raises:
+            RobotError: Sizes disagree.
+        """
+        K = np.asarray(gains, float)
+        arrays = (x, desired, torques, K.reshape(len(K), 2 * self.nv**2), dt, limit)
+        return _native.follow_feedback(self.native, *(np.asarray(array, float) for array in arrays))
+
+    def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
+        """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
+        return self.native.colliding_pair(np.asarray(q, float))
+
+    def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
+        """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
+        return self.native.first_collision(np.asarray(Q, float))

@@ -1,0 +1,1 @@
+"""What comes in: joint states, goals and frames, checked before use."""

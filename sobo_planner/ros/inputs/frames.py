@@ -1,0 +1,145 @@
+"""Goals given in other frames, brought into the robot's base frame by tf2.
+
+tf2_ros comes with ROS distributions only. Where it is not installed, goals must be in the base frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from numpy.typing import NDArray
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from sobo_planner.ros.support.status import Refused, Status
+
+try:
+    import tf2_ros
+except ImportError:
+    tf2_ros = None
+
+# What tf2 throws when there is no transform; without tf2_ros, what a buffer that stands for its own throws.
+TransformException: type[Exception] = LookupError if tf2_ros is None else tf2_ros.TransformException
+# Age [s] past which the latest transform says nothing about the present. tf is published at 10 Hz and more.
+MAX_AGE = 1.0
+QUATERNION_TOLERANCE = 1e-3  # on the squared norm: single-precision senders pass
+
+Vector = NDArray[np.float64]
+
+
+class Transforms(Protocol):
+    """The one method of `tf2_ros.Buffer` that is used here."""
+
+    def lookup_transform(self, target_frame: str, source_frame: str, time: Time) -> TransformStamped:
+        """Transform from the source to the target frame at a time; 0: the latest."""
+        ...
+
+
+class GoalFrames:
+    """Brings poses into the base frame.
+
+    Args:
+        base_frame: frame that plans are made in.
+        buffer: transforms: a `tf2_ros.Buffer`, or what stands for one; None: only the base frame is known.
+        clock: ROS clock that the stamps of transforms are compared with.
+    """
+
+    def __init__(self, base_frame: str, buffer: Transforms | None = None, clock: Clock | None = None) -> None:
+        self.base_frame = base_frame
+        self._buffer = buffer
+        self._clock = clock
+        self._listener: Any = None
+
+    @classmethod
+    def listening(cls, node: Node, base_frame: str) -> GoalFrames:
+        """Listens to /tf and /tf_static on the node's own executor, where tf2_ros is installed."""
+        if tf2_ros is None:
+            return cls(base_frame)
+        # Without the node, which it would give a service. It then misses jumps of simulated time, see _check_age.
+        buffer = tf2_ros.Buffer()
+        frames = cls(base_frame, buffer, node.get_clock())
+        frames._listener = tf2_ros.TransformListener(buffer, node, spin_thread=False)
+        return frames
+
+    def to_base(self, header: Header, position: Vector, quaternion: Vector) -> tuple[Vector, Vector]:
+        """Position and orientation in the base frame.
+
+        The transform is that at the header's stamp, the latest for stamp 0. It must be known already: waiting
+        for it would hold up everything else that the node does.
+
+        Args:
+            header: frame and stamp of the pose. As in tf2, names of frames have no leading slash.
+            position: (3,) [m].
+            quaternion: unit quaternion x, y, z, w, (4,).
+
+        Returns:
+            Position (3,) [m] and quaternion (4,) in the base frame.
+
+        Raises:
+            Refused: BAD_FRAME for an empty or unknown frame, a transform that is not available, too old or
+                malformed.
+        """
+        frame = header.frame_id
+        if frame == self.base_frame:
+            return position, quaternion
+        if not frame:
+            raise Refused(Status.BAD_FRAME, f"goal without a frame (''); name one, such as {self.base_frame!r}")
+        if frame.startswith("/"):
+            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}; tf2 has no names with a leading slash")
+        if self._buffer is None:
+            advice = f"install tf2_ros, or give goals in {self.base_frame!r}"
+            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}, and tf2_ros is not installed; {advice}")
+        translation, rotation = self._lookup(header)
+        return translation + rotate(rotation, position), compose(rotation, quaternion)
+
+    def _lookup(self, header: Header) -> tuple[Vector, Vector]:
+        """Translation (3,) and rotation (4,) that bring the header's frame into the base frame."""
+        assert self._buffer is not None
+        where = f"from {header.frame_id!r} to {self.base_frame!r}"
+        try:
+            found = self._buffer.lookup_transform(self.base_frame, header.frame_id, Time.from_msg(header.stamp))
+        except TransformException as error:
+            raise Refused(Status.BAD_FRAME, f"no transform {where}: {error}") from error
+        except ValueError as error:  # of Time: a stamp before 1970
+            raise Refused(Status.BAD_FRAME, f"no transform {where} at the stamp {header.stamp}: {error}") from error
+        if header.stamp.sec == 0 and header.stamp.nanosec == 0:
+            self._check_age(found, where)
+        t, r = found.transform.translation, found.transform.rotation
+        translation, rotation = np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w])
+        if not np.isfinite(translation).all() or not is_unit(rotation):
+            raise Refused(Status.BAD_FRAME, f"the transform {where} is malformed: {translation}, rotation {rotation}")
+        return translation, rotation / np.linalg.norm(rotation)
+
+    def _check_age(self, found: TransformStamped, where: str) -> None:
+        stamp = Time.from_msg(found.header.stamp)  # tf2 stores none that is negative
+        if self._clock is None or stamp.nanoseconds == 0:  # static transforms, which do not age, have no stamp
+            return
+        age = 1e-9 * (self._clock.now().nanoseconds - stamp.nanoseconds)
+        if not -MAX_AGE <= age <= MAX_AGE:  # a stamp to come is one from before a clock was set back
+            raise Refused(Status.BAD_FRAME, f"the transform {where} is {age:.1f} s old, allowed are {MAX_AGE:g} s")
+
+
+def is_unit(quaternion: Vector) -> bool:
+    """Whether four numbers (4,) are a unit quaternion, as nearly as single precision and a little more gives it."""
+    # Squaring a huge component must not overflow into a warning.
+    if not np.isfinite(quaternion).all() or np.abs(quaternion).max() > 2.0:
+        return False
+    return abs(float(quaternion @ quaternion) - 1.0) <= QUATERNION_TOLERANCE
+
+
+def rotate(quaternion: Vector, vector: Vector) -> Vector:
+    """A vector (3,) rotated by a unit quaternion x, y, z, w, (4,)."""
+    axis, w = quaternion[:3], quaternion[3]
+    twice = 2.0 * np.cross(axis, vector)
+    return vector + w * twice + np.cross(axis, twice)
+
+
+def compose(first: Vector, second: Vector) -> Vector:
+    """Quaternion (4,) of the rotation `second` followed by `first`: their product, x, y, z, w."""
+    a, b = first[:3], second[:3]
+    v, w = first[3], second[3]
+    return np.append(v * b + w * a + np.cross(a, b), v * w - a @ b)

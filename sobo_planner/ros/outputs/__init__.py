@@ -1,0 +1,1 @@
+"""What goes out: trajectories, gains, reports and diagnostics."""

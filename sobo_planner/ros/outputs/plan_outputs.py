@@ -1,0 +1,187 @@
+"""Everything that the planner node publishes about a plan. What breaks a rule of the consumers does not leave here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from sobo_planner.motion import Motion, Timeline
+from sobo_planner.robot import Robot
+from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
+from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.safety import PlanChecker
+
+# Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
+STANDSTILL = 10**6
+
+# Time given to subscribers to take what was published last [s].
+HANDED_OVER_WITHIN = 1.0
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class PlanOutputs:
+    """Publishers of one planner. Thread-safe: the planning thread publishes plans, the executor's thread `control`.
+
+    Args:
+        node: Owner of the publishers.
+        robot: The arm.
+        checker: Knows the positions that braking must keep to.
+        joint_names: Its joints as the controller knows them, prefix included.
+        policy_name: For the reports.
+        values: The node's parameters; those that may change are looked up for each message.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        robot: Robot,
+        checker: PlanChecker,
+        joint_names: Sequence[str],
+        policy_name: str,
+        values: Mapping[str, Any],
+    ) -> None:
+        self._node, self._robot, self._joint_names = node, robot, list(joint_names)
+        self._position_limits = checker.position_lower, checker.position_upper
+        self._policy_name, self._values = policy_name, values
+        self._lock = threading.Lock()
+        self._open = False
+        self._plan_id = 0
+        self._last_stamp = 0
+        self._timeline: Timeline | None = None
+        self._end_torque = np.zeros(robot.nq)
+        self._points: list[JointTrajectoryPoint] = []  # of the last message
+        self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
+        self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
+        self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
+        self._report = node.create_publisher(String, "plan_report", RELIABLE)
+        self._control = None
+        if linear_feedback.available():
+            self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
+        self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
+
+    def open(self) -> None:
+        """Lets messages pass, beginning without a motion."""
+        with self._lock:
+            self._open, self._timeline = True, None
+
+    def close(self) -> None:
+        """Lets nothing pass any more, not even what a thread is about to publish."""
+        with self._lock:
+            self._open, self._timeline = False, None
+
+    def forget(self) -> None:
+        """Drops the motions: nothing is known any more of what the arm is following."""
+        with self._lock:
+            self._timeline = None
+
+    def destroy(self) -> None:
+        """Removes the publishers from their node, once subscribers have what was published: it may stop the arm."""
+        self.close()
+        end = time.monotonic() + HANDED_OVER_WITHIN
+        for publisher in self._publishers:
+            publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
+        for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
+            self._node.destroy_publisher(publisher)
+
+    def subscribers(self) -> dict[str, str]:
+        """Number of subscribers of each topic, for the diagnostics."""
+        return {f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._publishers}
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """What was published, on ROS time."""
+        return self._timeline
+
+    def publish(self, motion: Motion, now: float, details: dict[str, Any]) -> dict[str, Any] | None:
+        """Publishes a motion with its gains and its report.
+
+        Args:
+            motion: The motion, its beginning in ROS time [s].
+            now: ROS time [s] for the stamp; the motion begins then or later.
+            details: What else the report says.
+
+        Returns:
+            The report; None when the outputs were closed meanwhile.
+
+        Raises:
+            Refused: PLAN_REFUSED, a message would break a rule of the controller.
+        """
+        nanoseconds = round(now * 1e9)
+        if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
+            nanoseconds = self._last_stamp + 1
+        self._last_stamp = nanoseconds
+        stamp = Time(nanoseconds=nanoseconds).to_msg()
+        lead = max(motion.begin - now, 0.0)
+        trajectory = self._trajectory_message(motion, stamp, lead)
+        gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
+        with self._lock:
+            if not self._open:
+                return None
+            self._plan_id += 1
+            report = diagnostics.plan_report(
+                self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}
+            )
+            report["checksums"] = {
+                "feedback_gains": conversions.checksum(gains),
+                "feedforward": conversions.checksum(feedforward),
+            }
+            self._gains.publish(gains)
+            self._feedforward.publish(feedforward)
+            self._trajectory.publish(trajectory)
+            self._report.publish(String(data=diagnostics.to_json(report)))
+            self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
+            self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
+        return report
+
+    def _trajectory_message(self, motion: Motion, stamp: Any, lead: float) -> JointTrajectory:
+        effort = self._values["publish_effort"]
+        moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
+        message = conversions.trajectory_message(
+            motion,
+            self._joint_names,
+            stamp,
+            effort,
+            lead=lead,
+            allow_nonzero_end_velocity=moving_end,
+            position_limits=self._position_limits,
+            points=self._points,
+        )
+        rules = Rules(tuple(self._joint_names), effort, moving_end)
+        broken = broken_rule(message, rules)
+        if broken:
+            raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
+        return message
+
+    def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
+        """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
+        report = diagnostics.refusal_report(refusal, None if goal is None else goal.tolist())
+        self._report.publish(String(data=diagnostics.to_json(report)))
+
+    def publish_control(self, now: float) -> None:
+        """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""
+        with self._lock:
+            if self._control is None or self._timeline is None or not self._open:
+                return
+            motion = self._timeline.at(now)
+            if now < motion.begin:
+                return
+            stage = motion.stage(now)
+            torque = motion.U[stage] if now <= motion.end else self._end_torque
+            stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
+            message = linear_feedback.control_message(
+                stamp, self._joint_names, motion.state(now), torque, motion.K[stage]
+            )
+            self._control.publish(message)

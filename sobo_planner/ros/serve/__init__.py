@@ -1,0 +1,1 @@
+"""The planning thread of the node, its two modes and its health."""

@@ -1,0 +1,66 @@
+"""How the planner node is, as it stands in /diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.outputs import diagnostics
+from sobo_planner.ros.serve.serving import Server
+from sobo_planner.ros.serve.session import Session
+from sobo_planner.ros.support.status import Status
+
+
+@dataclass(frozen=True)
+class Health:
+    """A look at a planner node.
+
+    Attributes:
+        session: What configuring made; None before.
+        inbox: What came in; None unless the node is active.
+        server: Who serves it; None unless the node is active.
+        held: Whether the arm is held.
+        failure: Why the node could not be configured.
+        values: The node's parameters.
+    """
+
+    session: Session | None
+    inbox: Inbox | None
+    server: Server | None
+    held: bool
+    failure: Exception | None
+    values: Mapping[str, Any]
+
+    def status(self) -> tuple[Status, str]:
+        """What the node is doing, or what keeps it from that, and what exactly (may be empty)."""
+        if self.session is None:
+            return Status.UNCONFIGURED, "" if self.failure is None else str(self.failure)
+        if self.inbox is None or self.server is None:
+            return Status.INACTIVE, ""
+        state = self.inbox.state
+        if state is None:
+            return Status.NO_STATE, "no joint state yet"
+        if state.age > self.values["state_timeout"]:
+            return Status.STALE_STATE, f"joint state is {state.age:.1f} s old"
+        return (Status.HOLDING, "") if self.held else (self.server.status, self.server.detail)
+
+    def message(self, counters: dict[str, str]) -> DiagnosticStatus:
+        """The status with all numbers, those of the ledger included."""
+        status, detail = self.status()
+        state = None if self.inbox is None else self.inbox.state
+        values = counters | {"state_age_s": "" if state is None else f"{state.age:.3f}"}
+        session = self.session
+        if session is None:
+            return diagnostics.status_message("", status, detail, [], values)
+        values |= {
+            "policy": session.policy_name,
+            "policy_error": session.policy_problem,
+            "states_without_velocity": str(session.reader.without_velocity),
+            **session.outputs.subscribers(),
+        }
+        problems = [session.policy_problem] if session.policy_problem else []
+        return diagnostics.status_message(session.task.robot.name, status, detail, problems, values)

@@ -1,0 +1,175 @@
+"""Mode `receding_horizon`: a new motion at every tick, towards the latest goal."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import GoalError, StartError
+from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
+from sobo_planner.receding.proposer import Proposer
+from sobo_planner.ros.inputs.inbox import StampedState
+from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.support.status import Refused, Status
+
+Vector = NDArray[np.float64]
+
+# Cycles within which a goal has to be taken up, and a state to begin at found again while the motion before goes on.
+PATIENCE = 80
+BAD_STARTS = 10
+# Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
+# cycles take longer, measured over the last ones, up to a bound [s].
+LEAD_PERIODS = 2.0
+LONGEST_LEAD = 0.2
+WINDOW = 50
+
+
+class RecedingHorizon(Server):
+    """Replans at a fixed rate. A cycle that takes too long skips the ticks that it misses; nothing is queued."""
+
+    def __init__(self, core: Core, planner: RecedingPlanner, proposer: Proposer | None, rate: float) -> None:
+        super().__init__(core)
+        self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
+        self._goal: Vector | None = None  # replanned for
+        self._asked: Vector | None = None  # not taken up yet
+        self._tries = self._bad_starts = 0
+        self._policy_failures = 0
+        self._durations: deque[float] = deque(maxlen=WINDOW)
+
+    def _lead(self) -> float:
+        """Time from now to the hand-over [s]."""
+        return float(min(max(LEAD_PERIODS * self._period, 1.2 * max(self._durations, default=0.0)), LONGEST_LEAD))
+
+    def run(self) -> None:
+        """See `Server.run`."""
+        tick = time.monotonic()
+        while not self.core.inbox.closed:
+            self._tick()
+            tick += self._period
+            behind = time.monotonic() - tick
+            missed = int(behind / self._period)
+            if missed > 0:  # ticks at which no cycle began: they are lost, not made up for
+                tick += missed * self._period
+                if self._goal is not None:
+                    self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
+            self.core.inbox.sleep(tick - time.monotonic())
+
+    def _tick(self) -> None:
+        if self.clock_jumped():
+            self._planner.forget()
+        request = self.core.inbox.take(0.0)
+        if request is not None:
+            if request.goal is None:
+                self._stop()
+                return
+            self._asked, self._tries = request.goal, 0
+        goal = self._goal if self._asked is None else self._asked
+        if goal is None:
+            return
+        if self._asked is not None:
+            if not self.guarded(goal, lambda: self._serve(goal)):
+                self._asked = None
+        else:
+            self._follow(goal)
+
+    def _follow(self, goal: Vector) -> None:
+        """A cycle towards a goal that was taken up before: a fault is noted, and the motion before goes on."""
+        bad_starts, self._bad_starts = self._bad_starts, 0
+        try:
+            self._serve(goal)
+        except Refused as fault:
+            self.note(fault.status, fault.detail)
+            if fault.status is Status.BAD_START:
+                self._bad_starts = bad_starts + 1
+                if self._bad_starts >= BAD_STARTS:
+                    self._stop()
+        except Exception as error:  # the next cycle may do better, whatever this one threw
+            self.core.defect("a cycle failed")
+            self.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _stop(self) -> None:
+        def stop() -> None:
+            motion = self.stop_arm()
+            if motion is not None:
+                self._planner.accept(motion, None, self.core.now())
+
+        self.guarded(None, stop)
+        for goal in (self._goal, self._asked):
+            if goal is not None:
+                self.refuse(Refused(Status.CANCELLED, "the goal is not replanned for any more"), goal)
+        self._goal = self._asked = None
+        self._bad_starts = 0
+        self.status, self.detail = Status.READY, ""
+
+    def _serve(self, goal: Vector) -> None:
+        state, now = self.fresh_state(), self.core.now()
+        began = time.monotonic()
+        try:
+            cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
+            self._note_faults(cycle)
+            if self.core.inbox.interrupt.is_set():
+                return  # the arm is to be stopped instead
+            if cycle.motion is not None and self._publish(cycle, state, goal, began):
+                self._planner.accept(cycle.motion, goal, now)
+                self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+                if cycle.tool_error <= NEAR:
+                    self._goal, self._asked = goal, None
+                    return
+        except StartError as error:
+            raise Refused(Status.BAD_START, str(error)) from error
+        except GoalError as error:
+            raise Refused(Status.OUT_OF_REACH, str(error)) from error
+        finally:
+            self._durations.append(time.monotonic() - began)
+        self._give_up_late(cycle)
+
+    def _publish(self, cycle: Cycle, state: StampedState, goal: Vector, began: float) -> bool:
+        """Publishes a cycle's motion if it is in time. Returns whether it did."""
+        assert cycle.motion is not None
+        phases = dict(cycle.phases_ms)
+        if self._proposer is not None:
+            phases["policy"] = self._proposer.last_ms
+        try:
+            details = details_of(replace(cycle, phases_ms=phases), goal)
+            return self.publish(cycle.motion, state, details, began) is not None
+        except Refused as late:
+            if late.status is not Status.DEADLINE_MISSED:
+                raise
+            self.note(late.status, late.detail)  # the next cycle begins where this one arrived
+            return False
+
+    def _note_faults(self, cycle: Cycle) -> None:
+        if cycle.lost:
+            self.note(Status.TRACKING_LOST, "the arm is not where its motion wants it")
+        if self._proposer is not None and self._proposer.failures > self._policy_failures:
+            self._policy_failures = self._proposer.failures
+            self.note(Status.POLICY_FAILED, self._proposer.problem)
+        if cycle.motion is None:
+            self.note(Status.FALLBACK, cycle.objection)
+
+    def _give_up_late(self, cycle: Cycle) -> None:
+        """Refuses a goal that no motion has led to for long; the one before goes on to be served."""
+        self._tries += 1
+        if self._asked is not None and self._tries >= PATIENCE:
+            why = cycle.objection or f"the last one ends {cycle.tool_error:.2f} m from it"
+            raise Refused(Status.PLAN_REFUSED, f"no cycle of {PATIENCE} found a motion to the goal: {why}")
+
+
+def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
+    """What the report says of a cycle."""
+    return {
+        "status": "refined" if cycle.refined else "start",
+        "source": cycle.source,
+        "goal": goal.tolist(),
+        "cost": float(cycle.cost),
+        "violation": float(cycle.violation),
+        "iterations": int(cycle.iterations),
+        "tool_error": float(cycle.tool_error),
+        "objection": cycle.objection,
+        "phases_ms": cycle.phases_ms,
+    }

@@ -1,0 +1,126 @@
+"""What users ask of the planner node: goals on a topic, `cancel` and `hold` as services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from sobo_planner.ros.inputs.frames import GoalFrames
+from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.inputs.validation import read_goal
+from sobo_planner.ros.outputs.diagnostics import Ledger
+from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.serve.serving import Server
+from sobo_planner.ros.support.status import Refused, Status
+
+INACTIVE = "the node is not active; activate it"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where the requests of an active node go.
+
+    Attributes:
+        frames: Brings goals into the base frame.
+        inbox: What the planning thread takes from.
+        server: Answers goals that are refused.
+    """
+
+    frames: GoalFrames
+    inbox: Inbox
+    server: Server
+
+
+class Requests:
+    """Takes goals and requests to stop, in the order in which they came.
+
+    An executor takes one message of a topic at a time, services in between: a goal sent before `cancel` might be served
+    after it, and move the arm that was just stopped. So goals that have come in are taken before anything changes that
+    decides what becomes of them.
+
+    Args:
+        node: The node.
+        ledger: Where refusals are counted.
+        warn: Logs a warning.
+        values: The node's parameters.
+
+    Attributes:
+        held: Whether the arm is held.
+    """
+
+    def __init__(
+        self, node: Node, ledger: Ledger, warn: Callable[[Status, str], None], values: Mapping[str, Any]
+    ) -> None:
+        self._ledger, self._warn, self._values = ledger, warn, values
+        self._desk: Desk | None = None
+        self.held = False
+        self._goals = node.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE)
+        node.create_service(Trigger, "~/cancel", self._on_cancel)
+        node.create_service(SetBool, "~/hold", self._on_hold)
+
+    def open(self, desk: Desk) -> None:
+        """Goals are served from here on, those that come from now on."""
+        self._take_waiting_goals()
+        self._desk, self.held = desk, False
+
+    def close(self) -> None:
+        """Goals are refused from here on, those that come from now on."""
+        self._take_waiting_goals()
+        self._desk = None
+
+    def _take_waiting_goals(self) -> None:
+        with self._goals.handle:
+            for _ in range(RELIABLE.depth):  # what comes in meanwhile need not end
+                taken = self._goals.handle.take_message(PoseStamped, False)
+                if taken is None:
+                    return
+                self._on_goal(taken[0])
+
+    def _on_goal(self, message: PoseStamped) -> None:
+        desk = self._desk
+        if desk is None:
+            self._ledger.count(Status.INACTIVE, INACTIVE)
+            self._warn(Status.INACTIVE, f"goal refused: {INACTIVE}")
+            return
+        try:
+            if self.held:
+                raise Refused(Status.HOLDING, "the arm is held; release it first: call `hold` with data: false")
+            goal = read_goal(message, desk.frames, self._values["goal_type"])
+        except Refused as refusal:
+            desk.server.refuse(refusal, None)
+            return
+        replaced = desk.inbox.put(goal)
+        if replaced is not None:
+            desk.server.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
+
+    def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._desk is not None
+        if self._desk is not None:
+            self._stop(self._desk, "cancelled")
+        response.message = "the goal is dropped, the arm comes to rest" if response.success else INACTIVE
+        return response
+
+    def _on_hold(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success = self._desk is not None
+        if self._desk is None:
+            response.message = INACTIVE
+            return response
+        if request.data:
+            self._stop(self._desk, "cancelled by hold")
+        else:
+            self._take_waiting_goals()
+        self.held = request.data
+        response.message = "the arm comes to rest and is held" if request.data else "goals are taken again"
+        return response
+
+    def _stop(self, desk: Desk, why: str) -> None:
+        """Drops the goal and has the arm stopped."""
+        self._take_waiting_goals()
+        replaced = desk.inbox.put(None)
+        if replaced is not None:
+            desk.server.refuse(Refused(Status.CANCELLED, f"the goal was {why}"), replaced)

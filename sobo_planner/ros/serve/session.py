@@ -1,0 +1,118 @@
+"""Everything that configuring the planner node makes, and that cleaning up drops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+
+from sobo_planner.errors import ConfigError
+from sobo_planner.motion.braking import Brakes
+from sobo_planner.planning.planner import Planner
+from sobo_planner.receding import RecedingPlanner
+from sobo_planner.receding.proposer import Proposer
+from sobo_planner.ros.inputs.frames import GoalFrames
+from sobo_planner.ros.inputs.validation import JointStateReader
+from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.serve.plan_once import PlanOnce
+from sobo_planner.ros.serve.policy_source import open_policy
+from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
+from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.support import node_parameters
+from sobo_planner.safety import PlanChecker
+from sobo_planner.tasks import ArmReach, load_arm
+
+# Share of its period that a cycle may compute for; the rest is for messages.
+BUDGET_SHARE = 0.35
+
+
+class Session:
+    """Task, policy, checks, publishers and readers of a configured node.
+
+    Args:
+        node: The node.
+        values: Its parameters; those that may change are looked up when they are needed.
+
+    Attributes:
+        task: The task, for the type of goals that the node takes.
+        policy_problem: Why plans are made without a policy though none was asked for; empty otherwise.
+        outputs: Publishers.
+        reader: Reads joint states.
+        frames: Brings goals into the base frame.
+
+    Raises:
+        SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
+    """
+
+    def __init__(self, node: Node, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
+        goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
+        task = load_arm(values["task"])
+        self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
+        self.task: ArmReach = task.with_orientation() if goal_type == node_parameters.POSE else task
+        self.checker = PlanChecker(
+            task, joint_box=_joint_box(values["joint_box"], task.nu), tool_box=_tool_box(values["tool_box"])
+        )
+        prefix = values["tf_prefix"]
+        joint_names = [prefix + name for name in task.robot.joint_names]
+        self.reader = JointStateReader(task.robot.joint_names, prefix)
+        self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
+        self.brakes = Brakes(task, self.checker)
+        self._planner = None
+        if self._mode == node_parameters.PLAN_ONCE:
+            self._planner = Planner(self.task, self._policy, self.checker)
+            self._planner.prepare(goal_type)
+        self.policy_name = policy_name
+        self.outputs = PlanOutputs(node, task.robot, self.checker, joint_names, policy_name, values)
+        self._proposer: Proposer | None = None
+
+    def server(self, core: Core) -> Server:
+        """The server of the node's mode; `close` ends what it started."""
+        if self._planner is not None:
+            return PlanOnce(core, self._planner)
+        period = 1.0 / self._values["rate"]
+        self._proposer = None if self._policy is None else Proposer(self.task, self._policy)
+        planner = RecedingPlanner(
+            self.task,
+            self.checker,
+            self.brakes,
+            self._proposer,
+            budget=BUDGET_SHARE * period,
+            propose_every=self._values["propose_every"],
+        )
+        return RecedingHorizon(core, planner, self._proposer, self._values["rate"])
+
+    def close(self) -> None:
+        """Ends the policy's thread."""
+        if self._proposer is not None:
+            self._proposer.close()
+            self._proposer = None
+
+
+def _one_of(values: Mapping[str, Any], name: str, *allowed: str) -> str:
+    value: str = values[name]
+    if value not in allowed:
+        raise ConfigError(f"the parameter {name} must be one of {', '.join(allowed)}, got {value!r}")
+    return value
+
+
+def _joint_box(numbers: Any, n: int) -> tuple[Any, Any] | None:
+    """Lower and upper bounds from [lower 1, upper 1, lower 2, ...]."""
+    if len(numbers) == 0:
+        return None
+    if len(numbers) != 2 * n:
+        raise ConfigError(f"the parameter joint_box needs {2 * n} numbers, two for each joint, got {len(numbers)}")
+    pairs = np.reshape(np.asarray(numbers, float), (n, 2))
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _tool_box(numbers: Any) -> tuple[Any, Any] | None:
+    """Lower and upper corner from [x, y, z lower, x, y, z upper]."""
+    if len(numbers) == 0:
+        return None
+    if len(numbers) != 6:
+        raise ConfigError(f"the parameter tool_box needs 6 numbers, lower and upper corner, got {len(numbers)}")
+    return numbers[:3], numbers[3:]

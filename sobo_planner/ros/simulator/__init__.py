@@ -1,0 +1,1 @@
+"""The simulated arm that takes the place of a robot and its controller."""

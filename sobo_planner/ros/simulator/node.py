@@ -1,0 +1,184 @@
+"""Simulated arm as a node: follows the planner's plans at 1 kHz and publishes joint states at 500 Hz.
+
+One thread steps the simulation and catches up with the wall clock after a delay; the executor's thread only
+hands it plans and parameter changes, as commands that run between two steps.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from array import array
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
+
+from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
+from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
+from sobo_planner.ros.support import node_parameters
+from sobo_planner.ros.support.parameters import declare
+from sobo_planner.ros.support.process import WorkerThread, run_node
+from sobo_planner.ros.support.status import Refused
+from sobo_planner.tasks import load_arm
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
+# A process that was stopped for longer than this goes on from where it was instead of racing through the gap.
+LONGEST_CATCH_UP = 1.0  # [s]
+
+
+Message = TypeVar("Message")
+
+
+class ArmSimulatorNode(Node):
+    """Runs one `ArmSimulation` in real time."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("arm_simulator", **kwargs)
+        # First: a node whose task cannot be loaded is destroyed too.
+        self._stopping = False
+        self._worker = WorkerThread("simulation", self._run)
+        values = declare(self, node_parameters.SIMULATOR)
+        task = load_arm(values["task"])
+        start = node_parameters.start_position(list(task.config.robot.home))
+        self._sizes = {"push_force": 3, "start_position": task.robot.nq}
+        self._values = values | declare(self, [start])
+        self._joint_names = [values["tf_prefix"] + name for name in task.robot.joint_names]
+        self._simulation = ArmSimulation(task.robot, np.array(self._values["start_position"]))
+        self._configure(self._values)
+        self._assembler = PlanAssembler(self._joint_names)
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._finished = True
+        self._origin = 0
+        self._create_interfaces()
+        self.add_on_set_parameters_callback(self._veto)
+        self.add_post_set_parameters_callback(self._on_parameters_set)
+        self._worker.start()
+        self.get_logger().info(f"task {task.name}: simulating {task.robot.name} at {1 / STEP:.0f} Hz")
+
+    def _create_interfaces(self) -> None:
+        self._states = self.create_publisher(JointState, "joint_states", RELIABLE)
+        self._events = self.create_publisher(String, "simulation_report", RELIABLE)
+        assembler = self._assembler
+        self._subscribe(JointTrajectory, "joint_trajectory", assembler.add_trajectory)
+        self._subscribe(Float64MultiArray, "feedback_gains", assembler.add_gains)
+        self._subscribe(Float64MultiArray, "feedforward", assembler.add_feedforward)
+        self._subscribe(String, "plan_report", lambda message: assembler.add_report(message.data))
+
+    def _subscribe(self, kind: type[Message], topic: str, add: Callable[[Message], TrackedPlan | None]) -> None:
+        def on_message(message: Message) -> None:
+            try:
+                plan = add(message)
+            except Refused as refusal:
+                self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=2.0)
+                return
+            if plan is not None:
+                self._commands.put(lambda: self._follow(plan))
+
+        self.create_subscription(kind, topic, on_message, RELIABLE)
+
+    def _veto(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            size = self._sizes.get(parameter.name)
+            if size is None:
+                continue
+            if len(parameter.value) != size or not np.isfinite(parameter.value).all():
+                return SetParametersResult(successful=False, reason=f"{parameter.name} needs {size} finite numbers")
+        return SetParametersResult(successful=True)
+
+    def _on_parameters_set(self, parameters: list[Parameter]) -> None:
+        changes = {parameter.name: parameter.value for parameter in parameters}
+        self._commands.put(lambda: self._configure(changes))
+
+    def _configure(self, changes: dict[str, Any]) -> None:
+        """Applies new parameter values between two steps."""
+        self._values.update(changes)
+        simulation, values = self._simulation, self._values
+        if "mass_error" in changes:
+            simulation.set_mass_error(values["mass_error"])
+        simulation.use_gains = values["use_gains"]
+        simulation.push = Push(np.array(values["push_force"]), values["push_time"], values["push_duration"])
+        if "start_position" in changes:
+            simulation.reset(np.array(values["start_position"]))
+            self._finished = True
+
+    def _follow(self, plan: TrackedPlan) -> None:
+        delay = 0.0 if plan.begin is None else plan.begin - 1e-9 * self._now()
+        self._simulation.follow(plan, delay)
+        self._finished = False
+        self._announce("started", plan)
+
+    def _run(self) -> None:
+        begin, done = time.monotonic(), 0
+        self._origin = self.get_clock().now().nanoseconds - self._simulated_nanoseconds()
+        while not self._stopping:
+            while not self._commands.empty():
+                self._commands.get()()
+            behind = time.monotonic() - begin - done * STEP
+            if behind > LONGEST_CATCH_UP:
+                self.get_logger().warning(f"{behind:.1f} s behind the clock: left out")
+                begin += behind
+                self._origin += round(1e9 * behind)
+                behind = 0.0
+            for _ in range(int(behind / STEP)):
+                self._step()
+                done += 1
+            time.sleep(max(0.0, begin + (done + STEPS_PER_SAMPLE) * STEP - time.monotonic()))
+
+    def _step(self) -> None:
+        simulation = self._simulation
+        plan = simulation.plan
+        if not simulation.step():
+            self.get_logger().error("the arm went out of all bounds; it is back at its start")
+            self._announce("diverged", plan)
+        if simulation.steps % STEPS_PER_SAMPLE == 0:
+            self._publish_state()
+        if plan is not None and not self._finished and simulation.plan_time >= plan.duration:
+            self._finished = True
+            self._announce("finished", plan)
+
+    def _simulated_nanoseconds(self) -> int:
+        return round(self._simulation.steps * STEP * 1e9)
+
+    def _now(self) -> int:
+        """ROS time [ns] that the present step stands for: exact to the step, even while catching up."""
+        return self._origin + self._simulated_nanoseconds()
+
+    def _publish_state(self) -> None:
+        n = len(self._joint_names)
+        message = JointState(name=self._joint_names)
+        message.header.stamp = Time(nanoseconds=self._now()).to_msg()
+        message.position = array("d", self._simulation.x[:n])
+        message.velocity = array("d", self._simulation.x[n:])
+        message.effort = array("d", self._simulation.torque)
+        self._states.publish(message)
+
+    def _announce(self, event: str, plan: TrackedPlan | None) -> None:
+        """Publishes an event of a plan: `started`, `finished` or `diverged`."""
+        report = {"event": event, "plan_id": plan.plan_id if plan else None, "stamp_ns": self._now()}
+        self._events.publish(String(data=json.dumps(report)))
+
+    def destroy_node(self) -> None:
+        """Ends the simulation's thread, then the node."""
+        self._stopping = True
+        self._worker.join_within(2.0)
+        super().destroy_node()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the node until it is interrupted. Returns the exit status."""
+    return run_node(ArmSimulatorNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

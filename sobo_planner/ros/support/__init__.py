@@ -1,0 +1,1 @@
+"""What both nodes share: parameters, status names, process and DDS domain."""

@@ -1,0 +1,86 @@
+"""The parameters of both nodes."""
+
+from __future__ import annotations
+
+from sobo_planner.policy.policy import DEFAULT_ENGINES
+from sobo_planner.ros.support.parameters import ParameterSpec
+
+TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", read_only=True)
+
+PLAN_ONCE, RECEDING_HORIZON = "plan_once", "receding_horizon"
+POSITION, POSE = "position", "pose"
+
+PLANNER = (
+    TASK,
+    ParameterSpec(
+        "policy",
+        "",
+        "Folder of a policy artifact; empty: the one shipped for the task; none: plan from interpolation.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "engines",
+        ", ".join(DEFAULT_ENGINES),
+        "Engines of the policy's network, tried in this order: native, onnxruntime, tensorrt.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "mode", PLAN_ONCE, "plan_once: a trajectory per goal; receding_horizon: replan at `rate`.", read_only=True
+    ),
+    ParameterSpec("goal_type", POSITION, "position: the tool's; pose: its orientation too.", read_only=True),
+    ParameterSpec(
+        "rate",
+        100.0,
+        "Cycles a second of receding_horizon, and messages a second on `control`.",
+        (1.0, 1000.0),
+        read_only=True,
+    ),
+    ParameterSpec(
+        "propose_every", 25, "receding_horizon: cycles between proposals of the policy.", (1, 10000), read_only=True
+    ),
+    ParameterSpec(
+        "autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True
+    ),
+    ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
+    ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
+    ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),
+    ParameterSpec("deadline", 5.0, "plan_once: time allowed for one plan [s]; 0: as long as it takes.", (0.0, 60.0)),
+    ParameterSpec(
+        "publish_effort",
+        False,
+        "Fill effort in the trajectory; joint_trajectory_controller refuses it without an effort interface.",
+    ),
+    ParameterSpec(
+        "allow_nonzero_velocity_at_trajectory_end",
+        False,
+        "Leave the last velocity as planned; set it as the controller's parameter of the same name.",
+    ),
+    ParameterSpec(
+        "joint_box",
+        [],
+        "Joint positions that plans keep to [rad]: lower and upper bound of each joint in turn; unset: its limits.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "tool_box",
+        [],
+        "Tool positions that plans keep to [m], base frame: lower x, y, z, upper x, y, z; unset: anywhere.",
+        read_only=True,
+    ),
+)
+
+SIMULATOR = (
+    TASK,
+    ParameterSpec("tf_prefix", "", "Prefix of the joint names.", read_only=True),
+    ParameterSpec("use_gains", True, "Apply the plan's feedback gains; false: feedforward only."),
+    ParameterSpec("mass_error", 0.0, "Share by which the arm is heavier than its model.", (-0.9, 5.0)),
+    ParameterSpec("push_force", [0.0, 0.0, 0.0], "Force on the tool in the base frame during the push [N]."),
+    ParameterSpec("push_time", 0.3, "Begin of the push after the start of each plan [s].", (0.0, 60.0)),
+    ParameterSpec("push_duration", 0.1, "Duration of the push [s].", (0.0, 60.0)),
+)
+
+
+def start_position(default: list[float]) -> ParameterSpec:
+    """The simulator's start (n,) [rad]; its default depends on the task."""
+    description = "Joint positions at the start [rad]; setting it puts the arm there, at rest, without a plan."
+    return ParameterSpec("start_position", default, description)

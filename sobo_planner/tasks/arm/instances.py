@@ -1,0 +1,206 @@
+"""The instances of an arm: drawn, checked, and reached by inverse kinematics."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sobo_planner.errors import GoalError, StartError, TaskError
+from sobo_planner.robot import Robot
+from sobo_planner.robot.kinematics import inverse_kinematics
+from sobo_planner.solver import Instance
+from sobo_planner.tasks.arm.config import ArmConfig
+
+Array = NDArray[np.float64]
+
+# A start this far outside a limit [rad or rad/s] comes from encoder noise, not from a fault.
+LIMIT_TOLERANCE = 1e-3
+# How far the squared norm of a quaternion may be from 1, the native problem's bound too.
+QUATERNION_TOLERANCE = 1e-3
+# Tries before a sample, or the reachability of a goal, is given up.
+MAX_TRIES = 1000
+# Of 1000 poses of the UR5, 12 tries miss 6 and 25 miss one.
+IK_TRIES = {"position": 12, "pose": 50}
+# Where else than at the start the search for postures at a pose begins: so often, so far from it at most [rad]. Nine in
+# ten that find one do so within half of these iterations.
+POSTURE_TRIES = 12
+POSTURE_SPREAD = 2.0
+POSTURE_ITERATIONS = 60
+# Postures that differ by less [rad] are the same.
+SAME_POSTURE = 0.05
+# Size of a target by its type.
+GOAL_SIZES = {"position": 3, "pose": 7}
+
+
+class ArmInstances:
+    """Starts x = [q, v] and targets of one arm: positions (3,) [m], or poses (7,) [x, y, z, qx, qy, qz, qw].
+
+    Attributes:
+        name: Name of the task.
+        config: The resolved task file.
+        robot: The arm.
+        goal_type: What a target is: `position` or `pose`.
+    """
+
+    name: str
+    config: ArmConfig
+    robot: Robot
+    goal_type: str
+
+    @property
+    def goal_size(self) -> int:
+        """Numbers of a target."""
+        return GOAL_SIZES[self.goal_type]
+
+    def sample(self, rng: np.random.Generator) -> Instance:
+        """Draws a start at rest and a target; neither is in self-collision, both are within reach.
+
+        The fixed target of a task for poses has the orientation of the tool at home.
+
+        Raises:
+            TaskError: No valid configuration was found.
+        """
+        distribution = self.config.distribution
+        if distribution.r_init:
+            q = self._sample_configuration(rng, None)
+        else:
+            q = self._sample_configuration(rng, np.array(distribution.start_centre))
+        if distribution.r_tgt:
+            pose = self.robot.tool_pose(self._sample_configuration(rng, None))
+        else:
+            pose = self.robot.tool_pose(self.config.robot.home)
+            pose[:3] = distribution.target
+        return Instance(np.concatenate([q, np.zeros(self.robot.nv)]), pose[: self.goal_size])
+
+    def _sample_configuration(self, rng: np.random.Generator, centre: Array | None) -> Array:
+        """A collision-free configuration, anywhere or in the small area around `centre`."""
+        half = self.config.distribution.start_spread if centre is not None else self.config.distribution.range
+        middle = np.zeros(self.robot.nv) if centre is None else centre
+        lower = np.maximum(self.robot.position_lower, middle - half)
+        upper = np.minimum(self.robot.position_upper, middle + half)
+        for _ in range(MAX_TRIES):
+            q = rng.uniform(lower, upper)
+            if self.robot.colliding_pair(q) is None:
+                return q
+        raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn and all are in self-collision")
+
+    def check(self, instance: Instance) -> None:
+        """Refuses an instance that cannot be planned for.
+
+        Raises:
+            StartError: See `check_start`.
+            GoalError: See `check_goal`.
+        """
+        self.check_start(instance.x0)
+        self.check_goal(instance)
+
+    def check_goal(self, instance: Instance) -> None:
+        """Refuses a target that no plan may lead to.
+
+        Raises:
+            GoalError: Wrong size, a NaN, a quaternion off its norm, or out of reach.
+        """
+        target = _finite("target", instance.target, self.goal_size, GoalError)
+        if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
+            norm = float(np.linalg.norm(target[3:]))
+            raise GoalError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
+        self.goal_configuration(instance)
+
+    def check_start(self, x: ArrayLike) -> None:
+        """Refuses a state [q, v], (2n,), that no plan may begin at.
+
+        Raises:
+            StartError: Wrong size, NaN, a joint out of its limits, or self-collision.
+        """
+        x, robot = _finite("state", x, 2 * self.robot.nv, StartError), self.robot
+        q, v = x[: robot.nq], x[robot.nq :]
+        for i, name in enumerate(robot.joint_names):
+            low, high = robot.position_lower[i], robot.position_upper[i]
+            if not low - LIMIT_TOLERANCE <= q[i] <= high + LIMIT_TOLERANCE:
+                raise StartError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
+            if abs(v[i]) > robot.velocity_limit[i] + LIMIT_TOLERANCE:
+                raise StartError(
+                    f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}"
+                )
+        pair = robot.colliding_pair(q)
+        if pair is not None:
+            raise StartError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
+
+    def reachable_configuration(self, q: Array, target: Array, rng: np.random.Generator | None = None) -> Array | None:
+        """A configuration with the tool at the target: near q if there is one, else from other starts; or None.
+
+        With `rng` the search starts at random configurations instead of q.
+        """
+        random = rng or np.random.default_rng(0)  # fixed, so that a goal is accepted or refused always alike
+        start = q if rng is None else self._sample_configuration(random, None)
+        for _ in range(IK_TRIES[self.goal_type]):
+            found = inverse_kinematics(self.robot, start, target)
+            if found is not None:
+                return found
+            start = self._sample_configuration(random, None)
+        return None
+
+    def goal_configuration(self, instance: Instance) -> Array:
+        """A configuration at the target, near the start if there is one, (nq,).
+
+        Raises:
+            GoalError: The target is out of reach.
+        """
+        q = self.reachable_configuration(instance.x0[: self.robot.nq], instance.target)
+        if q is None:
+            what = "m is" if self.goal_type == "position" else "(m, quaternion) is"
+            raise GoalError(
+                f"the target {np.round(instance.target, 4).tolist()} {what} out of reach of {self.robot.name}"
+            )
+        return q
+
+    def goal_postures(self, instance: Instance) -> list[Array]:
+        """Different configurations at a target pose not far from the start; none in self-collision if that can be.
+
+        Raises:
+            TaskError: The target is out of reach.
+        """
+        robot, q, rng = self.robot, instance.x0[: self.robot.nq], np.random.default_rng(0)
+        found = [self._unwound(self.goal_configuration(instance), q)]
+        for _ in range(POSTURE_TRIES):
+            start = q + rng.uniform(-POSTURE_SPREAD, POSTURE_SPREAD, robot.nq)
+            start = np.clip(start, robot.position_lower, robot.position_upper)
+            other = inverse_kinematics(robot, start, instance.target, max_iterations=POSTURE_ITERATIONS)
+            if other is None:
+                continue
+            other = self._unwound(other, q)
+            if all(np.abs(other - each).max() > SAME_POSTURE for each in found):
+                found.append(other)
+        return [each for each in found if robot.colliding_pair(each) is None] or found
+
+    def _unwound(self, q: Array, start: Array) -> Array:
+        """The configuration q without whole turns of joints away from the start that its pose does not need."""
+        robot, out = self.robot, q.copy()
+        for joint in np.flatnonzero(np.abs(q - start) > np.pi):
+            other = out.copy()
+            other[joint] -= 2.0 * np.pi * np.round((q[joint] - start[joint]) / (2.0 * np.pi))
+            allowed = robot.position_lower[joint] <= other[joint] <= robot.position_upper[joint]
+            # a joint that slides changes the pose
+            if allowed and np.allclose(robot.pose_error(other, robot.tool_pose(out)), 0.0, atol=1e-6):
+                out = other
+        return out
+
+    # ---------------------------------------------------------------- errors
+
+    def distance(self, x: Array, target: Array) -> float:
+        """Of the tool [m]."""
+        return float(np.linalg.norm(self.robot.tool_position(x[: self.robot.nq]) - target[:3]))
+
+    def orientation_error(self, x: Array, target: Array) -> float:
+        """Angle between the tool at the state x (nx,) and the target pose (7,) [rad]."""
+        return float(np.linalg.norm(self.robot.pose_error(x[: self.robot.nq], target)[3:]))
+
+
+def _finite(name: str, values: ArrayLike, size: int, error: type[TaskError]) -> Array:
+    """The values as an array of this size; raises the error if they are not."""
+    out = np.asarray(values, float)
+    if out.shape != (size,):
+        raise error(f"the {name} has shape {out.shape}, expected {(size,)}")
+    if not np.all(np.isfinite(out)):
+        raise error(f"the {name} holds a NaN or an infinity: {out}")
+    return out

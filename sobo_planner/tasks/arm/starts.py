@@ -1,0 +1,79 @@
+"""Where the solver may start for an arm."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.robot.kinematics import inverse_kinematics, minimum_jerk
+from sobo_planner.solver import Guess, Instance
+from sobo_planner.tasks.arm.config import ArmConfig
+from sobo_planner.tasks.arm.instances import ArmInstances
+from sobo_planner.tasks.base import Task
+
+Array = NDArray[np.float64]
+
+
+class ArmStarts(ArmInstances, Task):
+    """Starts of one arm, consistent with its dynamics and within its torque limits.
+
+    Attributes:
+        torque_limit: Largest torques [Nm], (nu,).
+    """
+
+    config: ArmConfig
+    torque_limit: Array
+
+    def interpolate(self, instance: Instance) -> Guess:
+        """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
+
+        A pose leaves few postures, which may be far apart: the cheapest interpolation counts then.
+
+        Raises:
+            TaskError: The target is out of reach.
+        """
+        return self._interpolations(instance)[0]
+
+    def _interpolations(self, instance: Instance) -> list[Guess]:
+        """To a position one, to a pose one to each of `goal_postures`, cheapest first."""
+        if self.goal_type == "position":
+            return [self._interpolate_to(instance, self.goal_configuration(instance))]
+        guesses = [self._interpolate_to(instance, q) for q in self.goal_postures(instance)]
+        return sorted(guesses, key=lambda guess: self.cost(guess.X, guess.U, instance.target))
+
+    def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
+        q0, v0 = np.split(instance.x0, 2)
+        Q, V = minimum_jerk(q0, q, self.horizon, self.dt, v0 if v0.any() else None)
+        return self._follow_exactly(instance, np.hstack([Q, V]))
+
+    def _follow_exactly(self, instance: Instance, desired: Array) -> Guess:
+        """From the start after the velocities of desired states (T+1, nx), as far as the limits let it."""
+        X, U = self.robot.track(instance.x0, desired[1:], self.dt, 0.0)
+        return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
+
+    def bend(self, guess: Guess, instance: Instance) -> Guess | None:
+        """A motion that ends near a target, bent to end at it with the nearest posture there; None if there is none.
+
+        What is missing in joint space is added to it with the time law of the interpolation.
+        """
+        end = guess.X[-1, : self.nu]
+        q = inverse_kinematics(self.robot, end, instance.target)
+        if q is None or self.robot.colliding_pair(q) is not None:
+            return None
+        Q, V = minimum_jerk(np.zeros(self.nu), q - end, self.horizon, self.dt)
+        return self._follow_exactly(instance, guess.X + np.hstack([Q, V]))
+
+    def gravity_rollout(self, instance: Instance) -> Guess:
+        """The arm holding its start against gravity."""
+        q = instance.x0[: self.nu]
+        U = np.tile(np.clip(self.robot.gravity(q), -self.torque_limit, self.torque_limit), (self.horizon, 1))
+        return Guess(self.simulate(instance.x0, U), U)
+
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
+        """n different starts: nearest interpolation, gravity, interpolations to other postures, random ones last."""
+        nearest, *others = self._interpolations(instance)
+        guesses = [nearest, self.gravity_rollout(instance), *others][:n]
+        while len(guesses) < n:
+            q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng)
+            guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])
+        return guesses

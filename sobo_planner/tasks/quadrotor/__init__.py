@@ -1,0 +1,1 @@
+"""The task kind `quadrotor_reach`: a quadrotor flies to a position between columns."""

@@ -1,0 +1,1 @@
+"""Datasets: solving instances, and storing and reading their solutions."""

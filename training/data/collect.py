@@ -1,0 +1,223 @@
+"""Collect solver solutions: every instance solved from several starts, the cheapest converged one kept.
+
+Shards are written as they fill, so an interrupted collection loses at most the shard in progress; the same
+call again goes on where it stopped and ends with the same data as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from sobo_planner.errors import DatasetError, SoboError
+from sobo_planner.solver import Solver
+from sobo_training.data.collection import CollectOptions, CollectSummary, finished, resolved_config
+from sobo_training.data.dataset import ShardWriter
+from sobo_training.data.instances import Stream, draw, draw_starts
+from sobo_training.data.shards import LAYOUT, ShardInfo
+
+if TYPE_CHECKING:
+    from sobo_planner.policy import Policy
+    from sobo_planner.solver import Guess, Instance, Solution
+    from sobo_planner.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+#: Tensors of a shard that are attributes of a solution.
+SOLUTION_TENSORS = ("X", "U", "K", "k", "A", "B", "cost", "iterations")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one instance.
+
+    Attributes:
+        number: Its number.
+        instance: Initial state and target.
+        start: Index of the winning start, or None if every start failed.
+        solution: The cheapest converged solution, or None.
+        causes: Causes of the failed starts; `no_start` if there was none to solve from.
+    """
+
+    number: int
+    instance: Instance
+    start: int | None
+    solution: Solution | None
+    causes: tuple[str, ...]
+
+
+def cause_of_failure(solution: Solution) -> str | None:
+    """Why a solution is not to be learned from, or None if it is."""
+    if not solution.converged:
+        return str(solution.status.value)
+    values = (getattr(solution, name) for name in SOLUTION_TENSORS)
+    return None if all(np.isfinite(value).all() for value in values) else "not_finite"
+
+
+def cheapest(solutions: list[Solution]) -> tuple[int | None, tuple[str, ...]]:
+    """Index of the cheapest usable solution, None if there is none, and the causes of the failed ones."""
+    causes = [cause_of_failure(solution) for solution in solutions]
+    usable = [index for index, cause in enumerate(causes) if cause is None]
+    best = min(usable, key=lambda index: solutions[index].cost) if usable else None
+    return best, tuple(cause for cause in causes if cause is not None)
+
+
+@dataclass
+class Collector:
+    """Solves instances of a task, in batches on the solver's threads.
+
+    Attributes:
+        task: The task.
+        solver: Its solver.
+        options: What to collect.
+        policy: Gives one more start, if any.
+    """
+
+    task: Task
+    solver: Solver
+    options: CollectOptions
+    policy: Policy | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Instances solved at once: enough to keep the threads busy.
+
+        Python sees Ctrl-C between batches only, and the progress bar moves then, so batches are not larger.
+        """
+        return 2 * self.options.threads
+
+    def solve(self, numbers: list[int]) -> list[Outcome]:
+        """Solve some instances, all starts of all of them in one native batch."""
+        drawn = [draw(self.task, Stream.COLLECT, self.options.seed, number) for number in numbers]
+        starts = [self._starts(each, rng) for each, rng in drawn]
+        instances = [each for (each, _), guesses in zip(drawn, starts, strict=True) for _ in guesses]
+        flat = [guess for guesses in starts for guess in guesses]
+        solved = iter(self.solver.solve_batch(instances, flat, threads=self.options.threads))
+        outcomes = []
+        for number, (instance, _), guesses in zip(numbers, drawn, starts, strict=True):
+            solutions = [next(solved) for _ in guesses]
+            start, causes = cheapest(solutions)
+            best = None if start is None else solutions[start]
+            causes = causes if solutions else ("no_start",)
+            outcomes.append(Outcome(number, instance, start, best, causes))
+        return outcomes
+
+    def _starts(self, instance: Instance, rng: np.random.Generator) -> list[Guess]:
+        try:
+            return draw_starts(self.task, instance, self.options.starts, rng, self.policy)
+        except SoboError as error:
+            logger.warning("no start for the instance %s: %s", instance, error)
+            return []
+
+    def solve_shards(self, shards: list[list[int]], advance: Callable[[int], Any]) -> Iterator[list[Outcome]]:
+        """Solve the instances of several shards, batch by batch; `advance` hears of every batch's size."""
+        for numbers in shards:
+            outcomes: list[Outcome] = []
+            for first in range(0, len(numbers), self.batch_size):
+                batch = self.solve(numbers[first : first + self.batch_size])
+                outcomes.extend(batch)
+                advance(len(batch))
+            yield outcomes
+
+    def tensors(self, outcomes: list[Outcome]) -> dict[str, np.ndarray]:
+        """The tensors of a shard, from the outcomes that have a solution; shapes as in `shards.LAYOUT`."""
+        task, kept = self.task, [each for each in outcomes if each.solution is not None]
+        if not kept:
+            sizes = {"n": 0, "T": task.horizon, "T+1": task.horizon + 1}
+            sizes |= {"nx": task.nx, "ndx": task.ndx, "nu": task.nu}
+            return {
+                name: np.zeros([s if isinstance(s, int) else sizes[s] for s in symbols])
+                for name, symbols in LAYOUT.items()
+            }
+        tensors = {
+            name: np.stack([np.asarray(getattr(each.solution, name)) for each in kept]) for name in SOLUTION_TENSORS
+        }
+        tensors["x0"] = np.stack([each.instance.x0 for each in kept])
+        tensors["target"] = np.stack([each.instance.target for each in kept])
+        tensors["start"] = np.array([each.start for each in kept])
+        return tensors
+
+    def info(self, outcomes: list[Outcome], config: dict[str, Any], seconds: float) -> ShardInfo:
+        """The metadata of a shard."""
+        return ShardInfo(
+            task=self.task.name,
+            task_hash=self.task.hash,
+            robot_hash=self.task.robot_hash,
+            seed=self.options.seed,
+            indices=tuple(each.number for each in outcomes if each.solution is not None),
+            rejected={each.number: list(each.causes) for each in outcomes if each.solution is None},
+            config=config,
+            seconds=seconds,
+        )
+
+
+def _load_policy(folder: str | Path, task: Task) -> Policy:
+    from sobo_planner.policy import Policy  # brings the inference engine, which most collections do not need
+
+    return Policy.load(folder, task)
+
+
+def collect(
+    task: Task,
+    folder: str | Path,
+    options: CollectOptions | None = None,
+    policy_folder: str | Path | None = None,
+    progress: bool = True,
+    executor: str = "threads",
+) -> CollectSummary:
+    """Collect solutions of a task into a folder, or go on with a collection that stopped.
+
+    Args:
+        task: What to solve.
+        folder: Dataset folder; created if it does not exist.
+        options: What to collect.
+        policy_folder: Artifact of a policy whose rollout is one more start.
+        progress: Show a progress bar on stderr.
+        executor: `threads` of this process, or `ray`: the processes of a Ray cluster, with the same result.
+
+    Returns:
+        What the folder holds now.
+
+    Raises:
+        DatasetError: The folder holds a damaged shard, was collected with other arguments, or cannot be
+            written; or too few instances have a solution.
+        SoboError: The policy does not fit the task.
+    """
+    options = options or CollectOptions()
+    config = resolved_config(task, options, policy_folder)
+    policy = None if policy_folder is None else _load_policy(policy_folder, task)
+    collector = Collector(task, Solver(task), options, policy)
+    solve_shards = collector.solve_shards
+    if executor == "ray":
+        from sobo_training.data.ray_executor import RayCollector  # brings Ray, which is optional
+
+        solve_shards = RayCollector(task, options, policy_folder).solve_shards
+    summary = CollectSummary(folder=str(folder))
+    with ShardWriter(folder) as writer:
+        done = finished(Path(folder), config, summary)
+        with tqdm(initial=len(done), desc="collect", unit="inst", disable=not progress) as bar:
+            while numbers := options.remaining(done, summary.collected):
+                size, began = options.shard_size, time.perf_counter()
+                bar.total = len(done) + len(numbers)
+                shards = [numbers[first : first + size] for first in range(0, len(numbers), size)]
+                for outcomes in solve_shards(shards, bar.update):
+                    now = time.perf_counter()
+                    tensors, info = collector.tensors(outcomes), collector.info(outcomes, config, now - began)
+                    writer.write(tensors, info)
+                    summary.add(tensors, info)
+                    done.update(each.number for each in outcomes)
+                    bar.set_postfix(rejected=summary.rejected, cost=summary.mean_cost)
+                    began = now
+    if options.wanted and summary.collected < options.wanted:
+        raise DatasetError(
+            f"{folder}: {summary.attempted} instances gave only {summary.collected} of the {options.wanted} solutions "
+            f"wanted; causes of their failed starts: {summary.causes}"
+        )
+    return summary

@@ -1,0 +1,83 @@
+"""Instances and starts that depend on the seed and the instance's number alone.
+
+Instance `i` of seed `s` is drawn from its own generator, seeded by (stream, s, i): the result depends neither
+on threads, nor on interruptions, nor on how many instances were asked for. Collection and evaluation use
+different streams, so no instance of the one is ever an instance of the other, whatever the seeds.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sobo_planner.errors import SoboError
+
+if TYPE_CHECKING:
+    from sobo_planner.policy import Policy
+    from sobo_planner.solver import Guess, Instance
+    from sobo_planner.tasks import Task
+
+
+class Stream(IntEnum):
+    """What the instances are drawn for."""
+
+    COLLECT = 1
+    EVALUATE = 2
+
+
+def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:
+    """The generator of one instance."""
+    return np.random.default_rng([int(stream), seed, index])
+
+
+def draw(task: Task, stream: Stream, seed: int, index: int) -> tuple[Instance, np.random.Generator]:
+    """Draw an instance.
+
+    Returns:
+        The instance, and its generator to draw the starts from.
+    """
+    rng = generator(stream, seed, index)
+    return task.sample(rng), rng
+
+
+def draw_starts(
+    task: Task, instance: Instance, count: int, rng: np.random.Generator, policy: Policy | None = None
+) -> list[Guess]:
+    """Different starts for one instance.
+
+    Args:
+        task: The task.
+        instance: The instance.
+        count: Number of starts of the task's own.
+        rng: The instance's generator.
+        policy: Adds its rollout, the cheapest of as many samples as the task file says, unless none is finite.
+
+    Returns:
+        `count` starts, and the policy's behind them.
+    """
+    guesses = list(task.starts(instance, count, rng))
+    if policy is not None:
+        guess = policy_start(task, policy, instance, rng, samples=task.config.policy.samples)
+        if guess is not None:
+            guesses.append(guess)
+    return guesses
+
+
+def policy_start(
+    task: Task,
+    policy: Policy,
+    instance: Instance,
+    rng: np.random.Generator,
+    action_horizon: int | None = None,
+    samples: int = 1,
+) -> Guess | None:
+    """The policy's rollout through the true dynamics, or None where it is not finite."""
+    from sobo_planner.policy.rollout import rollout
+
+    try:
+        guess = rollout(task, policy, instance, T_a=action_horizon, rng=rng, samples=samples)
+    except SoboError:
+        return None
+    return guess if np.isfinite(guess.X).all() and np.isfinite(guess.U).all() else None

@@ -1,0 +1,1 @@
+"""What a policy is worth: evaluation, its statistics and its report."""

@@ -1,0 +1,190 @@
+"""Evaluate a policy on held-out instances: alone, as a warm start, and beside the solver with a naive start.
+
+    naive start ---------> solver = cold     (both naive starts; the better one on average is called `cold`)
+    policy rollout ------> cost of the policy alone
+    policy rollout ------> solver = refined
+    Planner.plan --------> planner: picks among policy and naive starts itself, and checks the result
+    several starts ------> solver, the cheapest converged solution = best of starts
+
+Everything that is timed runs one instance at a time on one thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from sobo_planner.errors import ConfigError, SoboError
+from sobo_planner.planning.planner import Planner, PlanStatus
+from sobo_planner.policy import Policy
+from sobo_planner.solver import Solver
+from sobo_planner.tasks import ArmReach
+from sobo_training.data.collect import cheapest
+from sobo_training.data.instances import Stream, draw, draw_starts, policy_start
+from sobo_training.evaluation.attempts import Attempt, Row
+from sobo_training.evaluation.report import report
+
+if TYPE_CHECKING:
+    from sobo_planner.solver import Guess, Instance
+    from sobo_planner.tasks import Task
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How a policy is evaluated.
+
+    Attributes:
+        instances: Number of held-out instances.
+        seed: Seed of the instances; their stream is disjoint from that of collected data.
+        starts: Starts per instance of the best-of-starts reference; 0 leaves it out.
+        action_horizon: Steps executed of each chunk; the artifact's if None.
+        samples: Noise samples per rollout, the cheapest kept; the task file's number if None.
+        threads: Solver threads of the best-of-starts reference, which is not timed.
+    """
+
+    instances: int = 50
+    seed: int = 0
+    starts: int = 6
+    action_horizon: int | None = None
+    samples: int | None = None
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("instances", 1), ("seed", 0), ("starts", 0), ("samples", 1), ("threads", 1)):
+            if getattr(self, name) is not None and getattr(self, name) < lowest:
+                raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        if self.action_horizon is not None and self.action_horizon < 1:
+            raise ConfigError(f"action_horizon must be at least 1, got {self.action_horizon}")
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+class Evaluator:
+    """Makes the rows of an evaluation.
+
+    Args:
+        task: The task.
+        policy: The policy.
+        options: How to evaluate.
+
+    Raises:
+        ConfigError: The action horizon is longer than a chunk.
+    """
+
+    def __init__(self, task: Task, policy: Policy, options: EvaluateOptions) -> None:
+        longest = policy.T_h - policy.T_o
+        self.action_horizon = options.action_horizon or policy.T_a
+        if self.action_horizon > longest:
+            raise ConfigError(f"action_horizon must be at most {longest}, got {self.action_horizon}")
+        self.samples = options.samples or task.config.policy.samples
+        self.task, self.policy, self.options = task, policy, options
+        self.solver = Solver(task)
+        self.planner = Planner(task, policy, samples=self.samples) if isinstance(task, ArmReach) else None
+
+    def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
+        """Solve from a start."""
+        if guess is None:
+            return Attempt("failed")
+        solution = self.solver.solve(instance, guess)
+        return Attempt(
+            status=str(solution.status.value),
+            cost=_finite(solution.cost),
+            iterations=int(solution.iterations),
+            time_ms=float(solution.time_ms),
+            start_ms=start_ms,
+            error_m=_finite(self.task.final_error(solution.X, instance.target)),
+        )
+
+    def solve_from(self, instance: Instance, start: Callable[[Instance], Guess]) -> Attempt:
+        """Make a naive start and solve from it."""
+        began = time.perf_counter()
+        try:
+            guess = start(instance)
+        except SoboError:
+            return Attempt("failed")
+        return self.solve(instance, guess, 1e3 * (time.perf_counter() - began))
+
+    def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
+        """Let the policy alone act."""
+        began = time.perf_counter()
+        guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.samples)
+        elapsed = 1e3 * (time.perf_counter() - began)
+        if guess is None:
+            return Attempt("invalid", time_ms=elapsed), None
+        cost = _finite(self.task.cost(guess.X, guess.U, instance.target))
+        error = _finite(self.task.final_error(guess.X, instance.target))
+        return Attempt("invalid" if cost is None else "valid", cost, 0, elapsed, 0.0, error), guess
+
+    def plan(self, instance: Instance) -> tuple[Attempt | None, str | None]:
+        """Plan as the planner does at run time, and say which start it used; None for tasks that it does not plan."""
+        if self.planner is None:
+            return None, None
+        try:
+            plan = self.planner.plan(instance.x0, instance.target)
+        except SoboError:
+            return Attempt("failed"), None
+        total = plan.phases_ms["total"]
+        status = "valid" if plan.status is PlanStatus.FEASIBLE else "converged"
+        return Attempt(status, plan.cost, plan.iterations, total, 0.0, plan.tool_error), plan.source
+
+    def best(self, instance: Instance, rng: np.random.Generator) -> tuple[float | None, int | None]:
+        """Cheapest converged cost over the different starts, and which start gave it."""
+        if not self.options.starts:
+            return None, None
+        guesses = draw_starts(self.task, instance, self.options.starts, rng)
+        solutions = self.solver.solve_batch([instance] * len(guesses), guesses, threads=self.options.threads)
+        index, _ = cheapest(solutions)
+        return (None, None) if index is None else (float(solutions[index].cost), index)
+
+    def row(self, index: int) -> Row:
+        """Evaluate on one held-out instance."""
+        instance, rng = draw(self.task, Stream.EVALUATE, self.options.seed, index)
+        best, best_start = self.best(instance, rng)
+        policy, guess = self.roll_out(instance, rng)
+        planner, planner_source = self.plan(instance)
+        return Row(
+            index=index,
+            x0=np.asarray(instance.x0).tolist(),
+            target=np.asarray(instance.target).tolist(),
+            interpolation=self.solve_from(instance, self.task.interpolate),
+            gravity=self.solve_from(instance, self.task.gravity_rollout),
+            policy=policy,
+            refined=self.solve(instance, guess),
+            planner=planner,
+            planner_source=planner_source,
+            best_of_starts=best,
+            best_start=best_start,
+        )
+
+
+def evaluate(
+    task: Task, policy_folder: str | Path, options: EvaluateOptions | None = None, progress: bool = True
+) -> dict[str, Any]:
+    """Evaluate a policy artifact.
+
+    Args:
+        task: The task, in the variant to evaluate on.
+        policy_folder: The artifact.
+        options: How to evaluate.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The report; see `sobo_training.evaluation.report.report`.
+
+    Raises:
+        SoboError: The policy does not fit the task.
+    """
+    options = options or EvaluateOptions()
+    policy = Policy.load(policy_folder, task)
+    evaluator = Evaluator(task, policy, options)
+    evaluator.row(0)  # first calls allocate; what follows is timed
+    rows = [evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)]
+    return report(task, policy_folder, options, rows, evaluator.action_horizon, evaluator.samples)

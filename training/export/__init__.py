@@ -1,0 +1,1 @@
+"""Policy artifacts made from training runs."""

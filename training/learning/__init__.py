@@ -1,0 +1,1 @@
+"""Training: chunks, losses, optimisers and the training loop."""

@@ -1,0 +1,136 @@
+"""Training of the diffusion policy: one process, one thread, exactly resumable."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from sobo_planner.errors import SoboError
+from sobo_planner.files import write_json
+from sobo_planner.policy.normaliser import Normaliser
+from sobo_training.config import TrainConfig
+from sobo_training.learning.chunks import TrainingSet, build
+from sobo_training.learning.trainer import CHECKPOINT, Trainer, TrainingDiverged, store
+from sobo_training.networks.network import Network
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Outcome of a run.
+
+    Attributes:
+        net: Network with the averaged weights, in eval mode.
+        normaliser: Scaling of its inputs and outputs.
+        config: The configuration used.
+        summary: steps, minutes, chunks, loss and first_order (means over the last logging window).
+    """
+
+    net: Network
+    normaliser: Normaliser
+    config: TrainConfig
+    summary: dict[str, Any]
+
+
+def train(
+    dataset: Any,
+    task: Any,
+    out_dir: str | Path,
+    config: TrainConfig,
+    resume: bool = True,
+    progress: bool = True,
+    previous: TrainResult | None = None,
+) -> TrainResult:
+    """Train a policy; continues from the checkpoint in `out_dir` where there is one.
+
+    Args:
+        dataset: Solutions (`dataset.Dataset`), or chunks already built (`chunks.TrainingSet`).
+        task: The task they belong to.
+        out_dir: Receives config.json, checkpoint.pt and TensorBoard events.
+        config: The run.
+        resume: Continue an earlier run; False starts over and overwrites it.
+        progress: Show a progress bar.
+        previous: Run whose averaged weights and scaling this one starts from; random weights and its own
+            scaling if None.
+
+    Raises:
+        TrainingDiverged: The loss is not finite; the batch is stored in out_dir/diverged.pt.
+        PolicyError: The checkpoint in `out_dir` is damaged or of another run.
+        DatasetError: The data cannot be cut into chunks.
+        SoboError: The disk refused; an earlier checkpoint is intact.
+    """
+    torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
+    out_dir = Path(out_dir)
+    if isinstance(dataset, TrainingSet):
+        data = dataset
+    else:
+        data = build(dataset, task, config.T_h, config.action, previous.normaliser if previous else None)
+    trainer = Trainer(data, task, config, previous.net.state_dict() if previous else None)
+    checkpoint = out_dir / CHECKPOINT
+    if resume and checkpoint.exists():
+        trainer.load(checkpoint)
+        logger.info("continuing %s at step %d", out_dir, trainer.step)
+    write_json(out_dir / "config.json", {"task": task.name, **config.to_dict()})
+    try:
+        summary = _run(trainer, out_dir, progress)
+    except OSError as error:  # of TensorBoard's writer
+        raise SoboError(f"cannot write to {out_dir}: {error.strerror or error}") from error
+    return TrainResult(trainer.average.eval(), data.normaliser, config, summary)
+
+
+def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:
+    config = trainer.config
+    window: list[tuple[Tensor, Tensor | None]] = []
+    bar = tqdm(total=config.steps, initial=trainer.step, disable=not progress, desc="train", unit="step")
+    with SummaryWriter(str(out_dir), purge_step=trainer.step) as writer, bar:
+        while trainer.progress() < 1:
+            try:
+                window.append(trainer.advance())
+            except TrainingDiverged as error:
+                _dump(trainer, out_dir / "diverged.pt", error)
+            bar.update()
+            if trainer.step % config.log_every == 0:
+                _log(trainer, writer, window)
+                bar.set_postfix({name: f"{value:.4f}" for name, value in trainer.means.items()})
+                window.clear()
+            if trainer.step % config.checkpoint_every == 0:
+                trainer.save(out_dir / CHECKPOINT)
+        if window:
+            _log(trainer, writer, window)
+    trainer.save(out_dir / CHECKPOINT)
+    return trainer.summary()
+
+
+def _log(trainer: Trainer, writer: SummaryWriter, window: list[tuple[Tensor, Tensor | None]]) -> None:
+    means = {"loss": float(torch.stack([pair[0] for pair in window]).mean())}
+    first_order = [pair[1] for pair in window if pair[1] is not None]
+    if first_order:
+        means["first_order"] = float(torch.stack(first_order).mean())
+    for name, value in means.items():
+        writer.add_scalar(f"train/{name}", value, trainer.step)
+    writer.add_scalar("train/lr", trainer.learning_rate(), trainer.step)
+    trainer.means = means
+
+
+def _dump(trainer: Trainer, path: Path, error: TrainingDiverged) -> NoReturn:
+    batch, sample = trainer.sample()
+    state = {
+        "step": trainer.step,
+        "batch": vars(batch),
+        "draw": vars(sample),
+        "net": trainer.net.state_dict(),
+    }
+    try:
+        store(state, path)
+        where = f"batch, noise and weights are in {path}"
+    except SoboError as refused:
+        where = str(refused)
+    raise TrainingDiverged(f"{error}; {where}; try a smaller lr") from error

@@ -1,0 +1,207 @@
+"""One gradient step after another, and the state that a run needs to continue exactly."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sobo_planner.errors import PolicyError, SoboError
+from sobo_planner.files import write_bytes
+from sobo_training.config import TrainConfig
+from sobo_training.learning.chunks import TrainingSet
+from sobo_training.learning.diffusion import Noiser
+from sobo_training.learning.losses import Batch, Draw, diff_loss, draw, sobolev_terms
+from sobo_training.learning.muon import Muon
+from sobo_training.networks.network import Network, network
+
+CHECKPOINT = "checkpoint.pt"
+WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
+
+
+class TrainingDiverged(SoboError):
+    """The loss is not finite; the message names the file that holds the offending batch."""
+
+
+class Trainer:
+    """State of a run and its single step.
+
+    The random numbers of step i depend on (seed, i) alone, so a resumed run needs no generator state to
+    repeat an uninterrupted one bit by bit.
+    """
+
+    def __init__(
+        self, data: TrainingSet, task: Any, config: TrainConfig, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Starts from the given weights, or from random ones."""
+        self.data = data
+        self.config = config
+        self.net = network(task, config)
+        self.average = network(task, config)
+        if weights is not None:
+            self.net.load_state_dict(weights)
+            self.average.load_state_dict(weights)
+        self.unit = data.trust() if config.relative else None
+        self.cumulative = _cumulative(data, config.emphasis)
+        self.noiser = Noiser(config.K, config.T_o)
+        self.optimizers = _optimizers(self.net, config)
+        self.step = 0
+        self.seconds = 0.0
+        self.means: dict[str, float] = {}
+
+    def progress(self) -> float:
+        """Share of the run that is done, 0 .. 1, in steps or in wall-clock time, whichever is further."""
+        done = self.step / self.config.steps
+        if self.config.max_minutes is not None:
+            done = max(done, self.seconds / (60 * self.config.max_minutes))
+        return min(done, 1.0)
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then cosine to zero over the run's progress."""
+        warm = min(1.0, (self.step + 1) / (self.config.warmup + 1))
+        return self.config.lr * warm * 0.5 * (1 + math.cos(math.pi * self.progress()))
+
+    def sample(self) -> tuple[Batch, Draw]:
+        """Batch and random numbers of the current step."""
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        place = torch.rand(config.batch, generator=generator, dtype=torch.float64)
+        index = torch.searchsorted(self.cumulative, place)
+        batch = self.data.batch(index)
+        if self.unit is not None:
+            batch = batch.in_units(self.unit[index])
+        return batch, draw(batch, config.K, config.mode, generator)
+
+    def advance(self) -> tuple[Tensor, Tensor | None]:
+        """One gradient step.
+
+        Returns:
+            Zeroth- and first-order terms of the loss, detached; the latter None where there is none.
+
+        Raises:
+            TrainingDiverged: The loss is not finite. The weights have not been touched by it.
+        """
+        start = time.monotonic()
+        batch, sample = self.sample()
+        loss, first_order = self._terms(batch, sample)
+        total = loss if first_order is None else loss + self.config.alpha * first_order
+        if not torch.isfinite(total):
+            raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
+        self.net.zero_grad(set_to_none=True)
+        total.backward()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate()
+            optimizer.step()
+        with torch.no_grad():
+            # Early averages would remember the random initialisation; the ramp forgets it.
+            decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - decay)
+        self.step += 1
+        self.seconds += time.monotonic() - start
+        return loss.detach(), None if first_order is None else first_order.detach()
+
+    def _terms(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
+        config = self.config
+        if config.loss == "diff":
+            return diff_loss(self.net, self.noiser, batch, sample), None
+        return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale, config.share)
+
+    def summary(self) -> dict[str, Any]:
+        """What is worth telling about the run so far."""
+        minutes = round(self.seconds / 60, 2)
+        return {"steps": self.step, "minutes": minutes, "chunks": len(self.data), **self.means}
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; a reader sees the old one or the new one, never half of one.
+
+        Raises:
+            SoboError: The disk refused; the old checkpoint is intact.
+        """
+        state = {
+            "config": self.config.to_dict(),
+            "normaliser": self.data.normaliser.to_dict(),
+            "chunks": len(self.data),
+            "summary": self.summary(),
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        store(state, path)
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            PolicyError: Damaged, or made with another configuration or other data.
+        """
+        state = read_checkpoint(path)
+        old, new = state["config"], self.config.to_dict()
+        changed = [n for n in new if old.get(n) != new[n] and n not in WALL_BUDGET_FIELDS]
+        if changed:
+            pairs = ", ".join(f"{n}: {old.get(n)} there, {new[n]} now" for n in changed)
+            raise PolicyError(f"{path} has another configuration ({pairs}); keep it or use a new folder")
+        if state["normaliser"] != self.data.normaliser.to_dict() or state["chunks"] != len(self.data):
+            raise PolicyError(f"{path} was trained on other data ({state['chunks']} chunks, now {len(self.data)})")
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, content in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.means = {name: v for name, v in state["summary"].items() if name in ("loss", "first_order")}
+
+
+def _optimizers(net: Network, config: TrainConfig) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the weights of hidden layers, AdamW for the rest; or AdamW for all.
+
+    For the output layer as well, Muon leaves more noise: after 500 steps a denoising error of 0.27 instead of 0.18.
+    """
+    lr, decay = config.lr, config.weight_decay
+    if config.optimizer == "adamw":
+        return (torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=decay, fused=True),)
+    last = net.output_layer.weight
+    hidden = [p for p in net.parameters() if p.ndim > 1 and p is not last]
+    rest = [p for p in net.parameters() if p.ndim <= 1 or p is last]
+    return Muon(hidden, lr=lr, weight_decay=decay), torch.optim.AdamW(rest, lr=lr, weight_decay=decay, fused=True)
+
+
+def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:
+    """Upper ends, but for the last, of the intervals in 0 .. 1 that stand for the chunks."""
+    even = torch.full((len(data),), 1.0 / len(data), dtype=torch.float64)
+    motion = data.motion().double()
+    total = motion.sum()
+    weights = torch.lerp(even, motion / total, emphasis) if total > 0 else even
+    return weights.cumsum(0)[:-1]
+
+
+def store(state: dict[str, Any], path: Path) -> None:
+    """Write what torch can load, whole or not at all.
+
+    Raises:
+        SoboError: The disk refused; what was there before is intact.
+    """
+    content = io.BytesIO()  # torch reports a full disk as an error of its own, without the reason
+    torch.save(state, content)
+    write_bytes(path, content.getvalue())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Contents of a checkpoint.
+
+    Raises:
+        PolicyError: Missing or damaged.
+    """
+    try:
+        return torch.load(path, weights_only=True)
+    except FileNotFoundError as error:
+        raise PolicyError(f"no checkpoint at {path}") from error
+    except Exception as error:  # torch.load raises many kinds on a damaged file
+        raise PolicyError(f"checkpoint {path} is damaged: {error}") from error

@@ -1,0 +1,1 @@
+"""The networks and the kernels that speed them up."""
