@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import canonicalize
 
 import numpy as np
@@ -23,7 +25,12 @@ class Robot:
     Configurations q are in rad (m for prismatic joints), velocities v per second, torques in Nm (N). Positions are in
     m, in the frame of the URDF's root link.
 
+    A robot never reads its file again. A pickle carries the text of the URDF and gives the same robot, whatever has
+    become of the file; only collision meshes are read again, from the files that are there when the pickle is loaded.
+
     Attributes:
+        urdf: The URDF's text.
+        path: The file that the text is from, absolute; None if it is from none.
         name: Name written in the URDF.
         nq: Number of joints, equal to nv.
         joint_names: Names of the movable joints, in the order of q.
@@ -34,17 +41,48 @@ class Robot:
         hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
     """
 
-    def __init__(self, native: _native.Robot, identity: str) -> None:
-        self.native = native
-        self.name: str = native.name
-        self.nq: int = native.nq
-        self.nv: int = native.nv
-        self.joint_names: list[str] = list(native.joint_names)
-        self.position_lower: Array = native.position_lower
-        self.position_upper: Array = native.position_upper
-        self.velocity_limit: Array = native.velocity_limit
-        self.effort_limit: Array = native.effort_limit
-        self.hash = identity
+    def __init__(
+        self,
+        urdf: str,
+        tool_frame: str,
+        *,
+        locked_joints: Mapping[str, float] | None = None,
+        armature: Sequence[float] = (),
+        collision: bool = True,
+        path: Path | None = None,
+    ) -> None:
+        """Builds the robot from the text of a URDF; see `from_urdf`, which reads it from a file.
+
+        Args:
+            urdf: The URDF's text.
+            tool_frame: Link or frame that is brought to the target.
+            locked_joints: Joints to freeze and their positions [rad or m].
+            armature: Inertia of each joint's rotor seen through its gear [kg m^2], (nv,).
+            collision: Read the collision geometry.
+            path: The file that the text is from; `package://` meshes are looked up in the folders above it.
+
+        Raises:
+            RobotError: The text cannot be parsed, or a frame or joint is not in it.
+        """
+        locked, path = dict(locked_joints or {}), path.resolve() if path else None
+        self._recipe: functools.partial[Robot] = functools.partial(
+            Robot, urdf, tool_frame, locked_joints=locked, armature=tuple(armature), collision=collision, path=path
+        )
+        self.urdf, self.path = urdf, path
+        folders = [str(folder) for folder in path.parents] if path else []
+        check_numbers(urdf)
+        self.native = _native.Robot(urdf, tool_frame, locked, np.asarray(armature, float), folders, collision)
+        # Comments and white space do not make another robot.
+        meaning = (canonicalize(urdf, strip_text=True), tool_frame, sorted(locked.items()), list(armature))
+        self.hash = hashlib.sha256(repr(meaning).encode()).hexdigest()
+        self.name: str = self.native.name
+        self.nq: int = self.native.nq
+        self.nv: int = self.native.nv
+        self.joint_names: list[str] = list(self.native.joint_names)
+        self.position_lower: Array = self.native.position_lower
+        self.position_upper: Array = self.native.position_upper
+        self.velocity_limit: Array = self.native.velocity_limit
+        self.effort_limit: Array = self.native.effort_limit
 
     @classmethod
     def from_urdf(
@@ -75,20 +113,20 @@ class Robot:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
             raise RobotError(f"the URDF {path} cannot be read: {e}") from e
-        locked = dict(locked_joints or {})
-        packages = [str(parent) for parent in path.resolve().parents]
         try:
-            check_numbers(text)
-            native = _native.Robot(text, tool_frame, locked, np.asarray(armature, float), packages, collision)
+            return cls(text, tool_frame, locked_joints=locked_joints, armature=armature, collision=collision, path=path)
         except RobotError as e:
             raise RobotError(f"{path}: {e}") from e
-        # Comments and white space do not make another robot.
-        meaning = (canonicalize(text, strip_text=True), tool_frame, sorted(locked.items()), list(armature))
-        return cls(native, hashlib.sha256(repr(meaning).encode()).hexdigest())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._recipe, ()
 
     def with_mass_scale(self, factor: float) -> Robot:
         """The same robot with the mass and inertia of every link multiplied by `factor`."""
-        return Robot(self.native.with_mass_scale(factor), f"{self.hash}*{factor}")
+        scaled = Robot.__new__(Robot)
+        native, recipe = self.native.with_mass_scale(factor), functools.partial(Robot.with_mass_scale, self, factor)
+        vars(scaled).update(vars(self), native=native, hash=f"{self.hash}*{factor}", _recipe=recipe)
+        return scaled
 
     def tool_position(self, q: ArrayLike) -> Array:
         """Position of the tool frame at q (nq,), shape (3,) [m]."""

@@ -47,11 +47,11 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
         path = _shipped(str(name))
     config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
     make = KINDS[config.kind][1]
-    urdf = getattr(getattr(config, "robot", None), "urdf", None)
-    if urdf is None:
+    robot: Any = getattr(config, "robot", None)
+    if not hasattr(robot, "urdf"):
         return make(config)
     try:
-        return make(config, _locate(urdf, path.parent))
+        return make(config, robot.load(_locate(robot.urdf, path.parent)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except RobotError as error:

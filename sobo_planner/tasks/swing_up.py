@@ -35,6 +35,14 @@ class PendulumConfig:
     urdf: str
     tip_frame: str = "tip"
 
+    def load(self, urdf: Path) -> Robot:
+        """Reads the pendulum from its URDF.
+
+        Raises:
+            RobotError: The description cannot be used.
+        """
+        return Robot.from_urdf(urdf, self.tip_frame, collision=False)
+
 
 @dataclass(frozen=True)
 class SwingUpProblem:
@@ -92,10 +100,10 @@ class SwingUp(Task):
     success_distance = 0.1
     config: SwingUpConfig
 
-    def __init__(self, config: SwingUpConfig, urdf: Path) -> None:
+    def __init__(self, config: SwingUpConfig, robot: Robot) -> None:
         self.config, self.name = config, config.name
         self.horizon, self.dt = config.problem.horizon, config.problem.dt
-        self.robot = Robot.from_urdf(urdf, config.robot.tip_frame, collision=False)
+        self.robot = robot
         n = self.nu = self.robot.nv
         self.nx = 2 * n
         self.control_upper = np.full(n, config.problem.torque_limit)

@@ -85,7 +85,7 @@ def export_problem(
         raise NotMeasured("Crocoddyl has no control at the end, this task weighs it")
     sections = {"running": problem.running, "terminal": problem.terminal}
     info = {
-        "urdf": task.urdf.read_text(encoding="utf-8"),
+        "urdf": task.robot.urdf,
         "tool_frame": task.config.robot.tool_frame,
         "locked_joints": task.config.robot.locked_joints,
         "horizon": task.horizon,

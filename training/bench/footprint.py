@@ -70,7 +70,7 @@ def memory_mb(pid: int, name: str = "VmRSS") -> float:
 def write_task(task: ArmReach, folder: Path) -> Path:
     """The task with its overrides as a task file, so that another process loads the same."""
     config = asdict(task.config)
-    config["robot"]["urdf"] = str(task.urdf.resolve())
+    config["robot"]["urdf"] = str(task.robot.path)
     path = folder / f"{task.name}.yaml"
     path.write_text(yaml.safe_dump(json.loads(json.dumps(config))), encoding="utf-8")
     return path

@@ -31,7 +31,7 @@ STARTS = ("interpolation", "gravity")
 def without_velocity_limits(task: ArmReach) -> ArmReach:
     """The task as BoxFDDP can solve it: it has no bounds on the state."""
     problem = replace(task.config.problem, velocity_limits=False)
-    return ArmReach(replace(task.config, problem=problem), task.urdf)
+    return ArmReach(replace(task.config, problem=problem), task.robot)
 
 
 def run_in_turns(contenders: Sequence[ProxDDP | BoxFDDP], instances: int, rounds: int) -> list[list[Series]]:

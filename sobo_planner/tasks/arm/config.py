@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sobo_planner.robot import Robot
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 
 
@@ -32,6 +34,20 @@ class RobotConfig:
     def __post_init__(self) -> None:
         name = self.base_frame
         require(name != "" and name[0] != "/", f"base_frame must be a name without leading slash, got {name!r}")
+
+    def load(self, urdf: Path) -> Robot:
+        """Reads the arm from its URDF.
+
+        Raises:
+            RobotError: The description cannot be used.
+        """
+        return Robot.from_urdf(
+            urdf,
+            self.tool_frame,
+            locked_joints=self.locked_joints,
+            armature=self.armature,
+            collision=self.collision,
+        )
 
 
 @dataclass(frozen=True)

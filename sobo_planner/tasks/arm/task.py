@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,10 +33,9 @@ class ArmReach(ArmEncoding, ArmStarts):
     """A task file of kind `arm_reach`; x = [q, v], u = joint torques.
 
     It encodes as `ArmEncoding` says; its instances are those of `ArmInstances`, its starts those of `ArmStarts`. A task
-    file is about positions; `with_orientation` gives the same task for poses.
+    file is about positions; `with_orientation` gives the same task for poses. All tasks made from one share its robot.
 
     Attributes:
-        urdf: The robot description it was read from.
         torque_limit: Largest torques [Nm], (nu,).
     """
 
@@ -47,23 +45,15 @@ class ArmReach(ArmEncoding, ArmStarts):
     def __init__(
         self,
         config: ArmConfig,
-        urdf: Path,
+        robot: Robot,
         position_limits: bool = False,
         goal_type: str = "position",
         self_weight: float = 0.0,
     ) -> None:
         self.config = config
-        self.urdf = urdf
         self.goal_type = goal_type
         self._position_limits, self._self_weight = position_limits, self_weight
         self.name = config.name
-        robot = Robot.from_urdf(
-            urdf,
-            config.robot.tool_frame,
-            locked_joints=config.robot.locked_joints,
-            armature=config.robot.armature,
-            collision=config.robot.collision,
-        )
         super().__init__(robot, config.problem.horizon)
         self._check_sizes()
         self.dt = config.problem.dt
@@ -162,7 +152,7 @@ class ArmReach(ArmEncoding, ArmStarts):
     def _variant(self, **changes: Any) -> ArmReach:
         arguments: dict[str, Any] = {
             "config": self.config,
-            "urdf": self.urdf,
+            "robot": self.robot,
             "position_limits": self._position_limits,
             "goal_type": self.goal_type,
             "self_weight": self._self_weight,
