@@ -128,6 +128,9 @@ Robot::Robot(const std::string &urdf_xml, const std::string &tool_frame, const s
   }
   set_armature(model, armature);
   add_collision_pairs(model, geometry);
+  // Here, not where they are used: problems of one robot share the shapes, and are solved in several threads.
+  for (const auto &object : geometry.geometryObjects)
+    object.geometry->computeLocalAABB();
   impl_ = std::make_shared<RobotImpl>(std::make_shared<const Model>(model),
                                       std::make_shared<const GeometryModel>(geometry),
                                       model.getFrameId(tool_frame));

@@ -29,7 +29,6 @@ struct SelfDistance::Impl {
   Impl(const RobotImpl &robot, double margin)
       : model(robot.model), geometry(robot.geometry), margin(margin), data(*geometry), centres(geometry->ngeoms) {
     for (const auto &object : geometry->geometryObjects) {
-      object.geometry->computeLocalAABB();
       local_centres.push_back(object.placement.act(Vector3d(object.geometry->aabb_center)));
       radii.push_back(object.geometry->aabb_radius);
     }
