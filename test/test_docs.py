@@ -14,7 +14,8 @@ from sobo_planner.paths import share_path
 from sobo_planner.tasks import KINDS
 from sobo_planner.tasks.config_reader import leaf_keys
 
-TOPS = ("benchmarks", "config", "docs", "examples", "launch", "scripts", "sobo_planner", "src", "test", "training", "urdf")
+CODE = ("benchmarks", "examples", "scripts", "sobo_planner", "src", "test", "training")
+TOPS = (*CODE, "config", "docs", "launch", "urdf")
 # Columns of the table of statuses in docs/ros.md.
 STATUS_COLUMNS = ("status", "meaning", "what to do")
 # Modules of sobo_planner/ros that make the planner node's topics and services.
