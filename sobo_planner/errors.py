@@ -47,6 +47,10 @@ class PlanningError(SoboError):
     """No plan that may be executed was found."""
 
 
+class DeadlineError(PlanningError):
+    """The deadline passed before there was a plan."""
+
+
 class PlanInterruptedError(PlanningError):
     """Planning was interrupted on request."""
 

@@ -227,6 +227,7 @@ void bind_worker(nb::module_ &m) {
           },
           "start"_a, "options"_a)
       .def("restart", &Worker::restart)
+      .def_prop_ro("shortest_solve", &Worker::shortest_solve)
       .def("cost", &Worker::cost, "start"_a);
   m.def(
       "solve_batch",

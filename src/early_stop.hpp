@@ -26,14 +26,21 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   // next solve. Newton steps square the error: the next would change the cost by about the square.
   static constexpr double small_step = 1e-2;
 
-  EarlyStop(ProxDDP &solver, const SolveOptions &options, double deadline)
+  /// `finish` [s] is what the solve still takes once the iterations have ended.
+  EarlyStop(ProxDDP &solver, const SolveOptions &options, double deadline, double finish)
       : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline),
-        interrupt_(options.interrupt.get()) {}
+        finish_(finish), interrupt_(options.interrupt.get()) {}
 
   /// Takes note of the guess, which the solver has evaluated.
-  void begin() { last_cost_ = solver_.results_.traj_cost_; }
+  void begin() {
+    last_cost_ = solver_.results_.traj_cost_;
+    last_call_ = wall_seconds();
+  }
 
   void call(const Workspace &, const Results &results) override {
+    const double now = wall_seconds();
+    longest = std::max(longest, now - last_call_);
+    last_call_ = now;
     for (auto &entry : solver_.filter_.filter_pairs_)
       entry.second = std::max(entry.second, feasible_enough);
     largest_dual_ = std::max(largest_dual_, results.dual_infeas);
@@ -49,19 +56,26 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
       settled = true;
     else if (one_step_ && change <= small_step * std::abs(last_cost_) && results.prim_infeas <= primal_tolerance)
       settled = true;
-    else if ((deadline_ > 0.0 && wall_seconds() > deadline_) || (interrupt_ && interrupt_->is_set()))
+    else if (too_late(now) || (interrupt_ && interrupt_->is_set()))
       out_of_time = true;
     if (settled || out_of_time)
       solver_.max_iters = 0; // the solver's loop compares against it after each iteration
   }
 
   bool settled = false, out_of_time = false;
+  double longest = 0.0; // [s] of an iteration
 
 private:
+  /// Whether another iteration would end past the deadline. In a sequence, whose solves are an iteration or two: whether
+  /// the deadline has passed.
+  bool too_late(double now) const {
+    return deadline_ > 0.0 && now + (one_step_ ? 0.0 : longest + finish_) > deadline_;
+  }
+
   ProxDDP &solver_;
   double tolerance_;
   bool one_step_;
-  double deadline_, last_cost_ = 0.0, largest_dual_ = 0.0;
+  double deadline_, finish_, last_call_ = 0.0, last_cost_ = 0.0, largest_dual_ = 0.0;
   const Interrupt *interrupt_; // outlives the solve, in its options
 };
 

@@ -18,6 +18,9 @@
 namespace sobo {
 namespace {
 
+// Share of a measured duration that still counts one solve later: a single slow one is not held against all that follow.
+constexpr double forget = 0.8;
+
 double cpu_seconds() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -66,6 +69,7 @@ struct Worker::Impl {
   ProxDDP ddp;
   BoundedRiccati *steps = nullptr; // owned by ddp
   std::vector<VectorXd> xs, us;    // the guess
+  double iteration = 0.0, finish = 0.0; // [s] that the slowest of the last solves took for these
   bool continues = false;          // whether the multipliers are those of a solve like the next one
 };
 
@@ -109,6 +113,7 @@ void Worker::load(const Start &start) {
 }
 
 void Worker::restart() { impl_->continues = false; }
+double Worker::shortest_solve() const { return impl_->iteration + impl_->finish; }
 
 double Worker::cost(const Start &start) {
   check(start);
@@ -134,7 +139,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
     set_zero(ddp.results_.vs);
     set_zero(ddp.results_.lams);
   }
-  auto stop = std::make_shared<EarlyStop>(ddp, options, deadline);
+  auto stop = std::make_shared<EarlyStop>(ddp, options, deadline, impl_->finish);
   ddp.registerCallback("early_stop", stop);
   impl_->steps->before_first_sweep([&] {
     result.initial_cost = ddp.results_.traj_cost_;
@@ -145,6 +150,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
     impl_->steps->before_first_sweep(nullptr);
     result.iterations += static_cast<int>(ddp.results_.num_iters);
     result.status = status;
+    impl_->iteration = std::max(stop->longest, forget * impl_->iteration);
     return status == Status::Converged;
   };
   try {
@@ -219,6 +225,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
     result.message.clear();
     attempt(careful, result, deadline);
   }
+  const double finishing = wall_seconds();
   try {
     refresh_gains(result, options.sequence);
   } catch (const std::exception &e) {
@@ -232,6 +239,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
   impl_->continues = options.sequence && result.status != Status::Failed;
+  impl_->finish = std::max(wall_seconds() - finishing, forget * impl_->finish);
   result.time_ms = 1e3 * (wall_seconds() - wall);
   result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
   return result;

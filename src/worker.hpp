@@ -30,7 +30,9 @@ struct SolveOptions {
   int max_iterations = 200;
   /// Relative cost change below which a feasible iterate is accepted; 0 switches the early stop off.
   double early_stop = 1e-4;
-  double time_limit = 0.0; // s of wall time, 0 = none
+  /// [s] of wall time, 0 = none. No iteration begins that would end past it, the first one aside; in a sequence none
+  /// begins after it.
+  double time_limit = 0.0;
   /// Ends the solve as `time_limit` does, if there is one and it is set.
   std::shared_ptr<Interrupt> interrupt;
   bool nonlinear_rollout = false;
@@ -76,6 +78,8 @@ public:
   Result solve(const Start &start, const SolveOptions &options);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();
+  /// Time [s] that a solve of one iteration takes, measured in the solves before; 0 before the first.
+  double shortest_solve() const;
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);
 

@@ -7,11 +7,11 @@ import pytest
 
 from sobo_planner.errors import PlanRefusedError
 from sobo_planner.motion.braking import Brakes
+from sobo_planner.planning.attempts import SAME
 from sobo_planner.planning.planner import Planner
-from sobo_planner.planning.starters import _free_first
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess
+from sobo_planner.solver import Solver
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,24 @@ def test_what_time_does_not_suffice_for_is_refused_with_the_links(task, planners
         Planner(task, checker=Refuses(task)).plan(instance.x0, instance.target, deadline=0.2)
 
 
-def test_starts_that_do_not_collide_come_first(task, planners) -> None:
-    rng = np.random.default_rng(0)
-    instance = [task.sample(rng) for _ in range(7)][-1]
-    colliding = planners[0].plan(instance.x0, instance.target)
-    held = task.gravity_rollout(instance)
-    cheap = Guess(colliding.X, colliding.U)
-    assert task.cost(cheap.X, cheap.U, instance.target) < task.cost(held.X, held.U, instance.target)
-    assert _free_first(task, instance, [cheap, held]) == [held, cheap]
+def test_the_same_refinement_does_not_start_twice_from_one_motion(task, policy, monkeypatch) -> None:
+    """Both starts lead to one motion that collides, and the motion clear of that ends short."""
+    rng = np.random.default_rng(7)
+    instance = [task.sample(rng) for _ in range(81)][-1]
+    begun: list[tuple[object, object, np.ndarray]] = []
+    solve = Solver.solve
+
+    def counted(self, instance, guess, *limits):
+        begun.append((self._workers[0], self.options, guess.X[1:, : task.nu]))
+        return solve(self, instance, guess, *limits)
+
+    planner = Planner(task, policy, checker=PlanChecker(task))
+    monkeypatch.setattr(Solver, "solve", counted)
+    assert planner.plan(instance.x0, instance.target).reached
+    assert len(begun) > 4
+    for k, (worker, options, q) in enumerate(begun):
+        same = [before for other, settings, before in begun[:k] if other is worker and settings == options]
+        assert not any(np.abs(q - before).max() <= SAME for before in same)
 
 
 def test_a_receding_horizon_gets_past_a_collision(task, checker) -> None:

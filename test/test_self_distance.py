@@ -13,6 +13,7 @@ from test_urdf_collisions import load
 from sobo_planner import _native
 from sobo_planner.errors import SolverError
 from sobo_planner.robot import Robot
+from sobo_planner.solver import Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import load_task
 
 MARGIN = 0.02
@@ -116,28 +117,34 @@ def staying(task, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(x, (task.horizon + 1, 1)), np.zeros((task.horizon, 6))
 
 
-def test_tasks_that_avoid_self_collision_charge_for_it_and_for_nothing_else(task, home) -> None:
-    avoiding = task.avoiding_self_collision()
-    assert avoiding.hash == task.hash and avoiding.policy_hash == task.policy_hash
+def cost(task, trajectory, target, **parts) -> float:
+    """Cost of a trajectory with parts of the problem switched on."""
+    return RefinementSolvers(task).solver(Refinement(**parts)).cost(*trajectory, target)
+
+
+def test_clearance_costs_where_links_are_near_and_nowhere_else(task, home) -> None:
     target = np.array([0.4, 0.3, 0.4])
     free, folded = staying(task, home), staying(task, FOLDED)
-    assert avoiding.cost(*free, target) == task.cost(*free, target)
-    extra = avoiding.cost(*folded, target) - task.cost(*folded, target)
+    assert cost(task, free, target, clearance=2e3) == task.cost(*free, target)
+    extra = cost(task, folded, target, clearance=2e3) - task.cost(*folded, target)
     assert extra > 1.0
-    ten = task.avoiding_self_collision(weight=2e4)
-    assert ten.cost(*folded, target) - task.cost(*folded, target) == pytest.approx(10 * extra)
+    more = cost(task, folded, target, clearance=2e4) - task.cost(*folded, target)
+    assert more == pytest.approx(10 * extra)
 
 
-@pytest.mark.parametrize("name", ["precise", "within_position_limits", "with_orientation"])
-def test_variants_compose(task, name) -> None:
-    a, b = getattr(task.avoiding_self_collision(), name)(), getattr(task, name)().avoiding_self_collision()
-    target = np.concatenate([[0.4, 0.3, 0.4], [0.0, 1.0, 0.0, 0.0]])[: a.goal_size]
+@pytest.mark.parametrize("pose", [False, True])
+@pytest.mark.parametrize("precision", Precision)
+def test_clearance_goes_with_the_other_parts(task, pose, precision) -> None:
+    task = task.with_orientation() if pose else task
+    target = np.concatenate([[0.4, 0.3, 0.4], [0.0, 1.0, 0.0, 0.0]])[: task.goal_size]
     folded = staying(task, FOLDED)
-    assert a.cost(*folded, target) == b.cost(*folded, target)
-    assert a.cost(*folded, target) > getattr(task, name)().cost(*folded, target) + 1.0
+    apart = cost(task, folded, target, clearance=2e3) - task.cost(*folded, target)
+    parts = {"precision": precision, "position_limits": True}
+    both = cost(task, folded, target, clearance=2e3, **parts) - cost(task, folded, target, **parts)
+    assert both == pytest.approx(apart) and apart > 1.0
 
 
 def test_without_collision_shapes_nothing_is_avoided() -> None:
     bare = load_task("ur5", **{"robot.collision": False})
     target, folded = np.array([0.4, 0.3, 0.4]), staying(bare, FOLDED)
-    assert bare.avoiding_self_collision().cost(*folded, target) == bare.cost(*folded, target)
+    assert cost(bare, folded, target, clearance=2e3) == bare.cost(*folded, target)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# A plan that ends further from the goal than this [m], or from its orientation than this [rad], is not good enough.
+# A plan that ends further from the goal than this [m], or from its orientation than this [rad], does not reach it.
 REACHED = 0.01
 ORIENTED = 0.02
 
@@ -18,8 +18,9 @@ ORIENTED = 0.02
 class PlanStatus(str, Enum):
     """How good a plan is."""
 
-    CONVERGED = "converged"  # the solver's tolerances are met
-    FEASIBLE = "feasible"  # out of time or iterations, but within limits and consistent with the dynamics
+    CONVERGED = "converged"  # it reaches the goal, and the solver's tolerances are met
+    FEASIBLE = "feasible"  # it reaches the goal; out of time or iterations, but within limits and true to the dynamics
+    SHORT = "short"  # it may be executed, but does not reach the goal
 
 
 @dataclass(frozen=True)
@@ -59,4 +60,20 @@ class Plan:
     @property
     def reached(self) -> bool:
         """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation if it has one."""
-        return self.tool_error < REACHED and (self.orientation_error is None or self.orientation_error < ORIENTED)
+        return reached(self.tool_error, self.orientation_error)
+
+    @property
+    def reason(self) -> str:
+        """Why the goal is not reached; empty if it is."""
+        if self.reached:
+            return ""
+        found, allowed = f"{1e3 * self.tool_error:.1f} mm", f"{1e3 * REACHED:g} mm"
+        if self.orientation_error is not None:
+            found += f" and {self.orientation_error:.3f} rad"
+            allowed += f" and {ORIENTED:g} rad"
+        return f"the plan ends {found} from the goal, allowed are {allowed}; choose another goal or start"
+
+
+def reached(tool_error: float, orientation_error: float | None) -> bool:
+    """Whether a distance [m], and an angle [rad] for pose goals, is small enough."""
+    return tool_error < REACHED and (orientation_error is None or orientation_error < ORIENTED)

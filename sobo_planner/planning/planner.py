@@ -1,42 +1,44 @@
-"""From a state and a goal to a plan that may be executed: propose, refine, verify.
-
-For a pose the policy proposes ways to the position. As they are, and bent to end with the pose, they compete with the
-interpolation by the cost of the pose.
-
-policy rollouts --+
-                  +--> cheapest start --> ProxDDP --> checks --> Plan
-interpolation ----+         ^                           |
-                            |                           +--> ProxDDP with links kept apart (if it collides)
-                            |                           +--> ProxDDP with more weight on precision (if it ends short)
-                            +--------- next start <-----+
-                                       (with position limits as constraints once free plans have left them)
-"""
+"""From a state and a goal to a plan that may be executed: propose, refine, verify."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import PlanInterruptedError, PlanningError, PlanRefusedError
-from sobo_planner.planning.budget import Effort
-from sobo_planner.planning.plan import REACHED, Plan, PlanStatus
-from sobo_planner.planning.refinement import FEASIBLE, PATIENCE, Refiner, Variant
-from sobo_planner.planning.starters import Starts
+from sobo_planner.errors import PlanningError
+from sobo_planner.planning.attempts import CAPPED, CLEARANCES
+from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
+from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
+from sobo_planner.planning.search import Found, Search
+from sobo_planner.planning.starters import AlternativeStarter, InterpolationStarter, PolicyStarter, Starter
 from sobo_planner.policy import Policy
-from sobo_planner.safety import Limit, PlanChecker
-from sobo_planner.solver import Guess, Instance, Interrupt, Solution, Solver
+from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Plans that end further from the goal, as a multiple of what counts as reached, are near another optimum, and weight on
-# precision takes long to bring them closer: other starts come first.
-NEAR_MISS = 2.0
+GOAL_TYPES = ("position", "pose")
+#: Refinements that more than one plan in a hundred needs; the solver of each problem takes 7 MB.
+PREPARED = (
+    Refinement(),
+    Refinement(position_limits=True),
+    Refinement(precision=Precision.TERMINAL),
+    Refinement(clearance=CLEARANCES[0]),
+)
 
-__all__ = ["FEASIBLE", "PATIENCE", "REACHED", "Plan", "PlanStatus", "Planner"]
+__all__ = ["FEASIBLE", "REACHED", "Plan", "PlanStatus", "Planner"]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What planning for one type of goal needs."""
+
+    task: ArmReach
+    solvers: RefinementSolvers
+    search: Search
 
 
 class Planner:
@@ -48,27 +50,36 @@ class Planner:
         checker: Passes every plan before it is returned.
         samples: Noise samples rolled out, the cheapest of which is refined; the task file's number by default.
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
+        starters: Propose the first starts instead of policy and interpolation.
     """
 
     def __init__(
         self,
         task: ArmReach,
         policy: Policy | None = None,
-        checker: PlanChecker | None = None,
+        checker: Checker | None = None,
         *,
         samples: int | None = None,
         seed: int = 0,
+        starters: Sequence[Starter] | None = None,
     ) -> None:
         self.task = task
         self.policy = policy
-        self._checker = checker
-        self._starts = Starts(policy, task.config.policy.samples if samples is None else samples, seed)
-        self._refiners = {task.goal_type: Refiner(task, checker)}
+        self._checker, self._seed = checker, seed
+        self._proposing: PolicyStarter | None = None
+        if policy is not None:
+            self._proposing = PolicyStarter(policy, task.config.policy.samples if samples is None else samples, seed)
+        # The interpolation comes first: it takes a millisecond, and a short deadline may leave no time for a rollout.
+        own: list[Starter] = [InterpolationStarter()]
+        if self._proposing is not None:
+            own.append(self._proposing)
+        self._starters = own if starters is None else starters
+        self._parts = {task.goal_type: self._make(task)}
 
     @property
     def policy_failures(self) -> int:
         """How often the policy's output was not finite."""
-        return self._starts.policy_failures
+        return 0 if self._proposing is None else self._proposing.failures
 
     def prepare(self, goal_type: str = "position") -> None:
         """Builds all solvers for a type of goal, `position` or `pose`; otherwise the first plans that need them do.
@@ -76,14 +87,21 @@ class Planner:
         Raises:
             PlanningError: There is no such type.
         """
-        if goal_type not in ("position", "pose"):
-            raise PlanningError(f"unknown type of goal {goal_type!r}; use position or pose")
-        self._refiner(goal_type).prepare()
+        if goal_type not in GOAL_TYPES:
+            raise PlanningError(f"unknown type of goal {goal_type!r}; use {' or '.join(GOAL_TYPES)}")
+        for refinement in PREPARED:
+            self._of(goal_type).solvers.solver(refinement)
 
-    def _refiner(self, goal_type: str) -> Refiner:
-        if goal_type not in self._refiners:
-            self._refiners[goal_type] = Refiner(self.task.with_orientation(), self._checker)
-        return self._refiners[goal_type]
+    def _make(self, task: ArmReach) -> _Parts:
+        solvers = RefinementSolvers(task)
+        search = Search(task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker))
+        _measure(task, solvers)
+        return _Parts(task, solvers, search)
+
+    def _of(self, goal_type: str) -> _Parts:
+        if goal_type not in self._parts:
+            self._parts[goal_type] = self._make(self.task.with_orientation())
+        return self._parts[goal_type]
 
     def plan(
         self,
@@ -97,103 +115,53 @@ class Planner:
         Args:
             state: [q, v], (nx,) [rad, rad/s].
             goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame.
-            deadline: Wall time [s] within which to answer, met to within one solver iteration; None to converge.
-            interrupt: Another thread sets it to end planning, within one solver iteration too.
+            deadline: Wall time [s] within which to answer, see docs/solver.md for the bound; None to converge.
+            interrupt: Another thread sets it to end planning, within one solver iteration.
 
         Returns:
             The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
-            without having converged, or the one that ends closest.
+            without having converged, or the one that ends closest, whose status is `SHORT`.
 
         Raises:
             TaskError: The state or the goal is refused.
             PlanningError: No start led to a plan within the limits; PlanRefusedError if the checker refused one,
-                PlanInterruptedError after an interrupt.
+                DeadlineError if the time has passed, PlanInterruptedError after an interrupt.
         """
         if deadline is not None and not deadline > 0:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
-        effort = Effort(time.monotonic(), deadline, interrupt)
+        budget = Budget(deadline, interrupt)
         instance = Instance(np.array(state, float), np.array(goal, float))
-        refiner = self._refiner("pose" if instance.target.shape == (7,) else "position")
-        refiner.task.check(instance)
-        best: tuple[tuple[bool, bool, float], Solution, str] | None = None
-        reasons: list[str] = []
-        for variant, source, guess in self._starts.of(refiner.task, instance, effort):
-            solution, reason = self._attempt(refiner, variant, instance, source, guess, effort)
-            miss = refiner.miss(solution.X, instance.target) if not reason else np.inf
-            rank = (miss >= 1, not solution.converged, miss)
-            if reason:
-                reasons.append(f"{source}: {reason}")
-            elif best is None or rank < best[0]:
-                best = rank, solution, source
-            if effort.over() or (miss < 1 and solution.converged):
-                break
-        if effort.interrupted:
-            raise PlanInterruptedError("planning was interrupted")
-        if best is not None and best[0][0] and effort.refused:  # another plan than what was asked for is none
-            reasons.append(f"{best[2]}: ends {self.task.final_error(best[1].X, instance.target):.3f} m from the goal")
-            best = None
-        if best is None:
-            error = PlanRefusedError if effort.refused else PlanningError
-            if effort.refused:  # what stands in the way; what was tried then may have failed otherwise
-                reasons.insert(0, effort.refused)
-            raise error(f"no start led to a plan within the limits ({'; '.join(reasons)})")
-        return self._finish(refiner.task, instance, *best[1:], effort)
+        parts = self._of("pose" if instance.target.shape == (7,) else "position")
+        parts.task.check(instance, budget)
+        return _plan(parts.task, instance, parts.search.run(instance, budget), budget)
 
-    def _attempt(
-        self, refiner: Refiner, variant: Variant, instance: Instance, source: str, guess: Guess, effort: Effort
-    ) -> tuple[Solution, str]:
-        """Refines a start; one that collides with a cost on that, one that ends short with more weight on precision.
 
-        Starts that converge to where another one has before are left there: what came of that would come again.
+def _measure(task: ArmReach, solvers: RefinementSolvers) -> None:
+    """Solves once, so that the time of an iteration is known to the first plan that has a deadline."""
+    q = np.array(task.config.robot.home)
+    instance = Instance(np.concatenate([q, np.zeros(task.nu)]), task.robot.tool_pose(q)[: task.goal_size])
+    solvers.solver(Refinement(iterations=1)).solve(instance, task.gravity_rollout(instance))
+    solvers.solver(Refinement(iterations=CAPPED))
 
-        Returns:
-            The solution, and why it may not be executed (empty if it may).
-        """
-        solution = self._refine(refiner.solver(variant), instance, guess, effort)
-        if solution.converged and not effort.is_new(variant, solution.X):
-            return solution, "the same motion as from another start"
-        reason, violation = refiner.objection(solution), None
-        if not reason and (violation := refiner.refusal(solution)) is not None:
-            reason = str(violation)
-            effort.refused = effort.refused or f"{source}: {reason}"
-            effort.collided |= violation.limit is Limit.SELF_COLLISION
-        if refiner.leaves_limits(solution.X):
-            effort.outside.append((replace(variant, limited=True, patient=False), source, guess))
-        if effort.over():
-            return solution, reason
-        if violation is not None and violation.limit is Limit.SELF_COLLISION and variant.clearer is not None:
-            return self._attempt(refiner, variant.clearer, instance, source, Guess(solution.X, solution.U), effort)
-        miss = refiner.miss(solution.X, instance.target)
-        if reason or miss < 1 or variant.precise:
-            return solution, reason
-        precise = replace(variant, precise=True, patient=True)
-        if miss > NEAR_MISS:
-            effort.short.append((precise, source, Guess(solution.X, solution.U)))
-            return solution, ""
-        closer = self._refine(refiner.solver(precise), instance, Guess(solution.X, solution.U), effort)
-        return (solution if refiner.objection(closer) or refiner.refusal(closer) else closer), ""
 
-    def _refine(self, solver: Solver, instance: Instance, guess: Guess, effort: Effort) -> Solution:
-        began = time.monotonic()
-        solution = solver.solve(instance, guess, effort.left(), effort.interrupt)
-        effort.refine += time.monotonic() - began
-        effort.iterations += solution.iterations
-        return solution
-
-    def _finish(self, task: ArmReach, instance: Instance, solution: Solution, source: str, effort: Effort) -> Plan:
-        limit, target = task.torque_limit, instance.target
-        return Plan(
-            status=PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE,
-            time=np.linspace(0.0, task.horizon * task.dt, task.horizon + 1),
-            X=solution.X,
-            U=np.clip(solution.U, -limit, limit),  # the solver keeps the limits to its tolerance
-            K=solution.K,
-            cost=task.cost(solution.X, solution.U, target),
-            violation=solution.primal_residual,
-            iterations=effort.iterations,
-            tool_error=task.final_error(solution.X, target),
-            orientation_error=task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None,
-            source=source,
-            phases_ms=effort.phases_ms(),
-            goal=target,
-        )
+def _plan(task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
+    solution, limit, target = found.solution, task.torque_limit, instance.target
+    tool_error = task.final_error(solution.X, target)
+    angle = task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None
+    status = PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE
+    seconds = found.account.seconds | {"total": budget.elapsed()}
+    return Plan(
+        status=status if reached(tool_error, angle) else PlanStatus.SHORT,
+        time=np.linspace(0.0, task.horizon * task.dt, task.horizon + 1),
+        X=solution.X,
+        U=np.clip(solution.U, -limit, limit),  # the solver keeps the limits to its tolerance
+        K=solution.K,
+        cost=task.cost(solution.X, solution.U, target),
+        violation=solution.primal_residual,
+        iterations=found.account.iterations,
+        tool_error=tool_error,
+        orientation_error=angle,
+        source=found.source,
+        phases_ms={name: 1e3 * value for name, value in seconds.items()},
+        goal=target,
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy import Policy
-from sobo_planner.solver import Guess, Instance
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
 from sobo_planner.tasks import Task
 
 Array = NDArray[np.float64]
@@ -41,6 +41,7 @@ def rollouts(
     rng: np.random.Generator,
     T_a: int | None = None,
     samples: int = 1,
+    budget: Budget = UNLIMITED,
 ) -> Rollouts:
     """Rolls the policy out over the task's horizon, all samples in one batch.
 
@@ -54,9 +55,12 @@ def rollouts(
         rng: Source of the diffusion noise; fixes the result.
         T_a: Steps executed of each chunk; the policy's own by default.
         samples: Noise samples.
+        budget: Looked at before each chunk.
 
     Raises:
         PolicyError: T_a out of range, or a prediction that is not finite.
+        DeadlineError: The budget ran out.
+        PlanInterruptedError: Planning was interrupted.
     """
     T_a = policy.T_a if T_a is None else T_a
     if not 1 <= T_a <= policy.T_h - policy.T_o:
@@ -65,6 +69,7 @@ def rollouts(
     U = np.empty((samples, task.horizon, task.nu))
     X[:, 0] = instance.x0
     for t in range(0, task.horizon, T_a):
+        budget.check("the policy's rollout")
         steps = min(T_a, task.horizon - t)
         if t == 0:
             chunks = policy.sample(X[0, 0], instance.target, rng, samples)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Motion, follow
-from sobo_planner.planning.planner import FEASIBLE
+from sobo_planner.planning.attempts import CLEARANCES
+from sobo_planner.planning.judge import FEASIBLE
 from sobo_planner.safety import Limit, PlanChecker, Violation
-from sobo_planner.solver import Guess, Instance, Solution, Solver, SolverStatus
+from sobo_planner.solver import Guess, Instance, Precision, Refinement, RefinementSolvers, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
@@ -27,7 +28,7 @@ NEAR = 0.1
 
 
 class RecedingSolver:
-    """Solvers of the task's variants, of which a target's history and the arm's place choose one.
+    """Solvers of the task's refinements, one of which is chosen by the target's history and the arm's place.
 
     Args:
         task: The task.
@@ -38,11 +39,10 @@ class RecedingSolver:
         self._task = task
         self._limits = checker.position_lower, checker.position_upper
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._solvers = {
-            (clear, limited, near): Solver(_variant(task, clear, limited, near), options, sequence=True)
-            for clear, limited, near in product((False, True), repeat=3)
-        }
-        self._solver = self._solvers[False, False, False]
+        self._solvers = RefinementSolvers(task, options, sequence=True)
+        for choice in product((False, True), repeat=3):  # none is built within a cycle
+            self._solvers.solver(_refinement(*choice))
+        self._solver = self._solvers.solver(_refinement(False, False, False))
         self._clear = self._limited = False
         self._unfinished: Motion | None = None
         self._unfinished_for = 0  # cycles
@@ -70,7 +70,7 @@ class RecedingSolver:
     def choose(self, instance: Instance) -> None:
         """Takes the variant for an instance."""
         near = self._task.distance(instance.x0, instance.target) < NEAR
-        chosen = self._solvers[self._clear, self._limited, near]
+        chosen = self._solvers.solver(_refinement(self._clear, self._limited, near))
         if chosen is not self._solver:
             self._solver = chosen
             self.restart()
@@ -140,10 +140,10 @@ class RecedingSolver:
                 self._solver.restart()  # its multipliers led astray
 
 
-def _variant(task: ArmReach, clear: bool, limited: bool, near: bool) -> ArmReach:
-    """The task with links kept apart, with position limits, with more weight on precision."""
-    if clear:
-        task = task.avoiding_self_collision()
-    if limited:
-        task = task.within_position_limits()
-    return task.precise(throughout=True) if near else task
+def _refinement(clear: bool, limited: bool, near: bool) -> Refinement:
+    """Links kept apart, position limits as constraints, more weight on the goal."""
+    return Refinement(
+        position_limits=limited,
+        clearance=CLEARANCES[0] if clear else 0.0,
+        precision=Precision.THROUGHOUT if near else Precision.TASK,
+    )

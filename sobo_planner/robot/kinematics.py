@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,7 @@ def inverse_kinematics(
     tolerance: float = 1e-4,
     max_iterations: int = 200,
     max_step: float = 0.3,
+    over: Callable[[], bool] | None = None,
 ) -> Array | None:
     """Finds a configuration near q whose tool is at the target, by damped least squares.
 
@@ -31,12 +34,15 @@ def inverse_kinematics(
         tolerance: Accepted distance [m], together with `LEVER` times the angle of a pose.
         max_iterations: Steps before giving up.
         max_step: Largest change of a joint in one step [rad]; keeps the solution near q.
+        over: Asked before each step whether to give up.
 
     Returns:
         The configuration, (nq,), within the position limits; None when the target was not reached.
     """
     q = np.array(q, float)
     for _ in range(max_iterations):
+        if over is not None and over():
+            return None
         error = _error(robot, q, target)
         distance = float(np.linalg.norm(error))
         if distance <= tolerance:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from sobo_planner.solver.solver import (
-    Interrupt,
-    LinearQuadratic,
-    Problem,
-    Solution,
-    Solver,
-    SolverOptions,
-    SolverStatus,
-)
+from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt
+from sobo_planner.solver.refinement import Precision, Refinement, RefinementSolvers
+from sobo_planner.solver.solver import LinearQuadratic, Problem, Solution, Solver, SolverOptions, SolverStatus
 from sobo_planner.solver.trajectory import Guess, Instance
 
 __all__ = [
+    "UNLIMITED",
+    "Budget",
     "Guess",
     "Instance",
     "Interrupt",
     "LinearQuadratic",
+    "Precision",
     "Problem",
+    "Refinement",
+    "RefinementSolvers",
     "Solution",
     "Solver",
     "SolverOptions",

@@ -13,11 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError, SolverError
+from sobo_planner.solver.budget import Interrupt
 from sobo_planner.solver.trajectory import Guess, Instance
 
 Array = NDArray[np.float64]
-#: Ends solves from another thread, after the iteration that they are at: `set`, `clear`, `is_set`.
-Interrupt = _native.Interrupt
 
 
 class SolverStatus(str, Enum):
@@ -200,8 +199,9 @@ class Solver:
         Args:
             instance: What to solve.
             guess: Where to start.
-            time_limit: Wall time [s] after which the current iterate is returned.
-            interrupt: Another thread sets it for the same.
+            time_limit: Wall time [s] within which to return the current iterate. The first iteration always begins, a
+                later one only if it would end in time, going by those before.
+            interrupt: Another thread sets it to have the current iterate returned.
 
         Returns:
             The solution; divergence gives status `failed`, never an exception.
@@ -212,6 +212,11 @@ class Solver:
         options = self.options.native(time_limit, interrupt)
         options.sequence = self._sequence
         return _solution(self._workers[0].solve(_start(instance, guess), options))
+
+    @property
+    def shortest_solve(self) -> float:
+        """Time [s] that a solve of one iteration takes, from the slowest of the last solves; 0 before the first."""
+        return float(self._workers[0].shortest_solve)
 
     def restart(self) -> None:
         """Ends a sequence: the next instance is not like the one before."""

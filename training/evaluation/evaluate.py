@@ -132,7 +132,7 @@ class Evaluator:
         except SoboError:
             return Attempt("failed"), None
         total = plan.phases_ms["total"]
-        status = "valid" if plan.status is PlanStatus.FEASIBLE else "converged"
+        status = "converged" if plan.status is PlanStatus.CONVERGED else "valid"
         return Attempt(status, plan.cost, plan.iterations, total, 0.0, plan.tool_error), plan.source
 
     def best(self, instance: Instance, rng: np.random.Generator) -> tuple[float | None, int | None]:

@@ -105,6 +105,7 @@ def details_of(plan: Plan) -> dict[str, Any]:
     """What the report says of a plan."""
     return {
         "status": plan.status.value,
+        "reason": plan.reason,
         "source": plan.source,
         "goal": [float(value) for value in plan.goal],
         "cost": float(plan.cost),

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sobo_planner.errors import GoalError, StartError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.robot.kinematics import inverse_kinematics
-from sobo_planner.solver import Instance
+from sobo_planner.solver import UNLIMITED, Budget, Instance
 from sobo_planner.tasks.arm.config import ArmConfig
 
 Array = NDArray[np.float64]
@@ -84,27 +84,29 @@ class ArmInstances:
                 return q
         raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn and all are in self-collision")
 
-    def check(self, instance: Instance) -> None:
+    def check(self, instance: Instance, budget: Budget = UNLIMITED) -> None:
         """Refuses an instance that cannot be planned for.
 
         Raises:
             StartError: See `check_start`.
             GoalError: See `check_goal`.
+            DeadlineError: See `check_goal`.
         """
         self.check_start(instance.x0)
-        self.check_goal(instance)
+        self.check_goal(instance, budget)
 
-    def check_goal(self, instance: Instance) -> None:
+    def check_goal(self, instance: Instance, budget: Budget = UNLIMITED) -> None:
         """Refuses a target that no plan may lead to.
 
         Raises:
             GoalError: Wrong size, a NaN, a quaternion off its norm, or out of reach.
+            DeadlineError: The budget ran out before it was known whether the target can be reached.
         """
         target = _finite("target", instance.target, self.goal_size, GoalError)
         if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
             norm = float(np.linalg.norm(target[3:]))
             raise GoalError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
-        self.goal_configuration(instance)
+        self.goal_configuration(instance, budget)
 
     def check_start(self, x: ArrayLike) -> None:
         """Refuses a state [q, v], (2n,), that no plan may begin at.
@@ -126,27 +128,34 @@ class ArmInstances:
         if pair is not None:
             raise StartError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
 
-    def reachable_configuration(self, q: Array, target: Array, rng: np.random.Generator | None = None) -> Array | None:
+    def reachable_configuration(
+        self, q: Array, target: Array, rng: np.random.Generator | None = None, budget: Budget = UNLIMITED
+    ) -> Array | None:
         """A configuration with the tool at the target: near q if there is one, else from other starts; or None.
 
         With `rng` the search starts at random configurations instead of q.
+
+        Raises:
+            DeadlineError: The budget ran out.
         """
         random = rng or np.random.default_rng(0)  # fixed, so that a goal is accepted or refused always alike
         start = q if rng is None else self._sample_configuration(random, None)
         for _ in range(IK_TRIES[self.goal_type]):
-            found = inverse_kinematics(self.robot, start, target)
+            found = inverse_kinematics(self.robot, start, target, over=budget.over)
             if found is not None:
                 return found
+            budget.check("the inverse kinematics of the goal")
             start = self._sample_configuration(random, None)
         return None
 
-    def goal_configuration(self, instance: Instance) -> Array:
+    def goal_configuration(self, instance: Instance, budget: Budget = UNLIMITED) -> Array:
         """A configuration at the target, near the start if there is one, (nq,).
 
         Raises:
             GoalError: The target is out of reach.
+            DeadlineError: The budget ran out.
         """
-        q = self.reachable_configuration(instance.x0[: self.robot.nq], instance.target)
+        q = self.reachable_configuration(instance.x0[: self.robot.nq], instance.target, budget=budget)
         if q is None:
             what = "m is" if self.goal_type == "position" else "(m, quaternion) is"
             raise GoalError(
@@ -154,18 +163,25 @@ class ArmInstances:
             )
         return q
 
-    def goal_postures(self, instance: Instance) -> list[Array]:
+    def goal_postures(self, instance: Instance, budget: Budget = UNLIMITED) -> list[Array]:
         """Different configurations at a target pose not far from the start; none in self-collision if that can be.
+
+        The search for further ones ends with the budget.
 
         Raises:
             TaskError: The target is out of reach.
+            DeadlineError: The budget ran out before there was one.
         """
         robot, q, rng = self.robot, instance.x0[: self.robot.nq], np.random.default_rng(0)
-        found = [self._unwound(self.goal_configuration(instance), q)]
+        found = [self._unwound(self.goal_configuration(instance, budget), q)]
         for _ in range(POSTURE_TRIES):
+            if budget.over():
+                break
             start = q + rng.uniform(-POSTURE_SPREAD, POSTURE_SPREAD, robot.nq)
             start = np.clip(start, robot.position_lower, robot.position_upper)
-            other = inverse_kinematics(robot, start, instance.target, max_iterations=POSTURE_ITERATIONS)
+            other = inverse_kinematics(
+                robot, start, instance.target, max_iterations=POSTURE_ITERATIONS, over=budget.over
+            )
             if other is None:
                 continue
             other = self._unwound(other, q)

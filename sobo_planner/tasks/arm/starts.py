@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.robot.kinematics import inverse_kinematics, minimum_jerk
-from sobo_planner.solver import Guess, Instance
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.instances import ArmInstances
 from sobo_planner.tasks.base import Task
@@ -24,22 +24,28 @@ class ArmStarts(ArmInstances, Task):
     config: ArmConfig
     torque_limit: Array
 
-    def interpolate(self, instance: Instance) -> Guess:
+    def interpolate(self, instance: Instance, budget: Budget = UNLIMITED) -> Guess:
         """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
 
         A pose leaves few postures, which may be far apart: the cheapest interpolation counts then.
 
         Raises:
             TaskError: The target is out of reach.
+            DeadlineError: The budget ran out.
         """
-        return self._interpolations(instance)[0]
+        return self._interpolations(instance, budget)[0]
 
-    def _interpolations(self, instance: Instance) -> list[Guess]:
+    def _interpolations(self, instance: Instance, budget: Budget) -> list[Guess]:
         """To a position one, to a pose one to each of `goal_postures`, cheapest first."""
         if self.goal_type == "position":
-            return [self._interpolate_to(instance, self.goal_configuration(instance))]
-        guesses = [self._interpolate_to(instance, q) for q in self.goal_postures(instance)]
-        return sorted(guesses, key=lambda guess: self.cost(guess.X, guess.U, instance.target))
+            return [self._interpolate_to(instance, self.goal_configuration(instance, budget))]
+        guesses = [self._interpolate_to(instance, q) for q in self.goal_postures(instance, budget)]
+        return sorted(guesses, key=lambda guess: self._cost_if_finite(guess, instance))
+
+    def _cost_if_finite(self, guess: Guess, instance: Instance) -> float:
+        """The total cost; infinite for a motion that diverged."""
+        finite = np.isfinite(guess.X).all() and np.isfinite(guess.U).all()
+        return self.cost(guess.X, guess.U, instance.target) if finite else np.inf
 
     def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
         q0, v0 = np.split(instance.x0, 2)
@@ -51,13 +57,13 @@ class ArmStarts(ArmInstances, Task):
         X, U = self.robot.track(instance.x0, desired[1:], self.dt, 0.0)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
 
-    def bend(self, guess: Guess, instance: Instance) -> Guess | None:
+    def bend(self, guess: Guess, instance: Instance, budget: Budget = UNLIMITED) -> Guess | None:
         """A motion that ends near a target, bent to end at it with the nearest posture there; None if there is none.
 
         What is missing in joint space is added to it with the time law of the interpolation.
         """
         end = guess.X[-1, : self.nu]
-        q = inverse_kinematics(self.robot, end, instance.target)
+        q = inverse_kinematics(self.robot, end, instance.target, over=budget.over)
         if q is None or self.robot.colliding_pair(q) is not None:
             return None
         Q, V = minimum_jerk(np.zeros(self.nu), q - end, self.horizon, self.dt)
@@ -69,11 +75,11 @@ class ArmStarts(ArmInstances, Task):
         U = np.tile(np.clip(self.robot.gravity(q), -self.torque_limit, self.torque_limit), (self.horizon, 1))
         return Guess(self.simulate(instance.x0, U), U)
 
-    def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget = UNLIMITED) -> list[Guess]:
         """n different starts: nearest interpolation, gravity, interpolations to other postures, random ones last."""
-        nearest, *others = self._interpolations(instance)
+        nearest, *others = self._interpolations(instance, budget)
         guesses = [nearest, self.gravity_rollout(instance), *others][:n]
         while len(guesses) < n:
-            q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng)
+            q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng, budget)
             guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])
         return guesses

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError
 from sobo_planner.robot import Robot
+from sobo_planner.solver import Precision, Refinement
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.encoding import VERSION, ArmEncoding
@@ -27,6 +26,10 @@ Array = NDArray[np.float64]
 SELF_MARGIN = 0.01
 SELF_TIME = 0.1
 SELF_WEIGHT = 2e3
+# Factor on the weight of the goal where it is to be reached more precisely. Near the edge of the workspace, holding the
+# arm up with less torque can be worth a centimetre to the original task.
+PRECISE = 100.0
+PLAIN = Refinement()
 
 
 class ArmReach(ArmEncoding, ArmStarts):
@@ -46,13 +49,10 @@ class ArmReach(ArmEncoding, ArmStarts):
         self,
         config: ArmConfig,
         robot: Robot,
-        position_limits: bool = False,
         goal_type: str = "position",
-        self_weight: float = 0.0,
     ) -> None:
         self.config = config
         self.goal_type = goal_type
-        self._position_limits, self._self_weight = position_limits, self_weight
         self.name = config.name
         super().__init__(robot, config.problem.horizon)
         self._check_sizes()
@@ -85,79 +85,45 @@ class ArmReach(ArmEncoding, ArmStarts):
 
     # ---------------------------------------------------------------- optimal control problem
 
-    def make_worker(self) -> _native.Worker:
-        """Builds the native problem with a solver of its own."""
-        problem = self.config.problem
+    def make_worker(self, refinement: Refinement = PLAIN) -> _native.Worker:
+        """Builds the native problem with a solver of its own.
+
+        Args:
+            refinement: Parts of the problem that are on, beside those of the task file. Without collision geometry
+                (`robot.collision: false`) clearance has no effect.
+        """
+        problem, pose = self.config.problem, self.config.pose
+        terminal = 1.0 if refinement.precision is Precision.TASK else PRECISE
+        running = PRECISE if refinement.precision is Precision.THROUGHOUT else 1.0
         spec = _native.ReachSpec()
         spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, problem.integrator
         spec.actuation = np.eye(self.nu)
-        spec.running = self._weights(problem.running, self.config.pose.running, self.dt)
-        spec.terminal = self._weights(problem.terminal, self.config.pose.terminal, 1.0)
+        spec.running = self._weights(problem.running, pose.running, self.dt, running, refinement.clearance)
+        spec.terminal = self._weights(problem.terminal, pose.terminal, 1.0, terminal, refinement.clearance)
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.robot.velocity_limit, self.robot.velocity_limit)
-        if self._position_limits:
+        if refinement.position_limits:
             spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
         return _native.Worker(self.robot.native, spec)
 
-    def _weights(self, weights: Weights, orientation: float, scale: float) -> _native.ReachWeights:
+    def _weights(
+        self, weights: Weights, orientation: float, scale: float, precision: float, clearance: float
+    ) -> _native.ReachWeights:
+        """The weights of a running stage (`scale` is its length [s]) or of the end (1)."""
         out = _native.ReachWeights()
         if self.goal_type == "pose":
-            out.orientation = np.full(3, scale * orientation)
-        out.self_distance, out.self_margin = min(scale, SELF_TIME) * self._self_weight, SELF_MARGIN
-        out.position = np.full(3, scale * weights.position)
+            out.orientation = np.full(3, scale * (precision * orientation))
+        out.self_distance, out.self_margin = min(scale, SELF_TIME) * clearance, SELF_MARGIN
+        out.position = np.full(3, scale * (precision * weights.position))
         out.state = scale * np.concatenate([np.zeros(self.nu), np.full(self.nu, weights.velocity)])
         out.control = np.full(self.nu, scale * weights.torque)
         out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
         return out
 
-    def precise(self, *, throughout: bool = False) -> ArmReach:
-        """The same task with a hundred times the terminal weight of the goal: ten times closer or better at the end.
-
-        Near the edge of the workspace holding the arm up can be worth a centimetre to the original one.
-
-        Args:
-            throughout: The same before the end, which never comes where the horizon recedes.
-        """
-        problem, pose, running = self.config.problem, self.config.pose, 100 if throughout else 1
-        config = replace(
-            self.config,
-            problem=replace(
-                problem,
-                running=replace(problem.running, position=running * problem.running.position),
-                terminal=replace(problem.terminal, position=100 * problem.terminal.position),
-            ),
-            pose=replace(pose, running=running * pose.running, terminal=100 * pose.terminal),
-        )
-        return self._variant(config=config)
-
-    def within_position_limits(self) -> ArmReach:
-        """The same task with the position limits as constraints, which few motions come near and all would pay for."""
-        return self._variant(position_limits=True)
-
-    def avoiding_self_collision(self, weight: float = SELF_WEIGHT) -> ArmReach:
-        """The same task with a cost on links that come near each other, which most motions do not need.
-
-        Without collision geometry (`robot.collision: false`) nothing is avoided.
-
-        Args:
-            weight: Of the squared distance that is missing [1/(m^2 s)].
-        """
-        return self._variant(self_weight=weight)
-
     def with_orientation(self) -> ArmReach:
         """The same task for poses: targets are [x, y, z, qx, qy, qz, qw], and the angle left to them costs as well."""
-        return self._variant(goal_type="pose")
-
-    def _variant(self, **changes: Any) -> ArmReach:
-        arguments: dict[str, Any] = {
-            "config": self.config,
-            "robot": self.robot,
-            "position_limits": self._position_limits,
-            "goal_type": self.goal_type,
-            "self_weight": self._self_weight,
-        }
-        return ArmReach(**(arguments | changes))
+        return ArmReach(self.config, self.robot, "pose")
 
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""

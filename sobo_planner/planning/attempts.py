@@ -1,0 +1,172 @@
+"""Which starts are refined how, in which order, and what follows from each result."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.solver import Guess, Precision, Refinement, Solution
+from sobo_planner.tasks.arm.task import SELF_WEIGHT
+
+Array = NDArray[np.float64]
+
+# Iterations after which a start is given up for the next one: nearly all need fewer, the rest may need hundreds.
+CAPPED = 60
+# Weights on links that come near each other, in the order in which motions that collide are refined with them.
+CLEARANCES = (SELF_WEIGHT, 10 * SELF_WEIGHT)
+# Motions that end further from the goal, as a multiple of what counts as reached, are near another local optimum. More
+# weight on the goal takes long to bring them closer: other starts come first.
+NEAR_MISS = 2.0
+# Joint positions [rad] by which two solutions may differ and still be one local optimum: the solver ends before they
+# agree.
+SAME = 0.02
+
+
+class Stage(IntEnum):
+    """When an attempt has its turn: all of one stage before those of the next."""
+
+    FIRST = 0  # the policy's rollout and the interpolation, with a cap on iterations
+    LIMITS = 1  # those whose motions left the position limits, with these as constraints, which takes long
+    ALTERNATIVE = 2  # gravity and other postures, where no motion has collided
+    APART = 3  # other postures, with links kept apart, where one has
+    APART_LIMITS = 4  # those of them that left the position limits
+    GOAL = 5  # motions that ended far from the goal, with more weight on it
+    FULL = 6  # the first starts again, without the cap
+
+
+#: Where a start is refined again, with position limits as constraints, once its motion has left them.
+LIMITS_AFTER = {Stage.FIRST: Stage.LIMITS, Stage.APART: Stage.APART_LIMITS}
+
+
+class Cause(IntEnum):
+    """Why an attempt is made."""
+
+    START = 0  # its start is to be tried
+    COLLISION = 1  # the motion before collides: it is refined at once, with links kept further apart
+    NEAR_MISS = 2  # the motion before stands, but ends just short of the goal: it is improved at once, if that works
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A start, and how it is refined.
+
+    Attributes:
+        stage: When.
+        refinement: How.
+        source: Where the start comes from.
+        guess: The start.
+        cause: Why.
+    """
+
+    stage: Stage
+    refinement: Refinement
+    source: str
+    guess: Guess
+    cause: Cause = Cause.START
+
+
+class Queue:
+    """Attempts that wait: what follows at once from a result first, then stage by stage in the order of adding."""
+
+    def __init__(self, attempts: Iterable[Attempt] = ()) -> None:
+        self._heap: list[tuple[bool, Stage, int, Attempt]] = []
+        self._numbers = count()
+        self.add(attempts)
+
+    def add(self, attempts: Iterable[Attempt]) -> None:
+        """Adds attempts."""
+        for attempt in attempts:
+            later = attempt.cause is Cause.START
+            heapq.heappush(self._heap, (later, attempt.stage, next(self._numbers), attempt))
+
+    def pop(self) -> Attempt | None:
+        """Takes the next attempt; None when there is none."""
+        return heapq.heappop(self._heap)[-1] if self._heap else None
+
+    @property
+    def waiting(self) -> list[Attempt]:
+        """All attempts, in their order."""
+        return [entry[-1] for entry in sorted(self._heap, key=lambda entry: entry[:3])]
+
+
+def first_attempts(proposals: Sequence[Proposal]) -> list[Attempt]:
+    """The attempts that planning begins with: the cheapest proposal first, and all again at the very end."""
+    ordered = sorted(proposals, key=lambda proposal: proposal.cost)
+    first = [Attempt(Stage.FIRST, Refinement(iterations=CAPPED), each.source, each.guess) for each in ordered]
+    full = [
+        Attempt(Stage.FULL, Refinement(position_limits=limits), each.source, each.guess)
+        for each in ordered
+        for limits in (False, True)
+    ]
+    return first + full
+
+
+def alternative_attempts(
+    proposals: Sequence[Proposal], collided: bool, rank: Callable[[Proposal], tuple[bool, float]]
+) -> list[Attempt]:
+    """The attempts with other starts.
+
+    Args:
+        proposals: The other starts, most promising first.
+        collided: Whether a motion has collided. Links are kept apart then, and the order is that of `rank`; to hold
+            still against gravity would keep no links apart.
+        rank: Whether a proposal collides, and its cost: the solver does not take links past each other.
+    """
+    if not collided:
+        refinement = Refinement(iterations=CAPPED)
+        return [Attempt(Stage.ALTERNATIVE, refinement, each.source, each.guess) for each in proposals]
+    refinement = Refinement(clearance=CLEARANCES[0], iterations=CAPPED)
+    postures = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
+    return [Attempt(Stage.APART, refinement, each.source, each.guess) for each in postures]
+
+
+def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
+    """What is to be tried because of a result.
+
+    Args:
+        attempt: What was tried.
+        solution: What the solver made of it.
+        verdict: What is to be said of that.
+    """
+    if attempt.cause is Cause.NEAR_MISS:
+        return []
+    refinement, stage, found = attempt.refinement, attempt.stage, []
+    reached = Guess(solution.X, solution.U)
+    if verdict.leaves_limits and not refinement.position_limits and stage in LIMITS_AFTER:
+        within = replace(refinement, position_limits=True, iterations=CAPPED)
+        found.append(Attempt(LIMITS_AFTER[stage], within, attempt.source, attempt.guess))
+    more = next((weight for weight in CLEARANCES if weight > refinement.clearance), None)
+    if verdict.collides and more is not None:
+        apart = replace(refinement, clearance=more, iterations=CAPPED)
+        found.append(Attempt(stage, apart, attempt.source, reached, Cause.COLLISION))
+    if verdict.reason or verdict.miss < 1 or refinement.precision is not Precision.TASK:
+        return found
+    precise = replace(refinement, precision=Precision.TERMINAL, iterations=None)
+    if verdict.miss <= NEAR_MISS:
+        found.append(Attempt(stage, precise, attempt.source, reached, Cause.NEAR_MISS))
+    elif stage < Stage.GOAL:
+        found.append(Attempt(Stage.GOAL, precise, attempt.source, reached))
+    return found
+
+
+class KnownMotions:
+    """The local optima that attempts have converged to. The same refinement would not lead on from there."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Refinement, Array]] = []
+
+    def add(self, refinement: Refinement, X: Array) -> bool:
+        """Adds a motion X (T+1, nx). Returns whether it was not known for this refinement, whatever its iterations."""
+        Q = X[:, : X.shape[1] // 2]
+        if any(refinement.problem == other and np.abs(Q - known).max() <= SAME for other, known in self._known):
+            return False
+        self._known.append((refinement.problem, Q))
+        return True

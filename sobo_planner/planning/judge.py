@@ -1,0 +1,118 @@
+"""Whether what the solver returns may be executed, and how far it ends from the goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.planning.plan import ORIENTED, REACHED
+from sobo_planner.safety import Limit, Violation
+from sobo_planner.solver import Instance, Solution
+from sobo_planner.tasks import ArmReach
+
+Array = NDArray[np.float64]
+
+# Largest violation of dynamics, torque and velocity limits that a plan may have.
+FEASIBLE = 1e-3
+
+
+class Checker(Protocol):
+    """What looks at a motion before it is returned: a `PlanChecker`."""
+
+    def check(self, time: Array, X: Array, U: Array, K: Array) -> Violation | None:
+        """The first violation found in states X (T+1, nx), torques U (T, nu) and gains K (T, nu, nx), or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a solution.
+
+    Attributes:
+        objection: Why it may not be executed: it diverged, violates its problem or leaves position limits. Empty if
+            there is nothing to say against it.
+        violation: Why the checker refuses it; None if it does not, or was not asked because of an objection.
+        leaves_limits: Whether a joint leaves its position limits.
+        miss: How far it ends from the goal, as a multiple of what still counts as reached; infinite where it may not be
+            executed.
+    """
+
+    objection: str = ""
+    violation: Violation | None = None
+    leaves_limits: bool = False
+    miss: float = np.inf
+
+    @property
+    def reason(self) -> str:
+        """Why the solution may not be executed; empty if it may."""
+        return self.objection or ("" if self.violation is None else str(self.violation))
+
+    @property
+    def collides(self) -> bool:
+        """Whether the checker refuses it because links touch."""
+        return self.violation is not None and self.violation.limit is Limit.SELF_COLLISION
+
+
+class Judge:
+    """Judges the solutions of one task.
+
+    Args:
+        task: The task.
+        checker: Looks at every motion that there is no objection to; None trusts solver and position limits.
+    """
+
+    def __init__(self, task: ArmReach, checker: Checker | None = None) -> None:
+        self._task, self._checker = task, checker
+
+    def judge(self, solution: Solution, instance: Instance) -> Verdict:
+        """Looks at a solution of an instance."""
+        objection = _diverged(solution) or _infeasible(solution)
+        limits = "" if _diverged(solution) else self._leaves_limits(solution.X)
+        if objection or limits:
+            return Verdict(objection or limits, leaves_limits=bool(limits))
+        violation = self._check(solution)
+        if violation is not None:
+            return Verdict(violation=violation)
+        return Verdict(miss=self.miss(solution.X, instance.target))
+
+    def miss(self, X: Array, target: Array) -> float:
+        """How far a trajectory X (T+1, nx) ends from the target, as a multiple of what still counts as reached."""
+        miss = self._task.final_error(X, target) / REACHED
+        if self._task.goal_type == "pose":
+            miss = max(miss, self._task.orientation_error(X[-1], target) / ORIENTED)
+        return miss
+
+    def _check(self, solution: Solution) -> Violation | None:
+        if self._checker is None:
+            return None
+        time: Array = self._task.dt * np.arange(len(solution.X), dtype=np.float64)
+        limit = self._task.torque_limit
+        return self._checker.check(time, solution.X, np.clip(solution.U, -limit, limit), solution.K)
+
+    def _leaves_limits(self, X: Array) -> str:
+        """Which joint leaves its position limits on X (T+1, nx), and by how much; empty if none does."""
+        robot, q = self._task.robot, X[1:, : self._task.nu]
+        outside = np.maximum(robot.position_lower - q, q - robot.position_upper).max(axis=0)
+        worst = int(np.argmax(outside))
+        if not outside[worst] > FEASIBLE:
+            return ""
+        return f"joint {robot.joint_names[worst]} would leave its limits by {outside[worst]:.3f}"
+
+
+def _diverged(solution: Solution) -> str:
+    arrays = (solution.X, solution.U, solution.K)
+    if all(np.isfinite(array).all() for array in arrays) and np.isfinite(solution.cost):
+        return ""
+    return f"the solver diverged after {solution.iterations} iterations {solution.message}".rstrip()
+
+
+def _infeasible(solution: Solution) -> str:
+    if solution.primal_residual <= FEASIBLE:
+        return ""
+    return (
+        f"{solution.status.value} after {solution.iterations} iterations with a violation of "
+        f"{solution.primal_residual:.1e}, allowed is {FEASIBLE:.0e}"
+    )

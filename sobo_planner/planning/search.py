@@ -1,0 +1,233 @@
+"""The search for a plan: a loop over a queue of attempts.
+
+starters --> proposals --> queue of attempts --> ProxDDP --> judge --> best so far
+                                  ^                            |
+                                  +--------- follow-ups <------+
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
+from sobo_planner.planning.attempts import (
+    Attempt,
+    Cause,
+    KnownMotions,
+    Queue,
+    Stage,
+    alternative_attempts,
+    first_attempts,
+    follow_ups,
+)
+from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.starters import Proposal, Starter
+from sobo_planner.solver import Budget, Guess, Instance, Interrupt, Refinement, Solution
+from sobo_planner.tasks import ArmReach
+
+# Share of a measured duration that still counts one measurement later: a single slow one does not decide for long.
+FORGET = 0.8
+
+
+class RefiningSolver(Protocol):
+    """What solves one refinement of the task: a `Solver`."""
+
+    def solve(
+        self, instance: Instance, guess: Guess, time_limit: float | None = None, interrupt: Interrupt | None = None
+    ) -> Solution:
+        """See `Solver.solve`."""
+        ...
+
+
+class Solvers(Protocol):
+    """Solvers by refinement: `RefinementSolvers`."""
+
+    def solver(self, refinement: Refinement) -> RefiningSolver:
+        """The solver for a refinement."""
+        ...
+
+    def shortest_solve(self) -> float:
+        """Time [s] that a solve of one iteration takes."""
+        ...
+
+
+class Judging(Protocol):
+    """Says what is to be said of a solution: a `Judge`."""
+
+    def judge(self, solution: Solution, instance: Instance) -> Verdict:
+        """Looks at a solution of an instance."""
+        ...
+
+
+@dataclass
+class Account:
+    """What a search has taken.
+
+    Attributes:
+        iterations: Solver iterations, over all attempts.
+        seconds: Wall time of each phase [s].
+    """
+
+    iterations: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: {"policy": 0.0, "start": 0.0, "refine": 0.0})
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Accounts for the time within."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result of a search.
+
+    Attributes:
+        solution: What may be executed.
+        source: Where its start came from.
+        account: What it has taken.
+    """
+
+    solution: Solution
+    source: str
+    account: Account
+
+
+@dataclass
+class _Record:
+    """What the attempts of one search have brought."""
+
+    best: tuple[tuple[bool, bool, float], Solution, str] | None = None
+    reasons: list[str] = field(default_factory=list)
+    refused: str = ""  # why the checker refused a motion, the first one that it did
+    collided: bool = False
+
+    def take(self, attempt: Attempt, solution: Solution, verdict: Verdict, replaced: bool) -> bool:
+        """Takes note of a result. Returns whether the search is over: it converged and reaches the goal."""
+        if verdict.violation is not None and attempt.cause is not Cause.NEAR_MISS:
+            self.refused = self.refused or f"{attempt.source}: {verdict.reason}"
+            self.collided |= verdict.collides
+        if verdict.reason:
+            if not replaced:
+                self.reasons.append(f"{attempt.source}: {verdict.reason}")
+            return False
+        rank = (verdict.miss >= 1, not solution.converged, verdict.miss)
+        if self.best is None or rank < self.best[0]:
+            self.best = rank, solution, attempt.source
+        return rank[:2] == (False, False)
+
+    @property
+    def misses(self) -> bool:
+        """Whether the best motion ends too far from the goal."""
+        return self.best is not None and self.best[0][0]
+
+
+class Search:
+    """Finds a motion for an instance of one task.
+
+    Args:
+        task: The task.
+        starters: Propose the first starts.
+        alternatives: Proposes other ones where those lead nowhere.
+        solvers: Refine starts.
+        judge: Says which motions may be executed.
+    """
+
+    def __init__(
+        self, task: ArmReach, starters: Sequence[Starter], alternatives: Starter, solvers: Solvers, judge: Judging
+    ) -> None:
+        self._task, self._starters, self._alternatives = task, starters, alternatives
+        self._solvers, self._judge = solvers, judge
+        self._judging = 0.0  # [s] that judging takes
+
+    def run(self, instance: Instance, budget: Budget) -> Found:
+        """Searches until a motion reaches the goal and has converged, nothing is left to try, or the budget is over.
+
+        Returns:
+            That motion; failing that, one that reaches the goal without having converged, or the one that ends closest.
+
+        Raises:
+            PlanningError: No start led to a motion that may be executed; PlanRefusedError if the checker refused one,
+                DeadlineError if the time has passed, PlanInterruptedError after an interrupt.
+        """
+        account, record, known = Account(), _Record(), KnownMotions()
+        proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
+        queue, alternatives_due = Queue(first_attempts(proposals)), True
+        while not budget.over() and budget.left() > self._least():
+            if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
+                alternatives_due = False
+                others = self._propose(self._alternatives, instance, budget, account)
+                queue.add(alternative_attempts(others, record.collided, lambda each: self._rank(each, instance)))
+                continue
+            attempt = queue.pop()
+            if attempt is None:
+                break
+            solution = self._refine(attempt, instance, budget, account)
+            settled = solution.converged and attempt.cause is not Cause.NEAR_MISS
+            if settled and not known.add(attempt.refinement, solution.X):
+                record.reasons.append(f"{attempt.source}: the same motion as from another start")
+                continue
+            verdict = self._judged(solution, instance)
+            further = follow_ups(attempt, solution, verdict)
+            queue.add(further)
+            if record.take(attempt, solution, verdict, any(each.cause is Cause.COLLISION for each in further)):
+                break
+        return self._result(record, instance, budget, account)
+
+    def _propose(self, starter: Starter, instance: Instance, budget: Budget, account: Account) -> list[Proposal]:
+        """A starter's proposals; none if it takes so long that no time would be left to refine any."""
+        with account.phase(starter.phase):
+            try:
+                return starter.propose(self._task, instance, budget.keeping(self._least()))
+            except DeadlineError:
+                return []
+
+    def _least(self) -> float:
+        """Time [s] that the shortest attempt takes."""
+        return self._solvers.shortest_solve() + self._judging
+
+    def _refine(self, attempt: Attempt, instance: Instance, budget: Budget, account: Account) -> Solution:
+        limit = None if budget.limit is None else max(budget.left() - self._judging, 1e-4)
+        with account.phase("refine"):
+            solver = self._solvers.solver(attempt.refinement)
+            solution = solver.solve(instance, attempt.guess, limit, budget.interrupt)
+        account.iterations += solution.iterations
+        return solution
+
+    def _judged(self, solution: Solution, instance: Instance) -> Verdict:
+        began = time.monotonic()
+        verdict = self._judge.judge(solution, instance)
+        self._judging = max(time.monotonic() - began, FORGET * self._judging)
+        return verdict
+
+    def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
+        """Whether a proposal collides, and its cost."""
+        guess = proposal.guess
+        collides = self._task.robot.first_collision(guess.X[:, : self._task.nu]) is not None
+        return collides, self._task.cost(guess.X, guess.U, instance.target)
+
+    def _result(self, record: _Record, instance: Instance, budget: Budget, account: Account) -> Found:
+        if budget.interrupted:
+            raise PlanInterruptedError("planning was interrupted")
+        best, reasons = record.best, list(record.reasons)
+        if best is not None and record.misses and record.refused:
+            # A motion that misses the goal does not stand in for one that the checker refused.
+            miss = self._task.final_error(best[1].X, instance.target)
+            reasons.append(f"{best[2]}: ends {miss:.3f} m from the goal")
+            best = None
+        if best is not None:
+            return Found(best[1], best[2], account)
+        if record.refused:  # what stands in the way first: what was tried after that may have failed otherwise
+            tried = "; ".join([record.refused, *reasons])
+            raise PlanRefusedError(f"no start led to a plan within the limits ({tried})")
+        if budget.over() or budget.left() <= self._least():
+            tried = f" ({'; '.join(reasons)})" if reasons else ""
+            raise DeadlineError(f"no plan was found within the deadline of {budget.limit:g} s{tried}; allow more time")
+        raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons) or 'no start was found'})")

@@ -1,0 +1,93 @@
+"""How a start is refined: which parts of the optimal control problem are on, and for how many iterations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+from sobo_planner import _native
+from sobo_planner.solver.solver import Solver, SolverOptions
+
+
+class Precision(Enum):
+    """What ending at the goal is worth, beside the other costs of the task."""
+
+    TASK = "task"  # as the task file says
+    TERMINAL = "terminal"  # a hundred times the terminal weight: ten times closer, or better, at the end
+    THROUGHOUT = "throughout"  # a hundred times the running weight as well, for a horizon whose end never comes
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """One way to refine a start.
+
+    Attributes:
+        position_limits: Whether position limits are constraints. Few motions come near them, and all would pay.
+        clearance: Weight of the cost on links that come near each other [1/(m^2 s)]; 0 leaves it out.
+        precision: Weight on the goal.
+        iterations: Most solver iterations, without a second attempt; None: the task's own settings.
+    """
+
+    position_limits: bool = False
+    clearance: float = 0.0
+    precision: Precision = Precision.TASK
+    iterations: int | None = None
+
+    @property
+    def problem(self) -> Refinement:
+        """What the native problem depends on: everything but the number of iterations."""
+        return replace(self, iterations=None)
+
+
+class RefinableProblem(Protocol):
+    """A task whose native problem has parts that can be switched on."""
+
+    @property
+    def solver_options(self) -> SolverOptions:
+        """The task file's solver settings."""
+        ...
+
+    def make_worker(self, refinement: Refinement) -> _native.Worker:
+        """Builds the native problem with these parts on, and a solver of its own."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Refined:
+    task: RefinableProblem
+    refinement: Refinement
+
+    def make_worker(self) -> _native.Worker:
+        return self.task.make_worker(self.refinement)
+
+
+class RefinementSolvers:
+    """The solvers of one task, one for each combination of parts that has been asked for.
+
+    Each takes 7 MB and is built when it is first asked for.
+
+    Args:
+        task: The task.
+        options: Solver settings; the task's own by default.
+        sequence: See `Solver`.
+    """
+
+    def __init__(self, task: RefinableProblem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
+        self._task, self._options, self._sequence = task, options or task.solver_options, sequence
+        self._solvers: dict[Refinement, Solver] = {}
+
+    def solver(self, refinement: Refinement) -> Solver:
+        """The solver for a refinement."""
+        problem = refinement.problem
+        if problem not in self._solvers:
+            self._solvers[problem] = Solver(_Refined(self._task, problem), self._options, sequence=self._sequence)
+        solver, iterations = self._solvers[problem], refinement.iterations
+        if iterations is None:
+            return solver
+        most = min(iterations, self._options.max_iterations)
+        return solver.with_options(replace(self._options, max_iterations=most, retry=False))
+
+    def shortest_solve(self) -> float:
+        """Time [s] that a solve of one iteration takes, from the slowest of the last solves; 0 before the first."""
+        return max((solver.shortest_solve for solver in self._solvers.values()), default=0.0)

@@ -1,0 +1,139 @@
+"""Scripted parts for the planning loop: solutions, solvers, judges and starters that do as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from sobo_planner.planning.attempts import Attempt
+from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.starters import Proposal
+from sobo_planner.safety import Limit, Violation
+from sobo_planner.solver import Budget, Guess, Instance, Refinement, Solution, SolverStatus
+
+T, N = 4, 1  # steps, joints
+INSTANCE = Instance(np.zeros(2 * N), np.array([1.0, 0.0, 0.0]))
+TOUCHING = Violation(Limit.SELF_COLLISION, "a touches b")
+
+
+def guess(value: float = 0.0) -> Guess:
+    """A trajectory whose positions are all one number."""
+    X = np.zeros((T + 1, 2 * N))
+    X[:, :N] = value
+    return Guess(X, np.zeros((T, N)))
+
+
+def solution(value: float = 0.0, *, converged: bool = True, iterations: int = 3, **changes: Any) -> Solution:
+    """A solution whose positions are all one number."""
+    trajectory, nx = guess(value), 2 * N
+    fields: dict[str, Any] = {
+        "X": trajectory.X,
+        "U": trajectory.U,
+        "K": np.zeros((T, N, nx)),
+        "k": np.zeros((T, N)),
+        "A": np.zeros((T, nx, nx)),
+        "B": np.zeros((T, nx, N)),
+        "initial_cost": 2.0,
+        "cost": 1.0,
+        "iterations": iterations,
+        "primal_residual": 0.0,
+        "dual_residual": 0.0,
+        "status": SolverStatus.CONVERGED if converged else SolverStatus.MAX_ITERATIONS,
+        "message": "",
+        "time_ms": 1.0,
+        "cpu_ms": 1.0,
+    }
+    return Solution(**(fields | changes))
+
+
+def negative(Q: np.ndarray) -> tuple[int, str, str] | None:
+    """Negative positions collide."""
+    return (0, "a", "b") if Q[0, 0] < 0 else None
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Task:
+    """As much of a task as the loop asks for: positions are distances to the goal, and costs."""
+
+    nu: int = N
+    goal_type: str = "position"
+    robot: Any = field(default_factory=lambda: SimpleNamespace(first_collision=negative))
+
+    def final_error(self, X: np.ndarray, target: np.ndarray) -> float:
+        """The last position."""
+        return float(abs(X[-1, 0]))
+
+    def cost(self, X: np.ndarray, U: np.ndarray, target: np.ndarray) -> float:
+        """The first position."""
+        return float(abs(X[0, 0]))
+
+
+@dataclass
+class Starter:
+    """Proposes what it was made with."""
+
+    proposals: list[Proposal]
+    phase: str = "start"
+    effect: Callable[[], None] = lambda: None
+    budgets: list[Budget] = field(default_factory=list)
+
+    def propose(self, task: Any, instance: Instance, budget: Budget) -> list[Proposal]:
+        """See `sobo_planner.planning.starters.Starter`."""
+        self.budgets.append(budget)
+        self.effect()
+        return self.proposals
+
+
+@dataclass
+class Solvers:
+    """Answers every solve by a function of refinement and start, and keeps what was asked."""
+
+    answer: Callable[[Refinement, float], Solution]
+    shortest: float = 0.0
+    asked: list[tuple[Refinement, float]] = field(default_factory=list)
+    limits: list[float | None] = field(default_factory=list)
+
+    def solver(self, refinement: Refinement) -> Any:
+        """A solver of this refinement."""
+
+        def solve(instance: Instance, start: Guess, time_limit: float | None = None, interrupt: Any = None) -> Solution:
+            value = float(start.X[-1, 0])
+            self.asked.append((refinement, value))
+            self.limits.append(time_limit)
+            return self.answer(refinement, value)
+
+        return SimpleNamespace(solve=solve)
+
+    def shortest_solve(self) -> float:
+        """See `RefinementSolvers.shortest_solve`."""
+        return self.shortest
+
+
+@dataclass
+class Judge:
+    """Judges by a function of the last position."""
+
+    verdict: Callable[[float], Verdict]
+
+    def judge(self, found: Solution, instance: Instance) -> Verdict:
+        """See `sobo_planner.planning.judge.Judge`."""
+        return self.verdict(float(found.X[-1, 0]))
+
+
+def sources(attempts: list[Attempt]) -> list[str]:
+    """Where attempts start."""
+    return [attempt.source for attempt in attempts]

@@ -1,0 +1,120 @@
+"""What is said of a solution: divergence, feasibility, position limits, the checker, the distance to the goal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted_planning import TOUCHING, T, Task, solution
+
+from sobo_planner.planning.judge import FEASIBLE, Judge, Verdict
+from sobo_planner.planning.plan import ORIENTED, REACHED
+from sobo_planner.safety import Limit, Violation
+from sobo_planner.solver import Instance, Solution
+
+INSTANCE = Instance(np.zeros(2), np.zeros(3))
+
+
+class Arm(Task):
+    """A joint between -1 and 1 whose position is the distance to the goal, with torques up to 2."""
+
+    dt, torque_limit = 0.1, np.array([2.0])
+
+    def __init__(self, goal_type: str = "position", angle: float = 0.0) -> None:
+        robot = SimpleNamespace(joint_names=["a"], position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
+        super().__init__(goal_type=goal_type, robot=robot)
+        self.angle = angle
+
+    def orientation_error(self, x: np.ndarray, target: np.ndarray) -> float:
+        """As it was made."""
+        return self.angle
+
+
+class Checker:
+    """Answers as it was made, and keeps what it was shown."""
+
+    def __init__(self, violation: Violation | None = None) -> None:
+        self.violation, self.seen = violation, []
+
+    def check(self, *arrays: Any) -> Violation | None:
+        """See `PlanChecker.check`."""
+        self.seen.append(arrays)
+        return self.violation
+
+
+def judge(found: Solution, checker: Checker | None = None, arm: Arm | None = None) -> Verdict:
+    return Judge(arm or Arm(), checker).judge(found, INSTANCE)  # type: ignore[arg-type]
+
+
+def test_a_motion_that_ends_at_the_goal_is_fit() -> None:
+    assert judge(solution(0.0)) == Verdict(miss=0.0)
+    assert judge(solution(REACHED)).miss == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["X", "U", "K"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_any_number_that_is_not_finite_means_divergence(name: str, value: float) -> None:
+    found = solution(0.0)
+    getattr(found, name)[(0,) * getattr(found, name).ndim] = value
+    verdict = judge(found, Checker())
+    assert "the solver diverged after 3 iterations" in verdict.reason and verdict.miss == np.inf
+
+
+def test_a_cost_that_is_not_finite_means_divergence() -> None:
+    assert "diverged" in judge(solution(0.0, cost=np.nan)).reason
+
+
+def test_a_violation_of_the_problem_is_named_with_its_bound() -> None:
+    assert judge(solution(0.0, primal_residual=FEASIBLE)).reason == ""
+    reason = judge(solution(0.0, primal_residual=1.1 * FEASIBLE, converged=False)).reason
+    assert reason == "max_iterations after 3 iterations with a violation of 1.1e-03, allowed is 1e-03"
+
+
+@pytest.mark.parametrize("knot", [1, 2, T])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_position_limits_count_at_every_knot_but_the_start(knot: int, side: float) -> None:
+    for beyond, outside in ((0.9 * FEASIBLE, False), (1.1 * FEASIBLE, True)):
+        found = solution(0.0)
+        found.X[knot, 0] = side * (1.0 + beyond)
+        verdict = judge(found)
+        assert verdict.leaves_limits is outside
+        assert ("joint a would leave its limits by 0.001" in verdict.reason) is outside
+
+
+def test_a_start_beyond_the_limits_does_not_condemn_a_motion() -> None:
+    found = solution(0.0)
+    found.X[0, 0] = 2.0
+    assert judge(found).reason == ""
+
+
+def test_leaving_the_limits_is_told_beside_another_objection() -> None:
+    found = replace(solution(0.0), primal_residual=1.0)
+    found.X[2, 0] = 2.0
+    verdict = judge(found)
+    assert verdict.leaves_limits and "violation of" in verdict.reason
+
+
+def test_the_checker_sees_what_will_be_executed_and_its_refusal_is_the_reason() -> None:
+    checker, found = Checker(TOUCHING), solution(0.0)
+    found.U[:] = 3.0
+    verdict = judge(found, checker)
+    (time, X, U, K), *_ = checker.seen
+    np.testing.assert_allclose(time, 0.1 * np.arange(T + 1))
+    assert X is found.X and K is found.K and (U == 2.0).all()
+    assert verdict.collides and verdict.reason == str(TOUCHING) and verdict.miss == np.inf
+    assert not judge(found, Checker(Violation(Limit.GAINS, "large"))).collides
+
+
+def test_the_checker_is_not_asked_about_what_is_objected_to() -> None:
+    checker = Checker()
+    judge(solution(0.0, primal_residual=1.0), checker)
+    assert checker.seen == []
+
+
+def test_a_pose_is_missed_by_distance_or_angle() -> None:
+    assert judge(solution(REACHED), arm=Arm("pose", 3 * ORIENTED)).miss == pytest.approx(3.0)
+    assert judge(solution(4 * REACHED), arm=Arm("pose", ORIENTED)).miss == pytest.approx(4.0)
+    assert judge(solution(0.0), arm=Arm("position", 3 * ORIENTED)).miss == 0.0

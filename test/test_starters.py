@@ -1,0 +1,179 @@
+"""Starters: what they propose, and that a start which diverged is one start less."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted_planning import INSTANCE, Clock, guess
+
+from sobo_planner.errors import DeadlineError, PolicyError
+from sobo_planner.planning import starters
+from sobo_planner.planning.planner import Planner
+from sobo_planner.planning.starters import GRAVITY, MAX_STARTS, AlternativeStarter, InterpolationStarter, PolicyStarter
+from sobo_planner.policy.rollout import Rollouts
+from sobo_planner.robot.kinematics import inverse_kinematics
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
+
+
+def diverged() -> Guess:
+    """A trajectory that ends in a NaN."""
+    out = guess()
+    out.X[-1, 0] = np.nan
+    return out
+
+
+class Task:
+    """Returns trajectories as a test says; costs are first positions."""
+
+    goal_type = "position"
+
+    def __init__(self, found: list[Guess], bent: list[Guess | None] | None = None) -> None:
+        self.found, self.bent = found, list(bent or [])
+        self.asked: list[Any] = []
+
+    def interpolate(self, instance: Instance, budget: Budget) -> Guess:
+        """The first trajectory."""
+        return self.found[0]
+
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget) -> list[Guess]:
+        """All of them."""
+        self.asked.append((n, rng.integers(1000), budget))
+        return self.found
+
+    def bend(self, way: Guess, instance: Instance, budget: Budget) -> Guess | None:
+        """The next bent one."""
+        return self.bent.pop(0)
+
+    def cost(self, X: np.ndarray, U: np.ndarray, target: np.ndarray) -> float:
+        """The first position."""
+        assert np.isfinite(X).all()
+        return float(X[0, 0])
+
+
+def propose(starter: Any, task: Task, budget: Budget = UNLIMITED) -> list[tuple[str, float]]:
+    found = starter.propose(task, INSTANCE, budget)
+    return [(each.source, float(each.guess.X[0, 0])) for each in found]
+
+
+def test_interpolation_is_proposed_with_its_cost() -> None:
+    (found,) = InterpolationStarter().propose(Task([guess(3.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert (found.source, found.cost) == ("interpolation", 3.0)
+
+
+def test_a_start_that_diverged_is_not_proposed() -> None:
+    assert propose(InterpolationStarter(), Task([diverged()])) == []
+    others = [guess(1.0), diverged(), guess(2.0), diverged(), guess(3.0)]
+    assert propose(AlternativeStarter(0), Task(others)) == [("posture", 2.0), ("posture", 3.0)]
+    bad = guess(2.0)
+    bad.U[0, 0] = np.inf
+    assert propose(AlternativeStarter(0), Task([guess(), guess(1.0), bad])) == [(GRAVITY, 1.0)]
+
+
+def test_a_start_of_infinite_cost_is_not_proposed() -> None:
+    task = Task([guess(1.0)])
+    task.cost = lambda X, U, target: np.inf  # type: ignore[method-assign]
+    assert propose(InterpolationStarter(), task) == []
+
+
+def test_alternatives_leave_the_interpolation_out_and_depend_on_the_seed_alone() -> None:
+    task = Task([guess(1.0), guess(2.0), guess(3.0)])
+    assert propose(AlternativeStarter(5), task) == [(GRAVITY, 2.0), ("posture", 3.0)]
+    propose(AlternativeStarter(5), task)
+    propose(AlternativeStarter(6), task)
+    (n, first, _), (_, again, _), (_, other, _) = task.asked
+    assert n == MAX_STARTS and first == again != other
+
+
+class Script:
+    """Stands for `rollouts`: returns or raises what a test says, and keeps how it was called."""
+
+    def __init__(self, result: Rollouts | Exception) -> None:
+        self.result, self.options = result, {}
+
+    def __call__(self, task: Any, policy: Any, instance: Instance, **options: Any) -> Rollouts:
+        self.options = options
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, result: Rollouts | Exception) -> tuple[PolicyStarter, Script]:
+    script = Script(result)
+    monkeypatch.setattr(starters, "rollouts", script)
+    return PolicyStarter(SimpleNamespace(), samples=3, seed=4), script  # type: ignore[arg-type]
+
+
+def test_the_cheapest_rollout_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Rollouts([guess(2.0), guess(1.0), guess(3.0)], np.array([2.0, 1.0, 3.0]))
+    starter, script = scripted(monkeypatch, found)
+    assert propose(starter, Task([])) == [("policy", 1.0)] and starter.failures == 0
+    assert script.options["samples"] == 3 and script.options["budget"] is UNLIMITED
+    assert script.options["rng"].integers(1000) == np.random.default_rng(4).integers(1000)
+
+
+def test_rollouts_that_are_not_finite_are_counted_as_a_failure_only_if_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter, _ = scripted(monkeypatch, Rollouts([diverged(), guess(1.0)], np.array([np.inf, 1.0])))
+    assert propose(starter, Task([])) == [("policy", 1.0)] and starter.failures == 0
+    starter, _ = scripted(monkeypatch, Rollouts([diverged(), diverged()], np.array([np.inf, np.inf])))
+    assert propose(starter, Task([])) == [] and starter.failures == 1
+    starter, _ = scripted(monkeypatch, PolicyError("NaN"))
+    assert propose(starter, Task([])) == [] and propose(starter, Task([])) == [] and starter.failures == 2
+
+
+def test_a_deadline_is_no_failure_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter, _ = scripted(monkeypatch, DeadlineError("late"))
+    with pytest.raises(DeadlineError):
+        propose(starter, Task([]))
+    assert starter.failures == 0
+
+
+def test_for_a_pose_rollouts_are_also_bent_and_the_cheapest_of_all_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Rollouts([guess(2.0), guess(1.0)], np.array([2.0, 1.0]))
+    for bent, cheapest in (([guess(0.5), None], 0.5), ([None, guess(7.0)], 1.0), ([diverged(), None], 1.0)):
+        starter, _ = scripted(monkeypatch, found)
+        task = Task([], bent)
+        task.goal_type = "pose"
+        assert propose(starter, task) == [("policy", cheapest)]
+
+
+# ---------------------------------------------------------------- with the real arm
+
+
+def test_a_plan_survives_an_interpolation_that_diverges(task, policy, home, monkeypatch) -> None:
+    """One start less, with the policy and without."""
+    state = np.concatenate([home, np.zeros(6)])
+    monkeypatch.setattr(type(task), "_interpolate_to", lambda self, instance, q: Guess(
+        np.full((self.horizon + 1, self.nx), np.nan), np.zeros((self.horizon, self.nu))
+    ))  # fmt: skip
+    plan = Planner(task, policy).plan(state, [0.4, 0.3, 0.4])
+    assert plan.reached and plan.source == "policy"
+    assert Planner(task).plan(state, [0.4, 0.3, 0.4]).source == GRAVITY
+    pose = task.with_orientation()
+    found = pose.interpolate(Instance(state, pose.robot.tool_pose(home + 0.1)))
+    assert np.isnan(found.X).any()  # sorting them by cost is no error
+
+
+class Ticking(Clock):
+    """Every look at the clock takes a millisecond."""
+
+    def __call__(self) -> float:
+        self.now += 1e-3
+        return self.now
+
+
+def test_inverse_kinematics_rollouts_and_postures_end_with_the_budget(task, policy, home) -> None:
+    far = np.array([3.0, 0.0, 0.0])
+    assert inverse_kinematics(task.robot, home, far, over=lambda: True) is None
+    state = np.concatenate([home, np.zeros(6)])
+    with pytest.raises(DeadlineError, match="inverse kinematics of the goal did not finish within .* 0.02 s"):
+        task.check(Instance(state, far), Budget(0.02, clock=Ticking()))
+    reachable = Instance(state, np.array([0.4, 0.3, 0.4]))
+    with pytest.raises(DeadlineError, match="the policy's rollout did not finish"):
+        PolicyStarter(policy, 1, 0).propose(task, reachable, Budget(0.005, clock=Ticking()))
+    pose = task.with_orientation()
+    goal = Instance(state, pose.robot.tool_pose(home + 0.3))
+    all_of_them, few = pose.goal_postures(goal), pose.goal_postures(goal, Budget(0.05, clock=Ticking()))
+    assert 1 <= len(few) < len(all_of_them)
