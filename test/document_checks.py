@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 every_document = pytest.mark.parametrize("name", DOCUMENTS)
 
@@ -192,14 +192,23 @@ def check_links(text: str, folder: Path) -> list[str]:
     return [f"{target} does not exist" for target in targets if target and not (folder / target).exists()]
 
 
-def check_paths(text: str, root: Path, tops: Iterable[str]) -> list[str]:
-    """Paths of the repository in backticks, `*` allowed, that do not exist; and source files that there are none of."""
-    wrong = []
+def check_paths(text: str, root: Path, tops: Iterable[str], package: Path | None = None) -> list[str]:
+    """Paths of the repository in backticks, `*` allowed, that do not exist; and source files that there are none of.
+
+    Args:
+        text: The document.
+        root: Of the repository.
+        tops: Its folders; what begins with none of them is not looked up.
+        package: A folder whose subfolders paths may begin with as well.
+    """
+    wrong, tops = [], list(tops)
+    parts = [path.name for path in package.iterdir() if path.is_dir()] if package else []
     for span in quoted(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
         if re.search(r"[<>{} ]", span):
             continue
-        inside = span.split("/")[0] in tops and "/" in span
-        if inside and not list(root.glob(span.split("::")[0].rstrip("/"))):
+        path, first = span.split("::")[0].rstrip("/"), span.split("/")[0]
+        places = [root] * (first in tops) + [package] * (first in parts)
+        if "/" in span and places and not any(list(place.glob(path)) for place in places if place):
             wrong.append(f"{span} does not exist")
         source = re.fullmatch(r"\w+\.(?:py|cpp|hpp|c)", span)
         if source and not any(path for top in tops for path in (root / top).rglob(span)) and not (root / span).exists():

@@ -39,6 +39,10 @@ ELSEWHERE = (
     Elsewhere(r"make demo", "test/test_demo.py::test_two_goals", ("demo_command(",)),
     Elsewhere(r"make demo", "test/test_demo.py", ('"-m", "sobo_planner.ros.demo"',)),
     Elsewhere(r"make test", ".ci/run", ("make test",)),
+    Elsewhere(r"make build", "Makefile", ("test: lint", "lint: build")),
+    Elsewhere(r"make docs", "test/test_api_pages.py", ('SCRIPT = ROOT / "docs" / "api.py"', "str(SCRIPT)")),
+    Elsewhere(r"ruff .*|mypy", "Makefile", ("/ruff check\n", "/ruff format --check\n", "/mypy\n")),
+    Elsewhere(r"python setup\.py --quiet build_ext --inplace", "Makefile", ("setup.py --quiet build_ext --inplace",)),
     Elsewhere(r"make bench|sobo bench .*", "test/test_bench.py::test_command_line", ('main(["bench", "ur5"',)),
     Elsewhere(r"sobo interplay .*", "test/test_interplay.py", ('"-m", "sobo_planner.cli", *arguments', '"interplay"')),
     Elsewhere(r"python3? -m colcon build .*", "test/test_packaging.py", ('"-m", "colcon"', '"--symlink-install"')),
@@ -52,6 +56,7 @@ ELSEWHERE = (
 )
 NOT_RUN = {
     r"\. \S+": "sources a file, whose making is what matters",
+    r"python -m pytest .*": "runs tests, as this one is run",
     r"cd \S+": "changes the folder of the shell",
     r"python3 -m venv --system-site-packages .*": "needs a ROS distribution; make creates such an environment there",
     r"pip install .*": "needs a ROS distribution; its requirements are compared with pyproject.toml and setup.py",

@@ -142,6 +142,15 @@ def test_links_and_paths(tmp_path: Path) -> None:
     assert wrong == ["docs/b.md does not exist", "no file is called tools.py"]
 
 
+def test_paths_may_begin_inside_the_package(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "part").mkdir(parents=True)
+    (package / "part" / "a.py").touch()
+    text = "`part/a.py`, `part/b.py`, `elsewhere/c.py`"
+    assert checks.check_paths(text, tmp_path, ["docs"]) == []
+    assert checks.check_paths(text, tmp_path, ["docs"], package) == ["part/b.py does not exist"]
+
+
 def test_names_of_tests() -> None:
     here = Path(__file__)
     assert checks.check_tests(f"`{here.name}::test_names_of_tests`", here.parent) == []

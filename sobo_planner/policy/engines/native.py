@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 class NativeEngine:
     """Runs model.safetensors with `_native.UNet`; a direct policy's perceptron with `mlp.MLP`.
 
-    Several times faster than a general runtime on so small a network; see docs/architecture.md.
+    Several times faster than a general runtime on so small a network; see docs/solver.md.
 
     Args:
         artifact: Policy to run.
