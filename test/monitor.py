@@ -25,7 +25,7 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.ros.outputs.trajectory_rules import Rules
 from sobo_planner.tasks import ArmReach, load_task
 
-GAIN_CAP = 2e4  # [Nm/rad, Nm s/rad]
+GAIN_CAP = 134.0  # of a joint's torque limit [1/rad, s/rad]
 LATE = 1.0  # [s] from the stamp of a message to its publication
 KEPT = 64  # trajectories and arrays that a report may still name
 SHOWN = 10  # violations that are told
@@ -120,7 +120,9 @@ class Monitor:
         self._require(times[0] > 0.0, f"the first point is at {times[0]} s")
         known = self._seen["trajectory"].get(stamp)
         self._require(known is None or np.array_equal(known[1], Q), "another trajectory had the same stamp")
-        self._keep("trajectory", stamp, (times, Q, V))
+        nanoseconds = [point.time_from_start.sec * 10**9 + point.time_from_start.nanosec for point in points]
+        data = np.array(nanoseconds, "<i8").tobytes() + b"".join(part.astype("<f8").tobytes() for part in (Q, V))
+        self._keep("trajectory", stamp, (times, Q, V, zlib.crc32(data)))
         for fault in motion_faults(self._task.robot, times, Q, V, self.joint_box, self.tool_box):
             self._require(False, fault)
 
@@ -128,8 +130,8 @@ class Monitor:
         """Judges feedback gains."""
         n = self._task.nu
         K = self._array("feedback_gains", message, ("T", "rows", "cols"), (n, 2 * n))
-        size = np.abs(K).max(initial=0.0)
-        self._require(size <= GAIN_CAP, f"a gain of {size:.3g}, allowed is {GAIN_CAP:.3g}")
+        size = (np.abs(K).max(axis=2, initial=0.0) / self._task.torque_limit).max(initial=0.0)
+        self._require(size <= GAIN_CAP, f"a gain of {size:.3g} times the torque limit, allowed is {GAIN_CAP:.3g}")
 
     def feedforward(self, message: Float64MultiArray) -> None:
         """Judges feedforward torques."""
@@ -157,7 +159,9 @@ class Monitor:
         self._require(len(steps) <= 1, f"gains and feedforward have {steps} steps")
         trajectory = self._seen["trajectory"].get((report["stamp"]["sec"], report["stamp"]["nanosec"]))
         if trajectory is not None and start.shape == (self._task.nx,):
-            times, Q, _ = trajectory
+            times, Q, _, checksum = trajectory
+            checked = report["checksums"]["joint_trajectory"]
+            self._require(checksum == checked, f"points of checksum {checksum}, those checked have {checked}")
             jump = np.abs(Q[0] - start[: self._task.nu]) - times[0] * limit
             self._require(jump.max() <= TOLERANCE, f"{jump.max():.3g} rad too far from start to first point")
             self._require(

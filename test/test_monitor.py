@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from builtin_interfaces.msg import Duration, Time
 from monitor import KEPT, Monitor
-from reports import report_of
+from reports import points_of, report_of
 from ros_harness import RELIABLE, ros_system
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -40,8 +40,9 @@ def plan(task: ArmReach, policy: Policy, home: np.ndarray) -> Plan:
 def originals(task: ArmReach, plan: Plan) -> dict[str, Any]:
     gains, feedforward = conversions.gains_message(plan.K), conversions.feedforward_message(plan.U)
     sums = {"feedback_gains": conversions.checksum(gains), "feedforward": conversions.checksum(feedforward)}
+    sums["joint_trajectory"] = points_of(plan).checksum
     return {
-        "trajectory": conversions.trajectory_message(plan, task.robot.joint_names, STAMP),
+        "trajectory": conversions.trajectory_message(points_of(plan), task.robot.joint_names, STAMP),
         "gains": gains,
         "feedforward": feedforward,
         "report": report_of(plan, 1, STAMP, sums),

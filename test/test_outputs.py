@@ -112,6 +112,54 @@ def test_what_the_controller_would_drop_is_not_published(outputs: PlanOutputs, m
     assert outputs.timeline is None
 
 
+@pytest.mark.parametrize("lead", [0.0, 0.25])
+@pytest.mark.parametrize("speed", [0.0, 0.3])
+@pytest.mark.parametrize("values", [{}, {"publish_effort": True}, {"allow_nonzero_velocity_at_trajectory_end": True}])
+def test_what_is_published_is_what_passed_the_checker(
+    outputs: PlanOutputs,
+    motion: Motion,
+    task: ArmReach,
+    monkeypatch: pytest.MonkeyPatch,
+    lead: float,
+    speed: float,
+    values: dict[str, bool],
+) -> None:
+    """Number for number, the braking at the end included, and the report tells by which checksum to know it."""
+    X, checked = motion.X.copy(), []
+    X[-1, 7] = speed
+    check = outputs._checker.check_points
+    monkeypatch.setattr(outputs._checker, "check_points", lambda *a: checked.append(a) or check(*a))
+    monkeypatch.setattr(outputs, "_values", VALUES | values)
+    report = outputs.publish(replace(motion, X=X), BEGIN - lead, DETAILS)
+    assert report is not None
+    probe: Any = outputs._node
+    probe.wait(lambda: probe.trajectories)
+    message, ((points, U, K),) = probe.trajectories[-1], checked
+    times, states = conversions.trajectory_arrays(message, task.robot.joint_names)
+    np.testing.assert_array_equal(np.rint(1e9 * times), points.nanoseconds)
+    np.testing.assert_array_equal(states, np.hstack([points.positions, points.velocities]))
+    assert len(states) == task.horizon + bool(lead) + (
+        speed > 0.0 and "publish_effort" in str(values or "publish_effort")
+    )
+    effort = [list(point.effort) for point in message.points]
+    assert effort == (points.effort.tolist() if "publish_effort" in values else [[]] * len(states))
+    assert report["checksums"] == {
+        "joint_trajectory": points.checksum,
+        "feedback_gains": conversions.checksum(conversions.gains_message(K)),
+        "feedforward": conversions.checksum(conversions.feedforward_message(U)),
+    }
+
+
+def test_what_the_checker_refuses_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:
+    """Though it keeps every limit: the braking at its end does not."""
+    X = motion.X.copy()
+    X[-1, 6:] = 3.1
+    X[:, 1] = np.linspace(X[0, 1], 6.2, len(X))
+    with pytest.raises(Refused, match="shoulder_lift_joint is") as refusal:
+        outputs.publish(replace(motion, X=X), BEGIN - 0.01, DETAILS)
+    assert refusal.value.status is Status.PLAN_REFUSED and outputs.timeline is None
+
+
 def test_reports_name_their_pieces(outputs: PlanOutputs, motion: Motion) -> None:
     report = outputs.publish(motion, BEGIN - 0.25, DETAILS)
     assert report is not None

@@ -13,7 +13,7 @@ from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reports import report_of
+from reports import points_of, report_of
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectoryPoint
 
@@ -22,6 +22,7 @@ from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.diagnostics import to_json
 from sobo_planner.ros.simulator.tracking import PlanAssembler
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.safety import BRAKE_ACCELERATION, REST_SPEED
 from sobo_planner.tasks import load_task
 
 STAMP = Time(sec=7, nanosec=5)
@@ -41,7 +42,7 @@ def names() -> list[str]:
 
 
 def test_trajectory_is_what_the_controller_accepts(plan: Plan, names: list[str]) -> None:
-    message = conversions.trajectory_message(plan, names, STAMP)
+    message = conversions.trajectory_message(points_of(plan), names, STAMP)
     times = [conversions.duration_seconds(point.time_from_start) for point in message.points]
     assert message.joint_names == names
     assert message.header.stamp == STAMP
@@ -54,7 +55,7 @@ def test_trajectory_is_what_the_controller_accepts(plan: Plan, names: list[str])
 
 
 def test_effort_on_request(plan: Plan, names: list[str]) -> None:
-    message = conversions.trajectory_message(plan, names, STAMP, publish_effort=True)
+    message = conversions.trajectory_message(points_of(plan), names, STAMP, publish_effort=True)
     np.testing.assert_array_equal(message.points[0].effort, plan.U[1])
     np.testing.assert_array_equal(message.points[-1].effort, plan.U[-1])
 
@@ -64,17 +65,18 @@ def test_points_are_used_again(plan: Plan, names: list[str]) -> None:
     points: list[JointTrajectoryPoint] = []
     for effort in (True, False, True):
         for lead in (0.0, 0.02):  # a point more with a lead
-            again = conversions.trajectory_message(plan, names, Time(sec=1), effort, lead=lead, points=points)
-            assert again == conversions.trajectory_message(plan, names, Time(sec=1), effort, lead=lead)
+            trajectory = points_of(plan, lead=lead)
+            again = conversions.trajectory_message(trajectory, names, Time(sec=1), effort, points=points)
+            assert again == conversions.trajectory_message(trajectory, names, Time(sec=1), effort)
 
 
 def test_a_plan_that_ends_fast_is_braked(plan: Plan, names: list[str]) -> None:
     X = plan.X.copy()
     X[-1, 6:] = [0.5, -0.2, 0.0, 0.0, 0.0, 0.0]
-    message = conversions.trajectory_message(replace(plan, X=X), names, STAMP)
+    message = conversions.trajectory_message(points_of(replace(plan, X=X)), names, STAMP)
     assert len(message.points) == len(plan.time)
     braking = conversions.duration_seconds(message.points[-1].time_from_start) - plan.time[-1]
-    assert braking == pytest.approx(0.5 / conversions.BRAKE_ACCELERATION)
+    assert braking == pytest.approx(0.5 / BRAKE_ACCELERATION)
     np.testing.assert_array_equal(message.points[-1].velocities, np.zeros(6))
     np.testing.assert_allclose(message.points[-1].positions, X[-1, :6] + 0.5 * braking * X[-1, 6:])
     np.testing.assert_array_equal(message.points[-2].velocities, X[-1, 6:])
@@ -82,15 +84,15 @@ def test_a_plan_that_ends_fast_is_braked(plan: Plan, names: list[str]) -> None:
 
 def test_a_plan_that_ends_at_rest_gets_no_further_point(plan: Plan, names: list[str]) -> None:
     X = plan.X.copy()
-    X[-1, 6:] = 0.5 * conversions.REST_SPEED
-    message = conversions.trajectory_message(replace(plan, X=X), names, STAMP)
+    X[-1, 6:] = 0.5 * REST_SPEED
+    message = conversions.trajectory_message(points_of(replace(plan, X=X)), names, STAMP)
     assert len(message.points) == len(plan.time) - 1
     np.testing.assert_array_equal(message.points[-1].velocities, np.zeros(6))
     assert np.all(X[-1, 6:] != 0.0), "the plan itself is left alone"
 
 
 def test_trajectory_is_read_by_name(plan: Plan, names: list[str]) -> None:
-    message = conversions.trajectory_message(plan, names, STAMP)
+    message = conversions.trajectory_message(points_of(plan), names, STAMP)
     order = [3, 1, 5, 0, 2, 4]
     message.joint_names = [names[i] for i in order]
     for point in message.points:
@@ -102,7 +104,7 @@ def test_trajectory_is_read_by_name(plan: Plan, names: list[str]) -> None:
 
 @pytest.mark.parametrize("fault", ["missing joint", "no points", "size", "nan", "time"])
 def test_bad_trajectory_is_refused(plan: Plan, names: list[str], fault: str) -> None:
-    message = conversions.trajectory_message(plan, names, STAMP)
+    message = conversions.trajectory_message(points_of(plan), names, STAMP)
     if fault == "missing joint":
         message.joint_names = [*names[:-1], "other"]
     elif fault == "no points":
@@ -174,7 +176,7 @@ def messages_of(plan: Plan, names: list[str], plan_id: int, stamp: Time) -> tupl
         "feedforward": conversions.checksum(feedforward),
     }
     report = to_json(report_of(plan, plan_id, stamp, checksums))
-    return conversions.trajectory_message(plan, names, stamp), gains, feedforward, report
+    return conversions.trajectory_message(points_of(plan), names, stamp), gains, feedforward, report
 
 
 @given(st.permutations(range(4)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from sobo_planner.errors import ConfigError
 from sobo_planner.planning.planner import FEASIBLE, Plan, Planner
 from sobo_planner.policy import Policy
-from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, Limit, PlanChecker
+from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, TORQUE_TOLERANCE, Limit, PlanChecker, Trajectory
 from sobo_planner.tasks import ArmReach
 
 N = 6
@@ -44,7 +46,8 @@ def at_rest(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
 def test_a_real_plan_passes(checker: PlanChecker, plan: Plan) -> None:
     assert checker.check(plan.time, plan.X, plan.U, plan.K) is None
-    assert np.abs(plan.K).max() < GAIN_CAP / 5, "the cap is far from real gains"
+    multiples = np.abs(plan.K).max(axis=(0, 2)) / checker._task.torque_limit
+    assert multiples.max() < GAIN_CAP / 3, "the cap is far from real gains"
     assert TOLERANCE == FEASIBLE, "what the planner lets through is not refused afterwards"
 
 
@@ -104,7 +107,7 @@ def test_torques(checker: PlanChecker, task: ArmReach, home: np.ndarray, knot: i
     found = checker.check(time, X, U, K)
     if abs(share) <= 1.0:
         assert found is None
-    elif abs(share) > 1.0 + 1e-6:
+    elif (abs(share) - 1.0) * task.torque_limit[joint] > TORQUE_TOLERANCE:
         assert found is not None and found.limit is Limit.TORQUE
         assert task.robot.joint_names[joint] in found.detail and f"{time[knot]:.3f} s" in found.detail
 
@@ -121,6 +124,19 @@ def test_gains_are_capped(task: ArmReach, home: np.ndarray, knot: int, row: int,
     kind = "velocity" if column >= N else "position"
     assert f"of {task.robot.joint_names[row]} on the {kind} of {task.robot.joint_names[column % N]}" in found.detail
     assert f"at {time[knot]:.3f} s" in found.detail and "-50.1" in found.detail
+
+
+def test_torques_are_those_of_the_task_and_not_of_the_robot(task: ArmReach, home: np.ndarray) -> None:
+    """A task file may allow less than the robot can: `torque_scale`."""
+    weak = copy.copy(task)
+    weak.torque_limit = 0.5 * task.torque_limit
+    time, X, U, K = still(home)
+    U[3] = 0.5 * task.torque_limit
+    assert PlanChecker(weak).check(time, X, U, K) is None
+    U[3, 1] += 2.0 * TORQUE_TOLERANCE
+    found = PlanChecker(weak).check(time, X, U, K)
+    assert found is not None and found.limit is Limit.TORQUE and "allowed is 75.0000" in found.detail
+    assert TORQUE_TOLERANCE == 1e-6
 
 
 def test_a_jump_between_knots_is_a_speed(checker: PlanChecker, plan: Plan) -> None:
@@ -200,6 +216,40 @@ def test_malformed_boxes_are_refused(task: ArmReach, name: str, fault: str) -> N
         PlanChecker(task, **{name: box})
 
 
+@given(knot=st.integers(0, T - 1), row=st.integers(0, N - 1), column=st.integers(0, 2 * N - 1))
+def test_the_cap_on_gains_is_that_of_each_joints_torque(
+    checker: PlanChecker, task: ArmReach, home: np.ndarray, knot: int, row: int, column: int
+) -> None:
+    time, X, U, K = still(home)
+    K[knot, row, column] = -0.999 * GAIN_CAP * task.torque_limit[row]
+    assert checker.check(time, X, U, K) is None
+    K[knot, row, column] *= 1.002
+    found = checker.check(time, X, U, K)
+    assert found is not None and found.limit is Limit.GAINS
+    assert task.robot.joint_names[row] in found.detail and f"{GAIN_CAP * task.torque_limit[row]:.4g}" in found.detail
+    assert pytest.approx(2e4) == GAIN_CAP * 150.0, "what the UR5's large joints may have has not changed"
+
+
+def test_a_strong_arm_may_have_large_gains(task: ArmReach, plan: Plan) -> None:
+    """A KUKA KR 16 has gains that an arm of the UR5's torques must not have."""
+    strong = copy.copy(task)
+    strong.torque_limit = 30.0 * task.torque_limit
+    K = 30.0 * plan.K
+    assert np.abs(K).max() > 2e4 and PlanChecker(strong).check(plan.time, plan.X, plan.U, K) is None
+    assert PlanChecker(task).check(plan.time, plan.X, plan.U, K) is not None
+
+
+def test_a_cap_of_ones_own(task: ArmReach, home: np.ndarray) -> None:
+    time, X, U, K = still(home)
+    K[0, 2, 3], K[1, 4, 5] = 7.0, 3.0
+    caps = np.array([1.0, 1.0, 7.0, 1.0, 3.0, 1.0])
+    assert PlanChecker(task, gain_cap=caps).check(time, X, U, K) is None
+    assert PlanChecker(task, gain_cap=caps[::-1]).check(time, X, U, K) is not None
+    for malformed in (caps[:-1], caps[None], -caps, caps * np.nan):
+        with pytest.raises(ConfigError, match="gain_cap"):
+            PlanChecker(task, gain_cap=malformed)
+
+
 @pytest.mark.parametrize("cap", [0.0, -1.0, np.nan])
 def test_malformed_cap_is_refused(task: ArmReach, cap: float) -> None:
     with pytest.raises(ConfigError, match="gain_cap"):
@@ -235,8 +285,130 @@ def test_self_collision_between_two_knots(checker: PlanChecker, task: ArmReach, 
     found = checker.check(*at_rest(np.array([a, b])))
     assert found is not None and found.limit is Limit.SELF_COLLISION
     time = float(re.findall(r"at ([\d.]+) s", found.detail)[0])
-    assert task.robot.colliding_pair(a + 0.1 * time * (b - a)) is not None
+    share = 3.0 * (0.1 * time) ** 2 - 2.0 * (0.1 * time) ** 3  # of the way, for a spline between two points at rest
+    assert task.robot.colliding_pair(a + share * (b - a)) is not None
     # Not later than one step after the first contact.
     steps = np.linspace(0, 1, 5000)
     first = next(s for s in steps if task.robot.colliding_pair(a + s * (b - a)) is not None)
-    assert 0.1 * time - first <= COLLISION_STEP / np.abs(b - a).max() + 1e-3
+    assert share - first <= COLLISION_STEP / np.abs(b - a).max() + 1e-3
+
+
+def test_the_step_between_configurations_that_are_compared() -> None:
+    assert COLLISION_STEP == 0.05, "the thickness of links and the reach of the UR5 bound it, see there"
+
+
+# ---------------------------------------------------------------- the end
+
+
+def fast_end(plan: Plan, task: ArmReach, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Time and X of an arm that is at some posture after two knots, and fast."""
+    q = rng.uniform(0.8 * task.robot.position_lower, 0.8 * task.robot.position_upper) * 0.5
+    v = rng.uniform(-1, 1, N) * task.robot.velocity_limit
+    Q = q + np.array([-0.04, -0.02, 0.0])[:, None] * v
+    return 0.02 * np.arange(3), np.hstack([Q, np.tile(v, (3, 1))])
+
+
+def test_what_the_braking_at_the_end_runs_into(checker: PlanChecker, task: ArmReach, plan: Plan) -> None:
+    """Of 150 motions that end fast and keep everything by themselves, those whose braking collides are refused."""
+    rng, U, K = np.random.default_rng(4), np.zeros((2, N)), np.zeros((2, N, 2 * N))
+    refused = passed = 0
+    while refused + passed < 150:
+        time, X = fast_end(plan, task, rng)
+        if checker.check_points(Trajectory.of(time, X, U, moving_end=True), U, K) is not None:
+            continue
+        found = checker.check(time, X, U, K)
+        q, v = np.split(X[-1], 2)
+        braking = np.abs(v).max() / 5.0
+        s = np.linspace(0, 1, 200)[:, None]
+        on_the_way = q + (s - 0.5 * s**2) * braking * v
+        contacts = [pair for each in on_the_way if (pair := task.robot.colliding_pair(each)) is not None]
+        outside = ((on_the_way < task.robot.position_lower) | (on_the_way > task.robot.position_upper)).any()
+        if found is None:
+            assert not outside and len(contacts) < 10, "no more than what is between two configurations compared"
+            passed += 1
+        else:
+            assert found.limit in (Limit.SELF_COLLISION, Limit.POSITION)
+            assert contacts if found.limit is Limit.SELF_COLLISION else outside
+            assert 0.04 < float(re.findall(r"at ([\d.]+) s", found.detail)[0]) <= 0.04 + braking + 1e-3
+            refused += 1
+    assert refused > 10 and passed > 10
+
+
+def test_where_the_tool_goes_while_the_arm_brakes(task: ArmReach, plan: Plan) -> None:
+    """A box around the tool's way, and around the place where it comes to rest: on the way there it may leave."""
+    rng, U, K = np.random.default_rng(5), np.zeros((2, N)), np.zeros((2, N, 2 * N))
+    between = at_end = 0
+    for _ in range(150):
+        time, X = fast_end(plan, task, rng)
+        moving, points = Trajectory.of(time, X, U, moving_end=True), Trajectory.of(time, X, U)
+        q, v = np.split(X[-1], 2)
+        s = np.linspace(0, 1, 100)[:, None]
+        braking = task.robot.tool_positions(q + (s - 0.5 * s**2) * np.abs(v).max() / 5.0 * v)
+        for knots in (np.vstack([X[:, :N]]), np.vstack([X[:, :N], points.positions[-1]])):
+            path = task.robot.tool_positions(knots)
+            box = path.min(axis=0), path.max(axis=0)
+            over = np.maximum(box[0] - braking, braking - box[1]).max()
+            checker = PlanChecker(task, tool_box=box)
+            if checker.check_points(moving, U, K) is not None:
+                continue
+            found = checker.check_points(points, U, K)
+            if over > 0.01:
+                assert found is not None and found.limit in (Limit.TOOL_BOX, Limit.POSITION)
+                between, at_end = between + (len(knots) == 4), at_end + (len(knots) == 3)
+            assert found is None or found.limit is not Limit.TOOL_BOX or over > TOLERANCE
+    assert between > 10 and at_end > 10
+
+
+@given(joint=st.integers(0, N - 1), sign=st.sampled_from([-1, 1]), room=st.floats(0, 0.3), speed=st.floats(0.1, 3.0))
+def test_braking_keeps_the_joints_limits(
+    task: ArmReach, home: np.ndarray, joint: int, sign: int, room: float, speed: float
+) -> None:
+    """It needs speed^2 / 2a, or half a step's way: where there is less room the plan is refused, before publishing."""
+    box = (home - 1.0, home + 1.0)
+    X = np.tile([*home, *np.zeros(N)], (3, 1))
+    X[:, joint] = (box[1] if sign > 0 else box[0])[joint] - sign * (room + 0.04 * speed * np.array([1, 0.5, 0]))
+    X[:, N + joint] = sign * speed
+    checker = PlanChecker(task, joint_box=box)
+    found = checker.check(0.02 * np.arange(3), X, np.zeros((2, N)), np.zeros((2, N, 2 * N)))
+    needs = max(0.5 * speed * 0.02, 0.5 * speed**2 / 5.0)
+    if found is not None and found.limit is not Limit.JOINT_BOX:
+        return  # the elbow may reach the arm
+    if needs > room + TOLERANCE + 1e-9:
+        assert found is not None and task.robot.joint_names[joint] in found.detail
+    elif needs < room + TOLERANCE - 1e-9:
+        assert found is None
+
+
+def test_points_are_checked_as_they_are(checker: PlanChecker, plan: Plan) -> None:
+    """Also what no plan would have: sizes, numbers, times."""
+    fast = plan.X.copy()
+    fast[-1, N:] = 0.1
+    good, last = Trajectory.of(plan.time, fast, plan.U, lead=0.03), len(plan.X)
+    assert len(good.positions) == last + 1, "with a braking point"
+    assert checker.check_points(good, plan.U, plan.K) is None
+    assert checker.check_points(good, plan.U[:-1], plan.K[:-1]) is not None, "fewer controls than steps"
+    assert checker.check_points(good, plan.U[:-1], plan.K) is not None
+    for name, value, limit in (
+        ("nanoseconds", good.nanoseconds[::-1], Limit.SHAPE),
+        ("positions", good.positions * np.nan, Limit.FINITE),
+        (
+            "positions",
+            good.positions + np.where(np.arange(len(good.positions)) == last, np.nan, 0)[:, None],
+            Limit.FINITE,
+        ),
+        ("velocities", good.velocities + np.inf, Limit.FINITE),
+        ("positions", good.positions[:, :-1], Limit.SHAPE),
+        ("velocities", good.velocities + 10.0, Limit.VELOCITY),
+        ("positions", good.positions + np.linspace(0, 9, len(good.positions))[:, None], Limit.POSITION),
+    ):
+        found = checker.check_points(dataclasses.replace(good, **{name: value}), plan.U, plan.K)
+        assert found is not None and found.limit is limit, name
+
+
+def test_the_way_from_the_start_to_the_first_point_counts(checker: PlanChecker, plan: Plan) -> None:
+    """Without a lead the start is no point, but where the arm is."""
+    points = Trajectory.of(plan.time, plan.X, plan.U)
+    start = points.start.copy()
+    start[5] += 0.1
+    found = checker.check_points(dataclasses.replace(points, start=start), plan.U, plan.K)
+    assert found is not None and found.limit is Limit.VELOCITY and "from 0.000 to 0.020 s" in found.detail

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from reports import report_of
+from reports import points_of, report_of
 from ros_harness import Probe, RosProcess, ros_system
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
@@ -53,7 +53,7 @@ def messages_of(
         "feedback_gains": conversions.checksum(gains),
         "feedforward": conversions.checksum(feedforward),
     }
-    trajectory = conversions.trajectory_message(plan, names, conversions.Time(sec=plan_id))
+    trajectory = conversions.trajectory_message(points_of(plan), names, conversions.Time(sec=plan_id))
     report = report_of(plan, plan_id, trajectory.header.stamp, checksums)
     return trajectory, gains, feedforward, String(data=to_json(report))
 

@@ -17,13 +17,14 @@ from controller_decision import controller_accepts
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
+from reports import points_of
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
-from sobo_planner.ros.support.status import Refused
+from sobo_planner.safety import BRAKE_ACCELERATION, REST_SPEED
 from sobo_planner.tasks import ArmReach
 
 NAMES = ("a", "b", "c")
@@ -171,9 +172,8 @@ def test_messages_of_thousands_of_plans_keep_the_rules(task: ArmReach, plans: li
             names = tuple(prefix + name for name in task.robot.joint_names)
             effort, moving, lead = (bool(bit) for bit in rng.integers(0, 2, 3))
             stamp = Time(sec=99, nanosec=int(rng.integers(10**9)))
-            message = conversions.trajectory_message(
-                variant, names, stamp, effort, lead=0.012 * lead, allow_nonzero_end_velocity=moving
-            )
+            points = points_of(variant, 0.012 * lead, moving)
+            message = conversions.trajectory_message(points, names, stamp, effort)
             message = deserialize_message(serialize_message(message), JointTrajectory)  # what arrives
             rules = Rules(names, effort, moving)
             now = Time(sec=99, nanosec=0)
@@ -196,10 +196,10 @@ def check_end(states: np.ndarray, times: np.ndarray, plan: Plan, moving: bool) -
         np.testing.assert_array_equal(states[-1], plan.X[-1])
         return
     np.testing.assert_array_equal(states[-1, 6:], 0.0)
-    if np.abs(plan.X[-1, 6:]).max() > conversions.REST_SPEED:
+    if np.abs(plan.X[-1, 6:]).max() > REST_SPEED:
         brake = times[-1] - times[-2]
         deceleration = np.abs(plan.X[-1, 6:]) / brake
-        assert deceleration.max() <= conversions.BRAKE_ACCELERATION * (1 + 1e-6)
+        assert deceleration.max() <= BRAKE_ACCELERATION * (1 + 1e-6)
         # The controller's cubic between both points, sampled.
         s = np.linspace(0, 1, 50)[:, None]
         q0, q1, v0 = states[-2, :6], states[-1, :6], states[-2, 6:]
@@ -209,31 +209,10 @@ def check_end(states: np.ndarray, times: np.ndarray, plan: Plan, moving: bool) -
         assert np.all(q >= np.minimum(q0, q1) - 1e-9) and np.all(q <= np.maximum(q0, q1) + 1e-9)
 
 
-@given(joint=st.integers(0, 5), sign=st.sampled_from([-1, 1]), room=st.floats(0, 0.3), speed=st.floats(0.1, 3.0))
-def test_braking_keeps_the_limits_or_is_refused(
-    task: ArmReach, home: np.ndarray, joint: int, sign: int, room: float, speed: float
-) -> None:
-    limits = (task.robot.position_lower, task.robot.position_upper)
-    X = np.tile([*home, *np.zeros(6)], (3, 1))
-    X[:, joint] = (limits[1] if sign > 0 else limits[0])[joint] - sign * room
-    X[:, 6 + joint] = sign * speed
-    plan = Plan(None, 0.02 * np.arange(3), X, np.zeros((2, 6)), None, 0, 0, 0, 0, "", {}, home[:3])  # type: ignore[arg-type]
-    names = task.robot.joint_names
-    needs = max(0.5 * speed * 0.02, 0.5 * speed**2 / conversions.BRAKE_ACCELERATION)
-    if needs > room + 1e-3 + 1e-9:
-        with pytest.raises(Refused, match=f"{names[joint]} would come to rest at"):
-            conversions.trajectory_message(plan, names, NOW, position_limits=limits)
-        conversions.trajectory_message(plan, names, NOW, position_limits=limits, allow_nonzero_end_velocity=True)
-    elif needs < room + 1e-3 - 1e-9:
-        message = conversions.trajectory_message(plan, names, NOW, position_limits=limits)
-        q = np.array(message.points[-1].positions)
-        assert np.all(q >= limits[0] - 1.1e-3) and np.all(q <= limits[1] + 1.1e-3)
-
-
 def test_a_lead_shifts_the_whole_plan(plans: list[Plan], task: ArmReach) -> None:
     """The first point is the state at hand-over, with the torque that acts from there on."""
     plan, names = plans[0], task.robot.joint_names
-    message = conversions.trajectory_message(plan, names, NOW, True, lead=0.015)
+    message = conversions.trajectory_message(points_of(plan, 0.015), names, NOW, True)
     np.testing.assert_array_equal(message.points[0].positions, plan.X[0, :6])
     np.testing.assert_array_equal(message.points[0].velocities, plan.X[0, 6:])
     np.testing.assert_array_equal([point.effort for point in message.points[:100]], plan.U)

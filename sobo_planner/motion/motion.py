@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.robot.kinematics import minimum_jerk
+from sobo_planner.safety import Trajectory
 from sobo_planner.solver import Guess
 from sobo_planner.tasks import ArmReach
 
@@ -49,6 +50,10 @@ class Motion:
     def end(self) -> float:
         """Time of the last state [s]; the arm stays there."""
         return self.begin + self.dt * len(self.U)
+
+    def trajectory(self, lead: float, moving_end: bool = False) -> Trajectory:
+        """The points by which it leaves for a controller, beginning `lead` [s] after the stamp."""
+        return Trajectory.of(self.time, self.X, self.U, lead=lead, moving_end=moving_end)
 
     def states(self, times: Array) -> Array:
         """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""

@@ -1,15 +1,20 @@
-"""The checks that every motion passes before it is published."""
+"""What leaves for a controller: its points, and the checks that every motion passes before it is published."""
 
 from __future__ import annotations
 
-from sobo_planner.safety.checker import (
-    COLLISION_STEP,
-    GAIN_CAP,
-    TOLERANCE,
-    TORQUE_TOLERANCE,
-    Limit,
-    PlanChecker,
-    Violation,
-)
+from sobo_planner.safety.checker import COLLISION_STEP, GAIN_CAP, TORQUE_TOLERANCE, PlanChecker
+from sobo_planner.safety.limits import TOLERANCE, Limit, Violation
+from sobo_planner.safety.points import BRAKE_ACCELERATION, REST_SPEED, Trajectory
 
-__all__ = ["COLLISION_STEP", "GAIN_CAP", "TOLERANCE", "TORQUE_TOLERANCE", "Limit", "PlanChecker", "Violation"]
+__all__ = [
+    "BRAKE_ACCELERATION",
+    "COLLISION_STEP",
+    "GAIN_CAP",
+    "REST_SPEED",
+    "TOLERANCE",
+    "TORQUE_TOLERANCE",
+    "Limit",
+    "PlanChecker",
+    "Trajectory",
+    "Violation",
+]

@@ -6,82 +6,53 @@ be published and at nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.errors import ConfigError
+from sobo_planner.safety.limits import TOLERANCE, Limit, Violation, checked_box, outside
+from sobo_planner.safety.points import Trajectory, sampled
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# What a plan may exceed a position [rad, m] or velocity [rad/s] bound by: the planner's own tolerance.
-TOLERANCE = 1e-3
 # Torques are clipped to their limits: only rounding is let through [Nm].
 TORQUE_TOLERANCE = 1e-6
-# Largest |K| [Nm/rad, Nm s/rad]. Over 300 plans of the UR5 the largest entry is 1.2e3 in the median, 3.3e3 at most.
-GAIN_CAP = 2e4
+# Largest |K| of a joint as a multiple of its torque limit [1/rad, s/rad]: all of its torque for an error of 7.5 mrad.
+# Over 150 plans of the UR5 the largest multiple is 15 in the median, 30 at most.
+GAIN_CAP = 2e4 / 150.0
 # Configurations compared for self-collision are at most this far apart in any joint [rad]: a point 0.85 m away (the
 # UR5's reach) then moves 4 cm, less than its links are thick. At pi rad/s knots of 20 ms are 0.063 rad apart.
 COLLISION_STEP = 0.05
-# Where no velocity limit bounds the stretch between two knots, something must.
-MAX_PARTS = 100
-
-
-class Limit(str, Enum):
-    """What a plan may violate."""
-
-    SHAPE = "SHAPE"  # arrays do not fit together, or times do not increase
-    FINITE = "FINITE"  # a NaN or an infinity
-    POSITION = "POSITION"  # a joint leaves the robot's position limits
-    VELOCITY = "VELOCITY"  # a joint is faster than the robot's velocity limit
-    TORQUE = "TORQUE"  # a torque exceeds the task's limit
-    JOINT_BOX = "JOINT_BOX"  # a joint leaves the box set for it
-    TOOL_BOX = "TOOL_BOX"  # the tool leaves the box set for it
-    GAINS = "GAINS"  # a feedback gain is absurd
-    SELF_COLLISION = "SELF_COLLISION"  # two links touch
-
-
-@dataclass(frozen=True)
-class Violation:
-    """Why a plan must not be executed.
-
-    Attributes:
-        limit: What is violated.
-        detail: Which joint, tool axis or pair of links, the value, the bound, and when in the plan [s].
-    """
-
-    limit: Limit
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.limit.value}: {self.detail}"
 
 
 class PlanChecker:
     """Checks whole plans of one task; fast enough for every cycle of a receding horizon.
 
-    A start outside a limit or a box does not condemn a plan, so that an arm that is outside can get back in: a later
-    knot is refused when it is outside by more than `TOLERANCE` and further out than the start.
+    What is checked are the points that a controller gets, the braking at their end included (`safety.points`). `check`
+    builds the points of a plan, to learn before publishing whether they may be; `check_points` takes those that are
+    published.
 
-    Limits and boxes are checked at the knots. A controller that interpolates with cubic splines goes further between
-    two of them by at most dt |v' - v| 4/27 where it turns round: 3 mrad for 1 rad/s in 20 ms. Self-collision is
-    also checked between knots that are further apart than `COLLISION_STEP`.
+    A start outside a limit or a box does not condemn a plan, so that an arm that is outside can get back in: a later
+    point is refused when it is outside by more than `TOLERANCE` and further out than the start.
+
+    Limits of joints are checked at the points. A controller that interpolates with cubic splines goes further between
+    two of them by at most dt |v' - v| 4/27 where it turns round: 3 mrad for 1 rad/s in 20 ms; while braking it does
+    not turn round. The tool's box and self-collision are checked along the splines, in steps of `COLLISION_STEP`.
 
     Args:
         task: The task that is planned for.
         joint_box: Lower and upper joint positions, (n,) each [rad, m]. None: the robot's limits alone.
         tool_box: Lower and upper tool positions, (3,) each [m], in the base frame. None: anywhere.
-        gain_cap: Largest absolute entry of K [Nm/rad, Nm s/rad].
+        gain_cap: Largest absolute entry in each joint's row of K, (n,), or one for all [Nm/rad, Nm s/rad]. None:
+            `GAIN_CAP` times the joint's torque limit.
 
     Attributes:
         position_lower: Joint positions that a plan must not go below, (n,): robot's limits and box together.
         position_upper: Joint positions that a plan must not go above, (n,).
 
     Raises:
-        ConfigError: A box has the wrong size, holds a NaN or is empty, or the cap is not positive.
+        ConfigError: A box has the wrong size, holds a NaN or is empty, or a cap is not positive.
     """
 
     def __init__(
@@ -90,22 +61,24 @@ class PlanChecker:
         *,
         joint_box: tuple[ArrayLike, ArrayLike] | None = None,
         tool_box: tuple[ArrayLike, ArrayLike] | None = None,
-        gain_cap: float = GAIN_CAP,
+        gain_cap: ArrayLike | None = None,
     ) -> None:
         robot = task.robot
         self._task, self._robot, self._n = task, robot, task.nu
-        self._joint_box = None if joint_box is None else _box("joint_box", joint_box, robot.joint_names)
-        self._tool_box = None if tool_box is None else _box("tool_box", tool_box, "xyz")
-        if not gain_cap > 0:
-            raise ConfigError(f"gain_cap must be positive, got {gain_cap}")
-        self._gain_cap = gain_cap
+        self._joint_box = None if joint_box is None else checked_box("joint_box", joint_box, robot.joint_names)
+        self._tool_box = None if tool_box is None else checked_box("tool_box", tool_box, "xyz")
+        cap = GAIN_CAP * task.torque_limit if gain_cap is None else np.asarray(gain_cap, float)
+        if cap.shape not in ((), (self._n,)) or not (cap > 0.0).all():
+            raise ConfigError(f"gain_cap must be positive, one number or {self._n}, got {cap.tolist()}")
+        self._gain_cap = np.broadcast_to(cap, self._n)
         self.position_lower, self.position_upper = robot.position_lower, robot.position_upper
         if self._joint_box is not None:
             self.position_lower = np.maximum(self.position_lower, self._joint_box[0])
             self.position_upper = np.minimum(self.position_upper, self._joint_box[1])
+        self._free = b""  # the configurations that were found free of self-collision last
 
     def check(self, time: ArrayLike, X: ArrayLike, U: ArrayLike, K: ArrayLike) -> Violation | None:
-        """The first violation found in a plan, or None.
+        """The first violation found in a plan as it would be published, or None.
 
         Args:
             time: Times of the states [s], (T+1,).
@@ -114,25 +87,57 @@ class PlanChecker:
             K: Feedback gains du/dx, (T, n, 2n).
         """
         times, states, torques, gains = (np.asarray(values, float) for values in (time, X, U, K))
-        return (
-            self._shapes(times, states, torques, gains)
-            or self._bounds(times, states, torques)
-            or self._gains(times, gains)
-            or self.self_collision(times, states[:, : self._n])
-        )
+        found = self._shapes(times, states, torques, gains)
+        return found or self._points(Trajectory.of(times, states, torques), torques, gains)
+
+    def check_points(self, points: Trajectory, U: ArrayLike, K: ArrayLike) -> Violation | None:
+        """The first violation found in what is about to be published, or None.
+
+        Args:
+            points: The points.
+            U: Torques [Nm], (T, n).
+            K: Feedback gains du/dx, (T, n, 2n).
+        """
+        times, Q, V = points.knots()
+        torques, gains = np.asarray(U, float), np.asarray(K, float)
+        braking = int(len(times) == len(torques) + 2)  # such a point has no control of its own
+        found = self._shapes(times, np.hstack([Q, V]), torques, gains, braking)
+        return found or self._points(points, torques, gains)
+
+    def _points(self, points: Trajectory, U: Array, K: Array) -> Violation | None:
+        times, Q, V = points.knots()
+        return _increasing(times) or self._bounds(times, Q, V, U) or self._gains(times, K) or self._curve(times, Q, V)
+
+    def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
+        """What the splines between the points run into."""
+        times, curve = sampled(time, Q, V, COLLISION_STEP)
+        found = None
+        if self._tool_box is not None:
+            axes = ["tool x", "tool y", "tool z"]
+            path = self._robot.tool_positions(curve)
+            found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
+        return found or self.self_collision(times, curve)
 
     def self_collision(self, time: Array, Q: Array) -> Violation | None:
-        """The first contact of two links on the way through Q (T+1, n), which takes most of the time of a check."""
-        times, configurations = _refined(time, Q, COLLISION_STEP)
-        found = self._first_collision(configurations)
-        if found is None:
-            return None
-        k, (first, second) = found
-        return Violation(Limit.SELF_COLLISION, f"{first} touches {second} at {times[k]:.3f} s")
+        """The first contact of two links at configurations Q (N, n), which takes most of the time of a check.
 
-    def _shapes(self, time: Array, X: Array, U: Array, K: Array) -> Violation | None:
+        A planner has the same ones checked a moment before they are published: those are not searched twice.
+        """
+        data = np.ascontiguousarray(Q).tobytes()
+        if data == self._free:
+            return None
+        contact = self._robot.first_collision(Q)
+        if contact is None:
+            self._free = data
+            return None
+        k, first, second = contact
+        return Violation(Limit.SELF_COLLISION, f"{first} touches {second} at {time[k]:.3f} s")
+
+    def _shapes(self, time: Array, X: Array, U: Array, K: Array, more: int = 0) -> Violation | None:
+        """Sizes and finite numbers, of T controls and T + 1 states and `more`."""
         n, T = self._n, len(U) if U.ndim else 0
-        arrays = {"time": (time, (T + 1,)), "X": (X, (T + 1, 2 * n)), "U": (U, (T, n)), "K": (K, (T, n, 2 * n))}
+        N = T + 1 + more
+        arrays = {"time": (time, (N,)), "X": (X, (N, 2 * n)), "U": (U, (T, n)), "K": (K, (T, n, 2 * n))}
         for name, (values, shape) in arrays.items():
             if values.shape != shape or T == 0:
                 return Violation(Limit.SHAPE, f"{name} has shape {values.shape}, expected {shape} with T > 0")
@@ -140,29 +145,23 @@ class PlanChecker:
             if not np.isfinite(values).all():
                 where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
                 return Violation(Limit.FINITE, f"{name}{list(where)} is {values[where]}")
-        if not (time[1:] > time[:-1]).all():
-            k = int(np.argmin(np.diff(time)))
-            return Violation(Limit.SHAPE, f"time[{k + 1}] = {time[k + 1]} s does not come after {time[k]} s")
         return None
 
-    def _bounds(self, time: Array, X: Array, U: Array) -> Violation | None:
-        robot, n, names = self._robot, self._n, self._robot.joint_names
-        Q, speed = X[:, :n], robot.velocity_limit
+    def _bounds(self, time: Array, Q: Array, V: Array, U: Array) -> Violation | None:
+        robot, names = self._robot, self._robot.joint_names
+        speed = robot.velocity_limit
         found = (
-            _outside(Limit.POSITION, names, "rad", time, Q, robot.position_lower, robot.position_upper)
-            or _outside(Limit.VELOCITY, names, "rad/s", time, X[:, n:], -speed, speed)
+            outside(Limit.POSITION, names, "rad", time, Q, robot.position_lower, robot.position_upper)
+            or outside(Limit.VELOCITY, names, "rad/s", time, V, -speed, speed)
             or self._jumps(time, Q)
             or self._torques(time, U)
         )
         if found is None and self._joint_box is not None:
-            found = _outside(Limit.JOINT_BOX, names, "rad", time, Q, *self._joint_box)
-        if found is None and self._tool_box is not None:
-            axes = ["tool x", "tool y", "tool z"]
-            found = _outside(Limit.TOOL_BOX, axes, "m", time, robot.tool_positions(Q), *self._tool_box)
+            found = outside(Limit.JOINT_BOX, names, "rad", time, Q, *self._joint_box)
         return found
 
     def _jumps(self, time: Array, Q: Array) -> Violation | None:
-        """Positions may not move faster than velocities say: a jump between two knots is as bad as a speed."""
+        """Positions may not move faster than velocities say: a jump between two points is as bad as a speed."""
         beyond = np.abs(np.diff(Q, axis=0)) - np.diff(time)[:, None] * self._robot.velocity_limit
         if beyond.max() <= TOLERANCE:
             return None
@@ -180,62 +179,18 @@ class PlanChecker:
         return Violation(Limit.TORQUE, f"{detail}, allowed is {self._task.torque_limit[i]:.4f}")
 
     def _gains(self, time: Array, K: Array) -> Violation | None:
-        size = np.abs(K)
-        largest = size.max()
-        if largest <= self._gain_cap:
+        beyond = np.abs(K) / self._gain_cap[:, None]
+        if beyond.max() <= 1.0:
             return None
-        k, i, j = (int(index) for index in np.unravel_index(np.argmax(size), K.shape))
+        k, i, j = (int(index) for index in np.unravel_index(np.argmax(beyond), K.shape))
         state = "position" if j < self._n else "velocity"
         of, on = self._robot.joint_names[i], self._robot.joint_names[j % self._n]
         detail = f"the gain of {of} on the {state} of {on} is {K[k, i, j]:.4g} at {time[k]:.3f} s"
-        return Violation(Limit.GAINS, f"{detail}, allowed is {self._gain_cap:.4g}")
-
-    def _first_collision(self, Q: Array) -> tuple[int, tuple[str, str]] | None:
-        """Row of the first configuration in self-collision, and the links that touch."""
-        found = self._robot.first_collision(Q)
-        return None if found is None else (found[0], found[1:])
+        return Violation(Limit.GAINS, f"{detail}, allowed is {self._gain_cap[i]:.4g}")
 
 
-def _box(name: str, box: tuple[ArrayLike, ArrayLike], entries: list[str] | str) -> tuple[Array, Array]:
-    """Both sides of a box, checked."""
-    try:
-        lower, upper = (np.array(side, float) for side in box)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{name} needs a lower and an upper side of {len(entries)} numbers: {error}") from error
-    for side, values in (("lower", lower), ("upper", upper)):
-        if values.shape != (len(entries),):
-            raise ConfigError(f"the {side} side of {name} has shape {values.shape}, expected ({len(entries)},)")
-    for entry, low, high in zip(entries, lower, upper, strict=True):
-        if not low <= high:  # a NaN is refused too
-            raise ConfigError(f"{name} is empty in {entry}: [{low:g}, {high:g}]")
-    return lower, upper
-
-
-def _outside(
-    limit: Limit, names: list[str], unit: str, time: Array, values: Array, lower: Array, upper: Array
-) -> Violation | None:
-    """The worst of values (N, m) that is outside by more than the tolerance, and further out than the first row."""
-    if (values >= lower - TOLERANCE).all() and (values <= upper + TOLERANCE).all():
+def _increasing(time: Array) -> Violation | None:
+    if (time[1:] > time[:-1]).all():
         return None
-    low = np.minimum(lower - TOLERANCE, values[0])
-    high = np.maximum(upper + TOLERANCE, values[0])
-    beyond = np.maximum(low - values, values - high)
-    k, i = np.unravel_index(np.argmax(beyond), beyond.shape)
-    if beyond[k, i] <= 0.0:
-        return None
-    detail = f"{names[i]} is {values[k, i]:.4f} {unit} at {time[k]:.3f} s, allowed is [{lower[i]:.4f}, {upper[i]:.4f}]"
-    return Violation(limit, detail)
-
-
-def _refined(time: Array, Q: Array, step: float) -> tuple[Array, Array]:
-    """Times and configurations with further ones between knots that are more than `step` apart in any joint."""
-    parts = np.ceil(np.abs(np.diff(Q, axis=0)).max(axis=1) / step).clip(1, MAX_PARTS).astype(int)
-    if parts.max() == 1:
-        return time, Q
-    knots = np.concatenate([[0], np.cumsum(parts)])
-    # Position in units of knots, e.g. 0, 0.5, 1, 2 when the first stretch is halved.
-    position = np.interp(np.arange(knots[-1] + 1), knots, np.arange(len(Q)))
-    index = np.minimum(position.astype(int), len(Q) - 2)
-    share = position - index
-    refined = Q[index] + share[:, None] * (Q[index + 1] - Q[index])
-    return time[index] + share * (time[index + 1] - time[index]), refined
+    k = int(np.argmin(np.diff(time)))
+    return Violation(Limit.SHAPE, f"time[{k + 1}] = {time[k + 1]} s does not come after {time[k]} s")

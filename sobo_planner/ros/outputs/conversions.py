@@ -9,7 +9,6 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -18,34 +17,12 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayou
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.ros.support.status import Refused, Status
-from sobo_planner.safety import TOLERANCE
+from sobo_planner.safety import Trajectory
 
 GAIN_LABELS = ("T", "rows", "cols")
 FEEDFORWARD_LABELS = ("T", "nu")
-# A remaining speed below this [rad/s] is rounded to rest; a faster end gets a braking point of its own.
-REST_SPEED = 1e-2
-BRAKE_ACCELERATION = 5.0  # [rad/s^2], well under what a UR5 joint delivers
 
 Vector = NDArray[np.float64]
-
-
-class Trajectory(Protocol):
-    """What a trajectory message is made of: a plan or a motion."""
-
-    @property
-    def time(self) -> Vector:
-        """Times of the states after the beginning [s], (T+1,)."""
-        ...
-
-    @property
-    def X(self) -> Vector:
-        """States [q, v], (T+1, 2n) [rad, rad/s]."""
-        ...
-
-    @property
-    def U(self) -> Vector:
-        """Torques (T, n) [Nm]."""
-        ...
 
 
 def duration_message(seconds: float) -> Duration:
@@ -60,98 +37,39 @@ def duration_seconds(message: Duration | Time) -> float:
 
 
 def trajectory_message(
-    plan: Trajectory,
+    trajectory: Trajectory,
     joint_names: Sequence[str],
     stamp: Time,
     publish_effort: bool = False,
     *,
-    lead: float = 0.0,
-    allow_nonzero_end_velocity: bool = False,
-    position_limits: tuple[Vector, Vector] | None = None,
     points: list[JointTrajectoryPoint] | None = None,
 ) -> JointTrajectory:
-    """Trajectory that joint_trajectory_controller accepts.
-
-    Without a lead the plan's state at t = 0 is left out, because the controller wants a first point after 0. The last
-    point is at rest: a plan that still moves faster than `REST_SPEED` at its end gets one more point, which brakes it
-    at `BRAKE_ACCELERATION` or less.
+    """The points of a trajectory as joint_trajectory_controller takes them, number for number.
 
     Args:
-        plan: plan with time (T+1,) [s], X (T+1, 2n) [rad, rad/s] and U (T, n) [Nm].
+        trajectory: The points.
         joint_names: n names as the controller knows them, prefix included.
-        stamp: start of the motion; also the plan's identity on the topics.
+        stamp: What the points' times count from; also the plan's identity on the topics.
         publish_effort: also fill `effort`. Off by default: a controller without an effort interface refuses
             the whole message when it is filled.
-        lead: the plan's state at t = 0 is to be reached this long after the stamp [s] and is the first point.
-        allow_nonzero_end_velocity: leave the end as it is, for a controller that was told to accept it.
-        position_limits: lower and upper joint positions (n,) [rad] that braking must keep. None: not checked.
         points: points of an earlier message, which nobody needs any more, to be filled again; more are added.
-
-    Raises:
-        Refused: the plan cannot be braked within `position_limits`.
     """
-    n, first = len(joint_names), 0 if lead > 0.0 else 1
-    times, states = np.asarray(plan.time)[first:] + lead, np.asarray(plan.X)[first:]
-    if not allow_nonzero_end_velocity:
-        times, states = _with_rest_at_end(times, states, n)
-        if position_limits is not None:
-            _check_brake(states[-2:, :n], joint_names, position_limits)
-    # U[t] acts from time[t] on; the last points repeat the last control.
-    rows = np.minimum(np.arange(first, first + len(times)), len(plan.U) - 1)
-    effort = doubles(np.asarray(plan.U)[rows]) if publish_effort else None
+    n, pool = len(joint_names), [] if points is None else points
+    positions, velocities = doubles(trajectory.positions), doubles(trajectory.velocities)
+    effort = doubles(trajectory.effort) if publish_effort else None
+    seconds, rest = (part.tolist() for part in np.divmod(trajectory.nanoseconds, 1_000_000_000))
+    pool.extend(JointTrajectoryPoint() for _ in range(len(seconds) - len(pool)))
     message = JointTrajectory(joint_names=list(joint_names))
     message.header.stamp = stamp
-    pool = [] if points is None else points
-    message.points = _points(times, doubles(states[:, :n]), doubles(states[:, n:]), effort, n, pool)
-    return message
-
-
-def _points(
-    times: Vector,
-    positions: array[float],
-    velocities: array[float],
-    effort: array[float] | None,
-    n: int,
-    pool: list[JointTrajectoryPoint],
-) -> list[JointTrajectoryPoint]:
-    """Points of a trajectory. Slices of one array, fields set in place and points used again are thrice as fast."""
-    nanoseconds = np.rint(1e9 * times).astype(np.int64)
-    seconds, rest = (part.tolist() for part in np.divmod(nanoseconds, 1_000_000_000))
-    pool.extend(JointTrajectoryPoint() for _ in range(len(seconds) - len(pool)))
-    points = pool[: len(seconds)]
-    for i, point in enumerate(points):
+    message.points = pool[: len(seconds)]
+    # Slices of one array, fields set in place and points used again are thrice as fast.
+    for i, point in enumerate(message.points):
         part = slice(i * n, (i + 1) * n)
         point.positions, point.velocities = positions[part], velocities[part]
         if effort is not None or point.effort:
             point.effort = array("d") if effort is None else effort[part]
         point.time_from_start.sec, point.time_from_start.nanosec = seconds[i], rest[i]
-    return points
-
-
-def _with_rest_at_end(times: Vector, states: Vector, n: int) -> tuple[Vector, Vector]:
-    """The points with the last one at rest, braked in a further point if it is fast."""
-    velocity = states[-1, n:]
-    speed = float(np.abs(velocity).max())
-    if speed > REST_SPEED:
-        step = float(times[-1] - times[-2]) if len(times) > 1 else float(times[-1])
-        braking = max(step, speed / BRAKE_ACCELERATION)
-        # A controller's cubic spline between these two points is a constant deceleration.
-        rest = np.concatenate([states[-1, :n] + 0.5 * braking * velocity, np.zeros(n)])
-        return np.append(times, times[-1] + braking), np.vstack([states, rest])
-    states = states.copy()
-    states[-1, n:] = 0.0
-    return times, states
-
-
-def _check_brake(last: Vector, joint_names: Sequence[str], limits: tuple[Vector, Vector]) -> None:
-    """Refuses an end that is outside the limits and further out than the point before it; both are in `last`."""
-    lower, upper = np.minimum(limits[0] - TOLERANCE, last[0]), np.maximum(limits[1] + TOLERANCE, last[0])
-    beyond = np.maximum(lower - last[-1], last[-1] - upper)
-    i = int(np.argmax(beyond))
-    if beyond[i] > 0.0:
-        bounds = f"[{limits[0][i]:.4f}, {limits[1][i]:.4f}]"
-        detail = f"joint {joint_names[i]} would come to rest at {last[-1, i]:.4f} rad, allowed is {bounds}"
-        raise Refused(Status.BAD_PLAN, detail)
+    return message
 
 
 def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> tuple[Vector, Vector]:

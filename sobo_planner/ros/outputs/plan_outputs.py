@@ -21,7 +21,7 @@ from sobo_planner.robot import Robot
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
 from sobo_planner.ros.support.status import Refused, Status
-from sobo_planner.safety import PlanChecker
+from sobo_planner.safety import PlanChecker, Trajectory
 
 # Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
 STANDSTILL = 10**6
@@ -38,7 +38,7 @@ class PlanOutputs:
     Args:
         node: Owner of the publishers.
         robot: The arm.
-        checker: Knows the positions that braking must keep to.
+        checker: Passes every trajectory.
         joint_names: Its joints as the controller knows them, prefix included.
         policy_name: For the reports.
         values: The node's parameters; those that may change are looked up for each message.
@@ -54,7 +54,7 @@ class PlanOutputs:
         values: Mapping[str, Any],
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
-        self._position_limits = checker.position_lower, checker.position_upper
+        self._checker = checker
         self._policy_name, self._values = policy_name, values
         self._lock = threading.Lock()
         self._open = False
@@ -117,7 +117,7 @@ class PlanOutputs:
             The report; None when the outputs were closed meanwhile.
 
         Raises:
-            Refused: PLAN_REFUSED, a message would break a rule of the controller.
+            Refused: PLAN_REFUSED, the checker refuses it, or a message would break a rule of the controller.
         """
         nanoseconds = round(now * 1e9)
         if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
@@ -125,7 +125,14 @@ class PlanOutputs:
         self._last_stamp = nanoseconds
         stamp = Time(nanoseconds=nanoseconds).to_msg()
         lead = max(motion.begin - now, 0.0)
-        trajectory = self._trajectory_message(motion, stamp, lead)
+        effort = self._values["publish_effort"]
+        moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
+        points = motion.trajectory(lead, moving_end)
+        self._check(points, motion)
+        trajectory = conversions.trajectory_message(points, self._joint_names, stamp, effort, points=self._points)
+        broken = broken_rule(trajectory, Rules(tuple(self._joint_names), effort, moving_end))
+        if broken:
+            raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
         gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
         with self._lock:
             if not self._open:
@@ -137,6 +144,7 @@ class PlanOutputs:
             report["checksums"] = {
                 "feedback_gains": conversions.checksum(gains),
                 "feedforward": conversions.checksum(feedforward),
+                "joint_trajectory": points.checksum,
             }
             self._gains.publish(gains)
             self._feedforward.publish(feedforward)
@@ -146,24 +154,11 @@ class PlanOutputs:
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
         return report
 
-    def _trajectory_message(self, motion: Motion, stamp: Any, lead: float) -> JointTrajectory:
-        effort = self._values["publish_effort"]
-        moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
-        message = conversions.trajectory_message(
-            motion,
-            self._joint_names,
-            stamp,
-            effort,
-            lead=lead,
-            allow_nonzero_end_velocity=moving_end,
-            position_limits=self._position_limits,
-            points=self._points,
-        )
-        rules = Rules(tuple(self._joint_names), effort, moving_end)
-        broken = broken_rule(message, rules)
-        if broken:
-            raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
-        return message
+    def _check(self, points: Trajectory, motion: Motion) -> None:
+        """Refuses points that must not leave. They cannot be changed afterwards."""
+        violation = self._checker.check_points(points, motion.U, motion.K)
+        if violation is not None:
+            raise Refused(Status.PLAN_REFUSED, violation.detail)
 
     def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
         """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
