@@ -10,12 +10,12 @@ ROUNDS ?= 3
 ROS := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo distribution || echo wheels)
 ifeq ($(ROS),distribution)
   VENV_OPTIONS := --system-site-packages
-  EXTRAS := train,ray,test
+  EXTRAS := train,ray,bags,docs,test
   CONSTRAINTS :=
   ROS_ENVIRONMENT :=
 else
   VENV_OPTIONS :=
-  EXTRAS := ros,train,ray,test
+  EXTRAS := ros,train,ray,bags,docs,test
   CONSTRAINTS := -c constraints.txt
   ROS_ENVIRONMENT := AMENT_PREFIX_PATH="$(abspath $(VENV))"
 endif
@@ -28,7 +28,7 @@ STAMPS := $(VENV)/.stamps
 NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo bench test lint format clean
+.PHONY: help venv build demo bench test lint format docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
@@ -52,6 +52,9 @@ lint: build
 format: build  ## Sort imports and format the Python code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: build  ## Pages of the Python API, from the docstrings: build/docs/index.html
+	$(ENVIRONMENT) $(BIN)/python docs/api.py build/docs
 
 build: $(STAMPS)/native  ## Virtual environment, dependencies, native extension
 

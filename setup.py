@@ -196,6 +196,7 @@ EXTRAS = {
     ],
     "ray": ["ray==2.60.0"],
     "bags": ["rosbags>=0.11"],
+    "docs": ["pdoc>=16.0"],
     "viz": ["viser>=1.0"],
     "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],
     "test": [

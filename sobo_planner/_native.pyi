@@ -1,5 +1,7 @@
 """Solver, rollouts (Aligator, Pinocchio) and the policy network."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated, overload
 

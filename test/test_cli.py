@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.cli.main import expand_overrides, main
-from sobo_planner.cli.plan import parse_overrides
+from sobo_planner.cli.shared import parse_overrides
 from sobo_planner.errors import ConfigError
 
 GOAL = ["--goal", "0.4", "-0.2", "0.4"]

@@ -14,11 +14,12 @@ from sobo_planner.paths import share_path
 from sobo_planner.tasks import KINDS
 from sobo_planner.tasks.config_reader import leaf_keys
 
-TOPS = ("benchmarks", "config", "docs", "launch", "scripts", "sobo_planner", "src", "test", "training", "urdf")
+CODE = ("benchmarks", "examples", "scripts", "sobo_planner", "src", "test", "training")
+TOPS = (*CODE, "config", "docs", "launch", "urdf")
 # Columns of the table of statuses in docs/ros.md.
 STATUS_COLUMNS = ("status", "meaning", "what to do")
 # Modules of sobo_planner/ros that make the planner node's topics and services.
-PLANNER = ("planner_node", "outputs", "linear_feedback")
+PLANNER = ("planner_node.py", "inputs/*.py", "outputs/*.py", "serve/*.py")
 # Paths that are of other packages.
 OF_OTHERS = {"config/ur_controllers.yaml"}
 
@@ -49,8 +50,10 @@ def test_every_status_has_its_line() -> None:
     assert checks.check_texts(rows, STATUS_COLUMNS[0], texts) == []
 
 
-def ros_modules() -> dict[str, str]:
-    return {path.stem: path.read_text() for path in (ROOT / "sobo_planner" / "ros").glob("*.py")}
+def ros_modules(*patterns: str) -> dict[str, str]:
+    """Sources of the ROS layer by module name: all of them, or those of the patterns."""
+    files = [path for pattern in patterns or ("**/*.py",) for path in (ROOT / "sobo_planner" / "ros").glob(pattern)]
+    return {path.stem: path.read_text() for path in files if path.stem != "__init__"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/ros.md"])
@@ -63,7 +66,8 @@ def test_topics_exist_in_the_code(name: str) -> None:
 
 
 def test_every_topic_of_the_planner_is_documented() -> None:
-    found = checks.interfaces({name: ros_modules()[name] for name in PLANNER})
+    found = checks.interfaces(ros_modules(*PLANNER))
+    assert found["publisher"] and found["subscription"] and found["service"]
     for name in ("README.md", "docs/ros.md"):
         missing = [each for names in found.values() for each in names if f"`{each}`" not in DOCUMENTS[name]]
         assert not missing, f"{name} does not name {missing}"

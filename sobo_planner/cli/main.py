@@ -1,32 +1,16 @@
-"""The command `sobo`."""
+"""The command `sobo`. Only what catches Ctrl-C is imported before it does; see `sobo_planner.terminal`."""
 
 from __future__ import annotations
 
-import logging
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import Annotated
 
-import tyro
+from sobo_planner.terminal import run_command
 
-from sobo_planner.cli import commands
-from sobo_planner.errors import SoboError
+TYPE_CHECKING = False  # see `sobo_planner.terminal`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-#: Exit code for errors that the message explains; argument errors end with it too.
-EXIT_ERROR = 2
-#: Exit code after Ctrl-C, as shells have it.
-EXIT_INTERRUPTED = 130
-
-AnyCommand = (
-    Annotated[commands.Collect, tyro.conf.subcommand("collect")]
-    | Annotated[commands.Train, tyro.conf.subcommand("train")]
-    | Annotated[commands.Interplay, tyro.conf.subcommand("interplay")]
-    | Annotated[commands.Export, tyro.conf.subcommand("export")]
-    | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[commands.Plan, tyro.conf.subcommand("plan")]
-    | Annotated[commands.Bench, tyro.conf.subcommand("bench")]
-)
+    from sobo_planner.cli.shared import Command
 
 
 def expand_overrides(arguments: Sequence[str]) -> list[str]:
@@ -43,8 +27,12 @@ def expand_overrides(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
-def parse(arguments: Sequence[str]) -> commands.Command:
+def parse(arguments: Sequence[str]) -> Command:
     """The command that a command line (without the program's name) asks for. Exits with status 2 if it is none."""
+    import tyro
+
+    from sobo_planner.cli.commands import AnyCommand
+
     return tyro.cli(
         AnyCommand,
         prog="sobo",
@@ -60,22 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line without the program's name; `sys.argv` if None.
 
     Returns:
-        Exit code: 0, 2 for an error (its reason on stderr), 130 after Ctrl-C.
+        Exit status: 0, what the sub-command's help says, or as of `run_command`: 2 for an error (its reason on stderr),
+        130 after Ctrl-C, 141 when the reader of stdout is gone.
     """
-    command = parse(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    return run_command("sobo", lambda: _run(given), debug="--debug" in given, last=arguments is None)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    import logging
+
+    command = parse(arguments)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for package in ("sobo_planner", "sobo_training"):  # other packages speak up from warnings on
+    for package in ("sobo_planner", "sobo_training"):  # of other packages, warnings and errors only
         logging.getLogger(package).setLevel(logging.INFO)
-    try:
-        return command.run()
-    except SoboError as error:
-        if command.debug:
-            traceback.print_exc()
-        print(f"sobo: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("sobo: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return command.run()
 
 
 if __name__ == "__main__":

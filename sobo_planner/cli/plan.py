@@ -1,115 +1,82 @@
-"""What `sobo plan` does, and what all sub-commands on a task share."""
+"""`sobo plan`: plan one motion."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import yaml
+from tyro.conf import arg
 
+from sobo_planner.cli.shared import Flag, TaskCommand, policy_of
 from sobo_planner.errors import ConfigError, SoboError, TaskError
-from sobo_planner.paths import share_path
-from sobo_planner.tasks import load_arm, load_task
 
 if TYPE_CHECKING:
-    from sobo_planner.cli import commands
-    from sobo_planner.planning.planner import Plan
-    from sobo_planner.policy import Policy
-    from sobo_planner.tasks import ArmReach, Task
+    import numpy as np
+
+    from sobo_planner.planning import plan as plans
+    from sobo_planner.tasks import ArmReach
 
 #: Arrays of a plan that `--out` stores.
 ARRAYS = ("time", "X", "U", "K")
 
 
-def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """Parse `key=value` pairs; values are read as YAML, and `1e-3` as a number too.
+@dataclass(kw_only=True)
+class Plan(TaskCommand):
+    """Plan one motion: policy rollout, then refinement by the solver."""
 
-    Raises:
-        ConfigError: A pair has no `=`, no key, or a value that is not YAML.
-    """
-    overrides: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set expects KEY=VALUE, got {pair!r}")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: {text!r} is not a YAML value") from error
-        overrides[key] = _number(value)
-    return overrides
+    goal: Annotated[tuple[float, ...], arg(metavar="X Y Z [QX QY QZ QW]")]
+    """Tool position to reach, in the base frame [m]; with a unit quaternion, the pose."""
+    start: Annotated[tuple[float, ...], arg(metavar="Q1 ... QN")] = ()
+    """Joint positions to start from, at rest [rad]. Default: the task's home configuration."""
+    policy: Annotated[str, arg(metavar="DIR|none")] = "shipped"
+    """Policy artifact, or "none". By default the task's shipped policy, if there is one."""
+    deadline: float | None = None
+    """Time limit [s]."""
+    json: Flag = False
+    """Print the result as JSON."""
+    out: Path | None = None
+    """File for the whole trajectory with its gains: .json or .npz."""
 
+    def run(self) -> int:
+        """Plan, print the result, and store the trajectory if asked."""
+        import numpy as np
 
-def _number(value: Any) -> Any:
-    """YAML 1.1 takes `1e-3` for text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+        from sobo_planner.planning.planner import Planner
+        from sobo_planner.safety import PlanChecker
 
-
-def task_of(command: commands.TaskCommand) -> Task:
-    """Load the task that a sub-command names, with its overrides."""
-    return load_task(command.task, **parse_overrides(command.overrides))
-
-
-def arm_of(command: commands.TaskCommand) -> ArmReach:
-    """The same for commands that plan."""
-    return load_arm(command.task, **parse_overrides(command.overrides))
-
-
-def shipped_policy(task: Task) -> Path | None:
-    """Folder of the policy that is shipped for a task, None if there is none."""
-    try:
-        return share_path(f"config/policies/{task.name}")
-    except ConfigError:
-        return None
-
-
-def policy_of(task: Task, choice: str) -> Policy | None:
-    """The policy that `--policy` asks for: "none", "shipped", or an artifact's folder."""
-    from sobo_planner.policy import Policy
-
-    folder = shipped_policy(task) if choice == "shipped" else Path(choice)
-    return None if choice == "none" or folder is None else Policy.load(folder, task)
+        if self.out is not None and self.out.suffix not in (".json", ".npz"):
+            raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
+        task = self.load_arm()
+        if len(self.goal) not in (3, 7):
+            raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
+        planner = Planner(task, policy_of(task, self.policy), PlanChecker(task))
+        state = start_state(task, self.start)
+        result = planner.plan(state, np.asarray(self.goal), deadline=self.deadline)
+        summary = summarise(task, state, result)
+        if self.out is not None:
+            store(self.out, task, summary, result)
+        print(json.dumps(summary, indent=2) if self.json else render(summary))
+        return 0
 
 
 def start_state(task: ArmReach, positions: Sequence[float]) -> np.ndarray:
     """The state at rest at some joint positions, or at the task's home configuration if none are given."""
+    import numpy as np
+
     q = np.asarray(positions if len(positions) else task.config.robot.home, dtype=float)
     if q.shape != (task.robot.nq,):
         raise TaskError(f"--start has {q.size} values, {task.robot.name} has {task.robot.nq} joints")
     return np.concatenate([q, np.zeros(task.robot.nv)])
 
 
-def plan(command: commands.Plan) -> int:
-    """Plan one motion, print the result, store the trajectory if asked."""
-    from sobo_planner.planning.planner import Planner
-    from sobo_planner.safety import PlanChecker
-
-    if command.out is not None and command.out.suffix not in (".json", ".npz"):
-        raise ConfigError(f"--out must end with .json or .npz, got {command.out}")
-    task = arm_of(command)
-    if len(command.goal) not in (3, 7):
-        raise TaskError(f"--goal has {len(command.goal)} values; a position has 3, a pose 7")
-    planner = Planner(task, policy_of(task, command.policy), PlanChecker(task))
-    state = start_state(task, command.start)
-    result = planner.plan(state, np.asarray(command.goal), deadline=command.deadline)
-    summary = summarise(task, state, result)
-    if command.out is not None:
-        store(command.out, task, summary, result)
-    print(json.dumps(summary, indent=2) if command.json else render(summary))
-    return 0
-
-
-def summarise(task: ArmReach, state: np.ndarray, result: Plan) -> dict[str, Any]:
+def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str, Any]:
     """The figures of a plan, as JSON values."""
+    import numpy as np
+
     return {
         "task": task.name,
         "start": state.tolist(),
@@ -126,12 +93,14 @@ def summarise(task: ArmReach, state: np.ndarray, result: Plan) -> dict[str, Any]
     }
 
 
-def store(path: Path, task: ArmReach, summary: dict[str, Any], result: Plan) -> None:
+def store(path: Path, task: ArmReach, summary: dict[str, Any], result: plans.Plan) -> None:
     """Write a plan with its trajectory and gains.
 
     Raises:
         SoboError: The file cannot be written.
     """
+    import numpy as np
+
     arrays = {name: np.asarray(getattr(result, name)) for name in ARRAYS}
     try:
         if path.suffix == ".npz":

@@ -1,0 +1,35 @@
+"""`sobo export`: make a policy artifact from a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from sobo_planner.cli.shared import Command, training_extra
+
+
+@dataclass(kw_only=True)
+class Export(Command):
+    """Write the policy artifact of a training run, after checking that its engine agrees with torch."""
+
+    run_folder: Annotated[Path, arg(name="run")]
+    """Folder of a training run."""
+    out: Path
+    """Folder of the artifact."""
+
+    def run(self) -> int:
+        """Export, then print where the artifact lies."""
+        with training_extra():
+            from sobo_training.export.exporter import export, load_run
+            from sobo_training.learning.runs import read_run
+
+        from sobo_planner.tasks import load_task
+
+        record = read_run(self.run_folder)
+        task = load_task(record["task"], **record["overrides"])
+        artifact = export(load_run(self.run_folder, task), task, self.out)
+        print(f"policy: {artifact.folder}")
+        return 0

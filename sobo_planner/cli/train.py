@@ -1,0 +1,69 @@
+"""`sobo train`: learn a policy from collected solutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from sobo_planner.cli.shared import TaskCommand, parse_overrides, training_extra
+from sobo_planner.errors import ConfigError
+from sobo_planner.files import write_json
+
+#: Options that override the task's configuration of training.
+CONFIG_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "max_minutes")
+
+
+@dataclass(kw_only=True)
+class Train(TaskCommand):
+    """Train a diffusion policy on collected solutions and their feedback gains."""
+
+    data: Annotated[tuple[Path, ...], arg(metavar="DIR ...")]
+    """Dataset folder, or several."""
+    out: Path
+    """Folder of the run: configuration, checkpoints, TensorBoard log; a stopped run in it is resumed."""
+    method: Literal["sob_diff", "diff", "mlp", "sob_mlp"] | None = None
+    """sob_diff: diffusion, on trajectories and first-order information; diff: on trajectories alone; mlp, sob_mlp: the
+    same for a direct policy. Default: the task's configuration."""
+    mode: Literal["vjp", "jvp", "augment"] | None = None
+    """How sob_diff and sob_mlp get first-order information: double backward, forward mode, or data augmentation."""
+    steps: int | None = None
+    """Gradient steps."""
+    batch: int | None = None
+    """Chunks per gradient step."""
+    lr: float | None = None
+    """Peak learning rate."""
+    seed: int | None = None
+    """Seed of the weights and batches."""
+    max_minutes: float | None = None
+    """Stop, with a finished schedule, after this time [min]."""
+    limit: int | None = None
+    """Train on the first solutions only, this many."""
+
+    def run(self) -> int:
+        """Train, with a progress bar, then print where the run lies."""
+        with training_extra():
+            from sobo_training.config import TrainConfig
+            from sobo_training.data.dataset import load
+            from sobo_training.learning.runs import RUN_RECORD
+            from sobo_training.learning.train import train
+
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit must be at least 1, got {self.limit}")
+        task = self.load_task()
+        given = {name: getattr(self, name) for name in CONFIG_OPTIONS}
+        config = TrainConfig.from_task(task, **{name: value for name, value in given.items() if value is not None})
+        data = load(self.data, task).select(slice(self.limit))
+        record = {
+            "task": self.task,
+            "overrides": parse_overrides(self.overrides),
+            "data": [str(folder) for folder in self.data],
+            "solutions": len(data),
+        }
+        write_json(self.out / RUN_RECORD, record)
+        result = train(data, task, self.out, config)
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in result.summary.items())
+        print(f"trained on {len(data)} solutions: {figures}\nrun: {self.out}")
+        return 0
