@@ -61,34 +61,25 @@ class TaskCommand(Command):
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """Parse `key=value` pairs; values are read as YAML, and `1e-3` as a number too.
+    """Parse `key=value` pairs; values are read as YAML.
 
     Raises:
-        ConfigError: A pair has no `=`, no key, or a value that is not YAML.
+        ConfigError: A pair has no `=` or no key, a value is not YAML, or a key occurs twice.
     """
-    import yaml
+    from sobo_planner.yaml_reader import parse_yaml
 
     overrides: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set expects KEY=VALUE, got {pair!r}")
+        if key in overrides:
+            raise ConfigError(f"--set {key} is given twice, as {overrides[key]!r} and as {text!r}; give it once")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: {text!r} is not a YAML value") from error
-        overrides[key] = _number(value)
+            overrides[key] = parse_yaml(text)
+        except ConfigError as error:
+            raise ConfigError(f"--set {key}: {text!r} is {error}") from error
     return overrides
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 takes `1e-3` for text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def shipped_policy(task: Task) -> Path | None:

@@ -11,7 +11,7 @@ from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.task import ArmReach
 from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.config import TaskConfig
-from sobo_planner.tasks.config_reader import read_config
+from sobo_planner.tasks.config_reader import place_of, read_config
 from sobo_planner.tasks.lqr import Lqr, LqrConfig
 from sobo_planner.tasks.quadrotor.config import FlightConfig
 from sobo_planner.tasks.quadrotor.task import QuadrotorReach
@@ -52,10 +52,10 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
         return make(config)
     try:
         return make(config, robot.load(_locate(robot.urdf, path.parent)))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except RobotError as error:
-        raise RobotError(f"{path}: robot: {error}") from error
+    except (ConfigError, RobotError) as error:
+        place = place_of(path, "robot", str(error), overrides)
+        named = str(error) if isinstance(error, ConfigError) else f"robot: {error}"
+        raise type(error)(f"{place}: {named}") from error
 
 
 def _shipped(name: str) -> Path:

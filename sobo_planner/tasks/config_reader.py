@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sobo_planner.errors import ConfigError
-from sobo_planner.tasks.config import TaskConfig, require
+from sobo_planner.tasks.config import TaskConfig
+from sobo_planner.yaml_reader import Document, parse_yaml, read_yaml
 
 #: Largest magnitude of a number; the square of every one is finite.
 LARGEST = 1e12
@@ -35,25 +35,65 @@ def read_config(path: Path, overrides: Mapping[str, Any], kinds: Mapping[str, ty
     Raises:
         ConfigError: The file is unreadable, or a key or value is not allowed.
     """
-    if not path.is_file():  # nor a device, which may never end
-        raise ConfigError(f"the task file {path} cannot be read: there is no such file")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except Exception as e:  # PyYAML also lets through what int(), date() and others raise, and RecursionError
-        raise ConfigError(f"the task file {path} cannot be read: {e}") from e
+    document = read_yaml(path)
+    data = document.data
     if not isinstance(data, dict):
-        raise ConfigError(f"the task file {path} must hold keys and values")
+        raise ConfigError(f"{path}: a task file must hold keys and values, this one holds {_short.repr(data)}")
     kind = overrides.get("kind", data.get("kind"))
     if not isinstance(kind, str) or kind not in kinds:
-        raise ConfigError(f"{path}: unknown kind of task {_short.repr(kind)}; known: {', '.join(kinds)}")
+        place = locate(path, document, "kind", overrides)
+        raise ConfigError(f"{place}: unknown kind of task {_short.repr(kind)}; known: {', '.join(kinds)}")
     config = kinds[kind]
     keys = leaf_keys(config)
-    for key, value in overrides.items():
-        _override(data, _resolve(key, keys), value)
+    replaced = {_resolve(key, keys): value for key, value in overrides.items()}
+    for key, value in replaced.items():
+        _override(data, key, value)
     try:
         return _build(config, data, "")
-    except ConfigError as e:
-        raise ConfigError(f"{path}: {e}") from e
+    except _Misfit as error:
+        raise ConfigError(f"{locate(path, document, error.key, replaced)}: {error}") from error
+
+
+def locate(path: Path, document: Document, key: str, overrides: Collection[str]) -> str:
+    """Where a key's value comes from: the file and its line, or the file alone for what an override says.
+
+    Args:
+        path: The task file.
+        document: Its contents.
+        key: Dotted path of a key.
+        overrides: Dotted paths of the keys that overrides replaced.
+    """
+    line = None if key in overrides else document.line_of(key)
+    return str(path) if line is None else f"{path}:{line}"
+
+
+def place_of(path: Path, section: str, message: str, overrides: Iterable[str]) -> str:
+    """Where the key of a section is set that an error is about, as `locate`; for what only building the task shows.
+
+    The error names the key or its value.
+    """
+    document = read_yaml(path)
+    leaves = {key.rpartition(".")[2]: key for key in document.lines if key.startswith(f"{section}.")}
+    values = document.data.get(section) or {}
+    by_value = [key for key, value in values.items() if isinstance(value, str) and repr(value) in message]
+    leaf = by_value[0] if by_value else _named(leaves, re.sub(r"\S*/\S*", "", message))  # no part of a path is a key
+    replaced = {key.rpartition(".")[2] for key in overrides}
+    if leaf in replaced or (replaced and not leaf):
+        return str(path)
+    return locate(path, document, leaves.get(leaf, section), ())
+
+
+class _Misfit(ConfigError):
+    """A value that is not allowed, with its key."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def _require(condition: bool, key: str, message: str) -> None:
+    if not condition:
+        raise _Misfit(key, message)
 
 
 def leaf_keys(cls: Any, prefix: str = "") -> list[str]:
@@ -81,22 +121,24 @@ def _resolve(key: str, keys: list[str]) -> str:
 def _override(data: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(value, str):
         try:
-            value = yaml.safe_load(value)
-        except Exception as e:  # as above
-            raise ConfigError(f"the value of {key} is not YAML: {e}") from e
+            value = parse_yaml(value)
+        except ConfigError as error:
+            raise ConfigError(f"the value of {key} is {error}") from error
     *sections, leaf = key.split(".")
     for section in sections:
         data = data.setdefault(section, {})
-        require(isinstance(data, dict), f"{section} must be a mapping, got {_short.repr(data)}")
+        _require(isinstance(data, dict), section, f"{section} must be a mapping, got {_short.repr(data)}")
     data[leaf] = value
 
 
 def _build(cls: Any, data: Any, where: str) -> Any:
     """Turns mappings into dataclasses, refusing unknown, missing and mistyped keys."""
-    require(isinstance(data, dict), f"{where[:-1] or 'the file'} must be a mapping, got {_short.repr(data)}")
+    section = where[:-1]
+    _require(isinstance(data, dict), section, f"{section or 'the file'} must be a mapping, got {_short.repr(data)}")
     hints = typing.get_type_hints(cls)
-    unknown = [key for key in data if key not in hints]
-    require(not unknown, f"unknown key {where}{_text(unknown)}; known: {', '.join(hints)}")
+    for key in data:
+        name = key if isinstance(key, str) else _short.repr(key)
+        _require(key in hints, where + name, f"unknown key {where}{name}; known: {', '.join(hints)}")
     values = {}
     for item in fields(cls):
         key = where + item.name
@@ -104,16 +146,20 @@ def _build(cls: Any, data: Any, where: str) -> Any:
             values[item.name] = _convert(hints[item.name], data[item.name], key)
         else:
             missing = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-            require(not missing, f"the key {key} is missing")
+            _require(not missing, section, f"the key {key} is missing")
     try:
         return cls(**values)
+    except _Misfit:
+        raise
     except ConfigError as e:
-        named = str(e) if str(e).startswith(where) else f"{where[:-1]}: {e}"
-        raise ConfigError(named) from e
+        message = str(e) if str(e).startswith(where) else f"{section}: {e}"
+        raise _Misfit(where + _named(hints, str(e)), message) from e
 
 
-def _text(unknown: list[Any]) -> str:
-    return (unknown[0] if isinstance(unknown[0], str) else _short.repr(unknown[0])) if unknown else ""
+def _named(keys: Iterable[str], message: str) -> str:
+    """The key that a message names first, empty if it names none."""
+    words = re.findall(r"\w+", message)
+    return next((word for word in words if word in keys), "")
 
 
 def _convert(hint: Any, value: Any, key: str) -> Any:
@@ -122,24 +168,25 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     shown = _short.repr(value)
     origin = typing.get_origin(hint)
     if origin is tuple:
-        require(isinstance(value, (list, tuple)), f"{key} must be a list, got {shown}")
+        _require(isinstance(value, (list, tuple)), key, f"{key} must be a list, got {shown}")
         return tuple(_convert(typing.get_args(hint)[0], entry, key) for entry in value)
     if origin is dict:
-        require(isinstance(value, dict), f"{key} must be a mapping, got {shown}")
+        _require(isinstance(value, dict), key, f"{key} must be a mapping, got {shown}")
         return {_name(k, key): _convert(typing.get_args(hint)[1], v, f"{key}.{k}") for k, v in value.items()}
     if hint is float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        require(number and abs(value) <= LARGEST, f"{key} must be a number within {LARGEST:g}, got {shown}")
+        _require(number and abs(value) <= LARGEST, key, f"{key} must be a number within {LARGEST:g}, got {shown}")
         return float(value) + 0.0  # no negative zero, which is no lower bound
     if hint is int and isinstance(value, bool):
         value = int(value)
-    require(isinstance(value, hint), f"{key} must be of type {hint.__name__}, got {shown}")
+    _require(isinstance(value, hint), key, f"{key} must be of type {hint.__name__}, got {shown}")
     if hint is int:
-        require(abs(value) <= LARGEST, f"{key} must be a number within {LARGEST:g}, got {shown}")
+        _require(abs(value) <= LARGEST, key, f"{key} must be a number within {LARGEST:g}, got {shown}")
     return _name(value, key) if hint is str else value
 
 
 def _name(value: Any, key: str) -> str:
     """Text that can stand in a message, and be handed to the extension."""
-    require(isinstance(value, str) and value.isprintable(), f"{key} must be printable text, got {_short.repr(value)}")
+    printable = isinstance(value, str) and value.isprintable()
+    _require(printable, key, f"{key} must be printable text, got {_short.repr(value)}")
     return value
