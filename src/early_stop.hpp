@@ -35,12 +35,15 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   void begin() {
     last_cost_ = solver_.results_.traj_cost_;
     last_call_ = wall_seconds();
+    last_cpu_ = cpu_seconds();
   }
 
   void call(const Workspace &, const Results &results) override {
-    const double now = wall_seconds();
-    longest = std::max(longest, now - last_call_);
+    const double now = wall_seconds(), cpu = cpu_seconds();
+    longest_ = std::max(longest_, now - last_call_);
+    longest_cpu = std::max(longest_cpu, cpu - last_cpu_);
     last_call_ = now;
+    last_cpu_ = cpu;
     for (auto &entry : solver_.filter_.filter_pairs_)
       entry.second = std::max(entry.second, feasible_enough);
     largest_dual_ = std::max(largest_dual_, results.dual_infeas);
@@ -63,19 +66,19 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   }
 
   bool settled = false, out_of_time = false;
-  double longest = 0.0; // [s] of an iteration
+  double longest_cpu = 0.0; // [s] of CPU time of an iteration
 
 private:
   /// Whether another iteration would end past the deadline. In a sequence, whose solves are an iteration or two: whether
   /// the deadline has passed.
   bool too_late(double now) const {
-    return deadline_ > 0.0 && now + (one_step_ ? 0.0 : longest + finish_) > deadline_;
+    return deadline_ > 0.0 && now + (one_step_ ? 0.0 : longest_ + finish_) > deadline_;
   }
 
   ProxDDP &solver_;
   double tolerance_;
   bool one_step_;
-  double deadline_, finish_, last_call_ = 0.0, last_cost_ = 0.0, largest_dual_ = 0.0;
+  double deadline_, finish_, longest_ = 0.0, last_call_ = 0.0, last_cpu_ = 0.0, last_cost_ = 0.0, largest_dual_ = 0.0;
   const Interrupt *interrupt_; // outlives the solve, in its options
 };
 

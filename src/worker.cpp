@@ -1,7 +1,6 @@
 #include "worker.hpp"
 
 #include <atomic>
-#include <ctime>
 #include <exception>
 #include <thread>
 
@@ -17,15 +16,6 @@
 
 namespace sobo {
 namespace {
-
-// Share of a measured duration that still counts one solve later: a single slow one is not held against all that follow.
-constexpr double forget = 0.8;
-
-double cpu_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 template <typename Vectors> void set_zero(Vectors &vectors) {
   for (auto &v : vectors)
@@ -69,7 +59,7 @@ struct Worker::Impl {
   ProxDDP ddp;
   BoundedRiccati *steps = nullptr; // owned by ddp
   std::vector<VectorXd> xs, us;    // the guess
-  double iteration = 0.0, finish = 0.0; // [s] that the slowest of the last solves took for these
+  double iteration = 0.0, finish = 0.0; // [s] of CPU time of the last solve: its slowest iteration, what came after
   bool continues = false;          // whether the multipliers are those of a solve like the next one
 };
 
@@ -150,7 +140,7 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
     impl_->steps->before_first_sweep(nullptr);
     result.iterations += static_cast<int>(ddp.results_.num_iters);
     result.status = status;
-    impl_->iteration = std::max(stop->longest, forget * impl_->iteration);
+    impl_->iteration = stop->longest_cpu;
     return status == Status::Converged;
   };
   try {
@@ -225,7 +215,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
     result.message.clear();
     attempt(careful, result, deadline);
   }
-  const double finishing = wall_seconds();
+  const double finishing = cpu_seconds();
   try {
     refresh_gains(result, options.sequence);
   } catch (const std::exception &e) {
@@ -239,7 +229,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
   impl_->continues = options.sequence && result.status != Status::Failed;
-  impl_->finish = std::max(wall_seconds() - finishing, forget * impl_->finish);
+  impl_->finish = cpu_seconds() - finishing;
   result.time_ms = 1e3 * (wall_seconds() - wall);
   result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
   return result;

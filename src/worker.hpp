@@ -78,7 +78,7 @@ public:
   Result solve(const Start &start, const SolveOptions &options);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();
-  /// Time [s] that a solve of one iteration takes, measured in the solves before; 0 before the first.
+  /// CPU time [s] that a solve of one iteration takes, measured in the last one; 0 before that.
   double shortest_solve() const;
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);

@@ -116,11 +116,7 @@ class Solvers:
             self.limits.append(time_limit)
             return self.answer(refinement, value)
 
-        return SimpleNamespace(solve=solve)
-
-    def shortest_solve(self) -> float:
-        """See `RefinementSolvers.shortest_solve`."""
-        return self.shortest
+        return SimpleNamespace(solve=solve, shortest_solve=self.shortest)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from scripted_planning import Clock
 
 from sobo_planner.errors import DeadlineError, PlanInterruptedError
-from sobo_planner.solver import UNLIMITED, Budget, Interrupt
+from sobo_planner.solver import UNLIMITED, Budget, Interrupt, Pace
 
 
 def test_time_passes() -> None:
@@ -59,3 +59,27 @@ def test_a_check_names_what_did_not_finish_and_the_deadline() -> None:
         DeadlineError, match=r"the rollout did not finish within the deadline of 0.02 s; allow more time"
     ):
         budget.check("the rollout")
+
+
+def test_the_pace_is_that_of_the_slowest_work_for_a_while() -> None:
+    pace = Pace()
+    assert pace.seconds == 0.0
+    pace.not_begun()
+    assert pace.seconds == 0.0
+    pace.measured(2.0)
+    pace.measured(10.0)
+    assert pace.seconds == 10.0
+    pace.measured(1.0)
+    assert pace.seconds == pytest.approx(8.0)
+    pace.measured(9.0)
+    assert pace.seconds == 9.0
+
+
+def test_work_that_is_not_begun_brings_the_pace_back_to_the_shortest_so_far_and_no_further() -> None:
+    pace = Pace()
+    pace.measured(2.0)
+    pace.measured(4.0)
+    pace.measured(3.0)
+    for expected in (2.56, 2.048, 2.0, 2.0):
+        pace.not_begun()
+        assert pace.seconds == pytest.approx(expected)

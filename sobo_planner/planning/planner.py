@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.planning.attempts import CAPPED, CLEARANCES
+from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
 from sobo_planner.planning.search import Found, Search
@@ -95,7 +95,9 @@ class Planner:
     def _make(self, task: ArmReach) -> _Parts:
         solvers = RefinementSolvers(task)
         search = Search(task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker))
-        _measure(task, solvers)
+        q = np.array(task.config.robot.home)
+        home = Instance(np.concatenate([q, np.zeros(task.nu)]), task.robot.tool_pose(q)[: task.goal_size])
+        search.measure(home, task.gravity_rollout(home))
         return _Parts(task, solvers, search)
 
     def _of(self, goal_type: str) -> _Parts:
@@ -134,14 +136,6 @@ class Planner:
         parts = self._of("pose" if instance.target.shape == (7,) else "position")
         parts.task.check(instance, budget)
         return _plan(parts.task, instance, parts.search.run(instance, budget), budget)
-
-
-def _measure(task: ArmReach, solvers: RefinementSolvers) -> None:
-    """Solves once, so that the time of an iteration is known to the first plan that has a deadline."""
-    q = np.array(task.config.robot.home)
-    instance = Instance(np.concatenate([q, np.zeros(task.nu)]), task.robot.tool_pose(q)[: task.goal_size])
-    solvers.solver(Refinement(iterations=1)).solve(instance, task.gravity_rollout(instance))
-    solvers.solver(Refinement(iterations=CAPPED))
 
 
 def _plan(task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:

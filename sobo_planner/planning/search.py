@@ -26,15 +26,17 @@ from sobo_planner.planning.attempts import (
 )
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.starters import Proposal, Starter
-from sobo_planner.solver import Budget, Guess, Instance, Interrupt, Refinement, Solution
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Pace, Refinement, Solution
 from sobo_planner.tasks import ArmReach
-
-# Share of a measured duration that still counts one measurement later: a single slow one does not decide for long.
-FORGET = 0.8
 
 
 class RefiningSolver(Protocol):
     """What solves one refinement of the task: a `Solver`."""
+
+    @property
+    def shortest_solve(self) -> float:
+        """See `Solver.shortest_solve`."""
+        ...
 
     def solve(
         self, instance: Instance, guess: Guess, time_limit: float | None = None, interrupt: Interrupt | None = None
@@ -48,10 +50,6 @@ class Solvers(Protocol):
 
     def solver(self, refinement: Refinement) -> RefiningSolver:
         """The solver for a refinement."""
-        ...
-
-    def shortest_solve(self) -> float:
-        """Time [s] that a solve of one iteration takes."""
         ...
 
 
@@ -145,7 +143,12 @@ class Search:
     ) -> None:
         self._task, self._starters, self._alternatives = task, starters, alternatives
         self._solvers, self._judge = solvers, judge
-        self._judging = 0.0  # [s] that judging takes
+        self._attempting, self._judging = Pace(), Pace()
+
+    def measure(self, instance: Instance, guess: Guess) -> None:
+        """Makes an attempt of one iteration, so that the first plan with a deadline knows how long one takes."""
+        attempt = Attempt(Stage.FIRST, Refinement(iterations=1), "measurement", guess)
+        self._judged(self._refine(attempt, instance, UNLIMITED, Account()), instance)
 
     def run(self, instance: Instance, budget: Budget) -> Found:
         """Searches until a motion reaches the goal and has converged, nothing is left to try, or the budget is over.
@@ -160,7 +163,7 @@ class Search:
         account, record, known = Account(), _Record(), KnownMotions()
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
         queue, alternatives_due = Queue(first_attempts(proposals)), True
-        while not budget.over() and budget.left() > self._least():
+        while not (late := budget.left() <= self._least()) and not budget.interrupted:
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False
                 others = self._propose(self._alternatives, instance, budget, account)
@@ -179,7 +182,9 @@ class Search:
             queue.add(further)
             if record.take(attempt, solution, verdict, any(each.cause is Cause.COLLISION for each in further)):
                 break
-        return self._result(record, instance, budget, account)
+        if late:
+            self._attempting.not_begun()
+        return self._result(record, instance, budget, account, late)
 
     def _propose(self, starter: Starter, instance: Instance, budget: Budget, account: Account) -> list[Proposal]:
         """A starter's proposals; none if it takes so long that no time would be left to refine any."""
@@ -191,20 +196,21 @@ class Search:
 
     def _least(self) -> float:
         """Time [s] that the shortest attempt takes."""
-        return self._solvers.shortest_solve() + self._judging
+        return self._attempting.seconds + self._judging.seconds
 
     def _refine(self, attempt: Attempt, instance: Instance, budget: Budget, account: Account) -> Solution:
-        limit = None if budget.limit is None else max(budget.left() - self._judging, 1e-4)
+        limit = None if budget.limit is None else max(budget.left() - self._judging.seconds, 1e-4)
         with account.phase("refine"):
             solver = self._solvers.solver(attempt.refinement)
             solution = solver.solve(instance, attempt.guess, limit, budget.interrupt)
+        self._attempting.measured(solver.shortest_solve)
         account.iterations += solution.iterations
         return solution
 
     def _judged(self, solution: Solution, instance: Instance) -> Verdict:
-        began = time.monotonic()
+        began = time.thread_time()
         verdict = self._judge.judge(solution, instance)
-        self._judging = max(time.monotonic() - began, FORGET * self._judging)
+        self._judging.measured(time.thread_time() - began)
         return verdict
 
     def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
@@ -213,7 +219,7 @@ class Search:
         collides = self._task.robot.first_collision(guess.X[:, : self._task.nu]) is not None
         return collides, self._task.cost(guess.X, guess.U, instance.target)
 
-    def _result(self, record: _Record, instance: Instance, budget: Budget, account: Account) -> Found:
+    def _result(self, record: _Record, instance: Instance, budget: Budget, account: Account, late: bool) -> Found:
         if budget.interrupted:
             raise PlanInterruptedError("planning was interrupted")
         best, reasons = record.best, list(record.reasons)
@@ -227,7 +233,7 @@ class Search:
         if record.refused:  # what stands in the way first: what was tried after that may have failed otherwise
             tried = "; ".join([record.refused, *reasons])
             raise PlanRefusedError(f"no start led to a plan within the limits ({tried})")
-        if budget.over() or budget.left() <= self._least():
+        if late:
             tried = f" ({'; '.join(reasons)})" if reasons else ""
             raise DeadlineError(f"no plan was found within the deadline of {budget.limit:g} s{tried}; allow more time")
         raise PlanningError(f"no start led to a plan within the limits ({'; '.join(reasons) or 'no start was found'})")

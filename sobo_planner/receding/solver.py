@@ -1,4 +1,4 @@
-"""The solver of the receding horizon: a step or two a cycle, going on from the cycle before (real-time iteration)."""
+"""The solver of the receding horizon: an iteration or two a cycle, resumed in the next (real-time iteration)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 # Most iterations a cycle. The solver ends after one that leaves little to do; a third hardly improves on two.
 ITERATIONS = 2
 SHORTEST = 1e-4  # [s] of a solve: none would be no limit
-# Cycles for which the solver goes on with an iterate that is cheaper than the start but not feasible yet.
+# Cycles for which the solver resumes an iterate that is cheaper than the start but not feasible yet.
 UNFINISHED = 10
 # With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
 # less to the task than the torque that it takes. A motion that ends further away does not lead to the goal.
@@ -33,13 +33,14 @@ class RecedingSolver:
     Args:
         task: The task.
         checker: Knows the positions that motions must keep to.
+        solvers: Solvers of sequences; made for the task by default.
     """
 
-    def __init__(self, task: ArmReach, checker: PlanChecker) -> None:
+    def __init__(self, task: ArmReach, checker: PlanChecker, solvers: RefinementSolvers | None = None) -> None:
         self._task = task
         self._limits = checker.position_lower, checker.position_upper
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._solvers = RefinementSolvers(task, options, sequence=True)
+        self._solvers = solvers or RefinementSolvers(task, options, sequence=True)
         for choice in product((False, True), repeat=3):  # none is built within a cycle
             self._solvers.solver(_refinement(*choice))
         self._solver = self._solvers.solver(_refinement(False, False, False))
@@ -54,21 +55,21 @@ class RecedingSolver:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the next solve goes on with an iterate that was not fit to be published."""
+        """Whether the next solve resumes an iterate that could not be published."""
         return self._unfinished is not None
 
     def new_target(self) -> None:
-        """Forgets what motions to the target before ran into."""
+        """Forgets collisions and limits that motions to the last target ran into."""
         self._clear = self._limited = False
         self.restart()
 
     def restart(self) -> None:
-        """Ends the sequence: the next solve begins with its start alone."""
+        """Ends the sequence: the next solve has its start, and neither an iterate nor multipliers of the last."""
         self._unfinished = None
         self._solver.restart()
 
     def choose(self, instance: Instance) -> None:
-        """Takes the variant for an instance."""
+        """Chooses the refinement for an instance."""
         near = self._task.distance(instance.x0, instance.target) < NEAR
         chosen = self._solvers.solver(_refinement(self._clear, self._limited, near))
         if chosen is not self._solver:
@@ -116,7 +117,7 @@ class RecedingSolver:
         self._clear |= violation.limit is Limit.SELF_COLLISION
 
     def keep(self, solution: Solution, start_cost: float, published: bool, handover: float) -> None:
-        """Keeps what the next solve goes on with.
+        """Keeps what the next solve resumes.
 
         Args:
             solution: What `solve` returned.
@@ -137,7 +138,7 @@ class RecedingSolver:
         else:
             self._unfinished = None
             if not (published or solution.converged):
-                self._solver.restart()  # its multipliers led astray
+                self._solver.restart()  # the multipliers of a failed solve are discarded
 
 
 def _refinement(clear: bool, limited: bool, near: bool) -> Refinement:

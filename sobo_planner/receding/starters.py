@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner.errors import PlanningError
 from sobo_planner.motion import Motion
+from sobo_planner.planning.starters import is_finite
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import RecedingSolver
 from sobo_planner.safety import PlanChecker
@@ -37,21 +39,29 @@ class Starts:
     def best(
         self, before: Motion, instance: Instance, handover: float, solver: RecedingSolver, tries: int | None
     ) -> tuple[str, Guess]:
-        """The cheapest start; of those that may be executed, if there is one and need be.
+        """The cheapest start.
+
+        While a motion to a new target is sought, or where the policy's proposal is cheapest, the cheapest of those
+        that the checker passes, if there is one.
 
         Args:
             before: The motion to shift.
             instance: Where the arm will be at the hand-over, and the target.
             handover: When that is [s].
             solver: Counts the costs.
-            tries: Cycles that have sought a motion to this target in vain; None when one was found.
+            tries: Consecutive cycles without a motion to this target; None once one was found.
 
         Returns:
             Where it comes from, and the start. It begins at the instance's state, and agrees with the dynamics and the
             torque limits.
+
+        Raises:
+            PlanningError: Every start diverged.
         """
-        starts = list(self._all(before, instance, handover, tries))
+        starts = [start for start in self._all(before, instance, handover, tries) if is_finite(start[1])]
         self._cycles += 1
+        if not starts:
+            raise PlanningError("every start of this cycle diverged; check the robot's inertias and armature")
         if len(starts) > 1:
             starts.sort(key=lambda start: solver.cost(start[1], instance.target))
         if tries is not None or starts[0][0] == "policy":

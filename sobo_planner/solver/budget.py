@@ -71,5 +71,31 @@ class Budget:
             raise DeadlineError(f"{what} did not finish within the deadline of {self.limit:g} s; allow more time")
 
 
+class Pace:
+    """How long the shortest piece of work takes, from the last ones: what would end after the deadline is not begun."""
+
+    #: Share of a measurement that still counts after the next one, or after work that was not begun because of it.
+    FORGET = 0.8
+
+    def __init__(self) -> None:
+        self._shortest = math.inf
+        self._estimate = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The estimate [s]; 0 before the first measurement."""
+        return self._estimate
+
+    def measured(self, seconds: float) -> None:
+        """Takes a measurement [s]."""
+        self._shortest = min(self._shortest, seconds)
+        self._estimate = max(seconds, self.FORGET * self._estimate)
+
+    def not_begun(self) -> None:
+        """Work was not begun. The estimate falls towards the shortest measurement, so that a slow one is not final."""
+        if self._estimate > 0.0:
+            self._estimate = max(self._shortest, self.FORGET * self._estimate)
+
+
 #: As long as it takes.
 UNLIMITED = Budget()

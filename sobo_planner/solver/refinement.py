@@ -87,7 +87,3 @@ class RefinementSolvers:
             return solver
         most = min(iterations, self._options.max_iterations)
         return solver.with_options(replace(self._options, max_iterations=most, retry=False))
-
-    def shortest_solve(self) -> float:
-        """Time [s] that a solve of one iteration takes, from the slowest of the last solves; 0 before the first."""
-        return max((solver.shortest_solve for solver in self._solvers.values()), default=0.0)

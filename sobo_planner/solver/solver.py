@@ -215,7 +215,7 @@ class Solver:
 
     @property
     def shortest_solve(self) -> float:
-        """Time [s] that a solve of one iteration takes, from the slowest of the last solves; 0 before the first."""
+        """CPU time [s] that a solve of one iteration takes, going by the last solve; 0 before that."""
         return float(self._workers[0].shortest_solve)
 
     def restart(self) -> None:

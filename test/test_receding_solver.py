@@ -1,0 +1,235 @@
+"""The receding horizon's solver: which refinement is chosen, what may be executed, what the next cycle resumes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sobo_planner.motion import Motion
+from sobo_planner.planning.attempts import CLEARANCES
+from sobo_planner.planning.judge import FEASIBLE
+from sobo_planner.receding.solver import NEAR, SHORTEST, UNFINISHED, RecedingSolver
+from sobo_planner.safety import Limit, PlanChecker, Violation
+from sobo_planner.solver import Guess, Instance, Precision, Refinement, Solution, SolverStatus
+from sobo_planner.tasks import ArmReach
+
+FAR = np.array([0.4, 0.3, 0.4])
+
+
+class Scripted:
+    """A solver of one refinement that returns what a test says and keeps how it was called."""
+
+    def __init__(self, refinement: Refinement) -> None:
+        self.refinement, self.restarts, self.solved = refinement, 0, []
+        self.answer: Solution | None = None
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def cost(self, X: np.ndarray, U: np.ndarray, target: np.ndarray) -> float:
+        return float(np.abs(X).sum())
+
+    def solve(self, instance: Instance, guess: Guess, time_limit: float) -> Solution:
+        self.solved.append((guess, time_limit))
+        assert self.answer is not None
+        return self.answer
+
+
+class Solvers:
+    """Scripted solvers by refinement."""
+
+    def __init__(self) -> None:
+        self.made: dict[Refinement, Scripted] = {}
+
+    def solver(self, refinement: Refinement) -> Scripted:
+        return self.made.setdefault(refinement, Scripted(refinement))
+
+
+@pytest.fixture
+def solvers() -> Solvers:
+    return Solvers()
+
+
+@pytest.fixture
+def solver(task: ArmReach, solvers: Solvers) -> RecedingSolver:
+    return RecedingSolver(task, PlanChecker(task), solvers)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def instance(home: np.ndarray) -> Instance:
+    return Instance(np.concatenate([home, np.zeros(6)]), FAR)
+
+
+def still(task: ArmReach, instance: Instance, **changes: Any) -> Solution:
+    """An arm that stays where it is, as the solver returns it."""
+    X = np.tile(instance.x0, (task.horizon + 1, 1))
+    U = np.tile(task.robot.gravity(instance.x0[:6]), (task.horizon, 1))
+    fields: dict[str, Any] = {name: np.zeros(0) for name in ("k", "A", "B")}
+    fields |= {"X": X, "U": U, "K": np.zeros((task.horizon, 6, 12)), "initial_cost": 5.0, "cost": 4.0, "iterations": 2}
+    fields |= {"primal_residual": 0.0, "dual_residual": 0.0, "message": "", "time_ms": 1.0, "cpu_ms": 1.0}
+    return Solution(**(fields | {"status": SolverStatus.MAX_ITERATIONS} | changes))
+
+
+def chosen(solver: RecedingSolver) -> Refinement:
+    return solver._solver.refinement  # type: ignore[attr-defined,no-any-return]
+
+
+# ---------------------------------------------------------------- the choice of a refinement
+
+
+def test_all_refinements_are_made_before_the_first_cycle(solver: RecedingSolver, solvers: Solvers) -> None:
+    expected = {
+        Refinement(limits, clearance, precision)
+        for limits in (False, True)
+        for clearance in (0.0, CLEARANCES[0])
+        for precision in (Precision.TASK, Precision.THROUGHOUT)
+    }
+    assert set(solvers.made) == expected and chosen(solver) == Refinement()
+
+
+def test_near_the_goal_there_is_more_weight_on_it(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:
+    at = task.robot.tool_position(instance.x0[:6])
+    for distance, precision in ((0.99 * NEAR, Precision.THROUGHOUT), (1.01 * NEAR, Precision.TASK)):
+        solver.choose(replace(instance, target=at + [0.0, 0.0, distance]))
+        assert chosen(solver) == Refinement(precision=precision)
+
+
+def test_a_collision_keeps_links_apart_until_there_is_a_new_target(solver: RecedingSolver, instance: Instance) -> None:
+    solver.collided(Violation(Limit.TOOL_BOX, ""))
+    solver.choose(instance)
+    assert not solver.clear and chosen(solver) == Refinement()
+    solver.collided(Violation(Limit.SELF_COLLISION, ""))
+    solver.collided(Violation(Limit.GAINS, ""))
+    solver.choose(instance)
+    assert solver.clear and chosen(solver) == Refinement(clearance=CLEARANCES[0])
+    solver.new_target()
+    solver.choose(instance)
+    assert not solver.clear and chosen(solver) == Refinement()
+
+
+def test_another_refinement_begins_a_sequence_and_the_same_one_does_not(
+    solver: RecedingSolver, solvers: Solvers, instance: Instance
+) -> None:
+    solver.choose(instance)
+    assert solvers.made[Refinement()].restarts == 0
+    solver.collided(Violation(Limit.SELF_COLLISION, ""))
+    solver.choose(instance)
+    solver.choose(instance)
+    assert solvers.made[Refinement(clearance=CLEARANCES[0])].restarts == 1
+
+
+# ---------------------------------------------------------------- what may be executed
+
+
+def test_a_consistent_trajectory_is_executed_as_it_is(
+    task: ArmReach, solver: RecedingSolver, instance: Instance
+) -> None:
+    found = still(task, instance, primal_residual=0.5 * FEASIBLE)
+    found.U[0] = 1e4
+    result = solver.executable(found, instance)
+    assert result is not None
+    assert result[1].X is found.X and (result[1].U[0] == task.torque_limit).all()
+    assert result[0] == pytest.approx(np.abs(found.X).sum())
+
+
+@pytest.mark.parametrize("name", ["X", "U"])
+def test_what_is_not_finite_is_not_executed(task: ArmReach, solver: RecedingSolver, instance: Instance, name) -> None:
+    found = still(task, instance)
+    getattr(found, name)[-1, 0] = np.nan
+    assert solver.executable(found, instance) is None
+
+
+def test_an_inconsistent_trajectory_is_followed(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:
+    result = solver.executable(still(task, instance, primal_residual=0.51 * FEASIBLE), instance)
+    assert result is not None
+    X, U = result[1].X, result[1].U
+    np.testing.assert_allclose(task.simulate(instance.x0, U), X, atol=1e-12)
+    solver.choose(instance)
+    assert chosen(solver) == Refinement()
+
+
+def test_a_trajectory_beyond_the_position_limits_is_followed_along_them(
+    task: ArmReach, solver: RecedingSolver, instance: Instance
+) -> None:
+    found = still(task, instance)
+    found.X[50:, 0] = task.robot.position_upper[0] + 0.51 * FEASIBLE
+    result = solver.executable(found, instance)
+    assert result is not None
+    assert result[1].X[:, 0].max() <= task.robot.position_upper[0] + 1e-9
+    np.testing.assert_allclose(task.simulate(instance.x0, result[1].U), result[1].X, atol=1e-12)
+    solver.choose(instance)
+    assert chosen(solver) == Refinement(position_limits=True)
+
+
+# ---------------------------------------------------------------- what is resumed
+
+
+def resumed(
+    task: ArmReach, solver: RecedingSolver, instance: Instance, published: bool = False, **changes: Any
+) -> bool:
+    fields = {"primal_residual": 2 * FEASIBLE, "cost": 4.0} | changes
+    solver.keep(still(task, instance, **fields), 5.0, published, 1.0)
+    return solver.unfinished
+
+
+def test_a_cheaper_iterate_that_is_not_feasible_yet_is_resumed(task, solver, solvers, instance) -> None:
+    assert resumed(task, solver, instance) and resumed(task, solver, instance, status=SolverStatus.TIME_LIMIT)
+    start = Guess(np.ones((task.horizon + 1, 12)), np.zeros((task.horizon, 6)))
+    native = solvers.made[Refinement()]
+    native.answer = still(task, instance)
+    cost, solution = solver.solve(instance, start, 1.0 + 10 * task.dt, 0.003)
+    assert cost == pytest.approx(12.0 * (task.horizon + 1)) and solution is native.answer
+    (guess, limit), *_ = native.solved
+    assert guess.X[0] == pytest.approx(instance.x0) and limit == 0.003
+
+
+def test_nothing_else_is_resumed(task, solver, instance) -> None:
+    assert not resumed(task, solver, instance, published=True)
+    assert not resumed(task, solver, instance, status=SolverStatus.CONVERGED)
+    assert not resumed(task, solver, instance, status=SolverStatus.FAILED)
+    assert not resumed(task, solver, instance, primal_residual=0.5 * FEASIBLE)
+    assert not resumed(task, solver, instance, cost=5.0)
+    assert not solver.unfinished
+
+
+def test_work_is_resumed_for_so_many_cycles_and_counted_anew_after_that(task, solver, instance) -> None:
+    for _ in range(2):
+        assert all(resumed(task, solver, instance) for _ in range(UNFINISHED))
+        assert not resumed(task, solver, instance)
+
+
+def test_multipliers_of_a_failed_solve_are_discarded(task, solver, solvers, instance) -> None:
+    native = solvers.made[Refinement()]
+    resumed(task, solver, instance, published=True, status=SolverStatus.FAILED)
+    resumed(task, solver, instance, status=SolverStatus.CONVERGED)
+    resumed(task, solver, instance)
+    assert native.restarts == 0
+    resumed(task, solver, instance, status=SolverStatus.FAILED)
+    assert native.restarts == 1
+
+
+def test_without_unfinished_work_the_start_is_solved_from(task, solver, solvers, instance) -> None:
+    native = solvers.made[Refinement()]
+    native.answer = still(task, instance, initial_cost=7.0)
+    start = Guess(native.answer.X, native.answer.U)
+    assert solver.solve(instance, start, 1.0, -1.0) == (7.0, native.answer)
+    (guess, limit), *_ = native.solved
+    assert guess is start and limit == SHORTEST > 0
+    resumed(task, solver, instance)
+    solver.restart()
+    assert not solver.unfinished and native.restarts == 1
+
+
+def test_an_unfinished_iterate_lies_where_it_began(task, solver, solvers, instance) -> None:
+    found = still(task, instance, primal_residual=1.0)
+    found.X[:, 0] = np.arange(task.horizon + 1)
+    solver.keep(found, 5.0, False, 2.0)
+    native = solvers.made[Refinement()]
+    native.answer = found
+    solver.solve(instance, Guess(found.X, found.U), 2.0 + 3 * task.dt, 1.0)
+    expected = Motion(2.0, task.dt, found.X, found.U, found.K).shifted(2.0 + 3 * task.dt)
+    np.testing.assert_allclose(native.solved[0][0].X, expected.X)
+    assert native.solved[0][0].X[0, 0] == pytest.approx(3.0)
