@@ -11,6 +11,15 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from server_bench import Bench, server_bench
 
+from sobo_planner.errors import (
+    DeadlineError,
+    GoalError,
+    PlanInterruptedError,
+    PlanningError,
+    PlanRefusedError,
+    SoboError,
+    StartError,
+)
 from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.support.status import Status
@@ -48,3 +57,27 @@ def test_nothing_is_planned_for_while_a_request_to_stop_waits(bench: Bench) -> N
     bench.inbox.take()
     assert server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
     assert bench.outputs.timeline is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StartError("joint a is outside"), Status.BAD_START),
+        (GoalError("out of reach"), Status.OUT_OF_REACH),
+        (PlanInterruptedError("interrupted"), Status.CANCELLED),
+        (DeadlineError("no plan within 0.02 s"), Status.DEADLINE_MISSED),
+        (PlanRefusedError("TOOL_BOX"), Status.PLAN_REFUSED),
+        (PlanningError("no start"), Status.PLANNING_FAILED),
+    ],
+)
+def test_each_error_of_the_planner_has_its_status(bench: Bench, error: SoboError, status: Status) -> None:
+    class Refuses:
+        policy_failures = 0
+
+        def plan(self, *_: object) -> None:
+            raise error
+
+    server = PlanOnce(bench.core, Refuses())  # type: ignore[arg-type]
+    bench.measure()
+    assert not server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
+    assert bench.counts() == {status.value: 1} and bench.outputs.timeline is None

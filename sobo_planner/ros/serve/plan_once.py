@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.errors import GoalError, PlanInterruptedError, PlanRefusedError, StartError
+from sobo_planner.errors import DeadlineError, GoalError, PlanInterruptedError, PlanRefusedError, StartError
 from sobo_planner.motion import Motion, Timeline, expected_state
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.inputs.inbox import StampedState
@@ -79,6 +79,8 @@ class PlanOnce(Server):
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
         except PlanInterruptedError as error:
             raise Refused(Status.CANCELLED, CANCELLED) from error
+        except DeadlineError as error:
+            raise Refused(Status.DEADLINE_MISSED, str(error)) from error
         except PlanRefusedError as error:
             raise Refused(Status.PLAN_REFUSED, str(error)) from error
         if self._planner.policy_failures > self._policy_failures:

@@ -108,8 +108,8 @@ TEXTS: dict[Status, Text] = {
     Status.DEADLINE_MISSED: Text(
         WARN,
         "ticks of `receding_horizon` passed without a cycle, because one took too long (they are skipped, never "
-        "queued), or a plan for a moving arm came too late",
-        "lower `rate`, or give the node a core of its own",
+        "queued), or a plan was not found within `deadline`, or came too late for a moving arm",
+        "lower `rate`, allow a longer `deadline`, or give the node a core of its own",
     ),
     Status.FALLBACK: Text(
         WARN,
