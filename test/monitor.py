@@ -93,7 +93,7 @@ class Monitor:
 
     def state(self, message: JointState, published: int) -> None:
         """Takes note of a joint state that was sent; `published` is when [ns]."""
-        self._ages.state(message, self.names, published)
+        self._ages.state(message, self.names, published, self.wall_clock)
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:
         """Judges a trajectory; `published` is when [ns]."""

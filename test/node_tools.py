@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.time import Time
 from ros_harness import Probe, RosProcess, ros_system
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
@@ -99,7 +100,7 @@ class StiffArm:
         q, v = np.split(self.state(), 2)
         if not self.mute:
             message = self._probe.joint_state(q, v)
-            message.header.stamp = self._probe.get_clock().now().to_msg()
+            message.header.stamp = Time(nanoseconds=round(1e9 * self._clock())).to_msg()
             self._probe.state_publisher.publish(self.edit(message))
 
     def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> Any:

@@ -9,21 +9,32 @@ from sensor_msgs.msg import JointState
 
 STALE = 0.1  # [s] that a trajectory may leave after the last state has become too old: it is checked, then written
 GRAIN = 10**7  # [ns] between two states that are remembered
+AHEAD = 10**9  # [ns] that a stamp may be ahead of its publication: more is not believed by any planner here
 
 Stamp = tuple[int, int]
 
 
 class StateAges:
-    """When joint states and trajectories were published [ns]. Only states count that can be used."""
+    """When joint states were measured and trajectories published [ns]. Only what can be used of a state counts."""
 
     def __init__(self) -> None:
-        self._states: list[int] = []
+        self._measured: dict[str, int] = {}
+        self._states: list[tuple[int, int]] = []  # when it was published, when the oldest joint was measured
         self._trajectories: dict[Stamp, int] = {}
 
-    def state(self, message: JointState, names: Sequence[str], published: int) -> None:
+    def state(self, message: JointState, names: Sequence[str], published: int, wall_clock: bool = True) -> None:
         """Takes note of a joint state of an arm with these joints."""
-        if (not self._states or published - self._states[-1] > GRAIN) and usable(message, names):
-            self._states.append(published)
+        stamp = message.header.stamp
+        measured = stamp.sec * 10**9 + stamp.nanosec if wall_clock else 0
+        if measured > published + AHEAD:
+            return
+        for name in usable(message, names) or ():
+            self._measured[name] = max(self._measured.get(name, 0), min(measured or published, published))
+        if len(self._measured) < len(names):
+            return
+        oldest = min(self._measured.values())
+        if not self._states or oldest - self._states[-1][1] > GRAIN:
+            self._states.append((published, oldest))
 
     def trajectory(self, stamp: Stamp, published: int) -> None:
         """Takes note of a trajectory."""
@@ -35,24 +46,29 @@ class StateAges:
 
     def faults(self, timeout: float) -> Iterator[str]:
         """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
-        states = np.sort(np.array(self._states, dtype=np.int64))
+        states = np.array(sorted(self._states), dtype=np.int64).reshape(-1, 2)
         allowed = timeout + STALE + GRAIN * 1e-9
         for published in self._trajectories.values():
-            before = int(np.searchsorted(states, published, side="right"))
-            age = (published - states[before - 1]) * 1e-9 if before else np.inf
+            before = int(np.searchsorted(states[:, 0], published, side="right"))
+            age = (published - states[:before, 1].max()) * 1e-9 if before else np.inf
             if not age <= allowed:
+                around = ((published - states[max(before - 3, 0) : before + 3]) * 1e-9).round(3).tolist()
                 yield (
                     f"trajectory published at {published}: "
-                    f"{age:.3f} s after the last joint state, allowed are {allowed:.3f} s"
+                    f"{age:.3f} s after the last joint state, allowed are {allowed:.3f} s; states around it were "
+                    f"published and measured {around} s before"
                 )
 
 
-def usable(message: JointState, wanted: Sequence[str]) -> bool:
-    """Whether a joint state says where every joint is."""
-    columns = [column for column in (message.position, message.velocity) if len(column)]
-    if not len(message.position) or any(len(column) != len(message.name) for column in columns):
-        return False
+def usable(message: JointState, wanted: Sequence[str]) -> list[str] | None:
+    """The joints that a joint state tells the position of; None if it is malformed."""
     names = list(message.name)
-    if any(names.count(name) != 1 for name in wanted):
-        return False
-    return all(np.isfinite([column[names.index(name)] for name in wanted]).all() for column in columns)
+    ours = [name for name in wanted if name in names]
+    if not ours:
+        return []
+    columns = [message.position, *([message.velocity] if len(message.velocity) else [])]
+    if any(len(column) != len(names) for column in columns) or any(names.count(name) != 1 for name in ours):
+        return None
+    positions, *velocities = ([column[names.index(name)] for name in ours] for column in columns)
+    good = np.isfinite(positions).all() and not np.isinf(velocities).any()
+    return ours if good else None

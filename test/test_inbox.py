@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.support.status import Refused, Status
 
 LONG = 60.0  # [s] after which a test fails instead of waiting on
 
@@ -92,9 +94,14 @@ def test_the_latest_state_is_kept_until_it_is_dropped() -> None:
     state = inbox.state
     assert state is not None and state.x[0] == 2.0 and state.stamp == 102.0
     young = state.age
-    assert 0.0 <= young <= state.age
+    assert 0.0 <= young <= state.age < LONG
+    inbox.put_state(np.zeros(12), 90.0, time.monotonic() - 2.0 * LONG)
+    state = inbox.state
+    assert state is not None and state.stamp == 90.0 and 2.0 * LONG <= state.age < 3.0 * LONG, "of the measurement"
+    inbox.no_state = Refused(Status.STALE_STATE, "of long ago")
     inbox.drop_state()
     assert inbox.state is None
+    assert inbox.no_state.status is Status.NO_STATE and "no joint state has come in yet" in inbox.no_state.detail
 
 
 def test_no_goal_is_lost_or_served_twice_among_threads() -> None:

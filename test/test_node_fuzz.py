@@ -122,9 +122,10 @@ def test_any_message(
     for state, goal in zip(states, goals, strict=True):
         probe.state_publisher.publish(state)
         probe.goal_publisher.publish(goal)
-        good = usable(state, probe.monitor.names)
-        so_far.unusable += not good
-        so_far.without_velocity += good and len(state.velocity) == 0
+        joints = usable(state, probe.monitor.names)
+        so_far.unusable += joints is None
+        velocity = dict(zip(state.name, state.velocity, strict=False))
+        so_far.without_velocity += any(np.isnan(velocity.get(joint, np.nan)) for joint in joints or ())
     probe.goal_publisher.publish(probe.goal((0.0, 0.0, 0.0), f"batch {so_far.batches}"))
     probe.wait(lambda: marked(probe, so_far.batches))
     probe.trajectories.clear()

@@ -145,16 +145,13 @@ def bad_states(names: list[str], home: np.ndarray) -> dict[str, JointState]:
         "nan": JointState(name=names, position=[math.nan, *q[1:]], velocity=zero),
         "infinite velocity": JointState(name=names, position=q, velocity=[math.inf, *zero[1:]]),
         "short": JointState(name=names, position=q[:5], velocity=zero),
-        "missing joint": JointState(name=names[:5], position=q[:5], velocity=zero[:5]),
-        "unknown joint": JointState(name=[*names[:5], "elbow"], position=q, velocity=zero),
+        "long": JointState(name=names, position=q, velocity=[*zero, 0.0]),
         "twice": JointState(name=[*names, names[0]], position=[*q, 0.0], velocity=[*zero, 0.0]),
-        "empty": JointState(),
+        "without positions": JointState(name=names, position=[], velocity=zero),
     }
 
 
-@pytest.mark.parametrize(
-    "fault", ["nan", "infinite velocity", "short", "missing joint", "unknown joint", "twice", "empty"]
-)
+@pytest.mark.parametrize("fault", ["nan", "infinite velocity", "short", "long", "twice", "without positions"])
 def test_bad_state_is_refused_and_the_node_serves_on(
     probe: Probe, task: Task, home: np.ndarray, target: np.ndarray, fault: str
 ) -> None:

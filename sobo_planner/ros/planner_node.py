@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 
 from sobo_planner.errors import SoboError
 from sobo_planner.ros.inputs.inbox import Inbox
-from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
@@ -30,7 +30,6 @@ from sobo_planner.ros.support.parameters import changed, declare
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
-LATEST_STAMP = 0.1  # [s] that a joint state may take to arrive; beyond, clocks differ or stamps are missing
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -88,6 +87,7 @@ class PlannerNode(LifecycleNode):
         """Begins to serve, with nothing that came in before."""
         assert self._session is not None
         session = self._session
+        session.states.forget()
         self._inbox = Inbox()
         core = Core(
             session.task,
@@ -163,15 +163,11 @@ class PlannerNode(LifecycleNode):
         if self._inbox is None or self._session is None:
             return
         try:
-            self._inbox.put_state(self._session.reader.read(message), self._measured(message))
+            timeout, ahead = self._values["state_timeout"], self._values["stamp_ahead"]
+            self._session.states.take(message, self._inbox, self._now(), time.monotonic(), timeout, ahead)
         except Refused as refusal:
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, refusal.detail)
-
-    def _measured(self, message: JointState) -> float:
-        """ROS time [s] of a joint state: its stamp, or its arrival where the stamp cannot be meant."""
-        now, stamp = self._now(), conversions.duration_seconds(message.header.stamp)
-        return stamp if 0.0 <= now - stamp <= LATEST_STAMP else now
 
     # ---------------------------------------------------------------- what goes out
 

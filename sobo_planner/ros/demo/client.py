@@ -23,7 +23,7 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.ros.demo.processes import DemoError
-from sobo_planner.ros.inputs.validation import JointStateReader
+from sobo_planner.ros.inputs.joint_states import JointStateReader
 from sobo_planner.ros.outputs.conversions import trajectory_arrays
 from sobo_planner.ros.support.status import Refused
 
@@ -90,9 +90,12 @@ class DemoClient(Node):
     def _on_state(self, message: JointState) -> None:
         stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
         try:
-            self._samples.append((stamp, self._reader.read(message)))
+            sample = self._reader.read(message)
         except Refused as refusal:
             raise DemoError(f"the simulator sent a bad joint state: {refusal}") from refusal
+        if sample is None or len(sample.joints) < len(self._joint_names):
+            raise DemoError(f"the simulator sent a joint state without some of {self._joint_names}")
+        self._samples.append((stamp, np.concatenate([sample.q, sample.v])))
 
     @staticmethod
     def _append_json(target: list[dict[str, Any]]) -> Callable[[String], None]:

@@ -9,29 +9,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.solver import Interrupt
 
 Vector = NDArray[np.float64]
 
+NO_STATE = Refused(Status.NO_STATE, "no joint state has come in yet; send the goal again")
+
 
 @dataclass(frozen=True)
 class StampedState:
-    """A state and when it came in.
+    """A state and when it was measured.
 
     Attributes:
         x: [q, v], (2n,).
-        received: Monotonic time [s].
-        stamp: ROS time [s].
+        measured: When, in monotonic time [s].
+        stamp: When, in ROS time [s].
     """
 
     x: Vector
-    received: float
+    measured: float
     stamp: float
 
     @property
     def age(self) -> float:
-        """Seconds since it came in, on the monotonic clock: jumps of the wall clock do not matter."""
-        return time.monotonic() - self.received
+        """Seconds since it was measured, on the monotonic clock: jumps of the wall clock do not matter."""
+        return time.monotonic() - self.measured
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,15 @@ class Inbox:
 
     A request to stop drops the goal before it and outlives a goal after it: the arm comes to rest even if that goal is
     refused. Thread-safe: the executor's thread puts, the planning thread takes.
+
+    Attributes:
+        no_state: Why there is no state, as far as that is known: the refusal that a goal gets then.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._state: StampedState | None = None
+        self.no_state = NO_STATE
         self._goal: Vector | None = None
         self._interrupt = Interrupt()
         self._closed = False
@@ -65,13 +72,19 @@ class Inbox:
         """Whether the planning thread is to end."""
         return self._closed
 
-    def put_state(self, x: Vector, stamp: float) -> None:
-        """Stores the latest valid state and the ROS time [s] at which it came in."""
-        self._state = StampedState(x, time.monotonic(), stamp)
+    def put_state(self, x: Vector, stamp: float, measured: float | None = None) -> None:
+        """Stores the latest valid state.
+
+        Args:
+            x: [q, v], (2n,).
+            stamp: When it was measured, in ROS time [s].
+            measured: The same in monotonic time [s]; None: now.
+        """
+        self._state = StampedState(x, time.monotonic() if measured is None else measured, stamp)
 
     def drop_state(self) -> None:
         """Forgets the state: what was measured before does not count any more."""
-        self._state = None
+        self._state, self.no_state = None, NO_STATE
 
     def put(self, goal: Vector | None) -> Vector | None:
         """Stores a goal, or None to bring the arm to rest. Returns the goal that it replaced before use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ class Health:
             return Status.INACTIVE, ""
         state = self.inbox.state
         if state is None:
-            return Status.NO_STATE, "no joint state yet"
+            return self.inbox.no_state.status, self.inbox.no_state.detail
         if state.age > self.values["state_timeout"]:
             return Status.STALE_STATE, f"joint state is {state.age:.1f} s old"
         return (Status.HOLDING, "") if self.held else (self.server.status, self.server.detail)
@@ -59,7 +60,7 @@ class Health:
         values |= {
             "policy": session.policy_name,
             "policy_error": session.policy_problem,
-            "states_without_velocity": str(session.reader.without_velocity),
+            **session.states.counters(time.monotonic()),
             **session.outputs.subscribers(),
         }
         problems = [session.policy_problem] if session.policy_problem else []

@@ -11,8 +11,8 @@ from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.ros.inputs.frames import GoalFrames
+from sobo_planner.ros.inputs.goals import read_goal
 from sobo_planner.ros.inputs.inbox import Inbox
-from sobo_planner.ros.inputs.validation import read_goal
 from sobo_planner.ros.outputs.diagnostics import Ledger
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.serve.serving import Server

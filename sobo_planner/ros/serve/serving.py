@@ -85,7 +85,7 @@ class Server(ABC):
         """The latest state. Raises Refused when there is none, or it is too old."""
         state = self.core.inbox.state
         if state is None:
-            raise Refused(Status.NO_STATE, "no valid joint state has come in yet; send the goal again")
+            raise self.core.inbox.no_state
         timeout = self.core.values["state_timeout"]
         if state.age > timeout:
             raise Refused(Status.STALE_STATE, f"joint state is {state.age:.2f} s old, allowed are {timeout:g} s")

@@ -14,7 +14,7 @@ from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.frames import GoalFrames
-from sobo_planner.ros.inputs.validation import JointStateReader
+from sobo_planner.ros.inputs.intake import StateIntake
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.policy_source import open_policy
@@ -39,7 +39,7 @@ class Session:
         task: The task, for the type of goals that the node takes.
         policy_problem: Why plans are made without a policy though none was asked for; empty otherwise.
         outputs: Publishers.
-        reader: Reads joint states.
+        states: Reads joint states.
         frames: Brings goals into the base frame.
 
     Raises:
@@ -58,7 +58,7 @@ class Session:
         )
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
-        self.reader = JointStateReader(task.robot.joint_names, prefix)
+        self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix)
         self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
         self.brakes = Brakes(task, self.checker)
         self._planner = None

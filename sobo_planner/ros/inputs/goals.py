@@ -1,0 +1,47 @@
+"""Goals: read, checked and brought into the robot's frame. A message is taken whole or refused whole."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
+
+from sobo_planner.ros.inputs.frames import GoalFrames, is_unit
+from sobo_planner.ros.support.status import Refused, Status
+
+GOAL_TYPES = ("position", "pose")
+FARTHEST = 1e6  # [m] from the origin of a frame; squares of what is beyond may overflow
+
+
+def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "position") -> NDArray[np.float64]:
+    """Goal of the tool in the base frame.
+
+    Args:
+        message: pose in the base frame, or in another one that `frames` knows.
+        frames: brings it into the base frame.
+        goal_type: `position`: the orientation is checked, but not part of the goal; `pose`: it is.
+
+    Returns:
+        Position (3,) [m], or position and unit quaternion [x, y, z, qx, qy, qz, qw], (7,).
+
+    Raises:
+        Refused: BAD_GOAL for a number that is not finite or beyond `FARTHEST`, a quaternion off unit norm, or a
+            frame that does not lead to the base frame.
+    """
+    if goal_type not in GOAL_TYPES:
+        raise ValueError(f"goal_type must be one of {', '.join(GOAL_TYPES)}, got {goal_type!r}")
+    p, o = message.pose.position, message.pose.orientation
+    position, quaternion = np.array([p.x, p.y, p.z]), np.array([o.x, o.y, o.z, o.w])
+    if not np.isfinite(position).all() or not np.isfinite(quaternion).all():
+        raise Refused(Status.BAD_GOAL, f"goal not finite: position {position}, orientation {quaternion}")
+    _check_distance(position)
+    if not is_unit(quaternion):
+        raise Refused(Status.BAD_GOAL, f"orientation {quaternion} is not a unit quaternion")
+    position, quaternion = frames.to_base(message.header, position, quaternion / np.linalg.norm(quaternion))
+    _check_distance(position)
+    return position if goal_type == "position" else np.concatenate([position, quaternion])
+
+
+def _check_distance(position: NDArray[np.float64]) -> None:
+    if np.abs(position).max() > FARTHEST:
+        raise Refused(Status.BAD_GOAL, f"goal at {position} m, farther than {FARTHEST:g} m")

@@ -1,0 +1,83 @@
+"""The way of a joint state from its message to the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+
+from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.inputs.joint_states import JointStateReader, JointStates
+from sobo_planner.ros.support.status import Refused, Status
+
+
+class StateIntake:
+    """Reads joint states, merges them and leaves the arm's state in the inbox.
+
+    Args:
+        joint_names: The robot's joints.
+        velocity_limit: Their largest speeds, (n,) [rad/s or m/s].
+        tf_prefix: What the sender puts before each name.
+    """
+
+    def __init__(self, joint_names: Sequence[str], velocity_limit: NDArray[np.float64], tf_prefix: str = "") -> None:
+        self._reader = JointStateReader(joint_names, tf_prefix)
+        self._states = JointStates(self._reader.names, velocity_limit)
+        self._of_others = 0
+
+    def forget(self) -> None:
+        """Drops what was measured before."""
+        self._states.forget()
+
+    def take(
+        self, message: JointState, inbox: Inbox, ros: float, monotonic: float, oldest: float, ahead: float
+    ) -> None:
+        """Takes a message; the inbox then holds the latest state, or why there is none.
+
+        Args:
+            message: What came in.
+            inbox: Where the state goes.
+            ros: ROS time of the arrival [s].
+            monotonic: Monotonic time of the arrival [s].
+            oldest: Age [s] that a stamp may have.
+            ahead: Time [s] by which a stamp may be ahead of ROS time.
+
+        Raises:
+            Refused: BAD_STATE, the message is malformed; STALE_STATE, its stamp is too old or ahead. The state that was
+                there stays.
+        """
+        try:
+            sample = self._reader.read(message)
+            if sample is None:
+                self._of_others += 1
+                if inbox.state is None and len(self._states.missing) == len(self._reader.names):
+                    inbox.no_state = Refused(Status.NO_STATE, self._names_none(message))
+                return
+            state = self._states.add(sample, ros, monotonic, oldest, ahead)
+        except Refused as refusal:
+            stale = refusal.status is Status.STALE_STATE
+            none = Refused(Status.NO_STATE, f"no valid joint state has come in yet; the last one: {refusal}")
+            inbox.no_state = refusal if stale else none
+            raise
+        if state is None:
+            inbox.drop_state()
+            detail = f"no joint state has named {self._states.missing} yet; check `joint_states` and `tf_prefix`"
+            inbox.no_state = Refused(Status.NO_STATE, detail)
+        else:
+            inbox.put_state(state.x, state.stamp, state.measured)
+
+    def _names_none(self, message: JointState) -> str:
+        wanted, found = self._reader.names, list(message.name)
+        return f"no joint of {wanted} has come in yet; the last joint state names {found}; check `tf_prefix`"
+
+    def counters(self, monotonic: float) -> dict[str, str]:
+        """What the diagnostics say, at a monotonic time [s]."""
+        joint, age = self._states.oldest_joint(monotonic)
+        return {
+            "states_without_velocity": str(self._reader.without_velocity),
+            "states_out_of_order": str(self._states.out_of_order),
+            "states_without_our_joints": str(self._of_others),
+            "oldest_joint": f"{joint}: {age:.3f} s" if np.isfinite(age) else f"{joint}: never seen",
+        }

@@ -1,0 +1,107 @@
+"""Every malformed goal is refused with a reason."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from geometry_msgs.msg import PoseStamped
+from hypothesis import given
+from hypothesis import strategies as st
+from message_strategies import goals, good_goals
+
+from sobo_planner.ros.inputs.frames import GoalFrames
+from sobo_planner.ros.inputs.goals import FARTHEST, GOAL_TYPES, read_goal
+from sobo_planner.ros.support.status import Refused, Status
+
+BASE = GoalFrames("base_link")
+numbers = st.floats(-1e6, 1e6)
+
+
+def goal(position: tuple[float, ...] = (0.4, 0.1, 0.5), frame: str = "base_link") -> PoseStamped:
+    pose = PoseStamped()
+    pose.header.frame_id = frame
+    pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = position
+    return pose
+
+
+@given(st.tuples(numbers, numbers, numbers))
+def test_goal_is_read(position: tuple[float, float, float]) -> None:
+    np.testing.assert_array_equal(read_goal(goal(position), BASE), position)
+
+
+@given(good_goals("base_link"))
+def test_a_pose_goal_is_read_with_its_orientation(message: PoseStamped) -> None:
+    p, o = message.pose.position, message.pose.orientation
+    message.pose.orientation.w *= 1.0 + 1e-4  # within the tolerance
+    goal = read_goal(message, BASE, "pose")
+    assert goal.shape == (7,)
+    np.testing.assert_array_equal(goal[:3], read_goal(message, BASE, "position"))
+    np.testing.assert_array_equal(goal[:3], [p.x, p.y, p.z])
+    np.testing.assert_allclose(goal[3:], [o.x, o.y, o.z, o.w], atol=2e-4)
+    assert abs(np.linalg.norm(goal[3:]) - 1.0) < 1e-15 * 4
+
+
+@given(goals("base_link"), st.sampled_from(GOAL_TYPES))
+def test_any_goal_is_read_or_refused_but_never_anything_else(message: PoseStamped, goal_type: str) -> None:
+    try:
+        goal = read_goal(message, BASE, goal_type)
+    except Refused as refused:
+        assert refused.status in (Status.BAD_GOAL, Status.BAD_FRAME) and refused.detail
+    else:
+        assert message.header.frame_id == "base_link"
+        assert goal.shape == ((3,) if goal_type == "position" else (7,)) and np.isfinite(goal).all()
+
+
+def test_a_goal_type_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="position, pose, got 'twist'"):
+        read_goal(goal(), BASE, "twist")
+
+
+@pytest.mark.parametrize("far", [1e7, -1e154, 1e308])
+def test_a_goal_beyond_all_reason_is_refused(far: float) -> None:
+    with pytest.raises(Refused, match=f"farther than {FARTHEST:g} m".replace("+", r"\+")):
+        read_goal(goal((0.0, far, 0.0)), BASE)
+
+
+@pytest.mark.parametrize("frame", ["", "map", "/base_link", "BASE_LINK"])
+def test_goal_in_another_frame_is_refused(frame: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_goal(goal(frame=frame), BASE)
+    assert refused.value.status is Status.BAD_FRAME
+    assert repr(frame) in refused.value.detail
+
+
+@pytest.mark.parametrize("field", ["x", "y", "z"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_goal_that_is_not_finite_is_refused(field: str, bad: float) -> None:
+    pose = goal()
+    setattr(pose.pose.position, field, bad)
+    with pytest.raises(Refused, match="not finite"):
+        read_goal(pose, BASE)
+
+
+@given(st.tuples(*[st.floats(allow_nan=True)] * 4))
+def test_only_unit_quaternions_pass(quaternion: tuple[float, float, float, float]) -> None:
+    pose, o = goal(), goal().pose.orientation
+    o.x, o.y, o.z, o.w = quaternion
+    pose.pose.orientation = o
+    finite = all(math.isfinite(value) for value in quaternion)
+    unit = finite and abs(sum(min(abs(value), 10.0) ** 2 for value in quaternion) - 1.0) <= 1e-3
+    if unit:
+        read_goal(pose, BASE)
+    else:
+        with pytest.raises(Refused):
+            read_goal(pose, BASE)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.9, 1.01, 1e200])
+def test_scaled_quaternion_is_refused(scale: float) -> None:
+    pose = goal()
+    pose.pose.orientation.w = scale
+    with pytest.raises(Refused, match="unit quaternion"):
+        read_goal(pose, BASE)
