@@ -21,6 +21,7 @@ class StateAges:
         self._measured: dict[str, int] = {}
         self._states: list[tuple[int, int]] = []  # when it was published, when the oldest joint was measured
         self._trajectories: dict[Stamp, int] = {}
+        self._excused: set[Stamp] = set()
 
     def state(self, message: JointState, names: Sequence[str], published: int, wall_clock: bool = True) -> None:
         """Takes note of a joint state of an arm with these joints."""
@@ -42,13 +43,15 @@ class StateAges:
 
     def excuse(self, stamp: Stamp) -> None:
         """That trajectory needs no state."""
-        self._trajectories.pop(stamp, None)
+        self._excused.add(stamp)  # its report may come before itself
 
     def faults(self, timeout: float) -> Iterator[str]:
         """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
         states = np.array(sorted(self._states), dtype=np.int64).reshape(-1, 2)
         allowed = timeout + STALE + GRAIN * 1e-9
-        for published in self._trajectories.values():
+        for stamp, published in self._trajectories.items():
+            if stamp in self._excused:
+                continue
             before = int(np.searchsorted(states[:, 0], published, side="right"))
             age = (published - states[:before, 1].max()) * 1e-9 if before else np.inf
             if not age <= allowed:

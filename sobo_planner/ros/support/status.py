@@ -62,17 +62,19 @@ TEXTS: dict[Status, Text] = {
     Status.HOLDING: Text(OK, "the arm was brought to rest and stays there; goals are refused", "release `hold`"),
     Status.NO_STATE: Text(
         WARN,
-        "no valid joint state has come in since activation; a goal is refused, not kept",
+        "for some joint no valid joint state has come in since activation or since ROS time jumped; a goal is refused, "
+        "not kept",
         "check `joint_states`, its joint names and `tf_prefix`; send the goal again",
     ),
     Status.STALE_STATE: Text(
         STALE,
-        "the last valid joint state is older than `state_timeout`; a robot that stands still is not stale",
-        "check the driver; planning goes on by itself with the next state",
+        "some joint was measured longer ago than `state_timeout`, or the stamp of a joint state lies that far behind "
+        "ROS time, or further ahead of it than `stamp_ahead`; a robot that stands still is not stale",
+        "check the driver, the clocks and `use_sim_time`; planning goes on by itself with the next state",
     ),
     Status.BAD_STATE: Text(
         WARN,
-        "a joint state misses a joint, names one twice, has wrong sizes or a number that is not finite; "
+        "a joint state names a joint twice, has wrong sizes, a position that is not finite or an infinite velocity; "
         "the last valid state is kept",
         "check the sender of `joint_states`",
     ),
