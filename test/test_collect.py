@@ -57,6 +57,20 @@ def test_solutions_are_those_of_the_solver(task, whole):
     assert data.K.shape == (len(data), task.horizon, task.nu, task.ndx)
 
 
+def test_a_start_that_diverges_is_one_start_less(task, monkeypatch):
+    starts = type(task).starts
+
+    def one_diverges(self, instance, n, rng):
+        good, bad, *others = starts(self, instance, n, rng)
+        bad.X[-1] = np.nan
+        return [good, bad, *others]
+
+    instance, rng = draw(task, Stream.COLLECT, 0, 0)
+    monkeypatch.setattr(type(task), "starts", one_diverges)
+    found = draw_starts(task, instance, 3, rng)
+    assert len(found) == 2 and all(guess.finite for guess in found)
+
+
 def test_the_policys_start_is_the_cheapest_of_its_rollouts(task):
     policy = Policy.load(share_path("config/policies/ur5"), task)
     instance, rng = draw(task, Stream.COLLECT, 5, 0)

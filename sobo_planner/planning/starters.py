@@ -116,16 +116,11 @@ class AlternativeStarter:
         """See `Starter.propose`."""
         _, gravity, *postures = task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed), budget)
         found = [(GRAVITY, gravity), *(("posture", guess) for guess in postures)]
-        return [Proposal(source, guess) for source, guess in found if is_finite(guess)]
-
-
-def is_finite(guess: Guess) -> bool:
-    """Whether a trajectory holds finite numbers only."""
-    return bool(np.isfinite(guess.X).all() and np.isfinite(guess.U).all())
+        return [Proposal(source, guess) for source, guess in found if guess.finite]
 
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
     """Finite trajectories with their costs."""
-    finite = (guess for guess in guesses if is_finite(guess))
+    finite = (guess for guess in guesses if guess.finite)
     priced = [Proposal(source, guess, task.cost(guess.X, guess.U, instance.target)) for guess in finite]
     return [proposal for proposal in priced if np.isfinite(proposal.cost)]

@@ -79,7 +79,7 @@ def rollouts(
             actions = chunk[policy.T_o : policy.T_o + steps]
             X[i, t : t + steps + 1], U[i, t : t + steps] = policy.actions.follow(X[i, t], actions)
     guesses = [Guess(x, u) for x, u in zip(X, U, strict=True)]
-    costs = [task.cost(g.X, g.U, instance.target) if _finite(g) else np.inf for g in guesses]
+    costs = [task.cost(g.X, g.U, instance.target) if g.finite else np.inf for g in guesses]
     return Rollouts(guesses, np.array(costs))
 
 
@@ -94,7 +94,3 @@ def rollout(
 ) -> Guess:
     """The cheapest of `samples` rollouts; see `rollouts`."""
     return rollouts(task, policy, instance, rng=rng, T_a=T_a, samples=samples).best
-
-
-def _finite(guess: Guess) -> bool:
-    return bool(np.all(np.isfinite(guess.X)) and np.all(np.isfinite(guess.U)))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PlanningError
 from sobo_planner.motion import Motion
-from sobo_planner.planning.starters import is_finite
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import RecedingSolver
 from sobo_planner.safety import PlanChecker
@@ -58,7 +57,7 @@ class Starts:
         Raises:
             PlanningError: Every start diverged.
         """
-        starts = [start for start in self._all(before, instance, handover, tries) if is_finite(start[1])]
+        starts = [start for start in self._all(before, instance, handover, tries) if start[1].finite]
         self._cycles += 1
         if not starts:
             raise PlanningError("every start of this cycle diverged; check the robot's inertias and armature")

@@ -22,6 +22,11 @@ class Guess:
     X: Array
     U: Array
 
+    @property
+    def finite(self) -> bool:
+        """Whether it holds finite numbers only: one that diverged does not."""
+        return bool(np.isfinite(self.X).all() and np.isfinite(self.U).all())
+
 
 @dataclass(frozen=True)
 class Instance:

@@ -55,9 +55,9 @@ def draw_starts(
         policy: Adds its rollout, the cheapest of as many samples as the task file says, unless none is finite.
 
     Returns:
-        `count` starts, and the policy's behind them.
+        `count` starts, without those that diverged, and the policy's behind them.
     """
-    guesses = list(task.starts(instance, count, rng))
+    guesses = [guess for guess in task.starts(instance, count, rng) if guess.finite]
     if policy is not None:
         guess = policy_start(task, policy, instance, rng, samples=task.config.policy.samples)
         if guess is not None:
@@ -80,4 +80,4 @@ def policy_start(
         guess = rollout(task, policy, instance, T_a=action_horizon, rng=rng, samples=samples)
     except SoboError:
         return None
-    return guess if np.isfinite(guess.X).all() and np.isfinite(guess.U).all() else None
+    return guess if guess.finite else None

@@ -44,8 +44,7 @@ class ArmStarts(ArmInstances, Task):
 
     def _cost_if_finite(self, guess: Guess, instance: Instance) -> float:
         """The total cost; infinite for a motion that diverged."""
-        finite = np.isfinite(guess.X).all() and np.isfinite(guess.U).all()
-        return self.cost(guess.X, guess.U, instance.target) if finite else np.inf
+        return self.cost(guess.X, guess.U, instance.target) if guess.finite else np.inf
 
     def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
         q0, v0 = np.split(instance.x0, 2)
