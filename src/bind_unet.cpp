@@ -1,4 +1,4 @@
-// Python binding of the policy network. Shapes are documented in sobo_planner/policy/native_engine.py.
+// Python binding of the policy network. Shapes are documented in sobo_planner/policy/engines/native.py.
 #include "bind_unet.hpp"
 
 #include <nanobind/ndarray.h>
@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "errors.hpp"
 #include "unet.hpp"
@@ -33,9 +34,9 @@ using Result = nb::ndarray<nb::numpy, float>;
 
 Result chunks(const UNetConfig &config, std::size_t batch) {
   const std::size_t rows = config.horizon, width = config.action_dim;
-  auto *data = new float[batch * rows * width];
-  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<float *>(p); });
-  return Result(data, {batch, rows, width}, owner);
+  std::unique_ptr<float[]> data(new float[batch * rows * width]);
+  nb::capsule owner(data.get(), [](void *p) noexcept { delete[] static_cast<float *>(p); });
+  return Result(data.release(), {batch, rows, width}, owner); // its owner deletes it
 }
 
 Result denoise(UNet &net, const Array &sample, const Steps &step, const Array &observation) {

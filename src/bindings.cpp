@@ -1,4 +1,5 @@
-// Python bindings of the native extension. Shapes and units are documented in sobo_planner/robot.py and solver.py.
+// Python bindings of the native extension. Shapes and units are documented in sobo_planner/robot/robot.py and
+// sobo_planner/solver/solver.py.
 #include <nanobind/eigen/dense.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -9,6 +10,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
+
+#include <memory>
 
 #include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
@@ -50,11 +53,11 @@ void translate_errors() {
 nb::ndarray<nb::numpy, double> stack(const std::vector<RowMatrixXd> &matrices) {
   const std::size_t count = matrices.size();
   const std::size_t rows = count ? matrices[0].rows() : 0, cols = count ? matrices[0].cols() : 0;
-  auto *data = new double[count * rows * cols];
+  std::unique_ptr<double[]> data(new double[count * rows * cols]);
   for (std::size_t t = 0; t < count; ++t)
-    std::copy_n(matrices[t].data(), rows * cols, data + t * rows * cols);
-  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<double *>(p); });
-  return nb::ndarray<nb::numpy, double>(data, {count, rows, cols}, owner);
+    std::copy_n(matrices[t].data(), rows * cols, data.get() + t * rows * cols);
+  nb::capsule owner(data.get(), [](void *p) noexcept { delete[] static_cast<double *>(p); });
+  return nb::ndarray<nb::numpy, double>(data.release(), {count, rows, cols}, owner); // its owner deletes it
 }
 
 const char *status_name(Status status) {

@@ -1,18 +1,13 @@
 #include "robot.hpp"
 
-#include <sstream>
-
 #include <pinocchio/algorithm/aba.hpp>
 #include <pinocchio/algorithm/frames.hpp>
-#include <pinocchio/algorithm/joint-configuration.hpp>
 #include <pinocchio/algorithm/kinematics.hpp>
-#include <pinocchio/algorithm/model.hpp>
 #include <pinocchio/algorithm/rnea.hpp>
 #include <pinocchio/collision/collision.hpp>
-#include <pinocchio/parsers/urdf.hpp>
 
 #include "errors.hpp"
-#include "robot_impl.hpp"
+#include "robot_builder.hpp"
 
 namespace sobo {
 namespace {
@@ -20,80 +15,7 @@ namespace {
 /// Pinocchio ships aba compiled for this type; any other argument costs a minute of compilation.
 using Ref = Eigen::Ref<const VectorXd>;
 
-using pinocchio::GeometryModel;
-using pinocchio::JointIndex;
 using pinocchio::Model;
-
-Model parse_model(const std::string &urdf_xml) {
-  Model model;
-  try {
-    pinocchio::urdf::buildModelFromXML(urdf_xml, model);
-  } catch (const std::exception &e) {
-    throw RobotError(std::string("the URDF cannot be parsed: ") + e.what());
-  }
-  return model;
-}
-
-GeometryModel parse_geometry(const Model &model, const std::string &urdf_xml,
-                             const std::vector<std::string> &package_dirs) {
-  GeometryModel geometry;
-  std::istringstream stream(urdf_xml);
-  try {
-    pinocchio::urdf::buildGeom(model, stream, pinocchio::COLLISION, geometry, package_dirs);
-  } catch (const std::exception &e) {
-    throw RobotError(std::string("the collision geometry of the URDF cannot be read: ") + e.what());
-  }
-  return geometry;
-}
-
-void lock_joints(Model &model, GeometryModel &geometry, const std::map<std::string, double> &locked) {
-  std::vector<JointIndex> ids;
-  VectorXd reference = pinocchio::neutral(model);
-  for (const auto &[name, position] : locked) {
-    if (!model.existJointName(name))
-      throw RobotError("the locked joint '" + name + "' is not in the URDF");
-    const JointIndex id = model.getJointId(name);
-    ids.push_back(id);
-    reference[model.idx_qs[id]] = position;
-  }
-  if (ids.empty())
-    return;
-  Model reduced;
-  GeometryModel reduced_geometry;
-  pinocchio::buildReducedModel(model, geometry, ids, reference, reduced, reduced_geometry);
-  model = reduced;
-  geometry = reduced_geometry;
-}
-
-void check_joints(const Model &model) {
-  if (model.nv == 0)
-    throw RobotError("the URDF has no movable joint");
-  for (JointIndex i = 1; i < static_cast<JointIndex>(model.njoints); ++i) {
-    if (model.nqs[i] != 1 || model.nvs[i] != 1)
-      throw RobotError("joint '" + model.names[i] + "' has " + std::to_string(model.nqs[i]) +
-                       " position variables; only revolute (with limits) and prismatic joints are supported");
-  }
-}
-
-void set_armature(Model &model, const VectorXd &armature) {
-  if (armature.size() == 0)
-    return;
-  if (armature.size() != model.nv || !(armature.minCoeff() >= 0.0))
-    throw RobotError("the armature needs " + std::to_string(model.nv) + " non-negative entries, one for each joint");
-  model.armature = armature;
-}
-
-// Links joined by one joint touch by construction, so such pairs are not checked.
-void add_collision_pairs(const Model &model, GeometryModel &geometry) {
-  for (std::size_t a = 0; a < geometry.ngeoms; ++a) {
-    for (std::size_t b = a + 1; b < geometry.ngeoms; ++b) {
-      const JointIndex ja = geometry.geometryObjects[a].parentJoint;
-      const JointIndex jb = geometry.geometryObjects[b].parentJoint;
-      if (ja != jb && model.parents[ja] != jb && model.parents[jb] != ja)
-        geometry.addCollisionPair(pinocchio::CollisionPair(a, b));
-    }
-  }
-}
 
 std::string link_name(const Model &model, const pinocchio::GeometryObject &object) {
   return model.frames[object.parentFrame].name;
@@ -113,27 +35,13 @@ Eigen::Matrix3d rotation_of(const VectorXd &pose) {
 
 Robot::Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,
              const VectorXd &armature, const std::vector<std::string> &package_dirs, bool collision) {
-  Model model = parse_model(urdf_xml);
-  GeometryModel geometry;
-  if (collision)
-    geometry = parse_geometry(model, urdf_xml, package_dirs);
-  lock_joints(model, geometry, locked);
-  check_joints(model);
-  if (!model.existFrame(tool_frame)) {
-    std::string known;
-    for (const auto &frame : model.frames)
-      if (frame.type == pinocchio::BODY)
-        known += (known.empty() ? "" : ", ") + frame.name;
-    throw RobotError("the frame '" + tool_frame + "' is not in the URDF; its links are: " + known);
+  try {
+    impl_ = build_robot(urdf_xml, tool_frame, locked, armature, package_dirs, collision);
+  } catch (const RobotError &) {
+    throw;
+  } catch (const std::exception &e) { // of Pinocchio or Coal
+    throw RobotError(std::string("no robot can be made of the URDF: ") + e.what());
   }
-  set_armature(model, armature);
-  add_collision_pairs(model, geometry);
-  // Here, not where they are used: problems of one robot share the shapes, and are solved in several threads.
-  for (const auto &object : geometry.geometryObjects)
-    object.geometry->computeLocalAABB();
-  impl_ = std::make_shared<RobotImpl>(std::make_shared<const Model>(model),
-                                      std::make_shared<const GeometryModel>(geometry),
-                                      model.getFrameId(tool_frame));
 }
 
 Robot::Robot(std::shared_ptr<RobotImpl> impl) : impl_(std::move(impl)) {}
@@ -191,10 +99,11 @@ VectorXd Robot::pose_error(const VectorXd &q, const VectorXd &target) const {
 
 Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) const {
   check_size(q, impl_->model->nq, "q");
-  if (!impl_->model->existFrame(frame))
+  const auto index = find_frame(*impl_->model, frame);
+  if (!index)
     throw RobotError("the frame '" + frame + "' is not in the URDF");
   pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
-  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->model->getFrameId(frame)).translation();
+  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, *index).translation();
 }
 
 RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const { return tool_pose_jacobian(q).topRows<3>(); }

@@ -27,7 +27,8 @@ struct RobotImpl;
 
 class Robot {
 public:
-  /// Joints named in `locked` are frozen at the given position [rad or m]. `armature` is the inertia of each
+  /// Joints named in `locked` are frozen at the given position [rad or m]. `tool_frame` is a link or, if there is none of
+  /// that name, a joint's frame. `armature` is the inertia of each
   /// remaining joint's rotor seen through its gear [kg m^2]; empty means none. Without `collision`, collision
   /// geometry is not read (meshes then need not exist).
   Robot(const std::string &urdf_xml, const std::string &tool_frame, const std::map<std::string, double> &locked,

@@ -114,7 +114,8 @@ template <int Units> void panel(const Conv &c, int lanes, const float *weight, i
   const int blocks = (c.rows + most_rows(Units) - 1) / most_rows(Units);
   for (int lane = 0; lane < lanes; ++lane)
     for (int i = 0; i < blocks; ++i) {
-      const int row = c.rows * i / blocks, rows = c.rows * (i + 1) / blocks - row;
+      const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(c.rows) * block / blocks); };
+      const int row = first(i), rows = first(i + 1) - row;
       const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
       float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
       choose<Units>(rows)(c, x, weight, c.bias + column, y);

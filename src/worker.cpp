@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <exception>
+#include <system_error>
 #include <thread>
 
 #include <aligator/core/lagrangian.hpp>
@@ -61,7 +62,27 @@ struct Worker::Impl {
   std::vector<VectorXd> xs, us;    // the guess
   double iteration = 0.0, finish = 0.0; // [s] of CPU time of the last solve: its slowest iteration, what came after
   bool continues = false;          // whether the multipliers are those of a solve like the next one
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;
 };
+
+namespace {
+
+/// Keeps a worker to one thread at a time: solves let other Python threads run, which may have the same solver.
+class Claim {
+public:
+  explicit Claim(std::atomic_flag &busy) : busy_(busy) {
+    if (busy_.test_and_set(std::memory_order_acquire))
+      throw SolverError("this solver is at work in another thread; every thread needs a solver of its own");
+  }
+  ~Claim() { busy_.clear(std::memory_order_release); }
+  Claim(const Claim &) = delete;
+  Claim &operator=(const Claim &) = delete;
+
+private:
+  std::atomic_flag &busy_;
+};
+
+} // namespace
 
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Worker::Worker(const Robot &robot, const ReachSpec &spec)
@@ -102,10 +123,15 @@ void Worker::load(const Start &start) {
   impl_->xs[0] = start.x0; // a guess that starts elsewhere would keep its own first state
 }
 
-void Worker::restart() { impl_->continues = false; }
+void Worker::restart() {
+  const Claim claim(impl_->busy);
+  impl_->continues = false;
+}
+
 double Worker::shortest_solve() const { return impl_->iteration + impl_->finish; }
 
 double Worker::cost(const Start &start) {
+  const Claim claim(impl_->busy);
   check(start);
   load(start);
   return impl_->problem.ocp->evaluate(impl_->xs, impl_->us, impl_->ddp.workspace_.problem_data);
@@ -201,6 +227,7 @@ void Worker::sweep_again() {
 }
 
 Result Worker::solve(const Start &start, const SolveOptions &options) {
+  const Claim claim(impl_->busy);
   check(start);
   const double wall = wall_seconds(), cpu = cpu_seconds();
   const double deadline = options.time_limit > 0.0 ? wall + options.time_limit : 0.0;
@@ -249,8 +276,12 @@ std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std:
     }
   };
   std::vector<std::thread> threads;
-  for (std::size_t w = 1; w < workers.size(); ++w)
-    threads.emplace_back(work, w);
+  threads.reserve(workers.size());
+  try {
+    for (std::size_t w = 1; w < workers.size(); ++w)
+      threads.emplace_back(work, w);
+  } catch (const std::system_error &) { // no more threads are to be had: those that there are do all
+  }
   work(0);
   for (auto &thread : threads)
     thread.join();

@@ -74,7 +74,8 @@ public:
   int nu() const;
   int horizon() const;
 
-  /// Throws SolverError on malformed input; a solve that diverges returns Status::Failed.
+  /// Throws SolverError on malformed input, and in a second thread at the same time; a solve that diverges returns
+  /// Status::Failed.
   Result solve(const Start &start, const SolveOptions &options);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();
@@ -95,7 +96,8 @@ private:
   std::unique_ptr<Impl> impl_;
 };
 
-/// Solves all starts on as many threads as there are workers; results do not depend on their number.
+/// Solves all starts on as many threads as there are workers, or as the system lets it start; results do not depend on
+/// their number.
 std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
                                 const SolveOptions &options);
 

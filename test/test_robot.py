@@ -191,9 +191,3 @@ def test_bad_descriptions_are_refused(tmp_path) -> None:
     broken.write_text(ur5_urdf().read_text()[:5000])
     with pytest.raises(RobotError, match="broken.urdf: the URDF cannot be parsed"):
         Robot.from_urdf(broken, "tool0")
-    turning = tmp_path / "turning.urdf"
-    turning.write_text(
-        ur5_urdf().read_text().replace('name="wrist_3_joint" type="revolute"', 'name="wrist_3_joint" type="continuous"')
-    )
-    with pytest.raises(RobotError, match="joint 'wrist_3_joint' has 2 position variables"):
-        Robot.from_urdf(turning, "tool0")

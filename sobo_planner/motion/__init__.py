@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sobo_planner.motion.braking import Brakes, braking
 from sobo_planner.motion.motion import Motion, follow
-from sobo_planner.motion.prediction import POSITION_JUMP, VELOCITY_JUMP, expected_state, within_limits
+from sobo_planner.motion.prediction import POSITION_JUMP, VELOCITY_JUMP, expected_state, unwound, within_limits
 from sobo_planner.motion.timeline import HISTORY, Timeline
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "braking",
     "expected_state",
     "follow",
+    "unwound",
     "within_limits",
 ]

@@ -33,6 +33,7 @@ def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float
         The state (2n,) under the feedback on the way, within the limits, and no further from the desired one than
         `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
     """
+    x = unwound(task, x, timeline.state(measured))
     count = max(math.ceil((handover - measured - 1e-9) / PREDICTION_STEP), 0)
     times = measured + PREDICTION_STEP * np.arange(count, dtype=np.float64)
     steps = np.minimum(handover - times, PREDICTION_STEP)
@@ -43,6 +44,15 @@ def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float
     if not np.isfinite(deviation).all():  # gains that do not fit what the arm does: trust the plan
         return desired
     return within_limits(task, desired + np.clip(deviation, -jump, jump))
+
+
+def unwound(task: ArmReach, x: Array, reference: Array) -> Array:
+    """The state (2n,) like x whose position is nearest to that of a reference (2n,), see `Robot.unwound`.
+
+    A driver may report a joint that turns without end within [-pi, pi], and jump by a turn while the joint moves on.
+    """
+    n = task.nu
+    return np.concatenate([task.robot.unwound(x[:n], reference[:n]), x[n:]])
 
 
 def within_limits(task: ArmReach, x: Array) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import SolverError
-from sobo_planner.motion import Motion, Timeline, expected_state, within_limits
+from sobo_planner.motion import Motion, Timeline, expected_state, unwound, within_limits
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
@@ -117,6 +117,8 @@ class RecedingPlanner:
             TaskError: The state is refused, or the target when it moves.
         """
         began = time.monotonic()
+        if self._timeline is not None and np.shape(x) == (self.task.nx,):
+            x = unwound(self.task, x, self._timeline.state(measured))
         timeline, lost = self._follow(x, measured)
         moved = self._seek(x, target)
         instance = Instance(self._state_at(timeline, x, measured, handover), target)

@@ -37,16 +37,17 @@ def inverse_kinematics(
         over: Asked before each step whether to give up.
 
     Returns:
-        The configuration, (nq,), within the position limits; None when the target was not reached.
+        The configuration, (nq,), within the position limits, and the shorter way round for joints that turn without
+        end; None when the target was not reached.
     """
-    q = np.array(q, float)
+    start, q = np.array(q, float), np.array(q, float)
     for _ in range(max_iterations):
         if over is not None and over():
             return None
         error = _error(robot, q, target)
         distance = float(np.linalg.norm(error))
         if distance <= tolerance:
-            return q
+            return robot.unwound(q, start)
         jacobian = _jacobian(robot, q, target)
         damping = 1e-4 + 1e-2 * min(distance, 0.1)
         step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(len(error)), error)

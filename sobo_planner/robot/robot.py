@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import canonicalize
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
-from sobo_planner.robot.urdf_check import check_numbers
+from sobo_planner.robot.inertia import check_mass_matrix
+from sobo_planner.robot.urdf import identity, read
 
 Array = NDArray[np.float64]
 
@@ -34,7 +33,8 @@ class Robot:
         name: Name written in the URDF.
         nq: Number of joints, equal to nv.
         joint_names: Names of the movable joints, in the order of q.
-        position_lower: Lower position limits, (nq,).
+        unbounded: Which joints may turn without end (`continuous`), (nq,).
+        position_lower: Lower position limits, (nq,); minus infinity for joints that turn without end.
         position_upper: Upper position limits, (nq,).
         velocity_limit: Largest joint speeds, (nv,).
         effort_limit: Largest joint torques, (nv,).
@@ -70,19 +70,20 @@ class Robot:
         )
         self.urdf, self.path = urdf, path
         folders = [str(folder) for folder in path.parents] if path else []
-        check_numbers(urdf)
-        self.native = _native.Robot(urdf, tool_frame, locked, np.asarray(armature, float), folders, collision)
-        # Comments and white space do not make another robot.
-        meaning = (canonicalize(urdf, strip_text=True), tool_frame, sorted(locked.items()), list(armature))
-        self.hash = hashlib.sha256(repr(meaning).encode()).hexdigest()
+        checked = read(urdf, locked)
+        rotors = np.asarray(armature, float)
+        self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
+        self.hash = identity(urdf, tool_frame, locked, armature)
         self.name: str = self.native.name
         self.nq: int = self.native.nq
         self.nv: int = self.native.nv
         self.joint_names: list[str] = list(self.native.joint_names)
-        self.position_lower: Array = self.native.position_lower
-        self.position_upper: Array = self.native.position_upper
+        self.unbounded: NDArray[np.bool_] = np.array([name in checked.unbounded for name in self.joint_names])
+        self.position_lower: Array = np.where(self.unbounded, -np.inf, self.native.position_lower)
+        self.position_upper: Array = np.where(self.unbounded, np.inf, self.native.position_upper)
         self.velocity_limit: Array = self.native.velocity_limit
         self.effort_limit: Array = self.native.effort_limit
+        check_mass_matrix(self.native)
 
     @classmethod
     def from_urdf(
@@ -127,6 +128,23 @@ class Robot:
         native, recipe = self.native.with_mass_scale(factor), functools.partial(Robot.with_mass_scale, self, factor)
         vars(scaled).update(vars(self), native=native, hash=f"{self.hash}*{factor}", _recipe=recipe)
         return scaled
+
+    def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
+        """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.
+
+        Args:
+            q: Configurations, (..., nq).
+            reference: Where to be near, (..., nq).
+
+        Returns:
+            (..., nq); unbounded joints are within pi of the reference, others where they were.
+        """
+        out, free = np.array(q, float), self.unbounded
+        if free.any():
+            with np.errstate(invalid="ignore"):  # what is not finite stays so
+                turns = np.round((out - np.asarray(reference, float))[..., free] / (2.0 * np.pi))
+                out[..., free] -= 2.0 * np.pi * turns
+        return out
 
     def tool_position(self, q: ArrayLike) -> Array:
         """Position of the tool frame at q (nq,), shape (3,) [m]."""

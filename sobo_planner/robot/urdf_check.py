@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element
 
 from sobo_planner.errors import RobotError
 
@@ -17,43 +18,60 @@ REQUIRED = {
     "sphere": {"radius": 1},
 }
 OPTIONAL = {
-    "origin": {"xyz": 3, "rpy": 3},
+    "origin": {"xyz": 3, "rpy": 3, "quat_xyzw": 4},
     "axis": {"xyz": 3},
     "mesh": {"scale": 3},
     "limit": {"lower": 1, "upper": 1, "velocity": 1, "effort": 1},
+    "mimic": {"multiplier": 1, "offset": 1},
+    "dynamics": {"damping": 1, "friction": 1},
 }
 SHAPES = ("box", "cylinder", "sphere", "mesh")
+# What both Python and the parser of URDF take for a number: not 1_000, say, or the digits of other scripts.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def check_numbers(text: str) -> None:
+def check_numbers(robot: Element) -> None:
     """Refuses a URDF in which a number that moves or bounds the robot is missing or none.
 
     Args:
-        text: The URDF.
+        robot: The root element. White space around its numbers becomes single blanks.
 
     Raises:
-        RobotError: Not XML, or what is wrong in which link or joint.
+        RobotError: What is wrong in which link or joint.
     """
-    try:
-        robot = fromstring(text)
-    except ParseError as error:
-        raise RobotError(f"the URDF cannot be parsed: {error}") from error
     for part in (*robot.iterfind("link"), *robot.iterfind("joint")):
         where = f"{part.tag} {part.get('name', '')!r}"
         for element in _relevant(part):
             _check_element(element, where)
-        for geometry in part.iterfind("collision/geometry"):
-            shapes = [shape.tag for shape in geometry]
-            if len(shapes) != 1 or shapes[0] not in SHAPES:
-                raise RobotError(f"{where}: a collision needs one shape of {', '.join(SHAPES)}; it has {shapes}")
+        for inertial in part.iterfind("inertial"):
+            for needed in ("mass", "inertia"):
+                if inertial.find(needed) is None:
+                    raise RobotError(
+                        f"{where}: inertial needs an element <{needed}>; without it the link is weightless"
+                    )
+        for collision in part.iterfind("collision"):
+            _check_collision(collision, where)
+
+
+def _check_collision(collision: Element, where: str) -> None:
+    shapes = [shape for geometry in collision.iterfind("geometry") for shape in geometry]
+    if len(shapes) != 1 or shapes[0].tag not in SHAPES:
+        found = [shape.tag for shape in shapes]
+        raise RobotError(f"{where}: a collision needs one shape of {', '.join(SHAPES)}; it has {found}")
+    if shapes[0].tag == "mesh" and not shapes[0].get("filename"):
+        raise RobotError(f"{where}: mesh needs a filename")
+
+
+def numbers_of(element: Element, name: str, default: float = 0.0) -> list[float]:
+    """The numbers of an attribute that was checked, or the default."""
+    return [float(word) for word in element.get(name, str(default)).split()]
 
 
 def _relevant(part: Element) -> Iterator[Element]:
     """All elements of a link or joint but what it looks like."""
     for child in part:
         if child.tag != "visual":
-            yield child
-            yield from _relevant(child)
+            yield from child.iter()
 
 
 def _check_element(element: Element, where: str) -> None:
@@ -67,15 +85,18 @@ def _check_element(element: Element, where: str) -> None:
         if found is None:
             raise RobotError(f"{where}: {element.tag} needs finite numbers in {name}, {size} of them, got {value!r}")
         numbers[name] = found
+        element.set(name, " ".join((value or "").split()))
     if element.tag == "mass" and numbers["value"][0] < 0:
         raise RobotError(f"{where}: the mass must not be negative, got {element.get('value')}")
+    if element.tag in SHAPES and element.tag != "mesh" and min(min(sizes) for sizes in numbers.values()) < 0:
+        raise RobotError(f"{where}: a {element.tag} has a negative size: {dict(element.attrib)}")
     if element.tag == "limit" and numbers.get("lower", [0.0])[0] > numbers.get("upper", [0.0])[0]:
         raise RobotError(f"{where}: lower limit {element.get('lower')} above the upper one {element.get('upper')}")
 
 
 def _numbers(value: str | None, size: int) -> list[float] | None:
-    try:
-        found = [float(word) for word in (value or "").split()]
-    except ValueError:
+    words = (value or "").split()
+    if len(words) != size or not all(NUMBER.fullmatch(word) for word in words):
         return None
-    return found if len(found) == size and all(map(math.isfinite, found)) else None
+    found = [float(word) for word in words]
+    return found if all(map(math.isfinite, found)) else None

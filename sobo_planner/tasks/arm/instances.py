@@ -143,7 +143,7 @@ class ArmInstances:
         for _ in range(IK_TRIES[self.goal_type]):
             found = inverse_kinematics(self.robot, start, target, over=budget.over)
             if found is not None:
-                return found
+                return self.robot.unwound(found, q)
             budget.check("the inverse kinematics of the goal")
             start = self._sample_configuration(random, None)
         return None
