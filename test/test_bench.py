@@ -81,7 +81,7 @@ def test_exported_numbers_are_the_task(task, exported):
     with np.load(path) as file:
         info, arrays = json.loads(str(file["info"])), dict(file)
     assert info["horizon"] == task.horizon and info["dt"] == task.dt
-    assert info["urdf"] == task.robot.urdf and info["tool_frame"] == "tool0"
+    assert info["urdf"] == task.robot.description.text and info["tool_frame"] == "tool0"
     np.testing.assert_array_equal(arrays["armature"], task.config.robot.armature)
     np.testing.assert_array_equal(arrays["torque_limit"], task.robot.effort_limit)
     np.testing.assert_array_equal(arrays["x0"], [instance.x0 for instance in instances])

@@ -21,7 +21,7 @@ from sobo_planner.receding import RecedingPlanner
 from sobo_planner.robot import Robot
 from sobo_planner.robot.kinematics import inverse_kinematics
 from sobo_planner.safety import Limit, PlanChecker
-from sobo_planner.solver import Instance, Solver
+from sobo_planner.solver import Instance, Refinement, RefinementSolvers
 from sobo_planner.tasks import load_task
 
 TURNING = ("shoulder_pan_joint", "wrist_1_joint", "wrist_3_joint")
@@ -185,9 +185,11 @@ def test_pose_goals_across_the_seam(task, home) -> None:
 
 def test_position_limits_as_constraints_leave_these_joints_free(task, home) -> None:
     start = home + np.where(FREE, 3 * TURN, 0.0)
-    limited = task.within_position_limits()
     instance = Instance(np.append(start, np.zeros(N)), task.robot.tool_position(home + 0.3))
-    solution, free = (Solver(each).solve(instance, task.interpolate(instance)) for each in (limited, task))
+    solvers, guess = RefinementSolvers(task), task.interpolate(instance)
+    solution, free = (
+        solvers.solver(Refinement(position_limits=limited)).solve(instance, guess) for limited in (True, False)
+    )
     assert solution.status.value == "converged" and np.isfinite(solution.K).all()
     assert solution.cost == pytest.approx(free.cost, rel=1e-3)
 

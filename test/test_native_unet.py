@@ -73,6 +73,16 @@ def test_kernels_agree() -> None:
     assert not np.array_equal(wide, narrow)  # or they would be the same code
 
 
+def test_rows_beyond_32_bits() -> None:
+    """Rows times blocks of rows: 2^31 at this horizon."""
+    config = UNetConfig(action_dim=2, obs_dim=3, horizon=65536, hidden=(24, 24), cond_dim=8, step_dim=8)
+    _, tensors = make(config)
+    inputs = draw(config, 1)
+    found = native(config, tensors, "baseline").denoise(*inputs)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(native(config, tensors).denoise(*inputs), found, rtol=0, atol=1e-3)
+
+
 @given(calls=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 2)), min_size=1, max_size=8))
 @settings(max_examples=10)
 def test_result_depends_on_the_inputs_alone(calls: list[tuple[int, int]]) -> None:

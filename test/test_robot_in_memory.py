@@ -14,8 +14,8 @@ from robots import PANDA_FINGERS, PANDA_READY, PANDA_TOOL_FRAME, panda_urdf, ur5
 from sobo_planner.paths import share_path
 from sobo_planner.planner import Planner
 from sobo_planner.robot import Robot
+from sobo_planner.solver import Precision, Refinement
 from sobo_planner.tasks import load_task
-from sobo_planner.tasks.arm.task import ArmReach
 
 
 def own_task(folder: Path, name: str) -> Path:
@@ -41,21 +41,17 @@ def edit(urdf: Path, how: str) -> None:
         urdf.write_text(text.replace('mass value="', 'mass value="1'))
 
 
-VARIANTS = {
-    "precise": lambda task: task.precise(throughout=True),
-    "limits": ArmReach.within_position_limits,
-    "apart": ArmReach.avoiding_self_collision,
-    "pose": ArmReach.with_orientation,
-    "all": lambda task: task.with_orientation().precise().within_position_limits().avoiding_self_collision(),
-}
+ALL = Refinement(position_limits=True, clearance=2e3, precision=Precision.THROUGHOUT)
 
 
 @pytest.mark.parametrize("how", ["edited", "damaged", "gone"])
 def test_variants_of_a_task_share_its_robot(tmp_path, how) -> None:
     task = load_task(own_task(tmp_path, "ur5"))
     edit(tmp_path / "ur5.urdf", how)
-    for variant in VARIANTS.values():
-        assert variant(task).robot is task.robot
+    pose = task.with_orientation()
+    assert pose.robot is task.robot
+    for each in (task, pose):
+        assert each.make_worker(ALL).nx == 12  # read from memory
 
 
 def test_an_edited_file_changes_no_plan(tmp_path) -> None:
@@ -84,10 +80,10 @@ def test_a_pickled_task_carries_its_robot(tmp_path, name, urdf, how) -> None:
 
 def test_a_pickled_variant_is_the_same_variant(tmp_path) -> None:
     task = load_task(own_task(tmp_path, "ur5"))
-    kept = pickle.dumps(VARIANTS["all"](task))
+    kept = pickle.dumps(task.with_orientation())
     edit(tmp_path / "ur5.urdf", "edited")
     copy = pickle.loads(kept)
-    assert copy.hash == VARIANTS["all"](task).hash and copy.goal_type == "pose"
+    assert copy.hash == task.with_orientation().hash and copy.goal_type == "pose"
     np.testing.assert_array_equal(copy.robot.gravity(np.ones(6)), task.robot.gravity(np.ones(6)))
 
 

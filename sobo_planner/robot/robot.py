@@ -30,6 +30,7 @@ class Robot:
     Attributes:
         urdf: The URDF's text.
         path: The file that the text is from, absolute; None if it is from none.
+        description: The checked form of it that Pinocchio was given.
         name: Name written in the URDF.
         nq: Number of joints, equal to nv.
         joint_names: Names of the movable joints, in the order of q.
@@ -70,7 +71,7 @@ class Robot:
         )
         self.urdf, self.path = urdf, path
         folders = [str(folder) for folder in path.parents] if path else []
-        checked = read(urdf, locked)
+        self.description = checked = read(urdf, locked)
         rotors = np.asarray(armature, float)
         self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
         self.hash = identity(urdf, tool_frame, locked, armature)

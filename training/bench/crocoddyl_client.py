@@ -85,9 +85,9 @@ def export_problem(
         raise NotMeasured("Crocoddyl has no control at the end, this task weighs it")
     sections = {"running": problem.running, "terminal": problem.terminal}
     info = {
-        "urdf": task.robot.urdf,
+        "urdf": task.robot.description.text,
         "tool_frame": task.config.robot.tool_frame,
-        "locked_joints": task.config.robot.locked_joints,
+        "locked_joints": task.robot.description.locked,
         "horizon": task.horizon,
         "dt": task.dt,
         "weights": {name: vars(weights) for name, weights in sections.items()},
