@@ -34,6 +34,7 @@ from sobo_planner.ros.support import domain
 
 PLANNER, SIMULATOR = "sobo_planner.ros.planner_node", "sobo_planner.ros.arm_simulator_node"
 LIMIT = 150  # [s] that a process may live
+STARTING = 60.0  # [s] that it may take to start: seconds of processor time, of which a busy computer gives a share
 RELIABLE = QoSProfile(depth=50)
 MANY_STATES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -106,6 +107,7 @@ class Probe(Node):
         self.reports: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.status: dict[str, DiagnosticStatus] = {}
+        self.diagnosed = 0.0  # stamp of the latest diagnostics [s]
         self.states: list[JointState] = []
         self._listening = False
         self.states_heard = 0
@@ -154,6 +156,7 @@ class Probe(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.status.update({status.name: status for status in message.status})
+        self.diagnosed = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
 
     def listen_to_states(self) -> None:
         self._listening = True
@@ -185,7 +188,7 @@ class Probe(Node):
     def connect_to_planner(self) -> None:
         """Waits until every topic that the probe shares with the planner is matched."""
         topics = ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")
-        self.wait(lambda: self.state_publisher.get_subscription_count() > 0)
+        self.wait(lambda: self.state_publisher.get_subscription_count() > 0, STARTING)
         self.wait(lambda: self.goal_publisher.get_subscription_count() > 0)
         self.wait(lambda: all(self.values().get(f"subscribers_{topic}", "0") != "0" for topic in topics))
 
@@ -272,7 +275,7 @@ class RosSystem:
         process = RosProcess(module, log, self._environment, parameters)
         self.processes.append(process)
         if module == SIMULATOR:  # before a planner acts on states, the monitor has to hear them
-            self.probe.wait(lambda: self.probe.states_heard or not process.running)
+            self.probe.wait(lambda: self.probe.states_heard or not process.running, STARTING)
         return process
 
     def start_planner(self, *parameters: str) -> RosProcess:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from sobo_planner.ros.serve.clock_watch import BACKWARD, FORWARD, ClockWatch
+from sobo_planner.ros.serve.clock_watch import BACKWARD, CATCH_UP, FORWARD, ClockWatch
 
 waits = st.lists(st.floats(0.0, 0.2), min_size=1, max_size=30)
 EPOCH = 1_700_000_000.0
@@ -58,3 +58,42 @@ def test_corrections_of_a_synchronised_clock_are_no_jumps(size: float) -> None:
     watch = ClockWatch()
     watch.jump(EPOCH, 0.0)
     assert watch.jump(EPOCH + size, 0.0) == 0.0
+
+
+@given(st.floats(0.0, 0.9 * CATCH_UP), waits, st.sampled_from([0.0, EPOCH]))
+def test_a_clock_whose_messages_were_held_up_catches_up(stalled: float, waits: list[float], ros: float) -> None:
+    """On a busy computer nothing comes for seconds, then all of it."""
+    watch, monotonic = ClockWatch(), 17.0
+    watch.jump(ros, monotonic)
+    for share in (0.3, 0.6, 1.0):
+        assert watch.jump(ros, monotonic + share * stalled) == 0.0
+    ros, monotonic = ros + stalled, monotonic + stalled
+    assert watch.jump(ros, monotonic) == 0.0
+    for wait in waits:
+        ros, monotonic = ros + wait, monotonic + wait
+        assert watch.jump(ros, monotonic) == 0.0
+
+
+def test_what_it_gains_beyond_catching_up_is_a_jump() -> None:
+    watch = ClockWatch()
+    for monotonic in (0.0, 0.5, 1.0, 1.5, 2.0):  # 2 s behind then
+        watch.jump(EPOCH, monotonic)
+    assert watch.jump(EPOCH + 2.0 + 1.1 * FORWARD, 2.0) == pytest.approx(2.0 + 1.1 * FORWARD)
+
+
+def test_a_simulation_that_was_paused_for_long_goes_on_where_it_was() -> None:
+    """What it did not run for is never caught up: from a few seconds on that is a jump."""
+    watch, monotonic = ClockWatch(), 0.0
+    watch.jump(0.0, 0.0)
+    while monotonic < 3.0 * CATCH_UP:
+        monotonic += 0.1
+        assert watch.jump(0.0, monotonic) == 0.0
+    assert watch.jump(0.1, monotonic + 0.1) == 0.0
+    assert watch.jump(0.2 + 2.0 * CATCH_UP, monotonic + 0.2) == pytest.approx(2.0 * CATCH_UP, abs=0.01)
+
+
+def test_after_a_jump_back_nothing_is_caught_up() -> None:
+    watch = ClockWatch()
+    watch.jump(EPOCH, 0.0)
+    assert watch.jump(EPOCH - 100.0, 0.1) == pytest.approx(-100.0)
+    assert watch.jump(EPOCH - 100.0 + 1.1 * FORWARD, 0.1) == pytest.approx(1.1 * FORWARD)

@@ -11,13 +11,14 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from builtin_interfaces.msg import Time
-from node_tools import StiffArm, count, is_at, plans, refusal, seconds
+from node_tools import StiffArm, ask, count, is_at, planned, seconds
 from ros_harness import Probe, RosProcess, RosSystem, ros_system
 from rosgraph_msgs.msg import Clock
 
 from sobo_planner.tasks import Task
 
 MODES = {"plan_once": (), "receding_horizon": ("rate:=10.0",)}
+LAG = 2.0  # [s] that the node may know of the time late; no jump is as short
 
 
 class SimulatedClock:
@@ -92,14 +93,14 @@ def targets(task: Task, home: np.ndarray) -> list[np.ndarray]:
 
 
 def follow(probe: Probe, arm: TimedArm, target: np.ndarray) -> dict:
-    """Sends a goal until it is planned for; returns the first report."""
+    """Sends a goal until it is planned for; returns the first report.
 
-    def served() -> dict | None:
-        return next((report for report in plans(probe) if np.allclose(report["goal"] or 0.0, target)), None)
-
-    probe.reports.clear()
-    probe.goal_publisher.publish(probe.goal(target))
-    return arm.wait(served)
+    A busy computer may hold up joint states while the goal is planned for, or need longer than a moving arm waits: the
+    node refuses it then, and whoever sent it has to send it again.
+    """
+    report = ask(probe, arm, target, again=("NO_STATE", "STALE_STATE", "DEADLINE_MISSED"))
+    assert planned(report), report
+    return report
 
 
 def test_it_tells_how_it_is_without_a_clock(probe: Probe) -> None:
@@ -109,8 +110,9 @@ def test_it_tells_how_it_is_without_a_clock(probe: Probe) -> None:
 
 def test_stamps_are_simulated_time(probe: Probe, arm: TimedArm, targets: list[np.ndarray]) -> None:
     arm.wait(lambda: is_at(probe, "READY"))
+    asked = arm.clock.now()
     report = follow(probe, arm, targets[0])
-    assert abs(seconds(Time(**report["stamp"])) - arm.clock.now()) < 5.0
+    assert asked - LAG <= seconds(Time(**report["stamp"])) <= arm.clock.now()
     arm.wait(lambda: any(seconds(message.header.stamp) > 1000.0 for message in probe.trajectories))
 
 
@@ -123,14 +125,12 @@ def test_a_jump(probe: Probe, arm: TimedArm, mode: str, task: Task, targets: lis
     arm.place(arm.state()[:6])  # the controller of an arm whose clock jumps holds where it is
     arm.clock.jump(by)
     arm.clock.tick()
-    if mode == "plan_once":  # looks at the clock when a goal comes
-        probe.goal_publisher.publish(probe.goal(other))
-        arm.wait(lambda: refusal(probe, "NO_STATE") or plans(probe)[-1]["goal"] == list(other))
     arm.wait(lambda: count(probe, "CLOCK_JUMP") > before)
     assert count(probe, "CLOCK_JUMP") == before + 1
     arm.place(arm.state()[:6])
+    asked = arm.clock.now()
     report = follow(probe, arm, other)
-    assert abs(seconds(Time(**report["stamp"])) - arm.clock.now()) < 2.0
+    assert asked - LAG <= seconds(Time(**report["stamp"])) <= arm.clock.now()
     arm.wait(lambda: np.linalg.norm(task.robot.tool_position(arm.state()[:6]) - other) < 0.05)
 
 
@@ -139,6 +139,7 @@ def test_a_clock_that_stands_still(probe: Probe, arm: TimedArm, task: Task, targ
     follow(probe, arm, targets[0])
     jumps = count(probe, "CLOCK_JUMP")
     arm.clock.stop()
+    arm.wait(lambda: abs(probe.diagnosed - arm.clock.now()) < 0.01)  # its last message has come
     stamps = {seconds(Time(**follow(probe, arm, target)["stamp"])) for target in targets[1:4]}
     assert max(stamps) - min(stamps) < 0.2, "time stood still"
     arm.clock.go_on()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -72,18 +73,20 @@ def around(task: Task, home: np.ndarray, pan: float) -> np.ndarray:
 
 
 def test_new_goals_in_motion(probe: Probe, task: Task, home: np.ndarray) -> None:
-    """Each is taken up within two cycles; the desired state is continuous all the way, from the messages alone."""
-    old = around(task, home, 1.0)
-    send(probe, old)
-    for pan in (-0.8, 0.6, -0.5):
-        probe.wait(lambda: probe.states and np.abs(probe.states[-1].velocity).max() > 0.3 and plans(probe))
-        new = around(task, home, pan)
-        sent = send(probe, new)
-        probe.wait(lambda goal=new: np.allclose(plans(probe)[-1]["goal"], goal))
-        late = [r for r in plans(probe) if np.allclose(r["goal"], old) and stamp_ns(r) > sent]
-        assert len(late) <= 2, f"{len(late)} more motions to the goal before"
-        old = new
-    probe.wait(lambda: distance(probe, task, old) < 0.05)
+    """Each replaces the one before; the desired state is continuous all the way, from the messages alone.
+
+    That a goal is taken up at the next tick is tested where ticks are counted and not timed, in
+    test_receding_horizon.py: from outside, the time that the message takes on a busy computer belongs to it.
+    """
+    goals = [around(task, home, pan) for pan in (1.0, -0.8, 0.6, -0.5)]
+    for goal in goals:
+        send(probe, goal)
+        probe.wait(lambda goal=goal: plans(probe) and np.allclose(plans(probe)[-1]["goal"], goal))
+        if goal is not goals[-1]:
+            probe.wait(lambda: np.abs(probe.states[-1].velocity).max() > 0.3)
+    probe.wait(lambda: distance(probe, task, goals[-1]) < 0.05)
+    served = [tuple(report["goal"]) for report in plans(probe)]
+    assert [goal for goal, _ in groupby(served)] == [tuple(goal) for goal in goals], "each until it is replaced"
     ids = [report["plan_id"] for report in plans(probe)]
     assert ids == list(range(ids[0], ids[0] + len(ids))), "no report is missing"
     probe.wait(lambda: len(probe.trajectories) >= len(ids))

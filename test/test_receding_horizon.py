@@ -15,7 +15,13 @@ from server_bench import RATE, Bench, N, server_bench
 
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.ros.outputs import conversions
-from sobo_planner.ros.serve.receding_horizon import BAD_STARTS, PATIENCE, RecedingHorizon
+from sobo_planner.ros.serve.receding_horizon import (
+    BAD_STARTS,
+    LONGEST_LATE_LEAD,
+    LONGEST_LEAD,
+    PATIENCE,
+    RecedingHorizon,
+)
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
@@ -50,6 +56,49 @@ def test_each_tick_publishes_a_motion_that_begins_later(bench: Bench, receding: 
     assert [report["plan_id"] for report in reports] == list(range(1, 21))
     assert all(report["lead"] >= 2.0 / RATE - 1e-9 for report in reports)
     assert bench.outputs.timeline is not None
+
+
+def test_a_goal_is_taken_up_at_the_tick_after_it_came(bench: Bench, receding: RecedingHorizon) -> None:
+    """In motion too: the tick that finds it plans for it, and none after that for the one before."""
+    for offset in (0.5, -0.4, 0.3):
+        bench.inbox.put(bench.goal(offset))
+        tick(bench, receding, 30)
+        goals = [report["goal"] for report in bench.reports(30)]
+        assert goals == 30 * [bench.goal(offset).tolist()]
+        assert np.abs(bench.outputs.timeline.state(bench.time)[N:]).max() > 0.1, "the next one comes in motion"
+
+
+class SlowComputer:
+    """Cycles take as long as they are said to, on ROS time and on the monotonic clock."""
+
+    def __init__(self, bench: Bench, server: RecedingHorizon, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.takes = 0.0
+        plan = server._planner.cycle
+
+        def cycle(*arguments: Any) -> Any:
+            found = plan(*arguments)
+            bench.time += self.takes
+            return found
+
+        monkeypatch.setattr(server._planner, "cycle", cycle)
+        monkeypatch.setattr("sobo_planner.ros.serve.receding_horizon.time.monotonic", lambda: bench.time)
+
+
+@pytest.mark.parametrize("takes", [0.15, 0.3, 0.7])
+def test_where_cycles_take_long_motions_come_late_rather_than_never(
+    bench: Bench, receding: RecedingHorizon, monkeypatch: pytest.MonkeyPatch, takes: float
+) -> None:
+    computer = SlowComputer(bench, receding, monkeypatch)
+    computer.takes = takes
+    bench.inbox.put(bench.goal(0.5))
+    tick(bench, receding, 20)
+    plans = 20 - bench.count(Status.DEADLINE_MISSED)
+    assert plans >= 5
+    leads = [report["lead"] for report in bench.reports(plans)]
+    assert min(leads) > 0.0 and max(leads) + takes <= LONGEST_LATE_LEAD
+    computer.takes = 0.0
+    tick(bench, receding, 2)
+    assert bench.reports(2)[1]["lead"] <= LONGEST_LEAD + 1e-9
 
 
 def test_cancel_brings_the_arm_to_rest_and_ends_replanning(bench: Bench, receding: RecedingHorizon) -> None:

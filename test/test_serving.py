@@ -103,6 +103,35 @@ def test_after_a_jump_of_time_nothing_from_before_counts(bench: Bench) -> None:
     assert not server.clock_jumped()
 
 
+def test_a_jump_that_another_thread_saw_is_not_lost_in_a_long_plan(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the seconds that a plan takes, the clock of a fast simulation may have gained as much."""
+    server, monotonic = Idle(bench.core), 50.0
+    monkeypatch.setattr("sobo_planner.ros.serve.serving.time.monotonic", lambda: monotonic)
+    assert not server.clock_jumped()
+    for jump in (0.0, 5.0, 0.0, 0.0):  # the thread that takes joint states
+        bench.time, monotonic = bench.time + 0.5 + jump, monotonic + 0.5 * (1.0 - jump / 5.0)
+        server.look_at_clock()
+    assert server.look_at_clock(), "seen, and not acted on yet"
+    assert server.clock_jumped() and bench.count(Status.CLOCK_JUMP) == 1
+    assert not server.look_at_clock() and not server.clock_jumped()
+
+
+def test_what_was_planned_across_a_jump_is_not_published(bench: Bench) -> None:
+    server = Idle(bench.core)
+    assert not server.clock_jumped()
+    bench.measure()
+    state = server.fresh_state()
+    motion = bench.brakes.motion(state.x, bench.time + 0.25)
+    bench.time -= 500.0  # the motion would begin in eight minutes
+    bench.measure()
+    with pytest.raises(Refused, match="jumped") as refused:
+        server.publish(motion, state, {"phases_ms": {}})
+    assert refused.value.status is Status.STALE_STATE and bench.outputs.timeline is None
+    assert server.clock_jumped() and not server.clock_jumped()
+
+
 @pytest.mark.parametrize("speed, moving", [(0.0, False), (0.9 * MOVING, False), (-1.1 * MOVING, True), (1.0, True)])
 def test_moving(task: ArmReach, home: np.ndarray, speed: float, moving: bool) -> None:
     x = np.concatenate([home, np.zeros(N)])

@@ -160,8 +160,9 @@ class PlannerNode(LifecycleNode):
         self._values.update(changed(parameters, LIVE_PARAMETERS))
 
     def _on_joint_state(self, message: JointState) -> None:
-        if self._inbox is None or self._session is None:
+        if self._inbox is None or self._session is None or self._server is None:
             return
+        self._server.look_at_clock()
         try:
             timeout, ahead = self._values["state_timeout"], self._values["stamp_ahead"]
             self._session.states.take(message, self._inbox, self._now(), time.monotonic(), timeout, ahead)

@@ -23,9 +23,11 @@ Vector = NDArray[np.float64]
 PATIENCE = 80
 BAD_STARTS = 10
 # Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
-# cycles take longer, measured over the last ones, up to a bound [s].
+# cycles take longer, measured over the last ones, up to a bound [s], which doubles with each motion in a row that comes
+# too late, up to another [s]: on a computer that is too slow, motions are taken up late rather than never.
 LEAD_PERIODS = 2.0
 LONGEST_LEAD = 0.2
+LONGEST_LATE_LEAD = 1.0
 WINDOW = 50
 
 
@@ -38,12 +40,14 @@ class RecedingHorizon(Server):
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # not taken up yet
         self._tries = self._bad_starts = 0
+        self._longest_lead = LONGEST_LEAD
         self._policy_failures = 0
         self._durations: deque[float] = deque(maxlen=WINDOW)
 
     def _lead(self) -> float:
         """Time from now to the hand-over [s]."""
-        return float(min(max(LEAD_PERIODS * self._period, 1.2 * max(self._durations, default=0.0)), LONGEST_LEAD))
+        wanted = max(LEAD_PERIODS * self._period, 1.2 * max(self._durations, default=0.0))
+        return float(min(wanted, self._longest_lead))
 
     def run(self) -> None:
         """See `Server.run`."""
@@ -136,12 +140,15 @@ class RecedingHorizon(Server):
             phases["policy"] = self._proposer.last_ms
         try:
             details = details_of(replace(cycle, phases_ms=phases), goal)
-            return self.publish(cycle.motion, state, details, began) is not None
+            published = self.publish(cycle.motion, state, details, began) is not None
         except Refused as late:
             if late.status is not Status.DEADLINE_MISSED:
                 raise
             self.note(late.status, late.detail)  # the next cycle begins where this one arrived
+            self._longest_lead = min(2.0 * self._longest_lead, LONGEST_LATE_LEAD)
             return False
+        self._longest_lead = LONGEST_LEAD
+        return published
 
     def _note_faults(self, cycle: Cycle) -> None:
         if cycle.lost:

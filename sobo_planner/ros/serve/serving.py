@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -75,7 +76,8 @@ class Server(ABC):
     def __init__(self, core: Core) -> None:
         self.core = core
         self.status, self.detail = Status.READY, ""
-        self._watch = ClockWatch()
+        self._watch, self._watching = ClockWatch(), threading.Lock()
+        self._jump = 0.0  # of ROS time, not acted on yet [s]
 
     @abstractmethod
     def run(self) -> None:
@@ -116,9 +118,21 @@ class Server(ABC):
             self.refuse(Refused(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}"), goal)
         return False
 
+    def look_at_clock(self) -> bool:
+        """Returns whether ROS time has jumped since `clock_jumped` was called.
+
+        Any thread may call this. A small jump is only seen when looks are close together, so the thread that takes
+        joint states looks too: plans take long.
+        """
+        with self._watching:
+            self._jump += self._watch.jump(self.core.now(), time.monotonic())
+            return self._jump != 0.0
+
     def clock_jumped(self) -> bool:
-        """Whether ROS time jumped since the last look. What was measured and planned before is dropped then."""
-        jump = self._watch.jump(self.core.now(), time.monotonic())
+        """Whether ROS time jumped since the last call. What was measured and planned before is dropped then."""
+        self.look_at_clock()
+        with self._watching:
+            jump, self._jump = self._jump, 0.0
         if jump:
             self.note(Status.CLOCK_JUMP, f"ROS time jumped by {jump:+.2f} s")
             self.core.inbox.drop_state()
@@ -178,9 +192,11 @@ class Server(ABC):
             Its report; None once the outputs are closed.
 
         Raises:
-            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED,
-                a rule of the controller is broken.
+            Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped or ROS time jumped
+                meanwhile; PLAN_REFUSED, a rule of the controller is broken.
         """
+        if self.look_at_clock():
+            raise Refused(Status.STALE_STATE, "ROS time jumped while this was planned, so its state and times are void")
         if state is not None:
             self.fresh_state()
         now = self.core.now()
