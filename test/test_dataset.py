@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from sobo_planner.errors import DatasetError
 from sobo_planner.tasks import load_task
+from sobo_training.data.collection import CollectOptions, resolved_config
 from sobo_training.data.dataset import ShardWriter, load, shard_paths
 from sobo_training.data.shards import LAYOUT, ShardInfo, read_shard
 
@@ -212,3 +214,40 @@ def test_one_writer_at_a_time(tmp_path):
     assert second.returncode != 0
     assert "another process is writing" in second.stderr
     assert subprocess.run([sys.executable, "-c", program, tmp_path]).returncode == 0
+
+
+@pytest.mark.parametrize("again", ["link", "relative", "copy", "same", "slash"])
+def test_data_that_is_named_twice_counts_once(again, tmp_path, monkeypatch, caplog):
+    write(tmp_path / "a", seed=1)
+    monkeypatch.chdir(tmp_path)
+    if again == "link":
+        (tmp_path / "b").symlink_to("a")
+    elif again == "copy":
+        shutil.copytree("a", "b")
+    second = {"relative": "a", "same": tmp_path / "a", "slash": "./a/../a/"}.get(again, "b")
+    data = load([tmp_path / "a", second])
+    np.testing.assert_array_equal(data.cost, solutions(seed=1)["cost"])
+    assert len(data.shards) == 1 and "1 shards come twice and count once" in caplog.text
+
+
+def test_settings_that_differ_from_the_task_are_named(tmp_path):
+    here, there = load_task("ur5"), load_task("ur5", r_init=0, dt=0.05)
+    config = resolved_config(there, CollectOptions(), None)
+    with ShardWriter(tmp_path) as writer:
+        writer.write(solutions(), ShardInfo("ur5", there.hash, there.robot_hash, 7, (0, 1, 2), {}, config))
+    with pytest.raises(DatasetError) as refused:
+        load(tmp_path, here)
+    message = str(refused.value)
+    assert "problem.dt was 0.05, is 0.02 here" in message and "distribution.r_init was 0, is 1 here" in message
+    assert there.hash not in message and "robot" not in message
+
+
+def test_settings_that_differ_between_shards_are_named(tmp_path):
+    for number, r_init in enumerate((0, 1)):
+        task = load_task("ur5", r_init=r_init)
+        config = resolved_config(task, CollectOptions(), None)
+        with ShardWriter(tmp_path) as writer:
+            origin = ShardInfo("ur5", task.hash, task.robot_hash, 7, (3 * number,), {}, config)
+            writer.write(solutions(count=1, seed=number), origin)
+    with pytest.raises(DatasetError, match=r"distribution\.r_init is 1, 0 before$"):
+        load(tmp_path)

@@ -17,7 +17,7 @@ TRAINING_LIBRARIES = {"torch", "diffusers", "onnx", "onnxscript", "tensorboard",
 # Each package or module may import what stands in its own line or before it. Every module has to be in one.
 LAYERS = (
     "sobo_planner.errors sobo_planner._native",
-    "sobo_planner.files sobo_planner.paths sobo_planner.terminal sobo_planner.yaml_reader",
+    "sobo_planner.files sobo_planner.locks sobo_planner.paths sobo_planner.terminal sobo_planner.yaml_reader",
     "sobo_planner.robot",
     "sobo_planner.solver",
     "sobo_planner.tasks",

@@ -153,10 +153,13 @@ def test_disagreeing_engine_stops_the_export(tmp_path: Path, monkeypatch: pytest
 
 
 def test_export_replaces_an_older_policy(tmp_path: Path) -> None:
+    """What else is in its folder is somebody's."""
     folder = copy_to(tmp_path)
-    (folder / "left-over").touch()
+    edit(folder, task="older")
+    (folder / "notes").touch()
     module.export(result(), ToyTask(), folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "step.onnx"]
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "notes", "step.onnx"]
+    assert Policy.load(folder).artifact.spec.task == "toy"
 
 
 def test_run_time_needs_no_torch(folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sobo_planner.cli.shared import Instances, TaskCommand, shipped_policy, training_extra
-from sobo_planner.files import write_json
+from sobo_planner.cli.shared import Instances, TaskCommand, finish, shipped_policy, training_extra
+from sobo_planner.files import check_output, write_json
 
 
 @dataclass(kw_only=True)
@@ -26,6 +26,8 @@ class Bench(TaskCommand):
 
     def run(self) -> int:
         """Measure, print the table, and store the report if asked."""
+        if self.json is not None:
+            check_output(self.json)
         with training_extra():
             from sobo_planner.policy import Policy
             from sobo_training.bench import BenchOptions, bench, render
@@ -35,7 +37,6 @@ class Bench(TaskCommand):
         if self.policy is not None:
             Policy.load(self.policy, task)  # before minutes of other measurements
         report = bench(task, self.policy or shipped_policy(task), options)
-        if self.json is not None:
-            write_json(self.json, report)
-        print(render(report))
+        path = self.json
+        finish(render(report), None if path is None else lambda: write_json(path, report))
         return 0

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sobo_planner.cli.shared import Flag, Instances, TaskCommand, training_extra
+from sobo_planner.files import check_output_folder
 
 
 @dataclass(kw_only=True)
@@ -35,6 +36,7 @@ class Collect(TaskCommand):
 
     def run(self) -> int:
         """Collect, then print the summary."""
+        check_output_folder(self.out)
         with training_extra():
             from sobo_training.data.collect import collect
             from sobo_training.data.collection import CollectOptions

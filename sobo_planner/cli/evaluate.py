@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sobo_planner.cli.shared import Instances, TaskCommand, training_extra
-from sobo_planner.files import write_json
+from sobo_planner.cli.shared import Instances, TaskCommand, finish, training_extra
+from sobo_planner.files import check_output, write_json
 
 
 @dataclass(kw_only=True)
@@ -32,6 +32,8 @@ class Evaluate(TaskCommand):
 
     def run(self) -> int:
         """Evaluate, print the table, and store the report if asked."""
+        if self.json is not None:
+            check_output(self.json)
         with training_extra():
             from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
             from sobo_training.evaluation.report import render
@@ -45,7 +47,6 @@ class Evaluate(TaskCommand):
             threads=self.threads,
         )
         report = evaluate(self.load_task(), self.policy, options)
-        if self.json is not None:
-            write_json(self.json, report)
-        print(render(report))
+        path = self.json
+        finish(render(report), None if path is None else lambda: write_json(path, report))
         return 0

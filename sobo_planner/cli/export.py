@@ -18,18 +18,19 @@ class Export(Command):
     run_folder: Annotated[Path, arg(name="run")]
     """Folder of a training run."""
     out: Path
-    """Folder of the artifact."""
+    """Folder of the artifact: new, empty, or that of an older artifact, which is replaced."""
 
     def run(self) -> int:
         """Export, then print where the artifact lies."""
         with training_extra():
+            from sobo_training.export.placing import check_place
+
+        check_place(self.out)  # before seconds of imports
+        with training_extra():
             from sobo_training.export.exporter import export, load_run
-            from sobo_training.learning.runs import read_run
+            from sobo_training.learning.runs import task_of_run
 
-        from sobo_planner.tasks import load_task
-
-        record = read_run(self.run_folder)
-        task = load_task(record["task"], **record["overrides"])
+        task = task_of_run(self.run_folder)
         artifact = export(load_run(self.run_folder, task), task, self.out)
         print(f"policy: {artifact.folder}")
         return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from sobo_planner.cli.shared import Flag, TaskCommand, training_extra
+from sobo_planner.files import check_output_folder
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,7 @@ class Interplay(TaskCommand):
 
     def run(self) -> int:
         """Run the loop, then print its figures."""
+        check_output_folder(self.out)
         with training_extra():
             from sobo_training.interplay.loop import InterplayOptions, interplay
             from sobo_training.interplay.record import render

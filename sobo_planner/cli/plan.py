@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import Flag, TaskCommand, policy_of
-from sobo_planner.errors import ConfigError, SoboError, TaskError
+from sobo_planner.cli.shared import Flag, TaskCommand, finish, policy_of
+from sobo_planner.errors import ConfigError, TaskError
+from sobo_planner.files import check_output, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
     from sobo_planner.planning import plan as plans
     from sobo_planner.tasks import ArmReach
 
+#: Exit status after a plan that ends too far from its goal.
+EXIT_SHORT = 3
 #: Arrays of a plan that `--out` stores.
 ARRAYS = ("time", "X", "U", "K")
 
 
 @dataclass(kw_only=True)
 class Plan(TaskCommand):
-    """Plan one motion: policy rollout, then refinement by the solver."""
+    """Plan one motion: policy rollout, then refinement by the solver.
+
+    The exit status is 3 for a plan that ends too far from the goal; its report says how far (`tool_error`).
+    """
 
     goal: Annotated[tuple[float, ...], arg(metavar="X Y Z [QX QY QZ QW]")]
     """Tool position to reach, in the base frame [m]; with a unit quaternion, the pose."""
@@ -45,11 +52,14 @@ class Plan(TaskCommand):
         """Plan, print the result, and store the trajectory if asked."""
         import numpy as np
 
+        from sobo_planner.planning.plan import PlanStatus
         from sobo_planner.planning.planner import Planner
         from sobo_planner.safety import PlanChecker
 
         if self.out is not None and self.out.suffix not in (".json", ".npz"):
             raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
+        if self.out is not None:
+            check_output(self.out)
         task = self.load_arm()
         if len(self.goal) not in (3, 7):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
@@ -57,10 +67,12 @@ class Plan(TaskCommand):
         state = start_state(task, self.start)
         result = planner.plan(state, np.asarray(self.goal), deadline=self.deadline)
         summary = summarise(task, state, result)
-        if self.out is not None:
-            store(self.out, task, summary, result)
-        print(json.dumps(summary, indent=2) if self.json else render(summary))
-        return 0
+        out = self.out
+        finish(
+            json.dumps(summary, indent=2) if self.json else render(summary),
+            None if out is None else lambda: store(out, task, summary, result),
+        )
+        return EXIT_SHORT if result.status is PlanStatus.SHORT else 0
 
 
 def start_state(task: ArmReach, positions: Sequence[float]) -> np.ndarray:
@@ -102,15 +114,14 @@ def store(path: Path, task: ArmReach, summary: dict[str, Any], result: plans.Pla
     import numpy as np
 
     arrays = {name: np.asarray(getattr(result, name)) for name in ARRAYS}
-    try:
-        if path.suffix == ".npz":
-            contents: dict[str, Any] = {"joint_names": np.array(task.robot.joint_names), **arrays}
-            np.savez(path, summary=np.array(json.dumps(summary)), **contents)
-            return
+    if path.suffix == ".npz":
+        content = io.BytesIO()
+        names = np.array(task.robot.joint_names)
+        np.savez(content, allow_pickle=False, summary=np.array(json.dumps(summary)), joint_names=names, **arrays)
+        write_bytes(path, content.getvalue())
+    else:
         lists = {name: array.tolist() for name, array in arrays.items()}
-        path.write_text(json.dumps({**summary, "joint_names": list(task.robot.joint_names), **lists}))
-    except OSError as error:
-        raise SoboError(f"cannot write {path}: {error.strerror}") from error
+        write_bytes(path, json.dumps({**summary, "joint_names": list(task.robot.joint_names), **lists}).encode())
 
 
 def render(summary: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ so that `sobo --help` starts at once and the run-time commands never import torc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,15 @@ class TaskCommand(Command):
         from sobo_planner.tasks import load_arm
 
         return load_arm(self.task, **parse_overrides(self.overrides))
+
+
+def finish(results: str, store: Callable[[], None] | None = None) -> None:
+    """Print results, then store them; what fails does not keep the other from being done."""
+    try:
+        print(results, flush=True)
+    finally:
+        if store is not None:
+            store()
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from sobo_planner.cli.shared import TaskCommand, parse_overrides, training_extra
 from sobo_planner.errors import ConfigError
-from sobo_planner.files import write_json
+from sobo_planner.files import check_output_folder
 
 #: Options that override the task's configuration of training.
 CONFIG_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "max_minutes")
@@ -44,10 +44,10 @@ class Train(TaskCommand):
 
     def run(self) -> int:
         """Train, with a progress bar, then print where the run lies."""
+        check_output_folder(self.out)
         with training_extra():
             from sobo_training.config import TrainConfig
             from sobo_training.data.dataset import load
-            from sobo_training.learning.runs import RUN_RECORD
             from sobo_training.learning.train import train
 
         if self.limit is not None and self.limit < 1:
@@ -56,14 +56,13 @@ class Train(TaskCommand):
         given = {name: getattr(self, name) for name in CONFIG_OPTIONS}
         config = TrainConfig.from_task(task, **{name: value for name, value in given.items() if value is not None})
         data = load(self.data, task).select(slice(self.limit))
-        record = {
+        about = {
             "task": self.task,
             "overrides": parse_overrides(self.overrides),
-            "data": [str(folder) for folder in self.data],
+            "data": [str(folder.resolve()) for folder in self.data],
             "solutions": len(data),
         }
-        write_json(self.out / RUN_RECORD, record)
-        result = train(data, task, self.out, config)
+        result = train(data, task, self.out, config, about=about)
         figures = ", ".join(f"{name} {value:.4g}" for name, value in result.summary.items())
         print(f"trained on {len(data)} solutions: {figures}\nrun: {self.out}")
         return 0

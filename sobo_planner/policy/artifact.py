@@ -19,12 +19,15 @@ from typing import Any
 
 from sobo_planner.errors import PolicyError
 from sobo_planner.policy.normaliser import Normaliser
+from sobo_planner.tasks.settings import explain
 
 FORMAT = "sobo-policy"
 VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 NETWORK_FILE = "step.onnx"
+#: Entry of `training` that holds the task's settings; artifacts of older versions have none.
+SETTINGS = "settings"
 SIZES = ("action_dim", "observation_dim", "state_dim", "T_h", "T_o", "T_a", "K")
 
 
@@ -174,13 +177,19 @@ class Artifact:
         """
         spec = self.spec
 
-        def require_same(what: str, mine: object, theirs: object) -> None:
+        def require_same(what: str, mine: object, theirs: object, hint: str = "") -> None:
             if mine != theirs:
-                raise PolicyError(f"{self.folder} was trained for {what} {mine}, but here it is {theirs}")
+                raise PolicyError(f"{self.folder} was trained for {what} {mine}, but here it is {theirs}{hint}")
 
         require_same("task", spec.task, task.name)
-        require_same("robot", spec.robot_hash, task.robot_hash)
-        require_same("task settings", spec.task_hash, task.policy_hash)
+        if (spec.robot_hash, spec.task_hash) != (task.robot_hash, task.policy_hash):
+            recorded = spec.training.get(SETTINGS)
+            reason = explain(recorded if isinstance(recorded, Mapping) else {}, task, spec.robot_hash)
+            if reason:
+                raise PolicyError(f"{self.folder} was trained with other settings: {reason}")
+        hint = "; which setting it is was not recorded"
+        require_same("robot", spec.robot_hash, task.robot_hash, hint)
+        require_same("task settings", spec.task_hash, task.policy_hash, hint)
         require_same("action size", spec.action_dim, task.actions(spec.action).dim)
         require_same("observation size", spec.observation_dim, task.obs_dim)
         require_same("state size", spec.state_dim, task.ndx)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sobo_planner.errors import ConfigError, DatasetError, PolicyError
+from sobo_planner.tasks.settings import changes
 from sobo_training.data.dataset import shard_paths
 from sobo_training.data.shards import ShardInfo, read_shard
 
@@ -155,15 +156,12 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
-def differences(stored: Any, asked: Any, prefix: str = "") -> list[str]:
-    """Where two resolved configurations differ, both sides named."""
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        keys = sorted(set(stored) | set(asked))
-        nested = (differences(stored.get(key), asked.get(key), f"{prefix}{key}.") for key in keys)
-        return [line for lines in nested for line in lines]
-    if stored == asked:
-        return []
-    return [f"{prefix.rstrip('.')}: the folder has {stored!r}, this call asks for {asked!r}"]
+def differences(stored: Any, asked: Any) -> list[str]:
+    """Where two resolved configurations differ, both sides named; hashes only where no setting explains them."""
+    found = list(changes(stored, asked))
+    hashes = ("task_hash", "robot_hash")
+    named = [each for each in found if each[0] not in hashes] or found
+    return [f"{key}: the folder has {there!r}, this call asks for {here!r}" for key, there, here in named]
 
 
 def finished(folder: Path, config: dict[str, Any], summary: CollectSummary) -> set[int]:

@@ -8,7 +8,6 @@ behind, which nobody reads. See `sobo_training.data.shards` for what a shard hol
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -21,7 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sobo_planner.errors import DatasetError
+from sobo_planner.errors import DatasetError, SoboError
+from sobo_planner.locks import lock
+from sobo_planner.tasks.settings import DATA_SECTIONS, changes, explain
 from sobo_training.data.shards import LAYOUT, ShardInfo, read_shard, write_shard
 
 if TYPE_CHECKING:
@@ -85,23 +86,11 @@ class Dataset:
         return Dataset(**arrays, shards=self.shards, skipped=self.skipped)
 
 
-def lock(folder: Path) -> int:
-    """Keeps other processes out of a folder until the descriptor is closed, or the process dies.
-
-    Raises:
-        DatasetError: The folder cannot be made, or another process is writing there.
-    """
+def _lock(folder: Path) -> int:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DatasetError(f"cannot write to the folder {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise DatasetError(f"another process is writing to {folder}") from error
-    return descriptor
+        return lock(folder)
+    except SoboError as error:
+        raise DatasetError(str(error)) from error
 
 
 @contextmanager
@@ -109,9 +98,9 @@ def locked(folder: str | Path) -> Iterator[None]:
     """Keeps other processes out of a folder; made if it does not exist.
 
     Raises:
-        DatasetError: As `lock`.
+        DatasetError: The folder cannot be made, or another process is writing there.
     """
-    descriptor = lock(Path(folder))
+    descriptor = _lock(Path(folder))
     try:
         yield
     finally:
@@ -132,7 +121,7 @@ class ShardWriter:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._lock = lock(self.folder)
+        self._lock = _lock(self.folder)
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -187,18 +176,21 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
     """Load the solutions of one or several folders, those of a folder in the order of their instances.
 
     Args:
-        folder: Folder of shards, or several folders whose solutions are joined.
+        folder: Folder of shards, or several folders whose solutions are joined. A shard that comes twice, as where a
+            folder is named twice, counts once.
         task: The task that the data must belong to; not checked if None.
         skip_damaged: Leave damaged shards out, with a warning and a count, rather than refuse.
 
     Raises:
-        DatasetError: No shard, a damaged shard, or data of another task or robot; names the file and both
-            hashes.
+        DatasetError: No shard, a damaged shard, or data of another task or robot; names the file and the settings that
+            differ.
     """
     folders = [folder] if isinstance(folder, (str, Path)) else list(folder)
     tensors: list[dict[str, np.ndarray]] = []
     infos: list[ShardInfo] = []
     skipped: list[str] = []
+    known: dict[str, Path] = {}
+    repeated: list[str] = []
     order: list[tuple[int, int]] = []  # folder and instance of each solution
     for place, path in [(place, path) for place, each in enumerate(folders) for path in shard_paths(each)]:
         try:
@@ -209,11 +201,17 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
             skipped.append(str(error))
             continue
         _check_origin(path, info, infos, task)
+        first = known.setdefault(info.sha256, path)
+        if first is not path:
+            repeated.append(f"{path} is {first}")
+            continue
         tensors.append(content)
         infos.append(info)
         order += [(place, number) for number in info.indices]
     if skipped:
         logger.warning("skipped %d damaged shards: %s", len(skipped), "; ".join(skipped))
+    if repeated:
+        logger.warning("%d shards come twice and count once: %s", len(repeated), "; ".join(repeated[:3]))
     dataset = _stack(folders, tensors, infos, skipped)
     return dataset.select(sorted(range(len(order)), key=order.__getitem__))
 
@@ -221,16 +219,18 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
 def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: Task | None) -> None:
     """Refuse a shard of another task or robot than asked for, or than the shards before it."""
     if task is not None and (info.task_hash, info.robot_hash) != (task.hash, task.robot_hash):
-        raise DatasetError(
-            f"shard {path} was collected for task {info.task} (task hash {info.task_hash}, robot hash "
-            f"{info.robot_hash}), but the task asked for is {task.name} (task hash {task.hash}, robot hash "
-            f"{task.robot_hash})"
+        reason = explain(info.config.get("config", {}), task, info.robot_hash, DATA_SECTIONS) or (
+            f"task hash {info.task_hash}, robot hash {info.robot_hash}, here task hash {task.hash}, robot hash "
+            f"{task.robot_hash}"
         )
+        raise DatasetError(f"shard {path} of task {info.task} does not belong to task {task.name}: {reason}")
     if earlier and (info.task_hash, info.robot_hash) != (earlier[0].task_hash, earlier[0].robot_hash):
-        raise DatasetError(
-            f"shard {path} (task hash {info.task_hash}, robot hash {info.robot_hash}) does not belong with "
-            f"the shards before it (task hash {earlier[0].task_hash}, robot hash {earlier[0].robot_hash})"
+        pairs = list(changes(info.config.get("config"), earlier[0].config.get("config")))
+        reason = "; ".join(f"{key} is {here!r}, {there!r} before" for key, here, there in pairs) or (
+            f"task hash {info.task_hash}, robot hash {info.robot_hash}; task hash {earlier[0].task_hash}, robot hash "
+            f"{earlier[0].robot_hash} before"
         )
+        raise DatasetError(f"shard {path} does not belong with the shards before it: {reason}")
 
 
 def _stack(

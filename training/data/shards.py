@@ -51,6 +51,7 @@ class ShardInfo:
         rejected: Instances for which every start failed, with the causes, by instance index.
         config: Resolved configuration of the collection, JSON-serialisable.
         seconds: Wall time spent on solving [s].
+        sha256: Checksum of the shard; empty before it is written.
     """
 
     task: str
@@ -61,6 +62,7 @@ class ShardInfo:
     rejected: dict[int, list[str]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    sha256: str = field(default="", compare=False)
 
     def to_metadata(self) -> dict[str, str]:
         """Encode as the string-to-string metadata of a safetensors file."""
@@ -92,6 +94,7 @@ class ShardInfo:
             rejected={int(i): list(causes) for i, causes in json.loads(metadata["rejected"]).items()},
             config=json.loads(metadata["config"]),
             seconds=float(metadata["seconds"]),
+            sha256=metadata["sha256"],
         )
 
 

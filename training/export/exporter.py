@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from sobo_planner.errors import PolicyError
 from sobo_planner.policy.artifact import (
     CONFIG_FILE,
     NETWORK_FILE,
+    SETTINGS,
     WEIGHTS_FILE,
     Artifact,
     PolicySpec,
@@ -29,7 +29,9 @@ from sobo_planner.policy.engines.base import PolicyEngine, engine_class
 from sobo_planner.policy.engines.native import build_network
 from sobo_planner.policy.normaliser import Normaliser
 from sobo_planner.policy.policy import DEFAULT_ENGINES, Policy
+from sobo_planner.tasks.settings import settings_of
 from sobo_training.config import TrainConfig
+from sobo_training.export.placing import FILES, check_place, place
 from sobo_training.export.torch_engine import TorchEngine
 from sobo_training.learning.diffusion import alphas_cumprod
 from sobo_training.learning.train import TrainResult
@@ -117,39 +119,38 @@ def export(result: TrainResult, task: Any, folder: str | Path, engines: Sequence
     Args:
         result: Outcome of `train.train`, or of `load_run`.
         task: The task it was trained for.
-        folder: Replaced if it is there.
+        folder: New, empty, or that of an older artifact, whose files are replaced.
         engines: Engines to check.
 
     Raises:
-        PolicyError: An engine disagrees or does not run, or the disk refused; nothing is written then.
+        PolicyError: The folder holds something else, an engine disagrees or does not run, or the disk refused; nothing
+            is changed then.
     """
     folder = Path(folder)
+    check_place(folder)
     try:
-        _write(result, task, folder, engines)
+        files = _checked_files(result, task, engines)
     except (OSError, SafetensorError) as error:
         raise PolicyError(f"cannot write the policy {folder}: {error}") from error
+    place(files, folder)
     return Artifact.load(folder)
 
 
-def _write(result: TrainResult, task: Any, folder: Path, engines: Sequence[str]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-        temporary = Path(name) / "policy"
-        temporary.mkdir()
+def _checked_files(result: TrainResult, task: Any, engines: Sequence[str]) -> dict[str, bytes]:
+    """The artifact's files, made and checked in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="sobo-policy-") as name:
+        folder = Path(name)
         net = result.net.eval()
-        save_file(net.state_dict(), temporary / WEIGHTS_FILE)
-        (temporary / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it private
-        write_onnx(net, temporary / NETWORK_FILE)
-        spec = _spec(result, task, {f: file_hash(temporary / f) for f in (WEIGHTS_FILE, NETWORK_FILE)})
-        (temporary / CONFIG_FILE).write_text(spec.to_json(), encoding="utf-8")
-        artifact = Artifact.load(temporary)
+        save_file(net.state_dict(), folder / WEIGHTS_FILE)
+        write_onnx(net, folder / NETWORK_FILE)
+        spec = _spec(result, task, {f: file_hash(folder / f) for f in (WEIGHTS_FILE, NETWORK_FILE)})
+        (folder / CONFIG_FILE).write_text(spec.to_json(), encoding="utf-8")
+        artifact = Artifact.load(folder)
         artifact.check_task(task)
         for engine in engines:
             difference = check_parity(engine_class(engine)(artifact), artifact)
             logger.info("engine %s agrees with torch to %.1e", engine, difference)
-        if folder.exists():
-            os.rename(folder, Path(name) / "previous")
-        os.rename(temporary, folder)
+        return {each: (folder / each).read_bytes() for each in FILES}
 
 
 def live_policy(result: TrainResult, task: Any) -> Policy:
@@ -187,7 +188,7 @@ def _spec(result: TrainResult, task: Any, files: dict[str, str]) -> PolicySpec:
         normaliser=result.normaliser,
         network=describe(result.net),
         files=files,
-        training=result.summary | {"config": config.to_dict()},
+        training=result.summary | {"config": config.to_dict(), SETTINGS: settings_of(task)},
     )
 
 

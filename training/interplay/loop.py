@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +24,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from sobo_planner.errors import ConfigError, SoboError
+from sobo_planner.errors import ConfigError, PolicyError, SoboError
 from sobo_planner.files import write_json
+from sobo_planner.policy.artifact import Artifact
 from sobo_training.config import METHODS, TrainConfig
 from sobo_training.data.collect import collect
-from sobo_training.data.collection import CollectOptions, CollectSummary, policy_identity
+from sobo_training.data.collection import CollectOptions, CollectSummary
 from sobo_training.data.dataset import Dataset, load, locked
 from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
 from sobo_training.export.exporter import export, load_run
+from sobo_training.export.placing import FILES, place
 from sobo_training.interplay.record import Record, read_json
 from sobo_training.learning.train import TrainResult, train
 from sobo_training.networks.network import network
@@ -165,11 +166,11 @@ class Interplay:
         return train(data, self.task, self.place(iteration, "run"), config, progress=self.progress, previous=previous)
 
     def export(self, iteration: int, result: TrainResult) -> None:
-        """Makes the policy artifact."""
+        """Makes the policy artifact, where it is not there whole."""
         folder = self.place(iteration, "policy")
-        if not folder.exists():
-            for remnant in folder.parent.glob(".policy-*"):  # of an export that was killed
-                shutil.rmtree(remnant)
+        try:
+            Artifact.load(folder)
+        except PolicyError:
             export(result, self.task, folder)
 
     def evaluate(self, iteration: int) -> dict[str, Any]:
@@ -184,18 +185,11 @@ class Interplay:
 
     def publish(self) -> None:
         """Puts the last policy where it is looked for."""
-        source, target = self.place(self.settings.iterations - 1, "policy"), self.folder / "policy"
-        if target.exists() and policy_identity(target) == policy_identity(source):
-            return
-        temporary = self.folder / ".policy.tmp"
+        source = self.place(self.settings.iterations - 1, "policy")
         try:
-            for old in (temporary, target):
-                if old.exists():
-                    shutil.rmtree(old)
-            shutil.copytree(source, temporary)
-            temporary.rename(target)
-        except OSError as error:
-            raise SoboError(f"cannot write {target}: {error.strerror or error}; the policy is in {source}") from error
+            place({name: (source / name).read_bytes() for name in FILES}, self.folder / "policy")
+        except (OSError, PolicyError) as error:
+            raise SoboError(f"{error}; the policy is in {source}") from error
 
     def place(self, iteration: int, name: str) -> Path:
         """Where an iteration keeps something."""

@@ -57,7 +57,8 @@ class Record:
                 self.status = read_json(self.folder / "status.json")
                 self.status.pop("error", None)
             return
-        strange = sorted(each.name for each in self.folder.iterdir() if not each.name.startswith("."))
+        found = sorted(each.name for each in self.folder.iterdir())
+        strange = [name for name in found if not name.startswith(".") and name != "lost+found"]  # of a new file system
         if strange:
             raise ConfigError(f"{self.folder} holds something else than an interplay run: {', '.join(strange[:5])}")
         free = shutil.disk_usage(self.folder).free

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,14 +14,19 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sobo_planner.errors import SoboError
-from sobo_planner.files import write_json
+from sobo_planner.files import check_output, write_json
+from sobo_planner.locks import locked
 from sobo_planner.policy.normaliser import Normaliser
+from sobo_planner.tasks import Task
 from sobo_training.config import TrainConfig
 from sobo_training.learning.chunks import TrainingSet, build
+from sobo_training.learning.runs import check_run, write_run
 from sobo_training.learning.trainer import CHECKPOINT, Trainer, TrainingDiverged, store
 from sobo_training.networks.network import Network
 
 logger = logging.getLogger(__name__)
+
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -48,27 +54,48 @@ def train(
     resume: bool = True,
     progress: bool = True,
     previous: TrainResult | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a policy; continues from the checkpoint in `out_dir` where there is one.
 
     Args:
         dataset: Solutions (`dataset.Dataset`), or chunks already built (`chunks.TrainingSet`).
         task: The task they belong to.
-        out_dir: Receives config.json, checkpoint.pt and TensorBoard events.
+        out_dir: Receives run.json, task.yaml, config.json, checkpoint.pt and TensorBoard events.
         config: The run.
         resume: Continue an earlier run; False starts over and overwrites it.
         progress: Show a progress bar.
         previous: Run whose averaged weights and scaling this one starts from; random weights and its own
             scaling if None.
+        about: What `run.json` is to say besides the task.
 
     Raises:
         TrainingDiverged: The loss is not finite; the batch is stored in out_dir/diverged.pt.
-        PolicyError: The checkpoint in `out_dir` is damaged or of another run.
+        PolicyError: The checkpoint in `out_dir` is damaged or of another run or task.
         DatasetError: The data cannot be cut into chunks.
-        SoboError: The disk refused; an earlier checkpoint is intact.
+        SoboError: Another process is writing to `out_dir`, or the disk refused; an earlier checkpoint is intact.
     """
     torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
     out_dir = Path(out_dir)
+    with locked(out_dir):
+        for name in (CONFIG, CHECKPOINT):
+            check_output(out_dir / name)
+        if isinstance(task, Task):
+            if resume and (out_dir / CHECKPOINT).exists():
+                check_run(out_dir, task)
+            write_run(out_dir, task, about or {})
+        return _train(dataset, task, out_dir, config, resume, progress, previous)
+
+
+def _train(
+    dataset: Any,
+    task: Any,
+    out_dir: Path,
+    config: TrainConfig,
+    resume: bool,
+    progress: bool,
+    previous: TrainResult | None,
+) -> TrainResult:
     if isinstance(dataset, TrainingSet):
         data = dataset
     else:
@@ -78,7 +105,7 @@ def train(
     if resume and checkpoint.exists():
         trainer.load(checkpoint)
         logger.info("continuing %s at step %d", out_dir, trainer.step)
-    write_json(out_dir / "config.json", {"task": task.name, **config.to_dict()})
+    write_json(out_dir / CONFIG, {"task": task.name, **config.to_dict()})
     try:
         summary = _run(trainer, out_dir, progress)
     except OSError as error:  # of TensorBoard's writer
@@ -105,7 +132,11 @@ def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:
                 trainer.save(out_dir / CHECKPOINT)
         if window:
             _log(trainer, writer, window)
-    trainer.save(out_dir / CHECKPOINT)
+    try:
+        trainer.save(out_dir / CHECKPOINT)
+    except SoboError as error:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in trainer.summary().items())
+        raise SoboError(f"{error}; the run ended with {figures}") from error
     return trainer.summary()
 
 
