@@ -5,7 +5,7 @@
 `sobo_training.bench.crocoddyl_client` writes the problem file and talks to this process: one JSON object a
 line, commands on standard input, answers on standard output. The first line out says how this side sees the
 problem (costs of given trajectories, one dynamics step, torque limits), so that the other side can compare
-before it trusts any timing.
+before anything is timed.
 
     {"solve": i, "max_iterations": n}  -> iterations, cost, converged, wall_ms, cpu_ms, X, U
     {"trace": i, "max_iterations": n}  -> costs and gaps after each iteration (not timed)

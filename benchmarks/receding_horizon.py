@@ -1,8 +1,8 @@
 """Receding horizon on real topics: the rate that the node achieves, its latency, and the deadlines that it misses.
 
 Starts the planner node and the simulated arm as processes in a ROS domain of their own and sends a new goal every few
-seconds, while the arm moves or not. Latencies are those that the node reports of each motion: from the arrival of the
-joint state to the departure of the trajectory; intervals are those between their stamps. Run it as
+seconds, whether the arm moves or not. Latencies are those that the node reports of each motion: from the arrival of the
+joint state to the publication of the trajectory; intervals are those between their stamps. Run it as
 
     python benchmarks/receding_horizon.py --minutes 10 --engine onnxruntime
 
@@ -67,7 +67,7 @@ class Config:
 
 
 class Listener(Node):
-    """Sends goals and keeps what the node reports of its motions, and nothing else: it is to cost no time."""
+    """Sends goals and keeps the node's reports of its motions, and nothing else, to take as little time as possible."""
 
     def __init__(self, task: ArmReach) -> None:
         super().__init__("receding_horizon_benchmark")

@@ -1,10 +1,10 @@
-"""An hour of the planner node's work in minutes: does it go on, and does its memory stay where it was?
+"""The goals of an hour for the planner node, in minutes: does it answer all of them, and does its memory stay bounded?
 
     python benchmarks/soak.py --minutes 60 --out benchmarks/results/soak.json
 
-A minute counts as twelve goals; the next one comes as soon as the one before is answered. Among the goals are bad ones,
-among the joint states too; some goals are cancelled, some replaced. Then a second node replans at a fixed rate for a
-while, in real time, with the simulated arm. Ends with status 1 if an answer is missing, or a node met a defect or grew.
+A minute counts as twelve goals; each is sent as soon as the previous one is answered. Some goals and joint states are
+invalid; some goals are cancelled, some replaced. Then a second node replans at a fixed rate for a while, in real time,
+with the simulated arm. Ends with status 1 if an answer is missing, or a node had an internal error or grew.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from sobo_planner.tasks import load_arm
 
 SECONDS_A_GOAL = 5.0
 RELIABLE = QoSProfile(depth=50)
-PATIENCE = 60.0  # [s]
+TIMEOUT = 60.0  # [s]
 STATES_A_GOAL = 5
 KINDS = {  # of goals, and their shares
     "good": 0.6,
@@ -103,10 +103,10 @@ class Client:
 
     def wait(self, condition: Callable[[], Any], each: Callable[[], None] = lambda: None) -> Any:
         """Spins until the condition holds. Raises TimeoutError."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not (value := condition()):
             if time.monotonic() > end:
-                raise TimeoutError(f"nothing after {PATIENCE} s; the last report is {self.reports[-1:]}")
+                raise TimeoutError(f"nothing after {TIMEOUT} s; the last report is {self.reports[-1:]}")
             each()
             rclpy.spin_once(self.node, timeout_sec=0.01)
         return value

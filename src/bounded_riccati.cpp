@@ -93,7 +93,7 @@ bool BoundedRiccati::backward(double mu) {
     const double small = std::max(tolerance_, negligible) * std::abs(solver_.results_.traj_cost_);
     for (auto share = shares.begin(); share != shares.end() && !found; ++share) {
       share_ = *share;
-      // One that promises more than the step before is convex by a hair, and the line search would cut its long step.
+      // One that predicts more than the step before is barely convex, and the line search would truncate its long step.
       found = bounded_step(mu) && cost_change() <= std::max(promised_, small);
     }
   }

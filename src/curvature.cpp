@@ -51,7 +51,7 @@ void Curvature::compute(const Solver &solver) {
 }
 
 // The solver's own, once it has any; the adjoint equation along the trajectory before its first step. As the solver's
-// initial multipliers these would be too wild where the guess is: they only weigh the curvature.
+// initial multipliers these would be far too large at the guess; here they only weigh the curvature.
 void Curvature::find_costates(const Solver &solver) {
   costates_ = solver.results_.lams;
   const auto known = [](const VectorXd &costate) { return costate.squaredNorm() > 0.0; };

@@ -10,7 +10,7 @@ namespace sobo {
 
 using ProxDDP = aligator::SolverProxDDPTpl<double>;
 
-// Most iterations of ProxDDP near a solution chase the dual residual without changing the cost. This stops once
+// Most iterations of ProxDDP near a solution only reduce the dual residual, at an unchanged cost. This stops once
 // the cost has settled at a feasible point; the guard on the dual residual keeps it from stopping on a plateau
 // that the solver is about to leave (a hanging pendulum).
 struct EarlyStop : aligator::CallbackBaseTpl<double> {
@@ -20,7 +20,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double feasible_enough = 2e-3;
   static constexpr double stalled = 1e-7; // share of the cost below which the change of an infeasible iterate is none
   static constexpr double dual_ratio = 0.1;
-  static constexpr double dual_share = 0.05; // of 1 + |cost|: a wild start makes the largest dual no guard
+  static constexpr double dual_share = 0.05; // of 1 + |cost|: a tenth of a very large dual residual is still large
 
   // In a sequence of solves: a step that changes the cost by less than this share of it leaves a feasible iterate to the
   // next solve. Newton steps square the error: the next would change the cost by about the square.

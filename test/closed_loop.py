@@ -26,7 +26,7 @@ UNHURRIED = 1e3  # [s] budget of a cycle: results do not depend on how fast the 
 
 
 class PromptProposer(Proposer):
-    """Has every answer ready when `ask` returns, so that a run can be repeated."""
+    """Answers within `ask`, so that a run can be repeated."""
 
     def ask(self, instance: Instance, begin: float) -> None:
         motion = self._roll_out(_Question(instance, begin))
@@ -56,7 +56,7 @@ class Loop:
         frozen: The plant stands still, whatever its torques are.
         origin: Time at the beginning [s].
         motions: What was published, in order.
-        cycles: What the cycles brought, in order.
+        cycles: Results of the cycles, in order.
     """
 
     task: ArmReach
@@ -76,7 +76,7 @@ class Loop:
         self._steps = 0
 
     def run(self, target: Array, cycles: int) -> list[Cycle]:
-        """Goes on for some cycles towards a target. Returns what they brought."""
+        """Runs some cycles towards a target. Returns their results."""
         for _ in range(cycles):
             measured = self.x + self._rng.normal(size=2 * N) * np.repeat(self.noise, N)
             cycle = self.planner.cycle(measured, self.now, target, self.now + LEAD * PERIOD)

@@ -66,7 +66,7 @@ def tables_with(text: str, *columns: str) -> list[list[Row]]:
 
 
 def quoted(text: str) -> list[str]:
-    """What stands in backticks."""
+    """Text in backticks."""
     return re.findall(r"`([^`]+)`", text)
 
 

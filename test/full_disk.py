@@ -19,7 +19,7 @@ from sobo_training.learning.trainer import Trainer, read_checkpoint
 
 
 def fill(folder: Path) -> str:
-    """Shards until there is no room. Returns what was said then."""
+    """Writes shards until the disk is full. Returns the error message."""
     stored = 0
     try:
         while True:
@@ -33,7 +33,7 @@ def fill(folder: Path) -> str:
 
 
 def checkpoints(folder: Path) -> str:
-    """A checkpoint, then another one without room for it. Returns what was said then."""
+    """Writes a checkpoint, then another one on the full disk. Returns the error message."""
     task = ToyTask()
     trainer = Trainer(build(task.solutions(4), task, 8), task, config_of(task, steps=20), None)
     path = folder / "checkpoint.pt"
@@ -47,7 +47,7 @@ def checkpoints(folder: Path) -> str:
         assert path.read_bytes() == before
         assert read_checkpoint(path)["step"] == 0
         return str(error)
-    raise AssertionError("the disk had room for it")
+    raise AssertionError("the disk was not full")
 
 
 if __name__ == "__main__":

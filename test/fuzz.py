@@ -41,7 +41,7 @@ def _exchange(content: bytes, pairs: list[tuple[int, int]]) -> bytes:
 
 
 def loads_or(error: type[SoboError], load: Callable[[], Any]) -> None:
-    """What is damaged may still make sense; if it does not, that is said in so many words."""
+    """Damaged contents may still be valid; if they are not, the error says so."""
     try:
         load()
     except error as refused:

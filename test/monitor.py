@@ -1,7 +1,6 @@
-"""Watches what a planner publishes during a test: nothing with a NaN, beyond a limit, or stale may ever come out.
+"""Checks everything that a planner publishes during a test: no NaN, nothing beyond a limit, nothing stale.
 
-It shares no code with what the planner checks itself by, and judges each message when it comes, so that an hour of them
-needs no memory.
+It shares no code with the planner's own checks, and judges each message when it arrives, so that its memory is bounded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of the running planner node share: an arm that follows, services, counters, hand-overs."""
+"""Shared by the tests of the running planner node: an arm that follows trajectories, services, counters, hand-overs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class StiffArm:
     """An arm that is always where its trajectories want it, driven by the test: it publishes when `tick` is called.
 
     Attributes:
-        mute: Stands for a driver that has stopped.
+        mute: Publishes nothing, as a driver that has stopped.
         edit: Changes each joint state before it is sent.
     """
 

@@ -1,4 +1,4 @@
-"""What a server of the planner node works with, on one thread: its publishers are real, time is the test's."""
+"""The surroundings of a `Server` on a single thread: its publishers are real, the test sets the time."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_stubborn_process_is_killed(tmp_path: Path) -> None:
         while "up" not in processes.log_path("stubborn").read_text():
             assert time.monotonic() < end
             time.sleep(0.05)
-        processes.stop(patience=0.3)
+        processes.stop(grace=0.3)
     assert not Path(f"/proc/{pid}").exists()
 
 

@@ -35,10 +35,10 @@ class TrainConfig:
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
         share: Share of the batch on which `jvp` computes the first-order term: less time a step, more noise in it.
         relative: Measure first-order errors relative to large derivatives (see `losses`), so that chunks which depend
-            on their start a hundred times as much as others do not drown them.
+            on their start a hundred times as much as others do not dominate the loss.
         emphasis: Share of each batch that is drawn in proportion to how much changes within a chunk; the rest is drawn
-            evenly. In most chunks of a reach little is left to be done: drawn evenly, they keep the network from
-            learning the first ones.
+            uniformly. In most chunks of a reaching motion little is left to do: drawn uniformly, they keep the network
+            from learning the first ones.
         augment_scale: Largest standard deviation of dx for `augment`, in normalised state units: 1 is as far as states
             move within a chunk.
         optimizer: `muon` for the weights of hidden layers and AdamW for the rest, or `adamw` for all.

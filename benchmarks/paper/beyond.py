@@ -1,5 +1,5 @@
-"""Questions that the papers leave open: fewer denoising steps, the price of each way to first-order information, the
-derivative in the goal, several noise samples, and a better teacher.
+"""Questions that the papers leave open: fewer denoising steps, the cost of each way to use first-order information, the
+derivative with respect to the goal, several noise samples, and better training data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Computes cells in parallel, each once: a script that stops goes on where it was. And the scripts' command line."""
+"""Computes cells in parallel, each once, so that a stopped script resumes; and the command line of the scripts."""
 
 from __future__ import annotations
 

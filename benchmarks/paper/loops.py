@@ -59,7 +59,7 @@ def policy_folder(loop: Loop, folder: Path) -> Path:
 
 
 def run_loop(loop: Loop, folder: Path) -> dict[str, Any]:
-    """Runs one loop, or goes on with it, and evaluates its last policy."""
+    """Runs or resumes one loop, and evaluates its last policy."""
     task = loop.load_task()
     place = folder / "loops" / loop.name(task)
     return remember(place.with_suffix(".json"), lambda: _run_loop(loop, task, place))

@@ -170,7 +170,7 @@ class Artifact:
         return cls(folder, spec)
 
     def check_task(self, task: Any) -> None:
-        """Refuse to serve a task or robot that the policy was not made for.
+        """Refuse a task or robot that the policy was not made for.
 
         Raises:
             PolicyError: Names both sides.

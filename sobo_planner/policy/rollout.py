@@ -45,8 +45,8 @@ def rollouts(
 ) -> Rollouts:
     """Rolls the policy out over the task's horizon, all samples in one batch.
 
-    Each chunk predicts states, which inverse dynamics within the limits follows through the discrete dynamics, or
-    controls. After T_a of its slots the policy predicts again, from where the system really is.
+    Each chunk predicts states, which inverse dynamics within the limits tracks through the discrete dynamics, or
+    controls. After T_a of its slots the policy predicts again, from the state that was reached.
 
     Args:
         task: The task.

@@ -19,7 +19,7 @@ from std_msgs.msg import String
 from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10)
-PATIENCE = 30.0  # [s]
+TIMEOUT = 30.0  # [s]
 
 
 def main(task_name: str, *texts: str) -> int:
@@ -38,10 +38,10 @@ def main(task_name: str, *texts: str) -> int:
     pose.header.frame_id = task.config.robot.base_frame
     pose.pose.orientation.w = 1.0
     pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = goal
-    end, ask_at = time.monotonic() + PATIENCE, 0.0
+    end, ask_at = time.monotonic() + TIMEOUT, 0.0
     while not (reports and "reason" not in reports[-1]):
         if time.monotonic() > end:
-            print(f"no plan within {PATIENCE:.0f} s, reports: {reports[-1:]}", flush=True)
+            print(f"no plan within {TIMEOUT:.0f} s, reports: {reports[-1:]}", flush=True)
             return 1
         state.header.stamp = pose.header.stamp = node.get_clock().now().to_msg()
         states.publish(state)

@@ -11,7 +11,7 @@ from sobo_planner.solver.solver import Solver, SolverOptions
 
 
 class Precision(Enum):
-    """What ending at the goal is worth, beside the other costs of the task."""
+    """Weight on the goal relative to the other costs of the task."""
 
     TASK = "task"  # as the task file says
     TERMINAL = "terminal"  # a hundred times the terminal weight: ten times closer, or better, at the end

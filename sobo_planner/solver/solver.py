@@ -38,8 +38,8 @@ class SolverOptions:
         reg_min: Smallest regularisation; 1e-4 and more biases the optimum.
         max_iterations: Limit for one attempt.
         early_stop: Accept a feasible iterate once the relative change of the cost falls below this and the dual
-            residual below a tenth of its largest value; 0 switches it off. Most iterations otherwise chase the dual
-            residual at an unchanged cost.
+            residual below a tenth of its largest value; 0 switches it off. Most iterations otherwise only reduce the
+            dual residual, at an unchanged cost.
         retry: On failure solve once more with nonlinear rollouts and more regularisation.
     """
 
@@ -171,8 +171,8 @@ class Solver:
         options: Settings; the problem's own by default.
         sequence: Each instance of `solve` is much like the one before: it begins with the multipliers of the last one,
             ends after a feasible step that changed the cost by less than 1 %, and its gains (and A, B) are those of its
-            last iteration, which belong to the iterate before the last step. What such a solve leaves undone, the
-            next one does: the real-time iteration (Diehl, Bock, Schloeder 2005).
+            last iteration, which belong to the iterate before the last step. The next solve continues where this one
+            stopped: the real-time iteration (Diehl, Bock, Schloeder 2005).
     """
 
     def __init__(self, problem: Problem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:

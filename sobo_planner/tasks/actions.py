@@ -1,12 +1,12 @@
-"""What a policy says: chunks of future states, or of controls.
+"""What a policy predicts: chunks of future states, or of controls.
 
 Slot h of a chunk that starts at step t, T_o = 1:
 
-    state       x_{t+h}, some entries relative to x_t; slot 0 is the present. Inverse dynamics follows it.
-    control     u_{t+h-1}; slot 0 is the control before. It is applied as it is.
+    state       x_{t+h}, some entries relative to x_t; slot 0 is the present state. Inverse dynamics tracks it.
+    control     u_{t+h-1}; slot 0 is the previous control. It is applied directly.
 
 Chunks may start at every step of a trajectory: after its end states are held at rest, and the last control is kept.
-Nobody executes those slots, but without them the end of the horizon would never be learned.
+These slots are never executed, but without them the end of the horizon would not be learned.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class Task(ABC):
     def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
         """n different starts, the interpolation first."""
 
-    # ---------------------------------------------------------------- what the policy sees and says
+    # ---------------------------------------------------------------- what the policy observes and predicts
 
     @abstractmethod
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:

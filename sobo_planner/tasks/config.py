@@ -1,4 +1,4 @@
-"""A task file as dataclasses that refuse what they cannot mean; `reading` fills them."""
+"""A task file as dataclasses that refuse invalid values; `config_reader` fills them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TrainingConfig:
 
 
 def check_training(config: Any) -> None:
-    """Refuses what no run can be made with, in a `TrainingConfig` or a `sobo_training.config.TrainConfig`."""
+    """Refuses values of a `TrainingConfig` or a `sobo_training.config.TrainConfig` that cannot work."""
     for name, choices in (("loss", ("diff", "sobolev")), ("mode", MODES), ("optimizer", OPTIMIZERS)):
         value = getattr(config, name)
         require(value in choices, f"{name}={value!r} is not one of {', '.join(choices)}")
@@ -135,11 +135,11 @@ class InterplayConfig:
     """Defaults of `sobo interplay` for this task: Algorithm 1 of arXiv:2604.19011. No hash depends on them.
 
     Attributes:
-        iterations: Times that solutions are collected and learned from (n_algo).
-        trajectories: Solutions collected in each iteration (n_traj); the last number serves for all further ones.
+        iterations: Number of iterations: collecting solutions and training on them (n_algo).
+        trajectories: Solutions collected in each iteration (n_traj); the last number applies to all further iterations.
         starts: The task's own starts that an instance is solved from in each iteration, besides the policy's rollout;
-            1 is the interpolation alone, as in the paper, more make a better teacher. The last number serves for all
-            further iterations.
+            1 is the interpolation alone, as in the paper; more give better training data. The last number applies to
+            all further iterations.
         reset: Learn from each iteration's solutions alone, not from those of all iterations so far.
         epochs: Passes over the data in each iteration (n_pl). The size of an epoch is the paper's (section 4.1): n T
             gradient samples for direct policies, n (T - T_h) / T_h for those that predict chunks.

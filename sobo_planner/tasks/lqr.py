@@ -1,6 +1,6 @@
 """`lqr`: a linear system with bounded controls, brought to rest at the origin (arXiv:2209.09006, section V-A).
 
-The problem is convex: every start of the solver leads to the one optimum, which makes it the yardstick for policies.
+The problem is convex: from every start the solver finds the only optimum, with which policies can be compared.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Lqr(Task):
         return Guess(share * instance.x0, np.zeros((self.horizon, self.nu)))
 
     def gravity_rollout(self, instance: Instance) -> Guess:
-        """The system left alone."""
+        """The system without controls."""
         U = np.zeros((self.horizon, self.nu))
         return Guess(self.simulate(instance.x0, U), U)
 

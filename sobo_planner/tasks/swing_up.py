@@ -152,7 +152,7 @@ class SwingUp(Task):
         return Instance(np.concatenate([q, np.zeros(self.nu)]), self.upright)
 
     def interpolate(self, instance: Instance) -> Guess:
-        """Straight line of the angles to upright, without torques: no motion, but what solvers are usually given."""
+        """Straight line of the angles to upright, without torques: a usual guess that does not satisfy the dynamics."""
         return self._line_to(instance, np.zeros(self.nu))
 
     def _line_to(self, instance: Instance, q: Array) -> Guess:
@@ -173,7 +173,7 @@ class SwingUp(Task):
             guesses.append(self._line_to(instance, 2.0 * np.pi * rng.choice(TURNS, self.nu)))
         return guesses
 
-    # ---------------------------------------------------------------- what the policy sees
+    # ---------------------------------------------------------------- what the policy observes
 
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
         """Observation (obs_dim,) at state x (nx,) and step t of the horizon; the target is always the same."""

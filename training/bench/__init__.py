@@ -1,9 +1,9 @@
-"""`sobo bench`: the planner beside its alternatives, as ratios.
+"""`sobo bench`: the planner compared with alternatives, as ratios.
 
-solver     ProxDDP beside Crocoddyl's BoxFDDP, ms an iteration and to a solution
-chunk      the native network beside onnxruntime and torch, ms a chunk
+solver     ProxDDP and Crocoddyl's BoxFDDP, ms an iteration and to a solution
+chunk      the native network, onnxruntime and torch, ms a chunk
 plan       `Planner.plan` by phase, with the policy and without
-training   vjp, jvp and augment beside plain diffusion, ms a gradient step
+training   vjp, jvp, augment and plain diffusion, ms a gradient step
 process    memory and CPU time of the run-time process
 """
 
@@ -38,7 +38,7 @@ def bench(task: ArmReach, policy_folder: Path | None, options: BenchOptions | No
         options: The budget.
 
     Returns:
-        JSON values: `ratios` (the figures that travel between machines), the sections, `machine`, `versions`.
+        JSON values: `ratios` (the figures that can be compared between machines), the sections, `machine`, `versions`.
         A section that could not be measured is None, with the reason in `skipped`.
     """
     options = options or BenchOptions()

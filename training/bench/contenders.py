@@ -1,4 +1,4 @@
-"""The two solvers behind one interface, and what is recorded about their runs."""
+"""The two solvers behind one interface, and the record of their runs."""
 
 from __future__ import annotations
 

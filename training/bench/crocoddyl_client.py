@@ -1,7 +1,7 @@
 """Crocoddyl in a process and an environment of its own.
 
-The problem goes there as a file, figures come back as JSON. Crocoddyl and Aligator rest on different versions
-of Pinocchio, so they cannot share a process.
+The problem is passed as a file, results come back as JSON. Crocoddyl and Aligator need different versions of
+Pinocchio, so they cannot share a process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def environment_python() -> Path:
 
 
 def probes(guesses: Sequence[Guess], instances: Sequence[Instance], seed: int) -> dict[str, NDArray[Any]]:
-    """Trajectories on which both sides must agree: guesses, shaken so that every term of the cost counts."""
+    """Trajectories on which both sides must agree: randomly changed guesses, so that every term of the cost counts."""
     rng = np.random.default_rng(seed)
     chosen = list(zip(guesses, instances, strict=True))[:PROBES]
     X = np.stack([guess.X + rng.normal(0.0, 0.3, guess.X.shape) for guess, _ in chosen])

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from sobo_planner.tasks import ArmReach
 
-#: What the run-time process should stay under.
+#: Targets of the run-time process: upper bounds.
 TARGETS = {"rss_mb": 300.0, "ready_cpu_s": 3.0}
-PATIENCE = 60.0  # [s] for anything that should take a few seconds
+TIMEOUT = 60.0  # [s] for anything that should take a few seconds
 MOST_STARTS = 3
 
 PLANNER = """
@@ -107,12 +107,12 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], lo
     Raises:
         NotMeasured: The process ended, or it took too long; the message holds the end of its output.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         ended = process.poll() is not None
         if ended or time.monotonic() > end:
             tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
-            what = f"ended with status {process.returncode}" if ended else f"was not ready after {PATIENCE:.0f} s"
+            what = f"ended with status {process.returncode}" if ended else f"was not ready after {TIMEOUT:.0f} s"
             raise NotMeasured(f"the process {what}: {tail[0]}")
         time.sleep(0.01)
 

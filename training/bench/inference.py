@@ -1,4 +1,4 @@
-"""Chunk latency of the native engine beside onnxruntime and torch, the reference."""
+"""Chunk latency of the native engine, of onnxruntime, and of torch as the reference."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ class BenchOptions:
     """Budget of a benchmark.
 
     Attributes:
-        rounds: Repetitions of every timing. Contenders take turns within each round, so that a load that comes
-            and goes hits them alike.
+        rounds: Repetitions of every timing. Contenders take turns within each round, so that varying load affects them
+            equally.
         instances: Held-out instances that are solved and planned for.
         seed: Seed of the instances; their stream is that of `sobo evaluate`, disjoint from collected data.
     """

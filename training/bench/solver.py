@@ -1,7 +1,7 @@
-"""ProxDDP beside Crocoddyl's BoxFDDP: the same problem, instances and guesses, run in turns.
+"""ProxDDP and Crocoddyl's BoxFDDP on the same problem, instances and guesses, call by call in turns.
 
 Both are timed from Python, around one call. Ours includes the sweep that recomputes the gains at the returned
-trajectory; BoxFDDP hands out those of its last iteration.
+trajectory; BoxFDDP returns those of its last iteration.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def summarise_solver(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def compare_solvers(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """ProxDDP over BoxFDDP, instance by instance; below 1 ProxDDP is ahead. Times are CPU times."""
+    """ProxDDP over BoxFDDP, instance by instance; below 1 ProxDDP is faster. Times are CPU times."""
 
     def ratio(name: str, both: Sequence[bool]) -> dict[str, Any]:
         sides = ([each[name] if use else None for each, use in zip(side, both, strict=True)] for side in (ours, theirs))

@@ -1,4 +1,4 @@
-"""Cost of a training step: the three ways to first-order information beside plain diffusion."""
+"""Cost of a training step: three ways to use first-order information, and plain diffusion."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Collect solver solutions: every instance solved from several starts, the cheapest converged one kept.
 
 Shards are written as they fill, so an interrupted collection loses at most the shard in progress; the same
-call again goes on where it stopped and ends with the same data as an uninterrupted one.
+call again resumes there and ends with the same data as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SOLUTION_TENSORS = ("X", "U", "K", "k", "A", "B", "cost", "iterations")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one instance.
+    """Result of one instance.
 
     Attributes:
         number: Its number.
@@ -117,7 +117,7 @@ class Collector:
             return []
 
     def solve_shards(self, shards: list[list[int]], advance: Callable[[int], Any]) -> Iterator[list[Outcome]]:
-        """Solve the instances of several shards, batch by batch; `advance` hears of every batch's size."""
+        """Solve the instances of several shards, batch by batch; `advance` is called with the size of every batch."""
         for numbers in shards:
             outcomes: list[Outcome] = []
             for first in range(0, len(numbers), self.batch_size):

@@ -1,4 +1,4 @@
-"""What a collection is asked for, what its folder holds, and whether the two fit."""
+"""The arguments of a collection, the contents of its folder, and whether they match."""
 
 from __future__ import annotations
 

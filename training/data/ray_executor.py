@@ -1,7 +1,7 @@
 """Collection spread over the processes of a Ray cluster, with the same solutions as on threads.
 
-Each worker process builds its own task, solver and policy, once. A worker that dies costs its own instances alone: Ray
-gives them to another one, and instances that take their workers down time and again are reported as rejected.
+Each worker process builds its own task, solver and policy, once. When a worker dies, Ray
+gives its instances to another one; instances that kill their workers repeatedly are reported as rejected.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def cluster() -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know, in one message; policies travel as bytes because workers may be elsewhere."""
+    """What a worker needs to know, in one message; policies are sent as bytes, for workers on other machines."""
 
     task: Task
     task_hash: str

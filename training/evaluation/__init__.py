@@ -1,1 +1,1 @@
-"""What a policy is worth: evaluation, its statistics and its report."""
+"""Evaluation of policies on held-out instances: attempts, statistics, report."""

@@ -53,7 +53,7 @@ class Row:
         gravity: Solve from the start held against gravity.
         policy: The policy's rollout.
         refined: Solve from the policy's rollout.
-        planner: What `Planner.plan` makes of it, its time that of the whole call; None for tasks that it does not plan.
+        planner: Result of `Planner.plan`, with the time of the whole call; None for tasks that it does not plan.
         planner_source: The start behind the plan, None if there is no plan.
         best_of_starts: Cheapest cost over the different starts, None if not asked for or none converged.
         best_start: Which start that was.

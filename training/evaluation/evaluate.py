@@ -1,9 +1,9 @@
-"""Evaluate a policy on held-out instances: alone, as a warm start, and beside the solver with a naive start.
+"""Evaluate a policy on held-out instances: alone, as a warm start, and compared with the solver from a naive start.
 
     naive start ---------> solver = cold     (both naive starts; the better one on average is called `cold`)
     policy rollout ------> cost of the policy alone
     policy rollout ------> solver = refined
-    Planner.plan --------> planner: picks among policy and naive starts itself, and checks the result
+    Planner.plan --------> planner: chooses between policy and naive starts, and checks the result
     several starts ------> solver, the cheapest converged solution = best of starts
 
 Everything that is timed runs one instance at a time on one thread.
@@ -113,7 +113,7 @@ class Evaluator:
         return self.solve(instance, guess, 1e3 * (time.perf_counter() - began))
 
     def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
-        """Let the policy alone act."""
+        """Roll out the policy, without refinement."""
         began = time.perf_counter()
         guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.samples)
         elapsed = 1e3 * (time.perf_counter() - began)

@@ -84,7 +84,7 @@ def planner_figures(rows: Sequence[Row], distance: float) -> dict[str, Any] | No
 
 
 def best_of_starts(rows: Sequence[Row], starts: int, cold_start: str) -> dict[str, Any] | None:
-    """Costs beside the cheapest solution of several different starts, None if that was not asked for."""
+    """Costs compared with the cheapest solution from several different starts; None if that was not asked for."""
     if not starts:
         return None
     best = [row.best_of_starts for row in rows]
@@ -116,7 +116,7 @@ def report(
 
     Costs are those of converged solutions and valid rollouts, iterations and times those of all solves;
     `failures` counts the attempts that are neither. `time_ms.cold` and `time_ms.refine` are solver time only,
-    so `time_ms.warm_total` (rollout and refinement) stands beside a cold time without the making of the naive
+    so `time_ms.warm_total` (rollout and refinement) is compared with a cold time that excludes making the naive
     start, which is `time_ms.cold_start`.
     """
     cold_start, distance = choose_cold_start(rows), task.success_distance

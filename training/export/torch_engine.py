@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 class TorchEngine:
-    """Slow, and true by definition: other engines are compared with it."""
+    """Slow; the reference with which other engines are compared."""
 
     name = "torch"
 

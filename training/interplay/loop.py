@@ -1,7 +1,7 @@
-"""Algorithm 1 of arXiv:2604.19011: collect solutions with the policy's help, learn from them, and again.
+"""Algorithm 1 of arXiv:2604.19011: collect solutions with the policy's help, train on them, and repeat.
 
-    folder/config.json           what was asked for; a call that asks for something else is refused
-    folder/status.json           what is being done, and the figures of every finished iteration
+    folder/config.json           the arguments; a call with other arguments is refused
+    folder/status.json           the current phase, and the figures of every finished iteration
     folder/iteration-01/data         solutions (shards)
                        /run          training run (checkpoint)
                        /policy       policy artifact
@@ -9,7 +9,7 @@
     folder/policy                the last iteration's policy, once all is done
     folder/tensorboard           the figures as curves
 
-Every phase finds out from its own folder what is left to do, so that the same call goes on where a killed one stopped,
+Every phase reads from its own folder what is left to do. The same call therefore resumes where a killed one stopped,
 and ends with the same policies bit by bit.
 """
 
@@ -46,7 +46,7 @@ EXECUTORS = ("threads", "ray")
 ATTEMPTS = 20
 #: Steps of a training run that a kill may cost.
 CHECKPOINT_EVERY = 100
-#: Room for a training run, a policy and the figures of one iteration [bytes]; they take a fifth of it.
+#: Disk space for a training run, a policy and the figures of one iteration [bytes]; they take a fifth of it.
 ITERATION_BYTES = 100e6
 
 
@@ -153,7 +153,7 @@ class Interplay:
         return load([self.place(i, "data") for i in range(first, iteration + 1)], self.task)
 
     def train(self, iteration: int, data: Dataset) -> TrainResult:
-        """Goes on from the last iteration's weights, with a fresh optimiser and schedule."""
+        """Continues with the weights of the last iteration, with a new optimiser and schedule."""
         config = TrainConfig.from_task(
             self.task,
             self.options.method,

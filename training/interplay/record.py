@@ -1,4 +1,4 @@
-"""What a run of the interplay loop writes down about itself: what was asked for, where it is, what came of it."""
+"""What a run of the interplay loop records about itself: arguments, progress, results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Record:
         self.status: dict[str, Any] = {**about, "iterations": []}
 
     def claim(self, asked: dict[str, Any], room: float) -> None:
-        """Writes down what is asked for, or reads the status of an earlier call that asked for the same.
+        """Records the arguments, or reads the status of an earlier call with the same arguments.
 
         Args:
             asked: All that the results depend on.
@@ -46,7 +46,7 @@ class Record:
 
         Raises:
             ConfigError: The folder holds another run, or something else.
-            SoboError: The disk has no room for all that will be stored.
+            SoboError: The disk has not enough space for all that will be stored.
         """
         path = self.folder / "config.json"
         if path.exists():

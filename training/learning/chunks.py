@@ -21,7 +21,7 @@ Array = NDArray[np.floating]
 
 SCALE_FLOOR = 0.2
 """Smallest standard deviation, as a share of the largest in its group. A joint that hardly moves would
-otherwise get a tiny scale, and its rows of the normalised Jacobian would drown the others."""
+otherwise get a tiny scale, and its rows of the normalised Jacobian would dominate the loss."""
 
 
 class ChunkTask(Protocol):
@@ -103,8 +103,8 @@ def _sensitivities(solutions: Any, actions: Actions, horizon: int) -> Array:
 def _displacements(X: Array, horizon: int) -> Array:
     """How far states move within a chunk, [N, nx]: the range where a chunk's first-order model is to hold.
 
-    The spread of the states themselves would not do: where starts lie anywhere, it is several times what a
-    chunk moves, and the first-order term would outweigh the other by its square.
+    The standard deviation of the states is not suitable: with starts in the whole workspace, it is several times as
+    large as the motion within a chunk, and the first-order term would outweigh the other one by the square of that.
     """
     starts = X.shape[1] + 1 - horizon
     moves = [X[:, t : t + horizon] - X[:, t : t + 1] for t in range(starts)]

@@ -21,9 +21,9 @@ state units, summed over the ndx directions). Every mode estimates this same fir
   s^2 / 3 |J - J_theta|_F^2 / n, which is alpha = s^2 / 3. With s around 1 it is more than that: the network is taught
   the linearised closed loop as far as states move within a chunk, not its slope alone.
 
-**Relative errors.** Where the sides on which obstacles are passed meet, optimal chunks have derivatives a hundred times
-the usual ones. Their squares drown all else, though such a derivative says little: it holds for the smallest of
-changes. With `relative`, dx is measured in units of its own for each chunk, 1 / sqrt(1 + |J|_F^2 / n), which turns the
+**Relative errors.** Near states from which an obstacle can be passed on either side, optimal chunks have derivatives a
+hundred times as large as usual. Their squares dominate the loss, although such a derivative is valid for tiny changes
+only. With `relative`, dx is measured in units of its own for each chunk, 1 / sqrt(1 + |J|_F^2 / n), which turns the
 first-order term into |J - J_theta|_F^2 / (n + |J|_F^2): the error in small derivatives, the relative one in large ones.
 """
 

@@ -70,7 +70,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One step with the gradients at hand."""
+        """One step with the current gradients."""
         for group in self.param_groups:
             same: dict[tuple[int, int], list[Tensor]] = {}
             for parameter in group["params"]:

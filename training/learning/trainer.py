@@ -114,7 +114,7 @@ class Trainer:
         return sobolev_terms(self.net, self.noiser, batch, sample, config.mode, config.augment_scale, config.share)
 
     def summary(self) -> dict[str, Any]:
-        """What is worth telling about the run so far."""
+        """Summary of the run so far."""
         minutes = round(self.seconds / 60, 2)
         return {"steps": self.step, "minutes": minutes, "chunks": len(self.data), **self.means}
 

@@ -1,4 +1,4 @@
-"""Builds the compiled kernels, activation.c and convolution.c, once per machine; without them PyTorch serves.
+"""Builds the compiled kernels, activation.c and convolution.c, once per machine; without them PyTorch is used.
 
 Needs a C compiler (`cc`, or what $CC names) at training time; without one, training takes 2 to 2.6 times as long.
 Set SOBO_KERNELS=0 to do without.

@@ -1,7 +1,7 @@
 """Direct policies: a multilayer perceptron from the observation to the next controls.
 
-PDDP of arXiv:2209.09006, put behind the interface of the U-Net: a chunk of one known slot and the controls to
-predict, no noise, one denoising step. So the same losses, engines and rollouts serve both.
+PDDP of arXiv:2209.09006 behind the interface of the U-Net: a chunk of one known slot and the controls to predict, no
+noise, one denoising step. The same losses, engines and rollouts therefore work for both.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class UNetConfig:
         if self.horizon < 1 or self.horizon % shrink:
             raise ConfigError(f"T_h={self.horizon} must be a multiple of {shrink} for hidden={self.hidden}")
         if self.horizon // shrink * self.hidden[-1] // self.groups < 4:
-            # Normalising fewer values leaves next to nothing of them, and derivatives explode.
+            # Normalising fewer values removes nearly all information, and derivatives explode.
             raise ConfigError(f"T_h={self.horizon} is too short for hidden={self.hidden}: use fewer levels")
         if self.kernel % 2 == 0 or self.step_dim % 2:
             raise ConfigError(f"kernel={self.kernel} must be odd and step_dim={self.step_dim} even")

@@ -19,7 +19,7 @@ class OnnxEngine:
 
     def __init__(self, artifact: Artifact) -> None:
         options = onnxruntime.SessionOptions()
-        # The network is too small to share: more threads only add hand-over time, and would fight the
+        # The network is too small for several threads: they would only add overhead, and compete with the
         # solver's.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

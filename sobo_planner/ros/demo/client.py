@@ -30,7 +30,7 @@ from sobo_planner.ros.support.status import Refused
 Vector = NDArray[np.float64]
 PLAN_TOPICS = ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")
 RELIABLE = QoSProfile(depth=50)
-PATIENCE = 30.0  # [s] for anything that should take a second
+TIMEOUT = 30.0  # [s] for anything that should take a second
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class DemoClient(Node):
             if status.name == "planner":
                 self._planner_values = {pair.key: pair.value for pair in status.values}
 
-    def wait_for(self, what: str, condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
+    def wait_for(self, what: str, condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
         """Spins until `condition` returns something true, and returns that.
 
         Raises:

@@ -77,14 +77,14 @@ class Processes:
         lines = self.log_path(name).read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
 
-    def stop(self, patience: float = 5.0) -> None:
-        """Ends all: SIGINT, and SIGKILL for what is still there after `patience` seconds."""
+    def stop(self, grace: float = 5.0) -> None:
+        """Ends all: SIGINT, and SIGKILL for what is still there after `grace` seconds."""
         running = [child for child in self._children.values() if child.poll() is None]
         for child in running:
             child.send_signal(signal.SIGINT)
         for child in running:
             try:
-                child.wait(patience)
+                child.wait(grace)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()

@@ -1,7 +1,7 @@
-"""What a policy sees of columns: which ones stand in the way, on which side they are, and how near.
+"""What a policy observes of columns: which ones are in the way, on which side they are, and how near.
 
-Where to pass follows from geometry, and need not be learned from trajectories. docs/training.md compares policies with
-and without these features.
+On which side to pass follows from geometry and need not be learned from trajectories. docs/training.md compares
+policies with and without these features.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DIFFERENCE = 1e-6
 def column_features(position: Array, target: Array, columns: Array) -> Array:
     """Features of n columns, (6 n,), in six blocks of n.
 
-    Measured from the straight way to the target: how much a column stands in it (1: in its middle, 0: beside or behind
+    Measured from the straight way to the target: how much a column is in it (1: in its middle, 0: beside it or behind
     either end); the same with the sign of its side; how deep [m] the way cuts it; the same with that sign. Then the x
-    and y of the direction to its axis, which fade with the distance to its surface. Within some `ALONG` of the target
-    the way has no direction, and every column counts as standing in it by a third, wherever it is.
+    and y of the direction to its axis, which decrease with the distance to its surface. Within about `ALONG` of the
+    target the way has no direction, and every column counts as in the way with a third.
 
     Args:
         position: x, y [m], (2,).

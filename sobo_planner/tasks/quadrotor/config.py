@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sobo_planner.tasks.config import TaskConfig, require, require_steps, require_weights
 
-#: Least of what the dynamics divide by, far below what flies.
+#: Lower bound of what the dynamics divide by, far below that of any quadrotor.
 LEAST = 1e-9
 
 
@@ -68,8 +68,8 @@ class FlightProblem:
         terminal: Weights at the end.
         floor: Lowest height [m].
         ceiling: Largest height [m].
-        columns: How many columns of the layout stand in the way.
-        layout: Columns as x, y, radius [m]; room for the quadrotor itself included.
+        columns: How many columns of the layout there are, the first ones.
+        layout: Columns as x, y, radius [m]; the size of the quadrotor is included.
     """
 
     horizon: int

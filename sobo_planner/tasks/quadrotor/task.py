@@ -38,7 +38,7 @@ class QuadrotorReach(Task):
     its target.
 
     The observation is [target - position, the same saturated, theta, v, omega, time left]; where there are columns, the
-    position and what stands in the way (`columns.column_features`) come before that.
+    position and the columns in the way (`columns.column_features`) come before that.
 
     Attributes:
         columns: x, y, radius of the columns in the way [m], (n, 3).
@@ -116,7 +116,7 @@ class QuadrotorReach(Task):
         """Draws a start and a target.
 
         Raises:
-            TaskError: The columns leave no room for them.
+            TaskError: The columns leave no space for them.
         """
         distribution = self.config.distribution
         for _ in range(MAX_TRIES):
@@ -161,7 +161,7 @@ class QuadrotorReach(Task):
             guesses.append(self._line(instance, side * rng.uniform(0.2, 1.0) * BEND))
         return guesses
 
-    # ---------------------------------------------------------------- what the policy sees and says
+    # ---------------------------------------------------------------- what the policy observes and predicts
 
     def observation(self, x: Array, target: Array, t: int = 0) -> Array:
         """Observation (obs_dim,) at state x (12,) and step t of the horizon with the target (3,) [m]."""
