@@ -184,7 +184,7 @@ def one_goal(client: Client, rng: np.random.Generator) -> list[str]:
         client.wait(client.cancels.call_async(Trigger.Request()).done)
     unread = kind in ("not finite", "unknown frame")
     client.wait(lambda: client.answer(None if unread else target), each=lambda: client.send_state(q))
-    return [report.get("reason", report["status"]) for report in client.reports]
+    return [report["reason"] if report["status"] == "refused" else report["status"] for report in client.reports]
 
 
 def verdict(name: str, memory: list[tuple[float, float]], values: dict[str, str], options: Options) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ from sobo_planner.errors import (
     SoboError,
     StartError,
 )
-from sobo_planner.planning.planner import Planner
-from sobo_planner.ros.serve.plan_once import PlanOnce
+from sobo_planner.planning import Planner, PlanStatus
+from sobo_planner.ros.demo.client import Motion as Followed
+from sobo_planner.ros.serve.plan_once import PlanOnce, details_of
 from sobo_planner.ros.support.status import Status
 from sobo_planner.tasks import ArmReach
 
@@ -30,6 +32,17 @@ from sobo_planner.tasks import ArmReach
 def bench(task: ArmReach, home: np.ndarray) -> Iterator[Bench]:
     with server_bench(task, home) as bench:
         yield bench
+
+
+def test_only_a_plan_that_ends_short_has_a_reason_and_none_counts_as_refused(bench: Bench) -> None:
+    plan = Planner(bench.task).plan(np.concatenate([bench.home, np.zeros(bench.task.nu)]), bench.goal(0.5))
+    short = replace(plan, status=PlanStatus.SHORT, tool_error=0.02)
+    assert "reason" not in details_of(plan) and "20.0 mm" in details_of(short)["reason"]
+    nothing = np.zeros(0)
+    for each in (plan, short):
+        assert Followed(details_of(each), nothing, nothing, nothing, nothing).refused == ""
+    refused = {"status": "refused", "reason": "BAD_GOAL", "detail": "x is NaN"}
+    assert Followed(refused, nothing, nothing, nothing, nothing).refused == "BAD_GOAL: x is NaN"
 
 
 def test_plans_begin_on_arrival_at_rest_and_later_at_speed(bench: Bench) -> None:

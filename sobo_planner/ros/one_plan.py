@@ -39,7 +39,7 @@ def main(task_name: str, *texts: str) -> int:
     pose.pose.orientation.w = 1.0
     pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = goal
     end, ask_at = time.monotonic() + TIMEOUT, 0.0
-    while not (reports and "reason" not in reports[-1]):
+    while not (reports and reports[-1]["status"] != "refused"):
         if time.monotonic() > end:
             print(f"no plan within {TIMEOUT:.0f} s, reports: {reports[-1:]}", flush=True)
             return 1

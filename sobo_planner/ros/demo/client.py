@@ -54,7 +54,9 @@ class Motion:
     @property
     def refused(self) -> str:
         """Why the goal was refused; empty if it was not."""
-        return f"{self.report['reason']}: {self.report['detail']}" if "reason" in self.report else ""
+        if self.report["status"] != "refused":
+            return ""
+        return f"{self.report['reason']}: {self.report['detail']}"
 
 
 class DemoClient(Node):

@@ -104,10 +104,10 @@ class PlanOnce(Server):
 
 
 def details_of(plan: Plan) -> dict[str, Any]:
-    """What the report says of a plan."""
+    """What the report says of a plan; a `reason` only where it does not reach its goal."""
     return {
         "status": plan.status.value,
-        "reason": plan.reason,
+        **({"reason": plan.reason} if plan.reason else {}),
         "source": plan.source,
         "goal": [float(value) for value in plan.goal],
         "cost": float(plan.cost),
