@@ -461,3 +461,13 @@ def test_joints_are_estimated_on_their_own() -> None:
     np.testing.assert_allclose(estimator.update(np.array([0, 1, 2]), 1.02, np.array([0.02, 0.04, 9.0])), [1, 2, 0])
     estimator.forget()
     np.testing.assert_array_equal(estimator.update(np.array([0, 1]), 1.03, np.array([5.0, 5.0])), [0, 0])
+
+
+def test_a_joint_that_turns_without_end_does_not_jump_by_a_turn() -> None:
+    """Its driver may report it within [-pi, pi]; the same positions of a joint with limits are a jump."""
+    turning = VelocityEstimator(np.full(2, 100.0), np.array([True, False]))
+    for k, t in enumerate(np.arange(1.0, 2.0, 0.01)):
+        angle = (3.0 + 0.02 * k + np.pi) % (2 * np.pi) - np.pi
+        v = turning.update(np.array([0, 1]), float(t), np.array([angle, angle]))
+        assert v[0] == pytest.approx(2.0 if k else 0.0, abs=1e-9)
+    assert k > 50

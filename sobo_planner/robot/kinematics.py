@@ -1,4 +1,4 @@
-"""Inverse kinematics of the tool, and straight ways in joint space."""
+"""Inverse kinematics of the tool, and straight motions in joint space."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
 
-# A radian of orientation counts as much as this distance [m] when both are to be brought to nothing.
+# A radian of orientation error counts as much as this distance [m] when both are minimised.
 LEVER = 0.3
 
 
@@ -57,7 +57,7 @@ def inverse_kinematics(
 
 
 def _error(robot: Robot, q: Array, target: Array) -> Array:
-    """What is left to the target [m]: (3,), or (6,) for a pose."""
+    """Error between tool and target [m]: (3,), or (6,) for a pose."""
     if len(target) == 3:
         return target - robot.tool_position(q)
     error = robot.pose_error(q, target)
@@ -66,7 +66,7 @@ def _error(robot: Robot, q: Array, target: Array) -> Array:
 
 
 def _jacobian(robot: Robot, q: Array, target: Array) -> Array:
-    """How fast each joint makes up for it."""
+    """Derivative of the tool by the joints, in the units of `_error`: (3, nv), or (6, nv) for a pose."""
     if len(target) == 3:
         return robot.tool_jacobian(q)
     jacobian = robot.tool_pose_jacobian(q)

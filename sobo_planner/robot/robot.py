@@ -160,10 +160,10 @@ class Robot:
         return self.native.tool_pose(np.asarray(q, float))
 
     def pose_error(self, q: ArrayLike, target: ArrayLike) -> Array:
-        """What takes the tool from its pose at q (nq,) to the target pose (7,).
+        """Difference between the tool's pose at q (nq,) and the target pose (7,).
 
         Returns:
-            Way [m] and rotation vector [rad], (6,), both in the base frame.
+            Translation [m] and rotation vector [rad] from the tool to the target, (6,), both in the base frame.
         """
         return self.native.pose_error(np.asarray(q, float), np.asarray(target, float))
 
@@ -217,8 +217,8 @@ class Robot:
             x: Start, (2 nv,).
             desired: States to be in after 1 ... N steps, (N, 2 nv).
             dt: Step [s].
-            blend: Share of the position error that is corrected within a step; 0 follows velocities alone.
-            velocity_share: Share of the velocity limits that is made use of.
+            blend: Share of the position error that is corrected in one step; 0 follows velocities alone.
+            velocity_share: Share of the velocity limits that may be used.
 
         Returns:
             X (N+1, 2 nv) and U (N, nv), consistent with `step`.

@@ -20,11 +20,18 @@ class StateIntake:
         joint_names: The robot's joints.
         velocity_limit: Their largest speeds, (n,) [rad/s or m/s].
         tf_prefix: What the sender puts before each name.
+        unbounded: Which joints turn without end, (n,), see `VelocityEstimator`.
     """
 
-    def __init__(self, joint_names: Sequence[str], velocity_limit: NDArray[np.float64], tf_prefix: str = "") -> None:
+    def __init__(
+        self,
+        joint_names: Sequence[str],
+        velocity_limit: NDArray[np.float64],
+        tf_prefix: str = "",
+        unbounded: NDArray[np.bool_] | None = None,
+    ) -> None:
         self._reader = JointStateReader(joint_names, tf_prefix)
-        self._states = JointStates(self._reader.names, velocity_limit)
+        self._states = JointStates(self._reader.names, velocity_limit, unbounded)
         self._of_others = 0
 
     def forget(self) -> None:

@@ -119,16 +119,19 @@ class JointStates:
     Args:
         names: The joints, for messages.
         velocity_limit: Their largest speeds, (n,) [rad/s or m/s].
+        unbounded: Which of them turn without end, (n,), see `VelocityEstimator`.
 
     Attributes:
         out_of_order: Samples in which a joint was older than one that had come before.
     """
 
-    def __init__(self, names: Sequence[str], velocity_limit: Vector) -> None:
+    def __init__(
+        self, names: Sequence[str], velocity_limit: Vector, unbounded: NDArray[np.bool_] | None = None
+    ) -> None:
         self.out_of_order = 0
         self._names = list(names)
         self._limit = np.asarray(velocity_limit, float)
-        self._velocities = VelocityEstimator(self._limit)
+        self._velocities = VelocityEstimator(self._limit, unbounded)
         self.forget()
 
     def forget(self) -> None:

@@ -15,6 +15,7 @@ WINDOW = 0.02
 SHORTEST = 0.005
 # Positions further apart than this [s] say nothing of the velocity now.
 LONGEST = 0.5
+TURN = 2.0 * np.pi
 
 
 class VelocityEstimator:
@@ -24,10 +25,12 @@ class VelocityEstimator:
 
     Args:
         limit: Largest speeds, (n,) [rad/s or m/s].
+        unbounded: Which joints turn without end, (n,): their angle may be given less whole turns. None: no joint.
     """
 
-    def __init__(self, limit: Vector) -> None:
+    def __init__(self, limit: Vector, unbounded: NDArray[np.bool_] | None = None) -> None:
         self._limit = np.asarray(limit, float)
+        self._unbounded = np.zeros(len(self._limit), bool) if unbounded is None else unbounded
         self.forget()
 
     def forget(self) -> None:
@@ -57,8 +60,10 @@ class VelocityEstimator:
         self._last[joints] = stamp
         elapsed = stamp - self._first[joints]
         known = elapsed >= SHORTEST
-        with np.errstate(over="ignore"):  # absurd positions
-            v = np.where(known, q - self._first_q[joints], 0.0) / np.where(known, elapsed, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd positions
+            way = q - self._first_q[joints]
+            way = np.where(self._unbounded[joints], way - TURN * np.round(way / TURN), way)
+            v = np.where(known, way, 0.0) / np.where(known, elapsed, 1.0)
         limit = self._limit[joints]
         clipped: Vector = np.clip(v, -limit, limit)
         return clipped

@@ -58,7 +58,7 @@ class Session:
         )
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
-        self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix)
+        self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix, task.robot.unbounded)
         self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
         self.brakes = Brakes(task, self.checker)
         self._planner = None

@@ -1,6 +1,6 @@
 """What the policy sees of an arm: observations with their Jacobians.
 
-The encoding carries the task's symmetries. (Positions in a chunk are relative to the current ones.) Target and tool
+The encoding uses the task's symmetries. (Positions in a chunk are relative to the current ones.) Target and tool
 error are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity,
 nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it. The same
 goes for the angle of a last joint that turns a balanced link about an axis through the tool.
@@ -9,8 +9,8 @@ Where the arm has to go in joint space follows from its geometry, and need not b
 observation holds a damped least-squares step towards the target, the gradient of the squared tool error, and the
 torque against gravity.
 
-The optimal control of a finite horizon depends on the time left (`features.time_left`): an arm in place still eases its
-load, and stops at the end.
+The optimal control of a finite horizon depends on the time left (`features.time_left`): an arm at its
+target still moves to reduce its holding torques, and stops at the end.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from sobo_planner.tasks.arm.config import ArmConfig
 
 Array = NDArray[np.float64]
 
-# A start this far outside a limit [rad or rad/s] comes from encoder noise, not from a fault.
+# Starts may be this far outside a limit [rad or rad/s], because of encoder noise.
 LIMIT_TOLERANCE = 1e-3
 # How far the squared norm of a quaternion may be from 1, the native problem's bound too.
 QUATERNION_TOLERANCE = 1e-3

@@ -1,4 +1,4 @@
-"""Where the solver may start for an arm."""
+"""Initial guesses of the solver for an arm."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ArmStarts(ArmInstances, Task):
     def interpolate(self, instance: Instance, budget: Budget = UNLIMITED) -> Guess:
         """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
 
-        A pose leaves few postures, which may be far apart: the cheapest interpolation counts then.
+        Few postures reach a pose, and they may be far apart: the cheapest interpolation is returned.
 
         Raises:
             TaskError: The target is out of reach.
@@ -59,7 +59,7 @@ class ArmStarts(ArmInstances, Task):
     def bend(self, guess: Guess, instance: Instance, budget: Budget = UNLIMITED) -> Guess | None:
         """A motion that ends near a target, bent to end at it with the nearest posture there; None if there is none.
 
-        What is missing in joint space is added to it with the time law of the interpolation.
+        The difference in joint space is added to it with the time law of the interpolation.
         """
         end = guess.X[-1, : self.nu]
         q = inverse_kinematics(self.robot, end, instance.target, over=budget.over)
