@@ -1,4 +1,4 @@
-// What the makers of problems share: checks of their numbers, and stages from costs, dynamics and bounds.
+// Shared by the functions that build problems: checks of numbers, and stages from costs, dynamics and bounds.
 #pragma once
 
 #include <optional>

@@ -20,7 +20,7 @@ namespace sobo {
 /// knows no bound at all, exceeds them, and is cut short again and again. Here the sweep is repeated with the bounds
 /// that the step itself exceeds until their set stays: semismooth Newton steps on the augmented Lagrangian of the
 /// subproblem, which is convex, with an exact line search. Where many bounds are active the first sets overshoot; then
-/// the penalty starts soft and hardens from sweep to sweep. A set that never settles is given up for ProxDDP's own.
+/// the penalty starts small and grows from sweep to sweep. If the set keeps changing, ProxDDP's own set is used.
 ///
 /// The Hessian is exact where the subproblem is then convex, which makes the steps near a solution Newton steps;
 /// elsewhere it has a smaller share of the curvature that Gauss-Newton leaves out, or none.
@@ -44,7 +44,7 @@ public:
   bool swept() const { return swept_; }
   /// Called once, before the next sweep at an iterate that the solver has evaluated.
   void before_first_sweep(std::function<void()> f) { before_first_sweep_ = std::move(f); }
-  /// Gives a set of active bounds that has not settled up past this time [s of the steady clock]; 0 = never.
+  /// After this time [s of the steady clock] a set of active bounds that still changes is abandoned; 0 = never.
   void settle_until(double deadline) { deadline_ = deadline; }
 
   void cycleAppend(const LqrKnot &knot) override { inner_.cycleAppend(knot); }
@@ -74,7 +74,7 @@ private:
   Curvature missing_;                     // from the Gauss-Newton Hessian
   double share_ = 0.0;                    // of it that is in the subproblem
   double tolerance_ = 0.0;
-  double promised_ = 0.0;                 // change of the cost that the last step was to bring
+  double promised_ = 0.0;                 // change of the cost that the model predicted for the last step
   bool stopped_ = false, swept_ = false;
   std::function<void()> before_first_sweep_;
   double deadline_ = 0.0;                 // s of the steady clock, 0 = none

@@ -2,7 +2,7 @@
 //   l(x, u) = sum w_p (p(q) - target)^2 + sum w_r r^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2   (no factor 1/2)
 //             + w_d times the penalty of SelfDistance
 // where r = log3(R_target' R(q)) is the rotation from the target to the tool. Half a turn away r changes its sign, not its
-// norm: there the gradient is that of one of the two ways back.
+// norm: there the gradient is that of one of the two rotations by half a turn.
 #pragma once
 
 #include <memory>

@@ -21,7 +21,7 @@ public:
 
   explicit Curvature(const Problem &problem);
 
-  /// Whether nothing is known of the problem's dynamics: linear ones have no curvature, RK2 is not implemented.
+  /// Whether no curvature of the dynamics is available: linear ones have none, that of RK2 is not implemented.
   bool empty() const { return blocks_.empty(); }
   /// At the solver's current trajectory and multipliers, whose first derivatives it must hold.
   void compute(const Solver &solver);
@@ -29,7 +29,7 @@ public:
   void add_to(aligator::gar::LqrProblemTpl<double> &lqr, double share) const;
 
 private:
-  /// A stage's parts that are curved, null or missing where they are not.
+  /// The parts of a stage that have curvature; null or left out where they have none.
   struct Parts {
     const CurvedDynamics *dynamics = nullptr;
     const CurvedCost *cost = nullptr;

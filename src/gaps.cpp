@@ -43,7 +43,7 @@ bool close_gaps(aligator::SolverProxDDPTpl<double> &solver, const Problem &probl
   for (std::size_t t = 0; t < us.size() && closed; ++t)
     closed = excess(*problem.stages_[t], *data.stage_data[t]) <= excess_tolerance;
   if (!closed) {
-    problem.evaluate(results.xs, results.us, data); // others rely on it
+    problem.evaluate(results.xs, results.us, data); // callers read the evaluation at the results
     return false;
   }
   results.traj_cost_ = cost;

@@ -1,4 +1,4 @@
-// Between the states of an iterate and the dynamics under its controls.
+// Gaps of an iterate: differences between its states and the dynamics under its controls.
 #pragma once
 
 #include <aligator/gar/riccati-base.hpp>

@@ -50,7 +50,7 @@ public:
   Vector3d tool_position(const VectorXd &q) const;
   /// World pose of the tool, [x, y, z, qx, qy, qz, qw] with qw >= 0.
   VectorXd tool_pose(const VectorXd &q) const;
-  /// From the tool to a target pose: the way [m] above the rotation vector [rad], both in the world frame.
+  /// From the tool to a target pose: translation [m] above the rotation vector [rad], both in the world frame.
   VectorXd pose_error(const VectorXd &q, const VectorXd &target) const;
   Vector3d frame_position(const VectorXd &q, const std::string &frame) const;
   /// d(tool position)/dq in the world frame, 3 x nv.

@@ -1,5 +1,5 @@
 // Parts of a problem whose second derivatives the solver's Gauss-Newton Hessian leaves out; each adds its own to a block
-// over [x, u] (over x at the end). What has none of these interfaces is taken for exact.
+// over [x, u] (over x at the end). Parts with none of these interfaces are taken to have an exact Hessian already.
 #pragma once
 
 #include <Eigen/Core>

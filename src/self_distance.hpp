@@ -11,7 +11,7 @@
 namespace sobo {
 
 /// Penalty sum (margin - d)^2 over the pairs of collision bodies whose signed distance d is below the margin. Bodies that
-/// overlap have a negative one. Where two axes cross, or the way out changes sides, d has a kink.
+/// overlap have a negative one. Where two axes cross, or the direction of least penetration changes sides, d is not differentiable.
 ///
 /// The pairs are those of Robot::colliding_pair. Used by one thread at a time: the stages of a problem share one.
 class SelfDistance {
@@ -21,7 +21,7 @@ public:
 
   /// Two bodies closer than the margin.
   struct NearPair {
-    double lack;                        // margin - d [m]
+    double lack;                         // margin - d [m]
     pinocchio::JointIndex first, second; // that carry them
     Eigen::Matrix<double, 6, 1> line;   // unit force on the second along the line between their nearest points
   };

@@ -21,7 +21,7 @@ public:
   UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensors, const std::string &kernel);
 
   // Predicts clean chunks: sample and prediction [batch, horizon, action_dim], step [batch], observation
-  // [batch, obs_dim]. What depends on the observations alone is kept until they change, so a chunk pays for it once.
+  // [batch, obs_dim]. What depends on the observations alone is kept until they change, so it is computed once a chunk.
   // Calls from several threads wait for each other. Throws PolicyError for a step out of range.
   void denoise(int batch, const float *sample, const std::int64_t *step, const float *observation, float *prediction);
 

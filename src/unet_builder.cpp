@@ -122,7 +122,7 @@ void UNetBuilder::pair(const std::string &name, const View &in, const Columns &c
   residual_block(name + ".1", between, columns(outputs), outputs, out);
 }
 
-// Right half of a level's joined buffer: what its down blocks hand to its up blocks.
+// Right half of a level's joined buffer: the skip connection from its down blocks to its up blocks.
 UNetBuilder::View UNetBuilder::skip(int level) {
   View view = joined(level);
   view.columns /= 2;
@@ -130,7 +130,7 @@ UNetBuilder::View UNetBuilder::skip(int level) {
   return view;
 }
 
-// Left half: what comes from the level below. The finest level joins nothing.
+// Left half: the result of the level below. The finest level has no skip connection.
 UNetBuilder::View UNetBuilder::upper(int level) {
   if (level == 0)
     return buffer(rows(0), padded(config_.hidden[0]), Use::Result);

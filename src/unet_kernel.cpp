@@ -110,7 +110,7 @@ template <int Units, int Rows = most_rows(Units)> Tile choose(int rows) {
 }
 
 template <int Units> void panel(const Conv &c, int lanes, const float *weight, int column) {
-  // Tiles of about equal height: a low one at the end would wait for its own sums.
+  // Tiles of about equal height: one with few rows at the end would be limited by the latency of its additions.
   const int blocks = (c.rows + most_rows(Units) - 1) / most_rows(Units);
   for (int lane = 0; lane < lanes; ++lane)
     for (int i = 0; i < blocks; ++i) {

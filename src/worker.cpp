@@ -33,7 +33,7 @@ template <typename Vectors> RowMatrixXd stack(const Vectors &vectors) {
 // An empty filter accepts any first step, and from a good guess that step may exceed the limits a hundredfold, because
 // it ignores every bound that is not active yet. With the guess in the filter, a step must be more feasible than that,
 // or within the slack on its merit: none at all would shorten steps until a bad guess takes twice the iterations.
-// A sequence has no iterations to make a bad step good again.
+// A sequence of solves has too few iterations to recover from a bad step, so that its slack is 0.
 void seed_filter(ProxDDP &ddp, bool sequence) {
   const double slack = sequence ? 0.0 : 10.0;
   const double merit = ddp.results_.merit_value_;
@@ -280,7 +280,7 @@ std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std:
   try {
     for (std::size_t w = 1; w < workers.size(); ++w)
       threads.emplace_back(work, w);
-  } catch (const std::system_error &) { // no more threads are to be had: those that there are do all
+  } catch (const std::system_error &) { // the system starts no more: those that run solve all
   }
   work(0);
   for (auto &thread : threads)
