@@ -32,7 +32,7 @@ constexpr double hardening = 0.1;
 constexpr double multiplier_reach = 1.0;
 constexpr int bisections = 20;
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
-constexpr double negligible = 1e-8; // change of the cost, as a share of it, below which promises are rounding
+constexpr double negligible = 1e-8; // relative change of the cost below which a prediction is rounding
 constexpr double feasible = 5e-4; // primal residual of an iterate that may be returned
 
 /// Calls f(first row, data) for every constraint of a stage.
@@ -112,7 +112,7 @@ bool BoundedRiccati::backward(double mu) {
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
     add(results.vs, dvs_, 1.0);
     add(results.lams, dlams_, 1.0);
-    // How the solver is told to return instead of taking the step.
+    // This makes the solver return instead of taking the step.
     solver_.ls_params.dphi_thresh = std::numeric_limits<double>::infinity();
     solver_.max_iters = 0;
   }

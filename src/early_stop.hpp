@@ -18,7 +18,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   // Primal residual that the filter does not weigh against the merit: near a solution it would cut Newton steps short,
   // each of which squares the residual.
   static constexpr double feasible_enough = 2e-3;
-  static constexpr double stalled = 1e-7; // share of the cost below which the change of an infeasible iterate is none
+  static constexpr double stalled = 1e-7; // relative change of the cost that counts as none for an infeasible iterate
   static constexpr double dual_ratio = 0.1;
   static constexpr double dual_share = 0.05; // of 1 + |cost|: a tenth of a very large dual residual is still large
 
@@ -31,7 +31,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
       : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline),
         finish_(finish), interrupt_(options.interrupt.get()) {}
 
-  /// Takes note of the guess, which the solver has evaluated.
+  /// Stores cost and residuals of the guess, which the solver has evaluated.
   void begin() {
     last_cost_ = solver_.results_.traj_cost_;
     last_call_ = wall_seconds();
@@ -49,8 +49,8 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
     largest_dual_ = std::max(largest_dual_, results.dual_infeas);
     const double change = std::abs(results.traj_cost_ - last_cost_);
     last_cost_ = results.traj_cost_;
-    // The filter holds merits under the multipliers and the penalty of their time. Where no later one gets past them the
-    // steps shrink to nothing: let the next one pass.
+    // The filter holds merit values computed with earlier multipliers and penalties. When no later iterate can pass them,
+    // the line search shortens every step to nothing: the filter is emptied, so that the next step is accepted.
     if (change <= stalled * std::abs(last_cost_) && results.prim_infeas > feasible_enough)
       solver_.filter_.filter_pairs_.clear();
     if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
