@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import pkgutil
@@ -60,6 +61,18 @@ def test_sections_of_docstrings_are_rendered(pages: Path) -> None:
     assert re.search(r"<h6[^>]*>Arguments:</h6>", page) and re.search(r"<h6[^>]*>Raises:</h6>", page)
     assert "The URDF; package:// meshes" in text
     assert "Args:" not in text
+
+
+def test_diagrams_are_indented() -> None:
+    """By four columns more than the text: otherwise Markdown runs their lines together."""
+    drawn = re.compile(r"--+>|<--|--\+|^\w+ {3,}\w")
+    wrong = []
+    for path in [*(ROOT / "sobo_planner").rglob("*.py"), *(ROOT / "training").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                lines = (ast.get_docstring(node) or "").splitlines()
+                wrong += [f"{path.name}: {line}" for line in lines if drawn.search(line) and line[:4].strip()]
+    assert wrong == []
 
 
 def test_make_docs_runs_the_script() -> None:

@@ -1,8 +1,10 @@
 """The search for a plan: a loop over a queue of attempts.
 
-starters --> proposals --> queue of attempts --> ProxDDP --> judge --> best so far
-                                  ^                            |
-                                  +--------- follow-ups <------+
+What follows from a result joins the queue:
+
+    starters --> proposals --> queue of attempts --> ProxDDP --> judge --> best so far
+                                      ^                            |
+                                      +--------- follow-ups <------+
 """
 
 from __future__ import annotations

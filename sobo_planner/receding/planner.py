@@ -1,10 +1,12 @@
-"""Replanning on the fly: one short solve a cycle, from where the arm will be at the hand-over.
+"""Replanning in every cycle: one short solve, from the state predicted for the hand-over.
 
-measured state --> expected state at hand-over ----+
-motion so far --> shifted -----+                   |
-policy (beside the loop) ------+--> cheapest start +--> ProxDDP, one step or two --> checks --> next motion
-interpolation (goal moved) ----+
-unfinished iterate --> shifted --------------------+
+The solver begins with the cheapest of these starts; a thread of its own rolls out the policy:
+
+    measured state --> predicted state at hand-over ---+
+    motion so far --> shifted -----+                   |
+    policy (another thread) -------+--> cheapest start +--> ProxDDP, one step or two --> checks --> next motion
+    interpolation (goal moved) ----+
+    unfinished iterate --> shifted --------------------+
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """`sobo bench`: the planner compared with alternatives, as ratios.
 
-solver     ProxDDP and Crocoddyl's BoxFDDP, ms an iteration and to a solution
-chunk      the native network, onnxruntime and torch, ms a chunk
-plan       `Planner.plan` by phase, with the policy and without
-training   vjp, jvp, augment and plain diffusion, ms a gradient step
-process    memory and CPU time of the run-time process
+The sections of the report:
+
+    solver     ProxDDP and Crocoddyl's BoxFDDP, ms an iteration and to a solution
+    chunk      the native network, onnxruntime and torch, ms a chunk
+    plan       `Planner.plan` by phase, with the policy and without
+    training   vjp, jvp, augment and plain diffusion, ms a gradient step
+    process    memory and CPU time of the run-time process
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Memory and start-up cost of the run-time process, measured on fresh processes from outside this one.
 
-planner  a Python process that loads the task and the policy, then plans once
-node     planner_node over real ROS 2 topics, up to its first plan; only where rclpy can be imported
+The processes:
+
+    planner  a Python process that loads the task and the policy, then plans once
+    node     planner_node over real ROS 2 topics, up to its first plan; only where rclpy can be imported
 """
 
 from __future__ import annotations
