@@ -152,7 +152,7 @@ class RecedingHorizon(Server):
 
     def _note_faults(self, cycle: Cycle) -> None:
         if cycle.lost:
-            self.note(Status.TRACKING_LOST, "the arm is not where its motion wants it")
+            self.note(Status.TRACKING_LOST, "the arm is far from its motion")
         if self._proposer is not None and self._proposer.failures > self._policy_failures:
             self._policy_failures = self._proposer.failures
             self.note(Status.POLICY_FAILED, self._proposer.problem)

@@ -70,7 +70,7 @@ TEXTS: dict[Status, Text] = {
         STALE,
         "some joint was measured longer ago than `state_timeout`, or the stamp of a joint state lies that far behind "
         "ROS time, or further ahead of it than `stamp_ahead`; a robot that stands still is not stale",
-        "check the driver, the clocks and `use_sim_time`; planning goes on by itself with the next state",
+        "check the driver, the clocks and `use_sim_time`; planning resumes with the next valid state",
     ),
     Status.BAD_STATE: Text(
         WARN,
@@ -97,7 +97,7 @@ TEXTS: dict[Status, Text] = {
     Status.PLANNING_FAILED: Text(
         WARN,
         "the solver found no plan that converges or is feasible, from any start",
-        "send another goal, or one after the other",
+        "send another goal, or approach it through other goals",
     ),
     Status.PLAN_REFUSED: Text(
         WARN,
@@ -115,12 +115,12 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.FALLBACK: Text(
         WARN,
-        "`receding_horizon`: a cycle found nothing that may be published; the plan before goes on to its end, at rest",
+        "`receding_horizon`: a cycle found nothing that may be published; the previous plan continues to its end, at rest",
         "nothing if rare; otherwise look at the other counters",
     ),
     Status.TRACKING_LOST: Text(
         WARN,
-        "`receding_horizon`: the arm is far from where the plan wants it; planning began anew from where it is",
+        "`receding_horizon`: the arm is far from its plan; planning restarted from the measured state",
         "check the controller, its limits and the protective stop",
     ),
     Status.CLOCK_JUMP: Text(
