@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sobo_planner.errors import SoboError
 
-# Examples share the folder of their test, and each writes the file anew.
+# Examples share the folder of their test, and each writes the file again.
 fuzz = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 numbers = st.sampled_from(

@@ -91,7 +91,7 @@ class Monitor:
     # ---------------------------------------------------------------- messages
 
     def state(self, message: JointState, published: int) -> None:
-        """Takes note of a joint state that was sent; `published` is when [ns]."""
+        """Records a joint state that was sent; `published` is when [ns]."""
         self._ages.state(message, self.names, published, self.wall_clock)
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:

@@ -24,7 +24,7 @@ class StateAges:
         self._excused: set[Stamp] = set()
 
     def state(self, message: JointState, names: Sequence[str], published: int, wall_clock: bool = True) -> None:
-        """Takes note of a joint state of an arm with these joints."""
+        """Records a joint state of an arm with these joints."""
         stamp = message.header.stamp
         measured = stamp.sec * 10**9 + stamp.nanosec if wall_clock else 0
         if measured > published + AHEAD:
@@ -38,7 +38,7 @@ class StateAges:
             self._states.append((published, oldest))
 
     def trajectory(self, stamp: Stamp, published: int) -> None:
-        """Takes note of a trajectory."""
+        """Records a trajectory."""
         self._trajectories[stamp] = published
 
     def excuse(self, stamp: Stamp) -> None:

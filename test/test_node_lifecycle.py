@@ -196,7 +196,7 @@ def test_parameters_that_cannot_be_used_end_an_autostart(
 
 
 def test_killed_and_started_again(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path) -> None:
-    """A new process knows nothing of the goal and the motion of the one before: nothing is latched."""
+    """A new process does not receive the goal and the motion of the previous one: nothing is latched."""
     parameters = ("policy:=none", "mode:=receding_horizon", "rate:=10.0")
     with ros_system(tmp_path, task.robot.joint_names) as system:
         first, probe = system.start_planner(*parameters), system.probe

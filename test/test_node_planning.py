@@ -191,7 +191,7 @@ def test_a_second_goal_in_motion(task: Task, home: np.ndarray, plain: tuple[Prob
 
 
 def test_limits_of_the_start(task: Task, home: np.ndarray, target: np.ndarray, plain: tuple[Probe, StiffArm]) -> None:
-    """A hair outside is served, 1 rad outside refused with joint, value and bound."""
+    """A start slightly outside is served, 1 rad outside refused with joint, value and bound."""
     q, bound = home.copy(), float(task.robot.position_upper[5])
     probe, arm = plain
     q[5] = bound + 1e-8

@@ -56,7 +56,7 @@ def test_a_policy_that_is_not_finite(
 
 @both_modes
 def test_a_policy_that_is_absurd(task: Task, home: np.ndarray, target: np.ndarray, tmp_path: Path, mode: str) -> None:
-    """Joint positions of thousands of rad: what the arm can follow of them is dearer than other starts."""
+    """Joint positions of thousands of rad: what the arm can follow of them costs more than other starts."""
     folder = changed_policy(tmp_path / "policy", "final_conv.weight", 1e8)
     with serving(tmp_path, task, home, mode, f"policy:={folder}") as (probe, arm):
         report = ask(probe, arm, target)

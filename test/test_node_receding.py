@@ -146,7 +146,7 @@ def test_a_frozen_arm(probe: Probe, system: RosSystem, task: Task, home: np.ndar
 
 
 def test_an_arm_that_is_moved_away(probe: Probe, task: Task, home: np.ndarray) -> None:
-    """Somebody puts it elsewhere: planning begins anew from there, which is counted."""
+    """Somebody moves it away: planning restarts from there, which is counted."""
     target, before = around(task, home, -0.6), count(probe, "TRACKING_LOST")
     start = [float(q) for q in home + [0.3, 0.2, -0.2, 0, 0, 0.5]]
     assert probe.set_parameters("arm_simulator", start_position=start)[0].successful

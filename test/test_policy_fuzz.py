@@ -38,7 +38,7 @@ def policy_config(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Copies of the shipped policies whose weights are links, so that only config.json is written anew."""
+    """Copies of the shipped policies whose weights are links, so that only config.json is rewritten."""
     made = {}
     for name in POLICIES:
         folder = made[name] = tmp_path_factory.mktemp(name)

@@ -13,7 +13,7 @@ from sobo_planner.tasks import ArmReach
 Array = NDArray[np.float64]
 
 # What the desired state may jump by at a hand-over, beside the motion itself [rad, rad/s]. Larger deviations of the arm
-# from its plan are taken up over several cycles.
+# from its plan are corrected over several cycles.
 POSITION_JUMP = 0.02
 VELOCITY_JUMP = 0.2
 PREDICTION_STEP = 2e-3  # [s]

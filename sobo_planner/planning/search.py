@@ -110,7 +110,7 @@ class _Record:
     collided: bool = False
 
     def take(self, attempt: Attempt, solution: Solution, verdict: Verdict, replaced: bool) -> bool:
-        """Takes note of a result. Returns whether the search is over: it converged and reaches the goal."""
+        """Records a result. Returns whether the search is over: it converged and reaches the goal."""
         if verdict.violation is not None and attempt.cause is not Cause.NEAR_MISS:
             self.refused = self.refused or f"{attempt.source}: {verdict.reason}"
             self.collided |= verdict.collides

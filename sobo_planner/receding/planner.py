@@ -29,7 +29,7 @@ from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# A joint this far from where its motion wants it [rad] is not following it.
+# A joint this far from its motion [rad] does not follow it.
 LOST = 0.3
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
@@ -37,16 +37,16 @@ OVERSHOOT = 0.05
 
 @dataclass(frozen=True)
 class Cycle:
-    """What one cycle brought.
+    """Result of one cycle.
 
     Attributes:
-        motion: What to publish; None when nothing that may be published was found: the motion before goes on.
+        motion: What to publish; None when nothing that may be published was found: the previous motion continues.
         source: Where the start came from: `shifted`, `policy` or `interpolation`.
         refined: Whether the solver's result is published, and not its start.
         cost: Total cost of the motion.
         violation: Largest violation of dynamics and limits that the solver left.
         iterations: Solver iterations.
-        lost: Whether planning began anew because the arm did not follow.
+        lost: Whether planning restarted from the measured state because the arm did not follow.
         objection: Why the first choice was not published; empty if it was.
         tool_error: Distance of the tool to the goal at the end [m].
         phases_ms: Wall time of `start`, `refine` and `check` [ms].
@@ -94,7 +94,7 @@ class RecedingPlanner:
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._target: Array | None = None
         self._sought: Array | None = None  # target of the last cycle
-        self._tries = 0  # cycles that no motion to it came from
+        self._tries = 0  # consecutive cycles without a motion to the target
 
     def forget(self) -> None:
         """Drops the motion: the next cycle begins where the arm is measured."""
@@ -145,7 +145,7 @@ class RecedingPlanner:
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
     def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
-        """What the arm follows, and whether that had to begin anew because the arm does not.
+        """What the arm follows, and whether that is new because the arm was far from its motion.
 
         Raises StartError where no motion may begin. An arm in motion may be a little off what it follows, which keeps
         limits and links apart.
@@ -163,7 +163,7 @@ class RecedingPlanner:
         return Timeline(self._brakes.motion(x, measured)), timeline is not None
 
     def _seek(self, x: Array, target: Array) -> bool:
-        """Takes note of the target. Returns whether no motion to it was published yet."""
+        """Records the target. Returns whether no motion to it was published yet."""
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
             self.task.check_goal(Instance(x, target))

@@ -1,4 +1,4 @@
-"""The policy beside the control loop: a thread that rolls it out while the loop goes on."""
+"""The policy in a thread of its own, which rolls it out while the control loop runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Question:
 
 
 class Proposer:
-    """Rolls the policy out for the latest question; answers that nobody waits for are dropped.
+    """Rolls the policy out for the latest question; outdated answers are dropped.
 
     Args:
         task: The task.

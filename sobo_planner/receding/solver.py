@@ -113,7 +113,7 @@ class RecedingSolver:
         return self.cost(followed, instance.target), followed
 
     def collided(self, violation: Violation) -> None:
-        """Takes note of why a motion may not be published."""
+        """Records why a motion may not be published."""
         self._clear |= violation.limit is Limit.SELF_COLLISION
 
     def keep(self, solution: Solution, start_cost: float, published: bool, handover: float) -> None:

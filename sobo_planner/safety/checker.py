@@ -1,7 +1,7 @@
 """The last look at a plan before it leaves for a controller: numbers, limits, boxes, self-collision, gains.
 
-Planner and solver keep the limits by themselves. This module trusts neither: it looks at the arrays that are about to
-be published and at nothing else.
+Planner and solver keep the limits themselves. This module does not rely on that: it checks the arrays that are about
+to be published, and nothing else.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class DemoClient(Node):
         while not (found := condition()):
             self._watch()
             if time.monotonic() > end:
-                raise DemoError(f"waited {timeout:.0f} s for {what} in vain")
+                raise DemoError(f"{what} did not come within {timeout:.0f} s")
             self._executor.spin_once(timeout_sec=0.05)
         return found
 

@@ -115,7 +115,8 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.FALLBACK: Text(
         WARN,
-        "`receding_horizon`: a cycle found nothing that may be published; the previous plan continues to its end, at rest",
+        "`receding_horizon`: a cycle found nothing that may be published; the previous plan continues to its end, at "
+        "rest",
         "nothing if rare; otherwise look at the other counters",
     ),
     Status.TRACKING_LOST: Text(
