@@ -13,7 +13,7 @@ from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Deceleration [rad/s^2] of every joint that has the room: from a UR5's rated speed to rest in a third of a second.
+# Deceleration [rad/s^2] of a joint whose limit is far enough away: a third of a second from a UR5's rated speed.
 DECELERATION = 10.0
 
 

@@ -20,7 +20,7 @@ PREDICTION_STEP = 2e-3  # [s]
 
 
 def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
-    """Where the arm will be at the hand-over if it goes on as its controller would.
+    """Where the arm will be at the hand-over, under the feedback of what it follows.
 
     Args:
         task: The arm.

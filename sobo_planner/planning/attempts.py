@@ -51,7 +51,7 @@ class Cause(IntEnum):
 
     START = 0  # its start is to be tried
     COLLISION = 1  # the motion before collides: it is refined at once, with links kept further apart
-    NEAR_MISS = 2  # the motion before stands, but ends just short of the goal: it is improved at once, if that works
+    NEAR_MISS = 2  # the motion before may be executed, but ends just short of the goal: it is improved if possible
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
     Args:
         attempt: What was tried.
         solution: What the solver made of it.
-        verdict: What is to be said of that.
+        verdict: The judgement of it.
     """
     if attempt.cause is Cause.NEAR_MISS:
         return []

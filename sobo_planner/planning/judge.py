@@ -29,11 +29,11 @@ class Checker(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be said of a solution.
+    """The judgement of a solution.
 
     Attributes:
         objection: Why it may not be executed: it diverged, violates its problem or leaves position limits. Empty if
-            there is nothing to say against it.
+            there is none.
         violation: Why the checker refuses it; None if it does not, or was not asked because of an objection.
         leaves_limits: Whether a joint leaves its position limits.
         miss: How far it ends from the goal, as a multiple of what still counts as reached; infinite where it may not be

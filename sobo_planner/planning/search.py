@@ -56,7 +56,7 @@ class Solvers(Protocol):
 
 
 class Judging(Protocol):
-    """Says what is to be said of a solution: a `Judge`."""
+    """Judges solutions: a `Judge`."""
 
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""
@@ -232,7 +232,7 @@ class Search:
             best = None
         if best is not None:
             return Found(best[1], best[2], account)
-        if record.refused:  # what stands in the way first: what was tried after that may have failed otherwise
+        if record.refused:  # the refusal first: what was tried after it may have failed for other reasons
             tried = "; ".join([record.refused, *reasons])
             raise PlanRefusedError(f"no start led to a plan within the limits ({tried})")
         if late:

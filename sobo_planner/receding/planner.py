@@ -65,13 +65,13 @@ class Cycle:
 
 
 class RecedingPlanner:
-    """Keeps one motion going. Used by one thread; times are those of one monotonic clock, in seconds.
+    """Plans one motion after another. Used by one thread; times are those of one monotonic clock, in seconds.
 
     Args:
         task: The task.
         checker: Passes every motion before it is returned.
-        brakes: Bring an arm to rest that no motion of ours moves.
-        proposer: The policy beside the loop; without one, starts are shifted motions and interpolations.
+        brakes: Bring an arm to rest that follows no motion of this planner.
+        proposer: The policy in another thread; without one, starts are shifted motions and interpolations.
         budget: Time a cycle may take [s].
         propose_every: Cycles between two proposals of the policy while the goal stays.
     """
@@ -102,7 +102,7 @@ class RecedingPlanner:
         self._solver.restart()
 
     def accept(self, motion: Motion, target: Array | None, now: float) -> None:
-        """Takes note that a cycle's motion was published: the arm follows it from its beginning on."""
+        """Records that a cycle's motion was published: the arm follows it from its beginning on."""
         self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
         self._draft, self._target = motion, target
 

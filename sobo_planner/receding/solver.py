@@ -28,7 +28,7 @@ NEAR = 0.1
 
 
 class RecedingSolver:
-    """Solvers of the task's refinements, one of which is chosen by the target's history and the arm's place.
+    """Solvers of the task's refinements. The choice depends on earlier motions to the target and the distance to it.
 
     Args:
         task: The task.

@@ -24,7 +24,7 @@ class Starts:
     Args:
         task: The task.
         checker: Starts that it refuses come last while a motion to a new goal is sought.
-        proposer: The policy beside the loop; None does without.
+        proposer: The policy in another thread, or None.
         propose_every: Cycles between two proposals of the policy while the goal stays.
     """
 
@@ -47,7 +47,7 @@ class Starts:
             before: The motion to shift.
             instance: Where the arm will be at the hand-over, and the target.
             handover: When that is [s].
-            solver: Counts the costs.
+            solver: Computes the costs.
             tries: Consecutive cycles without a motion to this target; None once one was found.
 
         Returns:

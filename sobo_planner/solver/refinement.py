@@ -15,7 +15,7 @@ class Precision(Enum):
 
     TASK = "task"  # as the task file says
     TERMINAL = "terminal"  # a hundred times the terminal weight: ten times closer, or better, at the end
-    THROUGHOUT = "throughout"  # a hundred times the running weight as well, for a horizon whose end never comes
+    THROUGHOUT = "throughout"  # a hundred times the running weight as well, for a receding horizon
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Refinement:
     """One way to refine a start.
 
     Attributes:
-        position_limits: Whether position limits are constraints. Few motions come near them, and all would pay.
+        position_limits: Whether position limits are constraints. Few motions need them, and every solve takes longer.
         clearance: Weight of the cost on links that come near each other [1/(m^2 s)]; 0 leaves it out.
         precision: Weight on the goal.
         iterations: Most solver iterations, without a second attempt; None: the task's own settings.

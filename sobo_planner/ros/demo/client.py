@@ -65,7 +65,7 @@ class DemoClient(Node):
     Args:
         joint_names: the robot's joints.
         base_frame: frame of the goals.
-        watch: called again and again while waiting; raises when waiting has become pointless.
+        watch: called repeatedly while waiting; raises to stop waiting.
     """
 
     def __init__(self, joint_names: Sequence[str], base_frame: str, watch: Callable[[], None]) -> None:

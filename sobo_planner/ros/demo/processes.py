@@ -1,4 +1,4 @@
-"""Child processes of the demo: each with a log file, watched, and ended whatever happens."""
+"""Child processes of the demo: each with a log file, watched, and ended in any case."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class DemoError(SoboError):
-    """The demo cannot go on."""
+    """The demo cannot continue."""
 
 
 class Processes:

@@ -50,7 +50,7 @@ def reach_goals(
 def valid_state(client: DemoClient, task: ArmReach) -> Vector:
     """The arm's state (2n,), after putting it home if no plan may start from where it is.
 
-    Plans do not avoid self-collision, so that one may end where the next cannot begin.
+    An arm that is off its plan may end where the next plan cannot begin.
     """
     x = client.fresh_state()
     try:

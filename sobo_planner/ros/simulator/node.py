@@ -33,7 +33,7 @@ from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
-# A process that was stopped for longer than this goes on from where it was instead of racing through the gap.
+# After a suspension longer than this, the simulation continues from its last state instead of catching up.
 LONGEST_CATCH_UP = 1.0  # [s]
 
 

@@ -1,4 +1,4 @@
-"""How a node runs as a process: start, spin, interrupt, one line for an error that the user can mend."""
+"""How a node runs as a process: start, spin, interrupt, one line for an error that the user can fix."""
 
 from __future__ import annotations
 

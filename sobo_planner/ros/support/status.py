@@ -32,7 +32,7 @@ class Status(str, Enum):
     OUT_OF_REACH = "OUT_OF_REACH"
     SUPERSEDED = "SUPERSEDED"
     CANCELLED = "CANCELLED"
-    # planning failed, or was helped out
+    # planning failed, or a fallback was used
     PLANNING_FAILED = "PLANNING_FAILED"
     PLAN_REFUSED = "PLAN_REFUSED"
     POLICY_FAILED = "POLICY_FAILED"

@@ -1,11 +1,11 @@
-"""What the policy sees of an arm: observations with their Jacobians.
+"""What the policy observes of an arm, with its Jacobians.
 
 The encoding uses the task's symmetries. (Positions in a chunk are relative to the current ones.) Target and tool
 error are expressed in the frame that turns with the first joint; when that joint turns about the direction of gravity,
-nothing else depends on its angle, so the angle is left out and one trajectory teaches all rotations of it. The same
-goes for the angle of a last joint that turns a balanced link about an axis through the tool.
+nothing else depends on its angle, so the angle is left out, and one trajectory is training data for all rotations
+of it. The same is true for the angle of a last joint that turns a balanced link about an axis through the tool.
 
-Where the arm has to go in joint space follows from its geometry, and need not be learned from few trajectories: the
+Which way to move in joint space follows from the geometry and need not be learned from few trajectories: the
 observation holds a damped least-squares step towards the target, the gradient of the squared tool error, and the
 torque against gravity.
 
