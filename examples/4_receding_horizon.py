@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sobo_planner.motion import Brakes, Motion
+from sobo_planner.motion import Brakes, Followed, Motion
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
 from sobo_planner.receding import RecedingPlanner
@@ -43,7 +43,7 @@ task = load_task("ur5")
 checker = PlanChecker(task)
 # The policy is rolled out in a thread of its own, because a rollout takes longer than a cycle.
 proposer = Proposer(task, Policy.load(share_path("config/policies/ur5"), task))
-planner = RecedingPlanner(task, checker, Brakes(task, checker), proposer, budget=0.008, propose_every=25)
+planner = RecedingPlanner(task, checker, Brakes(task, checker), Followed(), proposer, budget=0.008, propose_every=25)
 
 plant = task.robot.with_mass_scale(1.1)
 x = np.concatenate([task.config.robot.home, np.zeros(task.nu)])
@@ -58,7 +58,7 @@ for cycle in range(round(seconds / PERIOD)):
     result = planner.cycle(x, measured=now, target=goal, handover=now + LEAD)
     record["cycle_ms"].append(1e3 * (time.thread_time() - began))
     if result.motion is not None:
-        planner.accept(result.motion, goal, now)
+        planner.followed.add(result.motion, now)
         coming.append(result.motion)
     record["time"].append(now)
     record["distance"].append(np.linalg.norm(task.robot.tool_position(x[: task.nu]) - goal))

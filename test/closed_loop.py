@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.motion import POSITION_JUMP, VELOCITY_JUMP, Motion
+from sobo_planner.motion import POSITION_JUMP, VELOCITY_JUMP, Followed, Motion
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.receding import Cycle, RecedingPlanner
 from sobo_planner.receding.proposer import Proposer, _Question
@@ -39,7 +39,7 @@ def receding(
     """A planner whose cycles end when their iterations do."""
     checker = checker or PlanChecker(task)
     return RecedingPlanner(
-        task, checker, Brakes(task, checker), proposer, budget=UNHURRIED, propose_every=propose_every
+        task, checker, Brakes(task, checker), Followed(), proposer, budget=UNHURRIED, propose_every=propose_every
     )
 
 
@@ -83,7 +83,7 @@ class Loop:
             self.cycles.append(cycle)
             if cycle.motion is not None:
                 self._check(cycle)
-                self.planner.accept(cycle.motion, target, self.now)
+                self.planner.followed.add(cycle.motion, self.now)
                 self.motions.append(cycle.motion)
             for _ in range(round(PERIOD / STEP)):
                 self._step()

@@ -16,11 +16,11 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion import Brakes, Followed
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
-from sobo_planner.ros.serve.serving import Core
+from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.support import domain
 from sobo_planner.ros.support.status import Status
 from sobo_planner.safety import PlanChecker
@@ -45,7 +45,10 @@ class Bench:
         }
         self.checker = PlanChecker(task)
         self.brakes = Brakes(task, self.checker)
-        self.outputs = PlanOutputs(node, task.robot, self.checker, task.robot.joint_names, "none", self.values)
+        self.followed = Followed()
+        self.outputs = PlanOutputs(
+            node, task.robot, self.checker, self.followed, task.robot.joint_names, "none", self.values
+        )
         self.outputs.open()
         self.ledger, self.inbox = Ledger(), Inbox()
         self._executor = SingleThreadedExecutor(context=node.context)
@@ -61,6 +64,7 @@ class Bench:
             self.task,
             self.inbox,
             self.outputs,
+            self.followed,
             self.ledger,
             self.brakes,
             self.values,
@@ -79,7 +83,7 @@ class Bench:
     def measure(self, x: np.ndarray | None = None) -> None:
         """A joint state comes in: by default the arm is where it is meant to be."""
         if x is None:
-            timeline = self.outputs.timeline
+            timeline = self.followed.timeline
             x = np.concatenate([self.home, np.zeros(N)]) if timeline is None else timeline.state(self.time)
         self.inbox.put_state(x, self.time)
 

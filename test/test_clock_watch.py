@@ -53,6 +53,13 @@ def test_a_jump_is_found_once_with_its_size(waits: list[float], wait: float, siz
     assert watch.jump(EPOCH + time + size + 0.01, time + 0.01) == 0.0
 
 
+def test_simulated_time_that_begins_is_no_jump() -> None:
+    watch = ClockWatch()
+    for ros, monotonic in ((0.0, 1.0), (0.0, 2.0), (EPOCH, 2.1), (EPOCH + 0.1, 2.2)):
+        assert watch.jump(ros, monotonic) == 0.0
+    assert watch.jump(0.0, 2.3) == pytest.approx(-EPOCH), "but one that is reset to 0 is"
+
+
 @given(st.floats(-0.9 * BACKWARD, 0.9 * FORWARD))
 def test_corrections_of_a_synchronised_clock_are_no_jumps(size: float) -> None:
     watch = ClockWatch()

@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from ros_harness import ros_system
 from test_linear_feedback import stand_ins
 
-from sobo_planner.motion import Motion
+from sobo_planner.motion import Followed, Motion
 from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.outputs import conversions, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
@@ -48,7 +48,9 @@ def motion(task: ArmReach, home: np.ndarray) -> Motion:
 def outputs(task: ArmReach, tmp_path: Path) -> Iterator[PlanOutputs]:
     with ros_system(tmp_path, task.robot.joint_names) as system:
         system.probe.monitor = None  # the stamps of this test are not those of the clock
-        outputs = PlanOutputs(system.probe, task.robot, PlanChecker(task), task.robot.joint_names, "none", dict(VALUES))
+        outputs = PlanOutputs(
+            system.probe, task.robot, PlanChecker(task), Followed(), task.robot.joint_names, "none", dict(VALUES)
+        )
         outputs.open()
         yield outputs
         outputs.destroy()
@@ -97,7 +99,7 @@ def test_closed_outputs_let_nothing_pass(outputs: PlanOutputs, stream: Recorder,
     outputs.close()
     assert outputs.publish(motion, BEGIN - 0.01, DETAILS) is None
     outputs.publish_control(BEGIN + 0.1)
-    assert stream.messages == [] and outputs.timeline is None
+    assert stream.messages == [] and outputs._followed.timeline is None
     outputs.open()  # nothing is left of what was followed before
     outputs.publish_control(BEGIN + 0.1)
     assert stream.messages == []
@@ -109,7 +111,7 @@ def test_what_the_controller_would_drop_is_not_published(outputs: PlanOutputs, m
     with pytest.raises(Refused) as refusal:
         outputs.publish(replace(motion, X=X), BEGIN - 0.01, DETAILS)
     assert refusal.value.status is Status.PLAN_REFUSED and "nan" in refusal.value.detail
-    assert outputs.timeline is None
+    assert outputs._followed.timeline is None
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.25])
@@ -157,7 +159,7 @@ def test_what_the_checker_refuses_is_not_published(outputs: PlanOutputs, motion:
     X[:, 1] = np.linspace(X[0, 1], 6.2, len(X))
     with pytest.raises(Refused, match="shoulder_lift_joint is") as refusal:
         outputs.publish(replace(motion, X=X), BEGIN - 0.01, DETAILS)
-    assert refusal.value.status is Status.PLAN_REFUSED and outputs.timeline is None
+    assert refusal.value.status is Status.PLAN_REFUSED and outputs._followed.timeline is None
 
 
 def test_reports_name_their_pieces(outputs: PlanOutputs, motion: Motion) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from scripted_serving import GOAL, N, Script, ScriptedPlanner, in_thread, wait
 from server_bench import Bench, server_bench
 
 from sobo_planner.errors import (
@@ -18,12 +20,12 @@ from sobo_planner.errors import (
     PlanInterruptedError,
     PlanningError,
     PlanRefusedError,
-    SoboError,
     StartError,
 )
+from sobo_planner.motion import LOST, POSITION_JUMP, VELOCITY_JUMP, Timeline, expected_state
 from sobo_planner.planning import Planner, PlanStatus
 from sobo_planner.ros.demo.client import Motion as Followed
-from sobo_planner.ros.serve.plan_once import PlanOnce, details_of
+from sobo_planner.ros.serve.plan_once import DRIFT, LEADS, PUBLISHES_WITHIN, SETTLING, PlanOnce, details_of
 from sobo_planner.ros.support.status import Status
 from sobo_planner.tasks import ArmReach
 
@@ -49,12 +51,12 @@ def test_plans_begin_on_arrival_at_rest_and_later_at_speed(bench: Bench) -> None
     server = PlanOnce(bench.core, Planner(bench.task))
     bench.measure()
     server._serve(bench.goal(0.5))
-    first = bench.outputs.timeline
+    first = bench.followed.timeline
     assert first is not None and first.last.begin == bench.time
     bench.time += 0.6
     bench.measure()
     server._serve(bench.goal(-0.3))
-    second = bench.outputs.timeline
+    second = bench.followed.timeline
     assert second is not None and second.last.begin == pytest.approx(bench.time + 0.25)
     np.testing.assert_allclose(second.last.X[0], first.state(second.last.begin), atol=0.02)
     assert [report["lead"] for report in bench.reports(2)] == [0.0, pytest.approx(0.25)]
@@ -66,31 +68,283 @@ def test_nothing_is_planned_for_while_a_request_to_stop_waits(bench: Bench) -> N
     bench.measure()
     bench.inbox.put(None)
     assert not server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
-    assert bench.counts() == {"CANCELLED": 1} and bench.outputs.timeline is None
+    assert bench.counts() == {"CANCELLED": 1} and bench.followed.timeline is None
     bench.inbox.take()
     assert server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
-    assert bench.outputs.timeline is not None
+    assert bench.followed.timeline is not None
+
+
+# ---------------------------------------------------------------- decisions, with a scripted planner
+
+
+@pytest.fixture
+def script(task: ArmReach, home: np.ndarray) -> Script:
+    return Script(task, home)
+
+
+@pytest.fixture
+def planner(task: ArmReach) -> ScriptedPlanner:
+    return ScriptedPlanner(task)
+
+
+@pytest.fixture
+def server(script: Script, planner: ScriptedPlanner) -> PlanOnce:
+    return PlanOnce(script.core, planner)  # type: ignore[arg-type]
+
+
+def serve(server: PlanOnce) -> bool:
+    return server.guarded(GOAL, lambda: server._serve(GOAL))
+
+
+def test_an_arm_that_stays_is_planned_for_once(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    script.measure()
+    assert serve(server)
+    (motion,), (details,) = script.outputs.motions, script.outputs.details
+    assert motion.begin == script.time and len(planner.starts) == 1
+    np.testing.assert_array_equal(motion.X[0], script.rest())
+    assert details["status"] == "converged" and details["goal"] == GOAL.tolist()
+    assert server.status is Status.PLANNED and script.said == [server.detail]
+    assert server.detail.startswith("plan 1 converged from policy: 3 iterations, cost 1, 0 ms")
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    "joint, change, left",
     [
-        (StartError("joint a is outside"), Status.BAD_START),
-        (GoalError("out of reach"), Status.OUT_OF_REACH),
-        (PlanInterruptedError("interrupted"), Status.CANCELLED),
-        (DeadlineError("no plan within 0.02 s"), Status.DEADLINE_MISSED),
-        (PlanRefusedError("TOOL_BOX"), Status.PLAN_REFUSED),
-        (PlanningError("no start"), Status.PLANNING_FAILED),
+        (2, 0.9 * POSITION_JUMP, False),
+        (2, -1.1 * POSITION_JUMP, True),
+        (5, 0.6, True),
+        (N + 1, 0.9 * VELOCITY_JUMP, False),
+        (N + 1, -1.1 * VELOCITY_JUMP, True),
     ],
 )
-def test_each_error_of_the_planner_has_its_status(bench: Bench, error: SoboError, status: Status) -> None:
-    class Refuses:
-        policy_failures = 0
+def test_a_plan_from_a_state_that_the_arm_has_left_is_not_published(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, joint: int, change: float, left: bool
+) -> None:
+    """It is made anew, from where the arm is then."""
+    moved = script.rest()
+    moved[joint] += change
+    script.measure()
+    planner.meanwhile = lambda: script.measure(moved)
+    if joint >= N:  # once it moves, nothing is planned for it
+        assert serve(server) != left
+        assert script.outputs.motions == [] if left else script.outputs.motions
+        return
+    assert serve(server)
+    assert len(planner.starts) == 1 + left
+    (motion,) = script.outputs.motions
+    np.testing.assert_array_equal(motion.X[0], moved if left else script.rest())
+    assert script.counts() == ({"ARM_MOVES": 1} if left else {})
 
-        def plan(self, *_: object) -> None:
-            raise error
 
-    server = PlanOnce(bench.core, Refuses())  # type: ignore[arg-type]
-    bench.measure()
-    assert not server.guarded(bench.goal(0.5), lambda: server._serve(bench.goal(0.5)))
-    assert bench.counts() == {status.value: 1} and bench.outputs.timeline is None
+def test_an_arm_that_goes_on_moving_is_refused_after_three_plans(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    """Seen: a joint moved by 0.6 rad while its plan was made, and the first point asked for 29 rad/s."""
+    script.measure()
+    planner.meanwhile = lambda: script.measure(script.rest() + 0.6 * len(planner.starts) * (np.arange(2 * N) == 3))
+    assert not serve(server)
+    assert len(planner.starts) == 3 and script.outputs.motions == []
+    assert script.counts() == {"ARM_MOVES": 3}
+    ((refusal, goal),) = script.outputs.refusals
+    assert refusal.status is Status.ARM_MOVES and goal is GOAL
+    assert "wrist_1_joint changed its position by 0.600 rad" in refusal.detail and "0.02 rad" in refusal.detail
+
+
+@pytest.mark.parametrize("speed", [-1.01 * DRIFT, 3.0])
+def test_an_arm_in_motion_that_follows_nothing_is_refused(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, speed: float
+) -> None:
+    script.measure(script.moving(speed, 4))
+    assert not serve(server)
+    assert planner.starts == [] and script.outputs.motions == [] and script.counts() == {"ARM_MOVES": 1}
+    (refusal, _), *_ = script.outputs.refusals
+    assert f"wrist_2_joint moves at {speed:.2f} rad/s" in refusal.detail and "cancel" in refusal.detail
+
+
+def test_a_slow_one_is_planned_for_as_it_is(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    script.measure(script.moving(0.99 * DRIFT))
+    assert serve(server)
+    np.testing.assert_array_equal(planner.starts[0], script.moving(0.99 * DRIFT))
+
+
+def test_a_moving_arm_is_planned_for_ahead(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    followed = script.follow(0.4)
+    assert serve(server)
+    (motion,) = script.outputs.motions
+    assert motion.begin == script.time + LEADS[0]
+    here = followed.state(script.time), script.time
+    np.testing.assert_array_equal(motion.X[0], expected_state(script.task, Timeline(followed), *here, motion.begin))
+    assert script.counts() == {}
+
+
+def test_leads_grow_until_planning_ends_in_time(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    script.follow(0.4)
+    took = iter((0.25, 0.4))
+
+    def pass_time() -> None:
+        script.time += next(took)
+        timeline = script.followed.timeline
+        assert timeline is not None
+        script.measure(timeline.state(script.time))
+
+    planner.meanwhile = pass_time
+    assert serve(server)
+    (motion,) = script.outputs.motions
+    assert motion.begin == pytest.approx(1000.25 + LEADS[1])
+    assert script.counts() == {"DEADLINE_MISSED": 1}
+    took = iter((0.25, 0.5, 1.0))
+    assert not serve(server)
+    assert script.counts() == {"DEADLINE_MISSED": 4} and script.outputs.refusals[0][0].detail.endswith("1.0 s")
+    assert len(script.outputs.motions) == 1
+
+
+def test_an_arm_that_leaves_its_motion_is_planned_for_from_where_it_is(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    """A protective stop while a goal is planned for: no first point is far from the arm."""
+    followed = script.follow(0.4)
+    stopped = followed.state(script.time) + (LOST + 0.01) * (np.arange(2 * N) == 1)
+    stopped[N:] = 0.0
+    planner.meanwhile = lambda: script.measure(stopped)
+    assert serve(server)
+    (motion,) = script.outputs.motions
+    np.testing.assert_array_equal(motion.X[0], stopped)
+    assert script.counts() == {"TRACKING_LOST": 1} and motion.begin == script.time
+
+
+@pytest.mark.parametrize("off, ours", [(0.9 * LOST, True), (1.1 * LOST, False)])
+def test_what_the_arm_does_far_from_its_motion_is_not_ours(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, off: float, ours: bool
+) -> None:
+    followed = script.follow(0.4)
+    script.measure(followed.state(script.time) + off * (np.arange(2 * N) == 2))
+    assert serve(server) == ours
+    assert script.counts() == ({} if ours else {"ARM_MOVES": 1})
+
+
+@pytest.mark.parametrize(
+    "since, speed, follows",
+    [
+        (-0.5, 0.4, True),
+        (-0.5, 0.0, False),
+        (0.9 * SETTLING, 0.1, True),
+        (1.1 * SETTLING, 0.1, False),
+        (0.1, 0.01, False),
+    ],
+)
+def test_whether_an_arm_follows(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, since: float, speed: float, follows: bool
+) -> None:
+    """While the motion lasts, and a little longer, as long as it moves."""
+    motion = script.follow(0.0)
+    script.time = motion.end + since
+    script.measure(script.moving(speed))
+    assert serve(server)
+    assert (script.outputs.motions[0].begin > script.time) == follows
+
+
+@pytest.mark.parametrize("since, young", [(-0.01, False), (0.0, True), (0.04, True), (0.06, False)])
+def test_a_motion_that_has_just_begun_is_followed_by_an_arm_that_still_rests(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, since: float, young: bool
+) -> None:
+    script.follow(0.1, ago=since)
+    script.measure()
+    assert serve(server)
+    assert (script.outputs.motions[0].begin > script.time) == young
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        (StartError("elbow"), Status.BAD_START),
+        (GoalError("far"), Status.OUT_OF_REACH),
+        (PlanRefusedError("links"), Status.PLAN_REFUSED),
+        (PlanInterruptedError("stop"), Status.CANCELLED),
+        (DeadlineError("late"), Status.DEADLINE_MISSED),
+        (PlanningError("none"), Status.PLANNING_FAILED),
+        (ZeroDivisionError(), Status.INTERNAL_ERROR),
+    ],
+)
+def test_why_nothing_is_published(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, error: Exception, status: Status
+) -> None:
+    script.measure()
+    planner.raises = error
+    assert not serve(server)
+    assert script.counts() == {status.value: 1} and script.outputs.motions == []
+    assert script.outputs.refusals[0][0].status is status and server.status is Status.READY
+
+
+def test_a_plan_that_is_cancelled_meanwhile_is_not_published(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    """However late: the publisher looks once more."""
+    script.measure()
+    planner.meanwhile = lambda: script.inbox.put(None)
+    assert not serve(server)
+    assert script.outputs.motions == [] and script.counts() == {"CANCELLED": 1}
+    script.inbox.take(0.0)
+    planner.meanwhile, publish = (lambda: None), script.outputs.publish
+
+    def cancelled(*arguments: object) -> object:
+        script.inbox.put(None)
+        return publish(*arguments)
+
+    script.outputs.publish = cancelled  # type: ignore[assignment, method-assign]
+    assert not serve(server)
+    assert script.outputs.motions == [] and script.counts() == {"CANCELLED": 2}
+
+
+def test_a_plan_during_which_the_clock_jumps_is_not_published(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    script.follow(0.4)
+    server.clock_jumped()
+
+    def jump() -> None:
+        script.time -= 500.0
+        script.measure()
+
+    planner.meanwhile = jump
+    assert not serve(server)
+    assert script.outputs.motions == [] and script.outputs.refusals[0][0].status is Status.CLOCK_JUMP
+
+
+@pytest.mark.parametrize("deadline, given", [(0.0, None), (0.25, 0.25)])
+def test_the_time_that_a_plan_may_take_is_announced(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce, deadline: float, given: float | None
+) -> None:
+    script.measure()
+    script.values["deadline"] = deadline
+    seen: list[float] = []
+    planner.meanwhile = lambda: seen.append(server.pulse.within)
+    assert serve(server)
+    assert planner.deadlines == [given] and seen == [math.inf if given is None else given]
+    assert server.pulse.within == PUBLISHES_WITHIN, "afterwards it is not for ever"
+
+
+def test_policy_failures_are_counted_once(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    script.measure()
+    planner.policy_failures = 2
+    assert serve(server) and serve(server)
+    assert script.counts() == {"POLICY_FAILED": 1}
+
+
+def test_the_thread_serves_goals_and_stops_until_the_inbox_closes(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    script.measure()
+    serving: list[object] = []
+    planner.meanwhile = lambda: serving.append(server.serving)
+    script.inbox.put(GOAL)
+    thread = in_thread(server.run)
+    wait(lambda: server.status is Status.PLANNED)
+    assert serving == [GOAL]
+    script.inbox.put(None)
+    wait(lambda: server.status is Status.READY)
+    assert server.serving is None and len(script.outputs.motions) == 2
+    beats = server.pulse.beats
+    wait(lambda: server.pulse.beats > beats)
+    script.inbox.close()
+    thread.join(5.0)
+    assert not thread.is_alive()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import PlanRefusedError
-from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.attempts import SAME
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
@@ -91,7 +91,7 @@ def test_a_receding_horizon_gets_past_a_collision(task, checker) -> None:
     """The motions that the solver prefers collide, and the arm would stay where it is for ever."""
     rng = np.random.default_rng(21)
     instance = [task.sample(rng) for _ in range(21)][-1]
-    planner = RecedingPlanner(task, checker, Brakes(task, checker), budget=10.0, propose_every=25)
+    planner = RecedingPlanner(task, checker, Brakes(task, checker), Followed(), budget=10.0, propose_every=25)
     x, at, collided = instance.x0, 0.0, False
     for _ in range(150):
         cycle = planner.cycle(x, at, instance.target, at + task.dt)
@@ -99,9 +99,9 @@ def test_a_receding_horizon_gets_past_a_collision(task, checker) -> None:
         if cycle.motion is not None:
             motion = cycle.motion
             assert checker.check(motion.time, motion.X, motion.U, motion.K) is None
-            planner.accept(motion, instance.target, at)
+            planner.followed.add(motion, at)
         at += task.dt
-        x = planner._timeline.state(at)
+        x = planner.followed.timeline.state(at)
         if task.distance(x, instance.target) < 0.05:
             break
     assert collided and task.distance(x, instance.target) < 0.05

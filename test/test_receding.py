@@ -188,7 +188,7 @@ def test_an_arm_that_touches_off_its_motion_is_planned_for_from_the_motion(
         free, touching = (middle, touching) if robot.colliding_pair(middle) is None else (free, middle)
     X, U = np.tile(np.append(free, np.zeros(N)), (task.horizon + 1, 1)), np.tile(robot.gravity(free), (task.horizon, 1))
     planner, target = receding(task), robot.tool_position(free)
-    planner.accept(Motion(0.0, task.dt, X, U, np.zeros((task.horizon, N, 2 * N))), target, 0.0)
+    planner.followed.add(Motion(0.0, task.dt, X, U, np.zeros((task.horizon, N, 2 * N))), 0.0)
     cycle = planner.cycle(np.append(touching, np.zeros(N)), 0.1, target, 0.1 + LEAD * PERIOD)
     assert cycle.motion is not None and not cycle.lost
     np.testing.assert_array_equal(cycle.motion.X[0], X[0])
@@ -197,7 +197,7 @@ def test_an_arm_that_touches_off_its_motion_is_planned_for_from_the_motion(
 def test_forgetting_begins_where_the_arm_is(task: ArmReach, planner: RecedingPlanner, start: np.ndarray, goal) -> None:
     loop = Loop(task, planner, start)
     loop.run(goal(0.4), 30)
-    planner.forget()
+    planner.followed.forget()
     elsewhere = start + 0.7 * (np.arange(2 * N) < N)
     cycle = planner.cycle(elsewhere, 500.0, goal(0.4), 500.02)
     assert not cycle.lost and cycle.motion is not None
@@ -213,7 +213,7 @@ def test_after_a_stop_starts_go_on_from_it(task: ArmReach, start: np.ndarray, go
     begin = loop.now + LEAD * PERIOD
     stop = Brakes(task, PlanChecker(task)).stop(loop.desired(begin), begin)
     before = loop.motions[-1]
-    planner.accept(stop, None, loop.now)
+    planner.followed.add(stop, loop.now)
     instance = Instance(stop.state(stop.end), goal(0.8))
     _, shifted = Starts(task, planner._checker, None, 1).best(stop, instance, stop.end, planner._solver, None)
     np.testing.assert_allclose(shifted.X[:, :N], np.tile(instance.x0[:N], (task.horizon + 1, 1)), atol=1e-6)

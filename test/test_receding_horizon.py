@@ -35,7 +35,9 @@ def bench(task: ArmReach, home: np.ndarray) -> Iterator[Bench]:
 
 @pytest.fixture
 def receding(bench: Bench) -> RecedingHorizon:
-    planner = RecedingPlanner(bench.task, bench.checker, bench.brakes, budget=UNHURRIED, propose_every=25)
+    planner = RecedingPlanner(
+        bench.task, bench.checker, bench.brakes, bench.followed, budget=UNHURRIED, propose_every=25
+    )
     return RecedingHorizon(bench.core, planner, None, RATE)
 
 
@@ -48,14 +50,14 @@ def tick(bench: Bench, server: RecedingHorizon, times: int = 1) -> None:
 
 def test_each_tick_publishes_a_motion_that_begins_later(bench: Bench, receding: RecedingHorizon) -> None:
     tick(bench, receding, 3)
-    assert bench.outputs.timeline is None, "without a goal nothing is published"
+    assert bench.followed.timeline is None, "without a goal nothing is published"
     bench.inbox.put(bench.goal(0.5))
     tick(bench, receding, 20)
     assert bench.counts() == {} and receding.status is Status.TRACKING
     reports = bench.reports(20)
     assert [report["plan_id"] for report in reports] == list(range(1, 21))
     assert all(report["lead"] >= 2.0 / RATE - 1e-9 for report in reports)
-    assert bench.outputs.timeline is not None
+    assert bench.followed.timeline is not None
 
 
 def test_a_goal_is_taken_up_at_the_tick_after_it_came(bench: Bench, receding: RecedingHorizon) -> None:
@@ -65,7 +67,7 @@ def test_a_goal_is_taken_up_at_the_tick_after_it_came(bench: Bench, receding: Re
         tick(bench, receding, 30)
         goals = [report["goal"] for report in bench.reports(30)]
         assert goals == 30 * [bench.goal(offset).tolist()]
-        assert np.abs(bench.outputs.timeline.state(bench.time)[N:]).max() > 0.1, "the next one comes in motion"
+        assert np.abs(bench.followed.timeline.state(bench.time)[N:]).max() > 0.1, "the next one comes in motion"
 
 
 class SlowComputer:
@@ -110,7 +112,7 @@ def test_cancel_brings_the_arm_to_rest_and_ends_replanning(bench: Bench, recedin
     *cycles, braking, cancelled = bench.reports(52)
     assert braking["status"] == "braking" and all(each["status"] in ("refined", "start") for each in cycles)
     assert cancelled["reason"] == "CANCELLED" and cancelled["goal"] == bench.goal(0.5).tolist()
-    timeline = bench.outputs.timeline
+    timeline = bench.followed.timeline
     assert timeline is not None
     assert np.abs(timeline.state(bench.time)[N:]).max() < 0.01
     bench.inbox.put(bench.goal(0.5))
@@ -183,12 +185,12 @@ def test_an_arm_out_of_its_limits_is_stopped_for(bench: Bench, receding: Recedin
     tick(bench, receding, 30)
     x = np.concatenate([bench.home, np.zeros(N)])
     x[2] = bench.task.robot.position_upper[2] + 0.2
-    before = bench.outputs.timeline
+    before = bench.followed.timeline
     for _ in range(BAD_STARTS - 1):
         bench.measure(x)
         receding._tick()
     assert bench.count(Status.BAD_START) == BAD_STARTS - 1 and receding.status is Status.TRACKING
-    assert bench.outputs.timeline is before, "the motion before goes on"
+    assert bench.followed.timeline is before, "the motion before goes on"
     bench.measure(x)
     receding._tick()
     assert bench.count(Status.BAD_START) == BAD_STARTS and receding.status is Status.READY
@@ -215,9 +217,9 @@ def test_a_motion_that_would_begin_in_the_past_is_not_published(bench: Bench, re
     bench.measure()
     motion = bench.brakes.motion(np.concatenate([bench.home, np.zeros(N)]), bench_time)
     with pytest.raises(Refused) as refused:
-        receding.publish(motion, receding.fresh_state(), {"phases_ms": {}})
+        receding.publish(motion, receding.core.fresh_state(), {"phases_ms": {}})
     assert refused.value.status is Status.DEADLINE_MISSED and "0.0 ms ago" in refused.value.detail
-    assert core.outputs.timeline is None
+    assert core.followed.timeline is None
 
 
 def test_closed_outputs_let_nothing_pass(bench: Bench, receding: RecedingHorizon) -> None:
@@ -225,7 +227,7 @@ def test_closed_outputs_let_nothing_pass(bench: Bench, receding: RecedingHorizon
     tick(bench, receding, 2)
     bench.outputs.close()
     tick(bench, receding, 2)
-    assert bench.outputs.timeline is None and bench.ledger.values()["plans"] == "2"
+    assert bench.followed.timeline is None and bench.ledger.values()["plans"] == "2"
     assert len(bench.reports(2)) == 2
 
 

@@ -10,14 +10,17 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from closed_loop import UNHURRIED
+from scripted_serving import Script
 from server_bench import RATE, Bench, N, server_bench
 
 from sobo_planner.errors import PlanningError, SolverError
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
+from sobo_planner.ros.serve.core import MOVING
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
-from sobo_planner.ros.serve.serving import MOVING, STOP_LEADS, Server, moves
+from sobo_planner.ros.serve.serving import Server
+from sobo_planner.ros.serve.stopping import STOP_LEADS
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import ArmReach
 
@@ -26,6 +29,11 @@ from sobo_planner.tasks import ArmReach
 def bench(task: ArmReach, home: np.ndarray) -> Iterator[Bench]:
     with server_bench(task, home) as bench:
         yield bench
+
+
+@pytest.fixture
+def script(task: ArmReach, home: np.ndarray) -> Script:
+    return Script(task, home)
 
 
 class Idle(Server):
@@ -73,8 +81,8 @@ def test_what_raises_nothing_is_served(bench: Bench) -> None:
 
 def test_faults_are_counted_and_not_reported(bench: Bench) -> None:
     server = Idle(bench.core)
-    server.note(Status.DEADLINE_MISSED, "late", 3)
-    server.refuse(Refused(Status.OUT_OF_REACH, "too far"), np.zeros(3))
+    server.core.note(Status.DEADLINE_MISSED, "late", 3)
+    server.core.refuse(Refused(Status.OUT_OF_REACH, "too far"), np.zeros(3))
     assert bench.counts() == {"DEADLINE_MISSED": 3, "OUT_OF_REACH": 1}
     assert [report["reason"] for report in bench.reports(1)] == ["OUT_OF_REACH"]
 
@@ -82,74 +90,41 @@ def test_faults_are_counted_and_not_reported(bench: Bench) -> None:
 def test_states_have_to_be_there_and_fresh(bench: Bench) -> None:
     server = Idle(bench.core)
     with pytest.raises(Refused) as refused:
-        server.fresh_state()
+        server.core.fresh_state()
     assert refused.value.status is Status.NO_STATE
     bench.measure()
-    assert server.fresh_state().stamp == bench.time
+    assert server.core.fresh_state().stamp == bench.time
     bench.values["state_timeout"] = 0.0
     with pytest.raises(Refused) as refused:
-        server.fresh_state()
+        server.core.fresh_state()
     assert refused.value.status is Status.STALE_STATE and "allowed are 0 s" in refused.value.detail
 
 
-def test_after_a_jump_of_time_nothing_from_before_counts(bench: Bench) -> None:
-    server = PlanOnce(bench.core, Planner(bench.task))
-    bench.measure()
-    server._serve(bench.goal(0.2))
-    assert not server.clock_jumped() and bench.outputs.timeline is not None
-    bench.time -= 500.0
-    assert server.clock_jumped() and bench.count(Status.CLOCK_JUMP) == 1
-    assert bench.inbox.state is None and bench.outputs.timeline is None
-    assert not server.clock_jumped()
-
-
-def test_a_jump_that_another_thread_saw_is_not_lost_in_a_long_plan(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jumps_of_time_are_seen_by_whoever_looks_often(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the seconds that a plan takes, the clock of a fast simulation may have gained as much."""
-    server, monotonic = Idle(bench.core), 50.0
+    server, monotonic = Idle(script.core), 50.0
     monkeypatch.setattr("sobo_planner.ros.serve.serving.time.monotonic", lambda: monotonic)
     assert not server.clock_jumped()
+    seen = []
     for jump in (0.0, 5.0, 0.0, 0.0):  # the thread that takes joint states
-        bench.time, monotonic = bench.time + 0.5 + jump, monotonic + 0.5 * (1.0 - jump / 5.0)
-        server.look_at_clock()
-    assert server.look_at_clock(), "seen, and not acted on yet"
-    assert server.clock_jumped() and bench.count(Status.CLOCK_JUMP) == 1
-    assert not server.look_at_clock() and not server.clock_jumped()
-
-
-def test_what_was_planned_across_a_jump_is_not_published(bench: Bench) -> None:
-    server = Idle(bench.core)
-    assert not server.clock_jumped()
-    bench.measure()
-    state = server.fresh_state()
-    motion = bench.brakes.motion(state.x, bench.time + 0.25)
-    bench.time -= 500.0  # the motion would begin in eight minutes
-    bench.measure()
-    with pytest.raises(Refused, match="jumped") as refused:
-        server.publish(motion, state, {"phases_ms": {}})
-    assert refused.value.status is Status.STALE_STATE and bench.outputs.timeline is None
-    assert server.clock_jumped() and not server.clock_jumped()
+        script.time, monotonic = script.time + 0.5 + jump, monotonic + 0.5 * (1.0 - jump / 5.0)
+        seen.append(server.clock_jumped())
+    assert seen == [False, True, False, False] and script.counts() == {"CLOCK_JUMP": 1}
+    assert script.inbox.interrupt.is_set(), "what is planned for meanwhile is not published"
 
 
 @pytest.mark.parametrize("speed, moving", [(0.0, False), (0.9 * MOVING, False), (-1.1 * MOVING, True), (1.0, True)])
-def test_moving(task: ArmReach, home: np.ndarray, speed: float, moving: bool) -> None:
+def test_moving(bench: Bench, home: np.ndarray, speed: float, moving: bool) -> None:
     x = np.concatenate([home, np.zeros(N)])
     x[8] = speed
-    assert moves(task, x) == moving
-
-
-def test_an_arm_at_rest_needs_no_stop(bench: Bench) -> None:
-    bench.measure()
-    assert Idle(bench.core).stop_arm() is None
-    assert bench.outputs.timeline is None
+    assert bench.core.moves(x) == moving
 
 
 def test_a_stop_goes_on_from_what_is_followed(bench: Bench) -> None:
     server = PlanOnce(bench.core, Planner(bench.task))
     bench.measure()
     server._serve(bench.goal(0.5))
-    followed = bench.outputs.timeline
+    followed = bench.followed.timeline
     assert followed is not None
     bench.time += 0.8
     bench.measure()
@@ -167,7 +142,7 @@ def test_an_arm_is_stopped_without_a_fresh_state_too(bench: Bench) -> None:
     server = PlanOnce(bench.core, Planner(bench.task))
     bench.measure()
     server._serve(bench.goal(0.5))
-    followed = bench.outputs.timeline
+    followed = bench.followed.timeline
     assert followed is not None
     bench.time += 0.8
     bench.values["state_timeout"] = 0.0
@@ -190,7 +165,9 @@ def test_an_arm_is_stopped_without_a_fresh_state_too(bench: Bench) -> None:
 def test_what_cannot_be_planned_for_is_refused_by_name(
     bench: Bench, x: Callable[[np.ndarray], np.ndarray], goal: Callable[[np.ndarray], np.ndarray], status: Status
 ) -> None:
-    planner = RecedingPlanner(bench.task, bench.checker, bench.brakes, budget=UNHURRIED, propose_every=25)
+    planner = RecedingPlanner(
+        bench.task, bench.checker, bench.brakes, bench.followed, budget=UNHURRIED, propose_every=25
+    )
     target = goal(bench.goal(0.2))
     for server in (PlanOnce(bench.core, Planner(bench.task)), RecedingHorizon(bench.core, planner, None, RATE)):
         bench.measure(x(np.concatenate([bench.home, np.zeros(N)])))

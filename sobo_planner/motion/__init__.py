@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from sobo_planner.motion.braking import Brakes, braking
 from sobo_planner.motion.motion import Motion, follow
-from sobo_planner.motion.prediction import POSITION_JUMP, VELOCITY_JUMP, expected_state, unwound, within_limits
-from sobo_planner.motion.timeline import HISTORY, Timeline
+from sobo_planner.motion.prediction import (
+    LOST,
+    POSITION_JUMP,
+    VELOCITY_JUMP,
+    coasting_state,
+    expected_state,
+    unwound,
+    within_limits,
+)
+from sobo_planner.motion.timeline import HISTORY, Followed, Timeline
 
 __all__ = [
     "HISTORY",
+    "LOST",
     "POSITION_JUMP",
     "VELOCITY_JUMP",
     "Brakes",
+    "Followed",
     "Motion",
     "Timeline",
     "braking",
+    "coasting_state",
     "expected_state",
     "follow",
     "unwound",

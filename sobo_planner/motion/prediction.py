@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 POSITION_JUMP = 0.02
 VELOCITY_JUMP = 0.2
 PREDICTION_STEP = 2e-3  # [s]
+# A joint this far from its motion [rad] does not follow it.
+LOST = 0.3
 
 
 def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
@@ -53,6 +55,15 @@ def unwound(task: ArmReach, x: Array, reference: Array) -> Array:
     """
     n = task.nu
     return np.concatenate([task.robot.unwound(x[:n], reference[:n]), x[n:]])
+
+
+def coasting_state(task: ArmReach, x: Array, seconds: float) -> Array:
+    """Where an arm in state x (2n,) will be if it goes on at its velocity for so long [s], within the limits.
+
+    That is all that is known of an arm which follows nothing of ours.
+    """
+    q, v = np.split(x, 2)
+    return within_limits(task, np.concatenate([q + max(seconds, 0.0) * v, v]))
 
 
 def within_limits(task: ArmReach, x: Array) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +45,12 @@ class Timeline:
         out._motions = (*kept, motion)
         return out
 
+    def shifted(self, seconds: float) -> Timeline:
+        """The same motions on a clock that was set forward by so much [s]."""
+        out = Timeline(self.last)
+        out._motions = tuple(replace(motion, begin=motion.begin + seconds) for motion in self._motions)
+        return out
+
     def at(self, time: float) -> Motion:
         """The motion that is followed at a time [s]."""
         for motion in reversed(self._motions):
@@ -67,3 +76,36 @@ class Timeline:
             return last.X[:0], last.U[:0], last.K[:0]
         X, U, K = (np.concatenate(each) for each in zip(*parts, strict=True))
         return X, U, K
+
+
+class Followed:
+    """The one record of what the arm follows: whoever publishes a motion adds it, whoever plans looks here.
+
+    Thread-safe: what `timeline` returns never changes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timeline: Timeline | None = None
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """What was published, on ROS time; None while nothing is known."""
+        with self._lock:
+            return self._timeline
+
+    def add(self, motion: Motion, now: float) -> None:
+        """Takes note that a motion is published at a time [s]: the arm follows it from its beginning on."""
+        with self._lock:
+            self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
+
+    def forget(self) -> None:
+        """Drops all motions: nothing is known any more."""
+        with self._lock:
+            self._timeline = None
+
+    def shift(self, seconds: float) -> None:
+        """The clock was set forward by so much [s]; the arm has gone on as before."""
+        with self._lock:
+            if self._timeline is not None:
+                self._timeline = self._timeline.shifted(seconds)

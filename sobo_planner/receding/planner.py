@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import SolverError
-from sobo_planner.motion import Motion, Timeline, expected_state, unwound, within_limits
+from sobo_planner.motion import LOST, Followed, Motion, Timeline, expected_state, unwound, within_limits
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
@@ -29,8 +29,6 @@ from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# A joint this far from its motion [rad] does not follow it.
-LOST = 0.3
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
 
@@ -71,6 +69,7 @@ class RecedingPlanner:
         task: The task.
         checker: Passes every motion before it is returned.
         brakes: Bring an arm to rest that follows no motion of this planner.
+        followed: What the arm follows. Whoever publishes a cycle's motion adds it there.
         proposer: The policy in another thread; without one, starts are shifted motions and interpolations.
         budget: Time a cycle may take [s].
         propose_every: Cycles between two proposals of the policy while the goal stays.
@@ -81,30 +80,23 @@ class RecedingPlanner:
         task: ArmReach,
         checker: PlanChecker,
         brakes: Brakes,
+        followed: Followed,
         proposer: Proposer | None = None,
         *,
         budget: float,
         propose_every: int,
     ) -> None:
         self.task = task
+        self.followed = followed
         self._checker, self._brakes, self._budget = checker, brakes, budget
         self._starts = Starts(task, checker, proposer, propose_every)
         self._solver = RecedingSolver(task, checker)
-        self._timeline: Timeline | None = None  # what the arm follows
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
-        self._target: Array | None = None
+        self._draft_target: Array | None = None  # what it leads to
+        self._published: Motion | None = None  # the last motion of ours that was published
+        self._target: Array | None = None  # what that one leads to
         self._sought: Array | None = None  # target of the last cycle
         self._tries = 0  # consecutive cycles without a motion to the target
-
-    def forget(self) -> None:
-        """Drops the motion: the next cycle begins where the arm is measured."""
-        self._timeline = self._draft = self._target = None
-        self._solver.restart()
-
-    def accept(self, motion: Motion, target: Array | None, now: float) -> None:
-        """Records that a cycle's motion was published: the arm follows it from its beginning on."""
-        self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
-        self._draft, self._target = motion, target
 
     def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
         """Plans the next motion towards a target.
@@ -119,9 +111,11 @@ class RecedingPlanner:
             TaskError: The state is refused, or the target when it moves.
         """
         began = time.monotonic()
-        if self._timeline is not None and np.shape(x) == (self.task.nx,):
-            x = unwound(self.task, x, self._timeline.state(measured))
-        timeline, lost = self._follow(x, measured)
+        followed = self.followed.timeline
+        self._take_note(None if followed is None else followed.last)
+        if followed is not None and np.shape(x) == (self.task.nx,):
+            x = unwound(self.task, x, followed.state(measured))
+        timeline, lost = self._follow(followed, x, measured)
         moved = self._seek(x, target)
         instance = Instance(self._state_at(timeline, x, measured, handover), target)
         self._solver.choose(instance)
@@ -137,20 +131,34 @@ class RecedingPlanner:
         refined = time.monotonic()
         cycle = self._choose(source, start, start_cost, gains, solution, instance, handover)
         self._solver.keep(solution, start_cost, cycle.refined, handover)
-        self._draft = cycle.motion or self._draft
+        if cycle.motion is not None:
+            self._draft, self._draft_target = cycle.motion, target
         arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._solver.clear)
         self._tries = 0 if arrives else self._tries + 1
         checked = time.monotonic()
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
 
-    def _follow(self, x: Array, measured: float) -> tuple[Timeline, bool]:
+    def _take_note(self, last: Motion | None) -> None:
+        """Finds out what became of the last draft, from the motion that was published last (None: nothing is known).
+
+        It is the draft; or the motion before, because the draft came too late to be published: then the next cycle
+        starts from the draft all the same. Or it is somebody else's, such as a braking motion.
+        """
+        if last is not None and last is self._draft:
+            self._published, self._target = last, self._draft_target
+        elif last is None or last is not self._published:
+            self._draft = self._target = None
+            self._published = last
+            self._solver.restart()
+
+    def _follow(self, timeline: Timeline | None, x: Array, measured: float) -> tuple[Timeline, bool]:
         """What the arm follows, and whether that is new because the arm was far from its motion.
 
         Raises StartError where no motion may begin. An arm in motion may be a little off what it follows, which keeps
         limits and links apart.
         """
-        n, timeline = self.task.nu, self._timeline
+        n = self.task.nu
         if timeline is not None and np.shape(x) == (self.task.nx,):
             within = within_limits(self.task, x)
             if np.abs(x - within)[:n].max() <= OVERSHOOT:

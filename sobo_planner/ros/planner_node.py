@@ -8,6 +8,7 @@ log, in /diagnostics and on `plan_report`; it is never queued or retried.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,19 +22,40 @@ from sobo_planner.errors import SoboError
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
-from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.session import Session
+from sobo_planner.ros.serve.stopping import Stopper
+from sobo_planner.ros.serve.watchdog import PERIOD, Watchdog
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.ros.support.parameters import changed, declare
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
+ENDS_WITHIN = 0.5  # [s] that the planning thread may take to end before the arm is stopped without it, and then again
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 LIVE_PARAMETERS = tuple(spec.name for spec in node_parameters.PLANNER if not spec.read_only)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What an active node has.
+
+    Attributes:
+        inbox: What came in.
+        server: Who serves it.
+        worker: The planning thread.
+        watchdog: Watches it.
+    """
+
+    inbox: Inbox
+    server: Server
+    worker: WorkerThread
+    watchdog: Watchdog
 
 
 class PlannerNode(LifecycleNode):
@@ -44,15 +66,15 @@ class PlannerNode(LifecycleNode):
         self._ledger = diagnostics.Ledger()
         self._last_logged: dict[Status, float] = {}
         self._session: Session | None = None
-        self._inbox: Inbox | None = None
-        self._server: Server | None = None
-        self._worker: WorkerThread | None = None
+        self._serving: Serving | None = None
+        self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
         self._values = declare(self, node_parameters.PLANNER)
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         # Best effort takes both kinds of publishers.
         self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
         self._requests = Requests(self, self._ledger, self._warn, self._values)
@@ -87,12 +109,15 @@ class PlannerNode(LifecycleNode):
         """Begins to serve, with nothing that came in before."""
         assert self._session is not None
         session = self._session
+        if self._ended is not None and self._ended.is_alive():
+            self.get_logger().error("not activated: the planning thread of before still hangs; start the node anew")
+            return FAILURE
         session.states.forget()
-        self._inbox = Inbox()
         core = Core(
             session.task,
-            self._inbox,
+            Inbox(),
             session.outputs,
+            session.followed,
             self._ledger,
             session.brakes,
             self._values,
@@ -101,11 +126,14 @@ class PlannerNode(LifecycleNode):
             warn=self._warn,
             defect=lambda text: self.get_logger().error(text, exc_info=True),
         )
-        self._server = session.server(core)
+        server = session.server(core)
+        worker = WorkerThread("planning", server.run_logged)
+        stopper = Stopper(core, session.watchdog_brakes)
+        watchdog = Watchdog(server, worker.is_alive, stopper, self._publish_diagnostics)
         session.outputs.open()
-        self._requests.open(Desk(session.frames, self._inbox, self._server))
-        self._worker = WorkerThread("planning", self._server.run)
-        self._worker.start()
+        self._serving = Serving(core.inbox, server, worker, watchdog)
+        self._requests.open(Desk(session.frames, core.inbox, server))
+        worker.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
         return super().on_activate(state)
 
@@ -125,25 +153,35 @@ class PlannerNode(LifecycleNode):
         self._drop_session()
         return SUCCESS
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Brings the node back to how it was before it was configured, whatever a transition threw."""
+        self.get_logger().error("a transition failed with a defect; the node is unconfigured again")
+        self._end_serving()
+        self._drop_session()
+        return SUCCESS
+
     def _end_serving(self) -> None:
-        if self._inbox is None or self._server is None or self._worker is None or self._session is None:
-            return
-        inbox, server, worker = self._inbox, self._server, self._worker
+        """Brings a moving arm to rest and ends the planning thread, also one that hangs."""
         self._requests.close()
-        self._inbox = self._server = self._worker = None  # callbacks find an inactive node from here on
+        serving, self._serving = self._serving, None  # callbacks find an inactive node from here on
+        if serving is None or self._session is None:
+            return
+        inbox, server, worker = serving.inbox, serving.server, serving.worker
         goal = inbox.close()
         if goal is not None:
-            server.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
-        worker.join_within(5.0)
-        if inbox.state is not None and not worker.is_alive():
-            server.guarded(None, server.stop_arm)
+            server.core.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
+        worker.join_within(ENDS_WITHIN)  # nothing that it plans is published any more
+        if inbox.state is not None or self._session.followed.timeline is not None:
+            server.guarded(None, serving.watchdog.stopper.stop)
         self._session.outputs.close()
+        worker.join_within(ENDS_WITHIN)
+        self._ended = worker
         self._session.close()
 
     def _drop_session(self) -> None:
-        if self._session is not None:
-            self._session.outputs.destroy()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.drop()
 
     def destroy_node(self) -> None:
         """Brings the arm to rest, ends the planning thread, then the node."""
@@ -160,12 +198,13 @@ class PlannerNode(LifecycleNode):
         self._values.update(changed(parameters, LIVE_PARAMETERS))
 
     def _on_joint_state(self, message: JointState) -> None:
-        if self._inbox is None or self._session is None or self._server is None:
+        if self._serving is None or self._session is None:
             return
-        self._server.look_at_clock()
+        self._serving.server.clock_jumped()
         try:
             timeout, ahead = self._values["state_timeout"], self._values["stamp_ahead"]
-            self._session.states.take(message, self._inbox, self._now(), time.monotonic(), timeout, ahead)
+            now = self._now()
+            self._session.states.take(message, self._serving.inbox, now, time.monotonic(), timeout, ahead)
         except Refused as refusal:
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, refusal.detail)
@@ -179,12 +218,17 @@ class PlannerNode(LifecycleNode):
             self._last_logged[status] = now
             self.get_logger().warning(f"{status.value}: {detail}")
 
+    def _watch(self) -> None:
+        if self._serving is not None:
+            self._serving.watchdog.look()
+
     def _publish_control(self) -> None:
-        if self._session is not None and self._server is not None:
+        if self._session is not None:
             self._session.outputs.publish_control(self._now())
 
     def _publish_diagnostics(self) -> None:
-        health = Health(self._session, self._inbox, self._server, self._requests.held, self._failure, self._values)
+        inbox, server = (None, None) if self._serving is None else (self._serving.inbox, self._serving.server)
+        health = Health(self._session, inbox, server, self._requests.held, self._failure, self._values)
         status = health.message(self._ledger.values())
         self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), status))
 

@@ -65,6 +65,12 @@ class GoalFrames:
         frames._listener = tf2_ros.TransformListener(buffer, node, spin_thread=False)
         return frames
 
+    def close(self) -> None:
+        """Ends the subscriptions to /tf and /tf_static."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._listener = None
+
     def to_base(self, header: Header, position: Vector, quaternion: Vector) -> tuple[Vector, Vector]:
         """Position and orientation in the base frame.
 

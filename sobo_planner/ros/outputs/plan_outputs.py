@@ -16,12 +16,13 @@ from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from sobo_planner.motion import Motion, Timeline
+from sobo_planner.motion import Followed, Motion
 from sobo_planner.robot import Robot
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
+from sobo_planner.solver import Interrupt
 
 # Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
 STANDSTILL = 10**6
@@ -39,6 +40,7 @@ class PlanOutputs:
         node: Owner of the publishers.
         robot: The arm.
         checker: Passes every trajectory.
+        followed: Where what is published is added.
         joint_names: Its joints as the controller knows them, prefix included.
         policy_name: For the reports.
         values: The node's parameters; those that may change are looked up for each message.
@@ -49,18 +51,18 @@ class PlanOutputs:
         node: Node,
         robot: Robot,
         checker: PlanChecker,
+        followed: Followed,
         joint_names: Sequence[str],
         policy_name: str,
         values: Mapping[str, Any],
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
-        self._checker = checker
+        self._checker, self._followed = checker, followed
         self._policy_name, self._values = policy_name, values
         self._lock = threading.Lock()
         self._open = False
         self._plan_id = 0
         self._last_stamp = 0
-        self._timeline: Timeline | None = None
         self._end_torque = np.zeros(robot.nq)
         self._points: list[JointTrajectoryPoint] = []  # of the last message
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
@@ -75,17 +77,14 @@ class PlanOutputs:
     def open(self) -> None:
         """Lets messages pass, beginning without a motion."""
         with self._lock:
-            self._open, self._timeline = True, None
+            self._open = True
+            self._followed.forget()
 
     def close(self) -> None:
         """Lets nothing pass any more, not even what a thread is about to publish."""
         with self._lock:
-            self._open, self._timeline = False, None
-
-    def forget(self) -> None:
-        """Drops the motions: nothing is known any more of what the arm is following."""
-        with self._lock:
-            self._timeline = None
+            self._open = False
+            self._followed.forget()
 
     def destroy(self) -> None:
         """Removes the publishers from their node, once subscribers have what was published: it may stop the arm."""
@@ -100,21 +99,19 @@ class PlanOutputs:
         """Number of subscribers of each topic, for the diagnostics."""
         return {f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._publishers}
 
-    @property
-    def timeline(self) -> Timeline | None:
-        """What was published, on ROS time."""
-        return self._timeline
-
-    def publish(self, motion: Motion, now: float, details: dict[str, Any]) -> dict[str, Any] | None:
+    def publish(
+        self, motion: Motion, now: float, details: dict[str, Any], unless: Interrupt | None = None
+    ) -> dict[str, Any] | None:
         """Publishes a motion with its gains and its report.
 
         Args:
             motion: The motion, its beginning in ROS time [s].
             now: ROS time [s] for the stamp; the motion begins then or later.
             details: What else the report says.
+            unless: Nothing is published once it is set.
 
         Returns:
-            The report; None when the outputs were closed meanwhile.
+            The report; None when the outputs were closed or `unless` was set meanwhile.
 
         Raises:
             Refused: PLAN_REFUSED, the checker refuses it, or a message would break a rule of the controller.
@@ -135,7 +132,7 @@ class PlanOutputs:
             raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
         gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
         with self._lock:
-            if not self._open:
+            if not self._open or (unless is not None and unless.is_set()):
                 return None
             self._plan_id += 1
             report = diagnostics.plan_report(
@@ -150,7 +147,7 @@ class PlanOutputs:
             self._feedforward.publish(feedforward)
             self._trajectory.publish(trajectory)
             self._report.publish(String(data=diagnostics.to_json(report)))
-            self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
+            self._followed.add(motion, now)
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
         return report
 
@@ -163,14 +160,17 @@ class PlanOutputs:
     def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
         """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
         report = diagnostics.refusal_report(refusal, None if goal is None else goal.tolist())
-        self._report.publish(String(data=diagnostics.to_json(report)))
+        with self._lock:
+            if self._open:
+                self._report.publish(String(data=diagnostics.to_json(report)))
 
     def publish_control(self, now: float) -> None:
         """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""
         with self._lock:
-            if self._control is None or self._timeline is None or not self._open:
+            timeline = self._followed.timeline
+            if self._control is None or timeline is None or not self._open:
                 return
-            motion = self._timeline.at(now)
+            motion = timeline.at(now)
             if now < motion.begin:
                 return
             stage = motion.stage(now)

@@ -42,6 +42,8 @@ class Health:
             return Status.UNCONFIGURED, "" if self.failure is None else str(self.failure)
         if self.inbox is None or self.server is None:
             return Status.INACTIVE, ""
+        if self.server.lost:
+            return Status.NOT_RESPONDING, self.server.lost
         state = self.inbox.state
         if state is None:
             return self.inbox.no_state.status, self.inbox.no_state.detail

@@ -14,7 +14,8 @@ from sobo_planner.errors import GoalError, StartError
 from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.inbox import StampedState
-from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.serve.core import Core
+from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
@@ -29,6 +30,7 @@ LEAD_PERIODS = 2.0
 LONGEST_LEAD = 0.2
 LONGEST_LATE_LEAD = 1.0
 WINDOW = 50
+CYCLE_WITHIN = 0.3  # [s] that a cycle is known to take on a busy machine
 
 
 class RecedingHorizon(Server):
@@ -53,6 +55,7 @@ class RecedingHorizon(Server):
         """See `Server.run`."""
         tick = time.monotonic()
         while not self.core.inbox.closed:
+            self.pulse.beat(self._period + CYCLE_WITHIN)
             self._tick()
             tick += self._period
             behind = time.monotonic() - tick
@@ -60,12 +63,11 @@ class RecedingHorizon(Server):
             if missed > 0:  # ticks at which no cycle began: they are lost, not made up for
                 tick += missed * self._period
                 if self._goal is not None:
-                    self.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
+                    self.core.note(Status.DEADLINE_MISSED, f"a cycle ended {1e3 * behind:.1f} ms late", missed)
             self.core.inbox.sleep(tick - time.monotonic())
 
     def _tick(self) -> None:
-        if self.clock_jumped():
-            self._planner.forget()
+        self.clock_jumped()
         request = self.core.inbox.take(0.0)
         if request is not None:
             if request.goal is None:
@@ -73,6 +75,7 @@ class RecedingHorizon(Server):
                 return
             self._asked, self._tries = request.goal, 0
         goal = self._goal if self._asked is None else self._asked
+        self.serving = goal
         if goal is None:
             return
         if self._asked is not None:
@@ -87,31 +90,27 @@ class RecedingHorizon(Server):
         try:
             self._serve(goal)
         except Refused as fault:
-            self.note(fault.status, fault.detail)
+            self.core.note(fault.status, fault.detail)
             if fault.status is Status.BAD_START:
                 self._bad_starts = bad_starts + 1
                 if self._bad_starts >= BAD_STARTS:
                     self._stop()
         except Exception as error:  # the next cycle may do better, whatever this one threw
             self.core.defect("a cycle failed")
-            self.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            self.core.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     def _stop(self) -> None:
-        def stop() -> None:
-            motion = self.stop_arm()
-            if motion is not None:
-                self._planner.accept(motion, None, self.core.now())
-
-        self.guarded(None, stop)
+        why = self.dropped()
+        self.guarded(None, self.stop_arm)
         for goal in (self._goal, self._asked):
             if goal is not None:
-                self.refuse(Refused(Status.CANCELLED, "the goal is not replanned for any more"), goal)
-        self._goal = self._asked = None
+                self.core.refuse(why, goal)
+        self._goal = self._asked = self.serving = None
         self._bad_starts = 0
         self.status, self.detail = Status.READY, ""
 
     def _serve(self, goal: Vector) -> None:
-        state, now = self.fresh_state(), self.core.now()
+        state, now = self.core.fresh_state(), self.core.now()
         began = time.monotonic()
         try:
             cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
@@ -119,7 +118,6 @@ class RecedingHorizon(Server):
             if self.core.inbox.interrupt.is_set():
                 return  # the arm is to be stopped instead
             if cycle.motion is not None and self._publish(cycle, state, goal, began):
-                self._planner.accept(cycle.motion, goal, now)
                 self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
                 if cycle.tool_error <= NEAR:
                     self._goal, self._asked = goal, None
@@ -140,24 +138,26 @@ class RecedingHorizon(Server):
             phases["policy"] = self._proposer.last_ms
         try:
             details = details_of(replace(cycle, phases_ms=phases), goal)
-            published = self.publish(cycle.motion, state, details, began) is not None
+            self.publish(cycle.motion, state, details, began)
         except Refused as late:
+            if self.core.inbox.interrupt.is_set():
+                return False  # the arm is to be stopped instead
             if late.status is not Status.DEADLINE_MISSED:
                 raise
-            self.note(late.status, late.detail)  # the next cycle begins where this one arrived
+            self.core.note(late.status, late.detail)  # the next cycle begins where this one arrived
             self._longest_lead = min(2.0 * self._longest_lead, LONGEST_LATE_LEAD)
             return False
         self._longest_lead = LONGEST_LEAD
-        return published
+        return True
 
     def _note_faults(self, cycle: Cycle) -> None:
         if cycle.lost:
-            self.note(Status.TRACKING_LOST, "the arm is far from its motion")
+            self.core.note(Status.TRACKING_LOST, "the arm is far from its motion")
         if self._proposer is not None and self._proposer.failures > self._policy_failures:
             self._policy_failures = self._proposer.failures
-            self.note(Status.POLICY_FAILED, self._proposer.problem)
+            self.core.note(Status.POLICY_FAILED, self._proposer.problem)
         if cycle.motion is None:
-            self.note(Status.FALLBACK, cycle.objection)
+            self.core.note(Status.FALLBACK, cycle.objection)
 
     def _give_up_late(self, cycle: Cycle) -> None:
         """Refuses a goal that no motion has led to for long; the one before goes on to be served."""

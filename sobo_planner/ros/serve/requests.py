@@ -88,15 +88,17 @@ class Requests:
             self._warn(Status.INACTIVE, f"goal refused: {INACTIVE}")
             return
         try:
+            if desk.server.lost:
+                raise Refused(Status.NOT_RESPONDING, desk.server.lost)
             if self.held:
                 raise Refused(Status.HOLDING, "the arm is held; release it first: call `hold` with data: false")
             goal = read_goal(message, desk.frames, self._values["goal_type"])
         except Refused as refusal:
-            desk.server.refuse(refusal, None)
+            desk.server.core.refuse(refusal, None)
             return
         replaced = desk.inbox.put(goal)
         if replaced is not None:
-            desk.server.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
+            desk.server.core.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
 
     def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._desk is not None
@@ -123,4 +125,4 @@ class Requests:
         self._take_waiting_goals()
         replaced = desk.inbox.put(None)
         if replaced is not None:
-            desk.server.refuse(Refused(Status.CANCELLED, f"the goal was {why}"), replaced)
+            desk.server.core.refuse(Refused(Status.CANCELLED, f"the goal was {why}"), replaced)

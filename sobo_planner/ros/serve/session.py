@@ -9,17 +9,18 @@ import numpy as np
 from rclpy.node import Node
 
 from sobo_planner.errors import ConfigError
-from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.intake import StateIntake
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.policy_source import open_policy
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
-from sobo_planner.ros.serve.serving import Core, Server
+from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
@@ -59,15 +60,18 @@ class Session:
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
         self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix, task.robot.unbounded)
-        self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
-        self.brakes = Brakes(task, self.checker)
+        self.followed = Followed()
+        # The watchdog's are its own: a planning thread that hangs may hold the others.
+        self.brakes, self.watchdog_brakes = Brakes(task, self.checker), Brakes(task, self.checker)
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
             self._planner = Planner(self.task, self._policy, self.checker)
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
-        self.outputs = PlanOutputs(node, task.robot, self.checker, joint_names, policy_name, values)
         self._proposer: Proposer | None = None
+        # Last, what the node holds: nothing is left of a session that cannot be made.
+        self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
+        self.outputs = PlanOutputs(node, task.robot, self.checker, self.followed, joint_names, policy_name, values)
 
     def server(self, core: Core) -> Server:
         """The server of the node's mode; `close` ends what it started."""
@@ -79,11 +83,18 @@ class Session:
             self.task,
             self.checker,
             self.brakes,
+            self.followed,
             self._proposer,
             budget=BUDGET_SHARE * period,
             propose_every=self._values["propose_every"],
         )
         return RecedingHorizon(core, planner, self._proposer, self._values["rate"])
+
+    def drop(self) -> None:
+        """Takes back from the node what was made for the session: publishers, and the subscriptions to transforms."""
+        self.close()
+        self.outputs.destroy()
+        self.frames.close()
 
     def close(self) -> None:
         """Ends the policy's thread."""

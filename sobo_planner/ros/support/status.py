@@ -29,6 +29,7 @@ class Status(str, Enum):
     BAD_GOAL = "BAD_GOAL"
     BAD_FRAME = "BAD_FRAME"
     BAD_START = "BAD_START"
+    ARM_MOVES = "ARM_MOVES"
     OUT_OF_REACH = "OUT_OF_REACH"
     SUPERSEDED = "SUPERSEDED"
     CANCELLED = "CANCELLED"
@@ -40,6 +41,7 @@ class Status(str, Enum):
     FALLBACK = "FALLBACK"
     TRACKING_LOST = "TRACKING_LOST"
     CLOCK_JUMP = "CLOCK_JUMP"
+    NOT_RESPONDING = "NOT_RESPONDING"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     # the simulated arm
     BAD_PLAN = "BAD_PLAN"
@@ -91,6 +93,12 @@ TEXTS: dict[Status, Text] = {
         "the arm is outside its limits or in self-collision, so that no plan may begin there",
         "move the arm by hand or by another controller",
     ),
+    Status.ARM_MOVES: Text(
+        WARN,
+        "`plan_once`: the arm moves though it follows nothing that this node published, or left the state that was "
+        "planned from, three times",
+        "wait until it rests, or call `cancel`, which brakes it; send the goal again",
+    ),
     Status.OUT_OF_REACH: Text(WARN, "the goal cannot be reached", "choose another goal"),
     Status.SUPERSEDED: Text(OK, "a newer goal came before this one was planned", "nothing"),
     Status.CANCELLED: Text(OK, "the goal was dropped by `cancel`, `hold` or deactivation", "send it again if wanted"),
@@ -121,11 +129,18 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.TRACKING_LOST: Text(
         WARN,
-        "`receding_horizon`: the arm is far from its plan; planning restarted from the measured state",
+        "the arm is far from its plan; planning restarted from the measured state",
         "check the controller, its limits and the protective stop",
     ),
     Status.CLOCK_JUMP: Text(
-        WARN, "ROS time jumped; plans made before are dropped", "check the time source; send the goal again"
+        WARN,
+        "ROS time jumped; goals and plans from before are dropped, and a moving arm is braked",
+        "check the time source; send the goal again",
+    ),
+    Status.NOT_RESPONDING: Text(
+        ERROR,
+        "the planning thread died or hangs; goals are refused, and a moving arm is braked",
+        "deactivate the node and activate it again, or start it anew; report it with the log",
     ),
     Status.INTERNAL_ERROR: Text(ERROR, "a defect; the traceback is in the log", "report it"),
     Status.BAD_PLAN: Text(WARN, "a message of a plan is malformed; the simulated arm ignores it", "check its sender"),
