@@ -28,7 +28,7 @@ STAMPS := $(VENV)/.stamps
 NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo bench test lint format docs clean
+.PHONY: help venv build demo bench test mutants lint format docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Cro
 
 test: lint  ## Linters, type checker and the whole test suite
 	$(ENVIRONMENT) $(BIN)/python -m pytest
+
+mutants: build  ## Bugs injected into the planner's decisions: does a test notice each?
+	$(ENVIRONMENT) $(BIN)/python benchmarks/mutants
 
 lint: build
 	$(BIN)/ruff check

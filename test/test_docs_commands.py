@@ -52,6 +52,11 @@ ELSEWHERE = (
         ("sys.executable, str(SCRIPT)", '"--engine", "onnxruntime"'),
     ),
     Elsewhere(r"python benchmarks/soak\.py .*", "test/test_soak.py", ('"soak.py"', '"--minutes"', '"--out"')),
+    Elsewhere(
+        r"make mutants|python benchmarks/mutants .*",
+        "test/test_mutants.py",
+        ('"benchmarks/mutants", "--jobs"', '"--survivors"'),
+    ),
     Elsewhere(r"python benchmarks/paper/\w+\.py .*", "test/test_paper.py::test_smoke", ('"--scale", "smoke"',)),
 )
 NOT_RUN = {

@@ -1,0 +1,66 @@
+"""Which files are mutated, which tests judge each, and which edits no test can notice."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+TARGETS = (
+    "sobo_planner/planning/*.py",
+    "sobo_planner/receding/*.py",
+    "sobo_planner/safety/*.py",
+    "sobo_planner/ros/inputs/*.py",
+    "sobo_planner/ros/outputs/*.py",
+    "sobo_planner/ros/serve/*.py",
+    "training/data/collect.py",
+)
+
+SERVERS = "test_serving test_plan_once test_receding_horizon test_health test_server_*"
+RECEDING = "test_receding test_receding_faults test_receding_solver test_receding_starters test_receding_planner"
+# For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
+# those run that execute an edited line. The first pattern that matches counts.
+TESTS = {
+    "*/planning/starters.py": "test_starters",
+    "*/planning/planner.py": "test_planner test_planner_decisions",
+    "*/planning/*.py": "test_attempts test_judge test_search test_plan",
+    "*/receding/proposer.py": "test_proposer test_receding",
+    "*/receding/*.py": RECEDING,
+    "*/safety/*.py": "test_safety test_points test_limits",
+    "*/inputs/frames.py": "test_ros_frames test_frames",
+    "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
+    "*/inputs/*.py": "test_goals test_intake test_joint_states test_velocities",
+    "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
+    "*/outputs/*.py": "test_outputs test_diagnostics test_linear_feedback test_trajectory_rules test_ros_conversions",
+    "*/serve/clock_watch.py": "test_clock_watch",
+    "*/serve/requests.py": "test_requests",
+    "*/serve/session.py": "test_session",
+    "*/serve/policy_source.py": "test_session",
+    "*/serve/*.py": SERVERS,
+    "training/data/collect.py": "test_collect test_collect_*",
+}
+
+
+def targets(root: Path, patterns: list[str]) -> list[str]:
+    """Files to mutate, from the root of the tree; with patterns only those that contain or match one."""
+    found = sorted({str(path.relative_to(root)) for target in TARGETS for path in root.glob(target)})
+    found = [path for path in found if Path(path).name != "__init__.py"]
+    return [path for path in found if not patterns or any(each in path or fnmatch(path, each) for each in patterns)]
+
+
+def tests_of(root: Path, path: str) -> list[str]:
+    """Test files that judge a file."""
+    names = next((names for pattern, names in TESTS.items() if fnmatch(path, pattern)), "")
+    files = {f"test/{file.name}" for name in names.split() for file in (root / "test").glob(f"{name}.py")}
+    return sorted(files)
+
+
+def equivalents(root: Path) -> dict[str, str]:
+    """Identities of mutants that no test can notice, each with its reason, from `equivalent.txt`."""
+    reasons: dict[str, str] = {}
+    reason = ""
+    for line in (root / "benchmarks" / "mutants" / "equivalent.txt").read_text().splitlines():
+        if line.startswith("#"):
+            reason = line.lstrip("# ")
+        elif line.strip():
+            reasons[line.strip()] = reason
+    return reasons
