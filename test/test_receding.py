@@ -13,7 +13,7 @@ from sobo_planner.motion import POSITION_JUMP, Motion
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.policy import Policy
 from sobo_planner.receding import LOST, NEAR, RecedingPlanner
-from sobo_planner.receding.starters import Starts
+from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
@@ -215,7 +215,7 @@ def test_after_a_stop_starts_go_on_from_it(task: ArmReach, start: np.ndarray, go
     before = loop.motions[-1]
     planner.followed.add(stop, loop.now)
     instance = Instance(stop.state(stop.end), goal(0.8))
-    _, shifted = Starts(task, planner._checker, None, 1).best(stop, instance, stop.end, planner._solver, None)
+    _, shifted = CycleStarts(task, planner._checker, None, 1).best(stop, instance, stop.end, planner._solver, None)
     np.testing.assert_allclose(shifted.X[:, :N], np.tile(instance.x0[:N], (task.horizon + 1, 1)), atol=1e-6)
     assert np.abs(before.state(stop.end) - instance.x0).max() > 0.1, "the motion before ends elsewhere"
 

@@ -1,4 +1,4 @@
-"""Starts of a cycle: which there are, which is chosen, and when the policy is asked."""
+"""CycleStarts of a cycle: which there are, which is chosen, and when the policy is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from sobo_planner.errors import PlanningError
 from sobo_planner.motion import Motion
-from sobo_planner.receding.starters import Starts
+from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Guess, Instance
 
@@ -78,14 +78,14 @@ INSTANCE = Instance(np.ones(2 * NU), TARGET)
 SOLVER: Any = SimpleNamespace(cost=lambda start, target: abs(start.X[0, 0]))
 
 
-def best(starts: Starts, shifted: float, tries: int | None) -> tuple[str, float]:
+def best(starts: CycleStarts, shifted: float, tries: int | None) -> tuple[str, float]:
     before: Motion = moving(shifted)
     source, start = starts.best(before, INSTANCE, 7.0, SOLVER, tries)
     return source, float(start.X[0, 0])
 
 
-def make(task: Any = None, checker: Any = None, proposer: Any = None, every: int = 3) -> Starts:
-    return Starts(task or Task(), checker or Checker(), proposer, every)
+def make(task: Any = None, checker: Any = None, proposer: Any = None, every: int = 3) -> CycleStarts:
+    return CycleStarts(task or Task(), checker or Checker(), proposer, every)
 
 
 def test_with_a_motion_to_the_target_it_is_shifted_and_not_checked() -> None:

@@ -22,7 +22,7 @@ from sobo_planner.motion import LOST, Followed, Motion, Timeline, expected_state
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
-from sobo_planner.receding.starters import Starts
+from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess, Instance, Solution
 from sobo_planner.tasks import ArmReach
@@ -73,6 +73,8 @@ class RecedingPlanner:
         proposer: The policy in another thread; without one, starts are shifted motions and interpolations.
         budget: Time a cycle may take [s].
         propose_every: Cycles between two proposals of the policy while the goal stays.
+        starts: Where cycles start from; made from checker, proposer and `propose_every` by default.
+        solver: Refines starts; made for the task by default.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class RecedingPlanner:
         *,
         budget: float,
         propose_every: int,
+        starts: CycleStarts | None = None,
+        solver: RecedingSolver | None = None,
     ) -> None:
         self.task = task
         self.followed = followed
         self._checker, self._brakes, self._budget = checker, brakes, budget
-        self._starts = Starts(task, checker, proposer, propose_every)
-        self._solver = RecedingSolver(task, checker)
+        self._starts = starts or CycleStarts(task, checker, proposer, propose_every)
+        self._solver = solver or RecedingSolver(task, checker)
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._draft_target: Array | None = None  # what it leads to
         self._published: Motion | None = None  # the last motion of ours that was published

@@ -18,12 +18,12 @@ from sobo_planner.tasks import ArmReach
 Array = NDArray[np.float64]
 
 
-class Starts:
+class CycleStarts:
     """Shifted motion, interpolation, the policy's proposal: the cheapest of those that there are.
 
     Args:
         task: The task.
-        checker: Starts that it refuses come last while a motion to a new goal is sought.
+        checker: CycleStarts that it refuses come last while a motion to a new goal is sought.
         proposer: The policy in another thread, or None.
         propose_every: Cycles between two proposals of the policy while the goal stays.
     """
