@@ -8,7 +8,10 @@ log, in /diagnostics and on `plan_report`; it is never queued or retried.
 from __future__ import annotations
 
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -37,6 +40,7 @@ from sobo_planner.ros.support.status import Refused, Status
 ENDS_WITHIN = 0.5  # [s] that the planning thread may take to end before the arm is stopped without it, and then again
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
+Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 LIVE_PARAMETERS = tuple(spec.name for spec in node_parameters.PLANNER if not spec.read_only)
 
@@ -56,6 +60,20 @@ class Serving:
     server: Server
     worker: WorkerThread
     watchdog: Watchdog
+
+
+def _logged(transition: Transition) -> Transition:
+    """Logs what a transition throws: rclpy keeps it to itself."""
+
+    @wraps(transition)
+    def logged(node: PlannerNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            node._defect(f"{transition.__name__} failed")
+            raise
+
+    return logged
 
 
 class PlannerNode(LifecycleNode):
@@ -90,6 +108,7 @@ class PlannerNode(LifecycleNode):
 
     # ---------------------------------------------------------------- lifecycle
 
+    @_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
@@ -105,6 +124,7 @@ class PlannerNode(LifecycleNode):
         self.get_logger().info(f"task {session.task.name}, policy {session.policy_name}: configured")
         return SUCCESS
 
+    @_logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to serve, with nothing that came in before."""
         assert self._session is not None
@@ -124,7 +144,7 @@ class PlannerNode(LifecycleNode):
             now=self._now,
             info=self.get_logger().info,
             warn=self._warn,
-            defect=lambda text: self.get_logger().error(text, exc_info=True),
+            defect=self._defect,
         )
         server = session.server(core)
         worker = WorkerThread("planning", server.run_logged)
@@ -137,16 +157,19 @@ class PlannerNode(LifecycleNode):
         self.get_logger().info(f"{self._values['mode']}: ready")
         return super().on_activate(state)
 
+    @_logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Brings a moving arm to rest and publishes nothing any more."""
         self._end_serving()
         return super().on_deactivate(state)
 
+    @_logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drops task and policy."""
         self._drop_session()
         return SUCCESS
 
+    @_logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends as `destroy_node` does."""
         self._end_serving()
@@ -155,9 +178,12 @@ class PlannerNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Brings the node back to how it was before it was configured, whatever a transition threw."""
-        self.get_logger().error("a transition failed with a defect; the node is unconfigured again")
-        self._end_serving()
-        self._drop_session()
+        self.get_logger().error("a transition failed; the node is unconfigured again")
+        for step in (self._end_serving, self._drop_session):
+            try:
+                step()
+            except Exception:  # the other step is needed all the more
+                self._defect("what was made could not be taken back")
         return SUCCESS
 
     def _end_serving(self) -> None:
@@ -210,6 +236,10 @@ class PlannerNode(LifecycleNode):
             self._warn(refusal.status, refusal.detail)
 
     # ---------------------------------------------------------------- what goes out
+
+    def _defect(self, text: str) -> None:
+        """Logs the exception that is being handled, with its traceback; rclpy's loggers take no `exc_info`."""
+        self.get_logger().error(f"{text}\n{traceback.format_exc()}")
 
     def _warn(self, status: Status, detail: str) -> None:
         now = time.monotonic()

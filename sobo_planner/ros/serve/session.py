@@ -92,9 +92,13 @@ class Session:
 
     def drop(self) -> None:
         """Takes back from the node what was made for the session: publishers, and the subscriptions to transforms."""
-        self.close()
-        self.outputs.destroy()
-        self.frames.close()
+        try:
+            self.outputs.destroy()
+        finally:
+            try:
+                self.frames.close()
+            finally:
+                self.close()
 
     def close(self) -> None:
         """Ends the policy's thread."""
