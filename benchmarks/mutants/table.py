@@ -9,13 +9,14 @@ TARGETS = (
     "sobo_planner/planning/*.py",
     "sobo_planner/receding/*.py",
     "sobo_planner/safety/*.py",
+    "sobo_planner/motion/*.py",
     "sobo_planner/ros/inputs/*.py",
     "sobo_planner/ros/outputs/*.py",
     "sobo_planner/ros/serve/*.py",
     "training/data/collect.py",
 )
 
-SERVERS = "test_serving test_plan_once test_receding_horizon test_health test_server_*"
+SERVERS = "test_serving test_plan_once test_receding_horizon test_stopping test_watchdog test_health test_server_*"
 RECEDING = "test_receding test_receding_faults test_receding_solver test_receding_starters test_receding_planner"
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
@@ -26,6 +27,7 @@ TESTS = {
     "*/receding/proposer.py": "test_proposer test_receding",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_points test_limits",
+    "*/motion/*.py": "test_motion test_brakes test_stopping",
     "*/inputs/frames.py": "test_ros_frames test_frames",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
     "*/inputs/*.py": "test_goals test_intake test_joint_states test_velocities",
