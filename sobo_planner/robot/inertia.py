@@ -14,6 +14,9 @@ from sobo_planner.robot.urdf_check import REQUIRED, numbers_of
 
 Array = NDArray[np.float64]
 
+# Moments of inertia below this are rounding [kg m^2]: a milligram at a millimetre.
+NO_INERTIA = 1e-12
+
 
 def check_inertias(bodies: Mapping[str, Sequence[Element]]) -> None:
     """Refuses bodies that move without a mass or an inertia tensor, and tensors that no body has.
@@ -27,7 +30,7 @@ def check_inertias(bodies: Mapping[str, Sequence[Element]]) -> None:
     for joint, links in bodies.items():
         for link in links:
             _check_tensor(link)
-        if any(_mass(link) > 0.0 and np.any(_tensor(link)) for link in links):
+        if any(_mass(link) > 0.0 and np.abs(_tensor(link)).max() > NO_INERTIA for link in links):
             continue
         first = links[0]
         if first.find("inertial") is None:
@@ -81,7 +84,7 @@ def _tensor(link: Element) -> Array:
 
 def _check_tensor(link: Element) -> None:
     moments = np.linalg.eigvalsh(_tensor(link))
-    if moments[0] < -1e-6 * abs(moments[2]):
+    if moments[0] < -max(1e-6 * abs(moments[2]), NO_INERTIA):
         raise RobotError(
             f"link {link.get('name')!r}: the inertia tensor has the negative principal moment {moments[0]:.3g} kg m^2, "
             "which no body has: check ixx ... izz"

@@ -61,7 +61,7 @@ def read(text: str, locked: Mapping[str, float]) -> Description:
     positions = locked_positions(robot, locked)
     moving = [joint for joint in robot.iterfind("joint") if _moves(joint, positions)]
     check_moving(moving)
-    check_inertias(bodies(robot, {joint.get("name", "") for joint in moving}))
+    check_inertias(bodies(robot, [joint.get("name", "") for joint in moving]))
     turning = frozenset(joint.get("name", "") for joint in moving if joint.get("type") == "continuous")
     return Description(_written(robot, positions), positions, turning)
 

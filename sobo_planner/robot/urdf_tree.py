@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from xml.etree.ElementTree import Element
 
 from sobo_planner.errors import RobotError
@@ -41,7 +41,7 @@ def check_tree(robot: Element) -> None:
         raise RobotError(f"the links {', '.join(lost)} form a circle, or hang on one: look at the joints {joints}")
 
 
-def bodies(robot: Element, moving: Set[str]) -> dict[str, list[Element]]:
+def bodies(robot: Element, moving: Sequence[str]) -> dict[str, list[Element]]:
     """The links that each moving joint carries up to the next one, nearest first.
 
     Args:
