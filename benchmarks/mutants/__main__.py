@@ -59,7 +59,8 @@ def chosen(options: argparse.Namespace, sources: dict[str, str], results: Result
     if options.bugs:
         return bugs
     left_out = equivalents(ROOT)
-    found = [each for path, source in sources.items() for each in mutants(path, source)]
+    mutated = targets(ROOT, options.files)
+    found = [each for path in mutated for each in mutants(path, sources[path])]
     found = [each for each in found if each.identity not in left_out]
     if options.survivors:
         last = {name for name, outcome in results.by_identity.items() if not outcome.caught}
@@ -76,8 +77,10 @@ def run(options: argparse.Namespace) -> list[Outcome]:
     paths = targets(ROOT, options.files)
     if not paths:
         raise SystemExit(f"error: none of the files to mutate matches {options.files}")
+    if options.bugs or not (options.files or options.survivors):
+        paths += [bug.path for bug in BUGS if bug.path not in paths]
     sources = {path: (ROOT / path).read_text() for path in paths}
-    judges = {path: tests_of(ROOT, path) for path in paths}
+    judges = {path: tests_of(ROOT, path) for path in sources}
     results, outcomes = Results(options.results), []
     left: list[tuple[Mutant, str]] = []
     stamp = signature(ROOT)

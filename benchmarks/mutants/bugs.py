@@ -27,4 +27,125 @@ def bug_of(bug: Bug, source: str) -> Mutant:
     return Mutant(bug.path, line, bug.name, start, start + len(bug.old.encode()), bug.new, before, after, lines)
 
 
-BUGS: tuple[Bug, ...] = ()
+BUGS: tuple[Bug, ...] = (
+    Bug(
+        "a motion that converged comes before one that reaches the goal",
+        "sobo_planner/planning/search.py",
+        "(verdict.miss >= 1, not solution.converged, verdict.miss)",
+        "(not solution.converged, verdict.miss >= 1, verdict.miss)",
+    ),
+    Bug(
+        "a motion that ends short stands in for one that was refused",
+        "sobo_planner/planning/search.py",
+        "if best is not None and record.misses and record.refused:",
+        "if False:",
+    ),
+    Bug(
+        "plans that end ten times further off count as near misses",
+        "sobo_planner/planning/attempts.py",
+        "NEAR_MISS = 2.0",
+        "NEAR_MISS = 20.0",
+    ),
+    Bug(
+        "an improved near miss is accepted though the checker refuses it",
+        "sobo_planner/planning/search.py",
+        "        if verdict.reason:\n",
+        "        if verdict.reason and attempt.cause is not Cause.NEAR_MISS:\n",
+    ),
+    Bug(
+        "the costliest start comes first",
+        "sobo_planner/planning/attempts.py",
+        "key=lambda proposal: proposal.cost)",
+        "key=lambda proposal: -proposal.cost)",
+    ),
+    Bug(
+        "the last state may leave the position limits",
+        "sobo_planner/planning/judge.py",
+        "X[1:, : self._task.nu]",
+        "X[1:-1, : self._task.nu]",
+    ),
+    Bug(
+        "ten times the violation is allowed",
+        "sobo_planner/planning/judge.py",
+        "FEASIBLE = 1e-3",
+        "FEASIBLE = 1e-2",
+    ),
+    Bug(
+        "motions that collide are not refined with the second weight",
+        "sobo_planner/planning/attempts.py",
+        "(SELF_WEIGHT, 10 * SELF_WEIGHT)",
+        "(SELF_WEIGHT,)",
+    ),
+    Bug(
+        "torques are held against the robot's limit, not the task's",
+        "sobo_planner/safety/checker.py",
+        "beyond = np.abs(U) - self._task.torque_limit",
+        "beyond = np.abs(U) - self._robot.effort_limit",
+    ),
+    Bug(
+        "collisions are looked for twice as far apart",
+        "sobo_planner/safety/checker.py",
+        "COLLISION_STEP = 0.05",
+        "COLLISION_STEP = 0.1",
+    ),
+    Bug(
+        "torques are not limited in the prediction",
+        "sobo_planner/motion/prediction.py",
+        "steps, task.torque_limit)",
+        "steps, 1e9 * task.torque_limit)",
+    ),
+    Bug(
+        "any motion arrives",
+        "sobo_planner/receding/planner.py",
+        "cycle.motion is not None and cycle.tool_error <= NEAR and (",
+        "cycle.motion is not None and (",
+    ),
+    Bug(
+        "multipliers of a failed solve are kept",
+        "sobo_planner/receding/solver.py",
+        "if not (published or solution.converged):",
+        "if False:",
+    ),
+    Bug(
+        "the distance of a goal is not checked after its transform",
+        "sobo_planner/ros/inputs/goals.py",
+        "    _check_distance(position)\n    return",
+        "    return",
+    ),
+    Bug(
+        "the speed before the last decides about braking",
+        "sobo_planner/safety/points.py",
+        "speed = float(np.abs(states[-1, n:]).max())",
+        "speed = float(np.abs(states[-2, n:]).max())",
+    ),
+    Bug(
+        "a plan is published though a request to stop came",
+        "sobo_planner/ros/serve/plan_once.py",
+        "self.clock_jumped() or self.core.inbox.interrupt.is_set()",
+        "self.clock_jumped()",
+    ),
+    Bug(
+        "the weight on clearance is the larger of two",
+        "sobo_planner/tasks/arm/task.py",
+        "min(scale, SELF_TIME) * clearance",
+        "max(scale, SELF_TIME) * clearance",
+    ),
+    Bug(
+        "trust does not depend on the number of elements",
+        "training/learning/chunks.py",
+        "torch.cat(squares) / n)",
+        "torch.cat(squares))",
+    ),
+    Bug(
+        "solutions that are not finite are stored",
+        "training/data/collect.py",
+        'return None if all(np.isfinite(value).all() for value in values) else "not_finite"',
+        "return None",
+    ),
+    Bug(
+        "the costliest solution is stored",
+        "training/data/collect.py",
+        "best = min(usable, key",
+        "best = max(usable, key",
+    ),
+)

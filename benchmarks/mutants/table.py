@@ -39,6 +39,10 @@ TESTS = {
     "*/serve/policy_source.py": "test_session",
     "*/serve/*.py": SERVERS,
     "training/data/collect.py": "test_collect test_collect_*",
+    # not mutated, but among the bugs of `bugs.py`
+    "*/motion/prediction.py": "test_motion test_prediction",
+    "*/arm/task.py": "test_self_distance test_tasks",
+    "training/learning/chunks.py": "test_chunks test_losses",
 }
 
 

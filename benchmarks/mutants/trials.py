@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -135,7 +135,8 @@ def edited(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     if any(getattr(module, "__file__", None) == str(path.resolve()) for module in list(sys.modules.values())):
         raise ValueError(f"{path} is imported before it is edited: take what imports it out of SHARED")
-    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)  # edits within a second look alike to the cache
+    # Compiled once more for every edit: edits of a size within a second look alike to the cache.
+    Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
     before = path.read_text()
     path.write_text(request["source"])
     try:
