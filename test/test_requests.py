@@ -27,9 +27,10 @@ from sobo_planner.ros.support.status import Refused, Status
 
 
 class Answers:
-    """In the place of a server: keeps what is refused."""
+    """In the place of a server and what it works with: keeps what is refused."""
 
     def __init__(self) -> None:
+        self.core, self.lost = self, ""
         self.refused: list[tuple[Status, str, Any]] = []
 
     def refuse(self, refusal: Refused, goal: Any) -> None:
@@ -139,6 +140,12 @@ def test_what_cannot_be_read_is_refused_and_the_goal_before_stays(active: Office
         (Status.BAD_FRAME, None),
     ]
     assert active.next() == 0.1
+
+
+def test_a_planning_thread_that_is_lost_gets_no_goals(active: Office) -> None:
+    active.server.lost = "it has died"
+    active.take(0.1)
+    assert active.server.refused == [(Status.NOT_RESPONDING, "it has died", None)] and active.next() is None
 
 
 def test_a_newer_goal_replaces_one_that_waits(active: Office) -> None:

@@ -51,8 +51,7 @@ def make(node: Node) -> Iterator[Make]:
 
     yield make
     for session in made:
-        session.close()
-        session.outputs.destroy()
+        session.drop()
 
 
 def core_of(session: Session, values: dict[str, Any]) -> Core:
@@ -60,6 +59,7 @@ def core_of(session: Session, values: dict[str, Any]) -> Core:
         session.task,
         Inbox(),
         session.outputs,
+        session.followed,
         Ledger(),
         session.brakes,
         values,
