@@ -318,3 +318,14 @@ def test_one_that_mimics_nothing() -> None:
 
 def test_one_that_mimics_itself() -> None:
     assert "joint 'grip' mimics joint 'grip'" in refused(mimicking("grip", "grip"))
+
+
+# ---------------------------------------------------------------- meshes
+
+
+@pytest.mark.parametrize("name", ["package://arm/upper.stl", "/nowhere/upper.stl", "upper.obj", "/etc/passwd"])
+def test_a_mesh_that_cannot_be_read(name) -> None:
+    text = ARM.replace('<cylinder radius="0.03" length="0.2"/>', f'<mesh filename="{name}"/>')
+    message = refused(text)
+    assert name in message and "robot.collision: false" in message and "/project/" not in message
+    assert Robot(text, "tip", collision=False).nq == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ Array = NDArray[np.float64]
 
 
 class Robot:
-    """An arm whose joints are revolute or prismatic, with one tool frame.
+    """An arm whose joints are revolute, continuous or prismatic, with one tool frame.
 
-    Configurations q are in rad (m for prismatic joints), velocities v per second, torques in Nm (N). Positions are in
-    m, in the frame of the URDF's root link.
+    Configurations q have one number for each joint, in rad (m for prismatic joints); velocities v are per second, torques
+    in Nm (N). Positions are in m, in the frame of the URDF's root link.
 
     A robot never reads its file again. A pickle carries the text of the URDF and gives the same robot, whatever has
     become of the file; only collision meshes are read again, from the files that are there when the pickle is loaded.
@@ -73,7 +74,10 @@ class Robot:
         folders = [str(folder) for folder in path.parents] if path else []
         self.description = checked = read(urdf, locked)
         rotors = np.asarray(armature, float)
-        self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
+        try:
+            self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
+        except RobotError as e:
+            raise RobotError(_in_one_line(str(e))) from e
         self.hash = identity(urdf, tool_frame, locked, armature)
         self.name: str = self.native.name
         self.nq: int = self.native.nq
@@ -253,3 +257,11 @@ class Robot:
     def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
         """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
         return self.native.first_collision(np.asarray(Q, float))
+
+
+def _in_one_line(message: str) -> str:
+    """A message of Pinocchio or Coal without the place in its sources, and what to do where a mesh is missing."""
+    plain = " ".join(re.sub(r"From file: .*?message: ", "", message, flags=re.DOTALL).split())
+    if "collision geometry" in plain:
+        plain += " (robot.collision: false plans without collision geometry)"
+    return plain
