@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 class Robot:
     """An arm whose joints are revolute, continuous or prismatic, with one tool frame.
 
-    Configurations q have one number for each joint, in rad (m for prismatic joints); velocities v are per second, torques
-    in Nm (N). Positions are in m, in the frame of the URDF's root link.
+    Configurations q have one number for each joint, in rad (m for prismatic joints); velocities v are per second,
+    torques in Nm (N). Positions are in m, in the frame of the URDF's root link.
 
     A robot never reads its file again. A pickle carries the text of the URDF and gives the same robot, whatever has
     become of the file; only collision meshes are read again, from the files that are there when the pickle is loaded.
