@@ -30,15 +30,21 @@ def modules() -> list[str]:
     return [name for name in names if not name.endswith(".__main__")]
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build(folder: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the script with folders in front of the module path."""
     pytest.importorskip("pdoc", reason="needs pdoc: the extra `docs`")
-    folder = tmp_path_factory.mktemp("api")
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(SCRIPT), str(folder)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=600)
+    path = os.pathsep.join([*map(str, paths), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command, environment = [sys.executable, str(SCRIPT), str(folder)], {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api")
+    build(folder)
     return folder
 
 
@@ -51,6 +57,17 @@ def test_every_module_has_a_page(pages: Path) -> None:
     index = (pages / "index.html").read_text()
     public = [name for name in expected if "._" not in name]
     assert [name for name in public if f">{name}</a>" not in index] == []
+
+
+@pytest.mark.slow
+def test_what_cannot_be_imported_is_left_out_and_said(tmp_path: Path) -> None:
+    """Without rclpy and torch the rest is built."""
+    for module in ("rclpy", "torch"):
+        (tmp_path / f"{module}.py").write_text(f"raise ImportError('No module named {module!r}')")
+    said = build(tmp_path / "api", tmp_path).stderr
+    assert "left out: sobo_planner.ros: " in said and "left out: sobo_training.networks.unet: " in said
+    assert (tmp_path / "api" / "sobo_planner" / "planning" / "planner.html").is_file()
+    assert not (tmp_path / "api" / "sobo_planner" / "ros.html").exists()
 
 
 @pytest.mark.slow
