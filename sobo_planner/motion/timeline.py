@@ -95,7 +95,7 @@ class Followed:
             return self._timeline
 
     def add(self, motion: Motion, now: float) -> None:
-        """Takes note that a motion is published at a time [s]: the arm follows it from its beginning on."""
+        """Records that a motion is published at a time [s]: the arm follows it from its beginning on."""
         with self._lock:
             self._timeline = Timeline(motion) if self._timeline is None else self._timeline.then(motion, now)
 

@@ -128,7 +128,7 @@ class PlanOnce(Server):
                 return Refused(Status.DEADLINE_MISSED, f"planning for a moving arm took longer than {lead} s")
             off = self._off(start.follows, newest)
             if off > LOST:
-                detail = f"the arm is {off:.2f} rad from where its motion wants it, allowed are {LOST}"
+                detail = f"the arm is {off:.2f} rad from its motion, allowed are {LOST}"
                 return Refused(Status.TRACKING_LOST, detail)
             return None
         change = np.abs(unwound(self.core.task, newest.x, start.x) - start.x)
