@@ -13,7 +13,7 @@ from robots import ur5_urdf
 from urdf_texts import ARM, joint_with
 
 from sobo_planner.errors import ConfigError, StartError
-from sobo_planner.motion import Motion, Timeline, braking, expected_state, unwound
+from sobo_planner.motion import Followed, Motion, Timeline, braking, expected_state, unwound
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.paths import share_path
 from sobo_planner.planner import Planner
@@ -277,8 +277,8 @@ def test_a_driver_that_wraps_is_understood(task, home) -> None:
 
 
 def test_a_receding_horizon_with_a_driver_that_wraps(task, home) -> None:
-    checker = PlanChecker(task)
-    planner = RecedingPlanner(task, checker, Brakes(task, checker), budget=0.1, propose_every=10)
+    checker, followed = PlanChecker(task), Followed()
+    planner = RecedingPlanner(task, checker, Brakes(task, checker), followed, budget=0.1, propose_every=10)
     start, goal = home.copy(), home.copy()
     start[0], goal[0] = 3.0, -3.0
     x, target, now = np.append(start, np.zeros(N)), task.robot.tool_position(goal), 0.0
@@ -287,7 +287,7 @@ def test_a_receding_horizon_with_a_driver_that_wraps(task, home) -> None:
         cycle = planner.cycle(wrapped(x), now, target, now + task.dt)
         assert not cycle.lost
         if cycle.motion is not None:
-            planner.accept(cycle.motion, target, now)
+            followed.add(cycle.motion, now)
             x = cycle.motion.X[0]
             way.append(x[0])
         now += task.dt
