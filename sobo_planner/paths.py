@@ -41,6 +41,20 @@ def share_path(relative: str | os.PathLike[str]) -> Path:
     raise ConfigError(f"shipped file {os.fspath(relative)!r} was not found; searched: {searched}")
 
 
+def cache_folder() -> Path | None:
+    """Returns the folder for what can be made again, in the user's cache; it may not be there, or not be writable.
+
+    None where there is no such place: neither $XDG_CACHE_HOME nor a home folder.
+    """
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not chosen.is_absolute():  # the XDG specification says to ignore those
+        try:
+            chosen = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return chosen / PACKAGE if chosen.is_absolute() else None
+
+
 def _ament_prefixes() -> list[Path]:
     """Returns the prefixes on AMENT_PREFIX_PATH where the ament index lists this package."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]

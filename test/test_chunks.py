@@ -7,6 +7,7 @@ from toy_task import ToyTask
 
 from sobo_planner.errors import DatasetError
 from sobo_training.learning.chunks import SCALE_FLOOR, TrainingSet, build, floored_scale
+from sobo_training.learning.losses import Batch
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,13 @@ def test_trajectories_shorter_than_a_chunk_are_refused(task: ToyTask, solutions:
 def test_no_trajectories(task: ToyTask, solutions: SimpleNamespace) -> None:
     with pytest.raises(DatasetError, match="no trajectories"):
         build(SimpleNamespace(**{k: v[:0] for k, v in vars(solutions).items()}), task, 8)
+
+
+def test_trust_is_a_mean_over_the_elements_of_a_chunk(data: TrainingSet) -> None:
+    """1 / sqrt(1 + |J|_F^2 / n): a chunk twice as long with the same derivatives is trusted as much."""
+    size = torch.tensor([0.0, 1.0, 2.0])[:, None, None, None]
+    for slots in (4, 8):  # |J|_F^2 / n is 5 times the square of the size, whatever n
+        chunk, jacobian = torch.zeros(3, slots, 2), size * torch.ones(3, slots, 2, 5)
+        samples = Batch(torch.zeros(3, 1), torch.zeros(3, 1, 5), chunk, jacobian)
+        trust = TrainingSet(samples, data.normaliser).trust()
+        torch.testing.assert_close(trust, torch.tensor([1.0, 6.0**-0.5, 21.0**-0.5]))

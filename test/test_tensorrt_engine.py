@@ -115,3 +115,13 @@ def test_building_ahead_of_time_without_a_gpu(artifact: Artifact) -> None:
     assert len(module.build_plan(trt, network, artifact.spec, "SM89")) > 10_000
     with pytest.raises(PolicyError, match="cannot read the network"):
         module.build_plan(trt, b"no network", artifact.spec, "SM89")
+
+
+def test_without_a_home_folder_engines_are_built_each_time(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "cache_folder", lambda: None)
+    monkeypatch.setattr(module, "build_plan", lambda *_: b"plan")
+    trt = SimpleNamespace(__name__="tensorrt", __version__="1")
+    assert module.cached_plan(trt, "a", artifact.folder / "step.onnx", artifact.spec) == b"plan"
+    assert "will be built again: there is no cache folder; set HOME or XDG_CACHE_HOME" in caplog.text

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Solves the instances of several shards, and says after each batch how many that were.
+SolveShards = Callable[[list[list[int]], Callable[[int], Any]], Iterator[list["Outcome"]]]
 #: Tensors of a shard that are attributes of a solution.
 SOLUTION_TENSORS = ("X", "U", "K", "k", "A", "B", "cost", "iterations")
 
@@ -120,8 +122,8 @@ class Collector:
         """Solve the instances of several shards, batch by batch; `advance` is called with the size of every batch."""
         for numbers in shards:
             outcomes: list[Outcome] = []
-            for first in range(0, len(numbers), self.batch_size):
-                batch = self.solve(numbers[first : first + self.batch_size])
+            for part in split(numbers, self.batch_size):
+                batch = self.solve(part)
                 outcomes.extend(batch)
                 advance(len(batch))
             yield outcomes
@@ -199,15 +201,37 @@ def collect(
         from sobo_training.data.ray_executor import RayCollector  # brings Ray, which is optional
 
         solve_shards = RayCollector(task, options, policy_folder).solve_shards
+    return fill(folder, collector, config, solve_shards, progress)
+
+
+def fill(
+    folder: str | Path,
+    collector: Collector,
+    config: dict[str, Any],
+    solve_shards: SolveShards | None = None,
+    progress: bool = True,
+) -> CollectSummary:
+    """Write shards until the folder holds all that is asked for.
+
+    Args:
+        folder: Dataset folder.
+        collector: Says what is asked for, and makes shards of what was solved.
+        config: All that the solutions depend on; the folder may hold no others.
+        solve_shards: Solves; the collector itself by default.
+        progress: Show a progress bar on stderr.
+
+    Returns, Raises:
+        As `collect`.
+    """
+    options, solve_shards = collector.options, solve_shards or collector.solve_shards
     summary = CollectSummary(folder=str(folder))
     with ShardWriter(folder) as writer:
         done = finished(Path(folder), config, summary)
         with tqdm(initial=len(done), desc="collect", unit="inst", disable=not progress) as bar:
             while numbers := options.remaining(done, summary.collected):
-                size, began = options.shard_size, time.perf_counter()
                 bar.total = len(done) + len(numbers)
-                shards = [numbers[first : first + size] for first in range(0, len(numbers), size)]
-                for outcomes in solve_shards(shards, bar.update):
+                began = time.perf_counter()
+                for outcomes in solve_shards(split(numbers, options.shard_size), bar.update):
                     now = time.perf_counter()
                     tensors, info = collector.tensors(outcomes), collector.info(outcomes, config, now - began)
                     writer.write(tensors, info)
@@ -221,3 +245,8 @@ def collect(
             f"wanted; causes of their failed starts: {summary.causes}"
         )
     return summary
+
+
+def split(numbers: list[int], size: int) -> list[list[int]]:
+    """Cut a list into parts of one size, the last of which may be smaller."""
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]

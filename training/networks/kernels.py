@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from sobo_planner.paths import cache_folder
+
 logger = logging.getLogger(__name__)
 
 SOURCES = [Path(__file__).with_name(name) for name in ("activation.c", "convolution.c")]
@@ -31,7 +33,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("SOBO_KERNELS") == "0":
         return None
     try:
-        compiled = ctypes.CDLL(str(_build()))
+        compiled = _load()
         compiled.convolution_scratch.restype = ctypes.c_size_t
         return compiled
     except (OSError, subprocess.CalledProcessError) as error:
@@ -40,23 +42,32 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _build() -> Path:
-    """Compile into the user's cache, under a name that depends on source, compiler, flags and processor."""
+def _load() -> ctypes.CDLL:
+    """The kernels from the user's cache, compiled if they are not there; without a cache, for this process alone."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         raise OSError("no C compiler found (install gcc, or name one in $CC)")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     identity = "\n".join((*(source.read_text() for source in SOURCES), version, *FLAGS, _processor()))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sobo_planner"
-    target = cache / f"kernels-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
-    if not target.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            output = Path(folder) / target.name
-            command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(output), "-lm"]
-            subprocess.run(command, capture_output=True, text=True, check=True)
-            os.replace(output, target)
-    return target
+    name = f"kernels-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    cache = cache_folder()
+    if cache is not None:
+        try:
+            if not (cache / name).exists():
+                cache.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=cache) as folder:
+                    os.replace(_compile(compiler, Path(folder) / name), cache / name)
+            return ctypes.CDLL(str(cache / name))
+        except OSError as error:
+            logger.info("compiling kernels for this process alone: %s cannot be used: %s", cache, error)
+    with tempfile.TemporaryDirectory() as folder:
+        return ctypes.CDLL(str(_compile(compiler, Path(folder) / name)))
+
+
+def _compile(compiler: str, output: Path) -> Path:
+    command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(output), "-lm"]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    return output
 
 
 def _processor() -> str:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import importlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PolicyError, SoboError
 from sobo_planner.files import write_bytes
+from sobo_planner.paths import cache_folder
 from sobo_planner.policy.artifact import NETWORK_FILE, Artifact, PolicySpec
 
 logger = logging.getLogger(__name__)
@@ -189,14 +189,16 @@ def cached_plan(trt: Any, device: str, path: Path, spec: PolicySpec) -> bytes:
     except OSError as error:
         raise PolicyError(f"cannot read {path}: {error}") from error
     identity = "|".join((trt.__name__, trt.__version__, device, str(MAX_BATCH), hashlib.sha256(network).hexdigest()))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sobo_planner"
-    target = cache / f"policy-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.engine"
-    with contextlib.suppress(OSError):
-        return target.read_bytes()
+    cache, name = cache_folder(), f"policy-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.engine"
+    if cache is not None:
+        with contextlib.suppress(OSError):
+            return (cache / name).read_bytes()
     logger.warning("building a %s engine for %s, once; this can take minutes", trt.__name__, device)
     plan = build_plan(trt, network, spec)
     try:
-        write_bytes(target, plan)
+        if cache is None:
+            raise SoboError("there is no cache folder; set HOME or XDG_CACHE_HOME")
+        write_bytes(cache / name, plan)
     except SoboError as error:
         logger.warning("the engine serves, but will be built again: %s", error)
     return plan

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -38,6 +40,19 @@ class WorkerThread(threading.Thread):
             self.join(timeout)
 
 
+def provide_log_folder() -> None:
+    """Lets ROS write its log where it can: without a home folder that it can write to, `rclpy.init` fails."""
+    if os.environ.get("ROS_LOG_DIR"):
+        return
+    try:
+        home = os.environ.get("ROS_HOME") or os.path.join(os.environ["HOME"], ".ros")
+        os.makedirs(os.path.join(os.path.expanduser(home), "log"), exist_ok=True)
+    except (KeyError, OSError):
+        folder = tempfile.mkdtemp(prefix="sobo_planner-log-")
+        os.environ["ROS_LOG_DIR"] = folder
+        print(f"the home folder cannot be written to; the log of ROS is in {folder}", file=sys.stderr)
+
+
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Spins a node until SIGINT or SIGTERM. Returns 0, or 1 when it could not be made or failed.
 
@@ -48,6 +63,7 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    provide_log_folder()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
