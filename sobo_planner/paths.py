@@ -55,6 +55,11 @@ def cache_folder() -> Path | None:
     return chosen / PACKAGE if chosen.is_absolute() else None
 
 
+def user_path(name: str | os.PathLike[str]) -> Path:
+    """A path that a user wrote, with the home folder for a leading `~`."""
+    return Path(os.path.expanduser(name))
+
+
 def _ament_prefixes() -> list[Path]:
     """Returns the prefixes on AMENT_PREFIX_PATH where the ament index lists this package."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]

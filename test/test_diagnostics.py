@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+import rclpy
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 
 from sobo_planner.motion import Motion
 from sobo_planner.ros.outputs import diagnostics
 from sobo_planner.ros.outputs.diagnostics import WINDOW, Ledger
+from sobo_planner.ros.planner_node import PlannerNode
+from sobo_planner.ros.support import domain
 from sobo_planner.ros.support.status import TEXTS, Refused, Status
 
 STAMP = Time(sec=5, nanosec=7)
@@ -103,6 +108,34 @@ def test_a_problem_raises_the_level(status: Status, detail: str, problems: list[
     assert message.message.startswith(f"{status.value}: {detail or TEXTS[status].meaning}")
     assert all(problem in message.message for problem in problems)
     assert {pair.key: pair.value for pair in message.values} == {"status": status.value, "plans": "3"}
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "hardware"),
+    [("/planner", "planner", "ur5"), ("/left/planner", "left/planner", "left/ur5"), ("/a/b/p", "a/b/p", "a/b/ur5")],
+)
+def test_diagnostics_carry_the_full_name_of_the_node(node: str, name: str, hardware: str) -> None:
+    """Two arms in two namespaces are two."""
+    message = diagnostics.diagnostics_message(STAMP, diagnostics.status_message("ur5", Status.READY, "", [], {}), node)
+    assert message.header.stamp == STAMP
+    assert [(status.name, status.hardware_id) for status in message.status] == [(name, hardware)]
+    unknown = diagnostics.status_message("", Status.UNCONFIGURED, "", [], {})
+    assert diagnostics.diagnostics_message(STAMP, unknown, node).status[0].hardware_id == ""
+
+
+def test_the_node_signs_its_diagnostics() -> None:
+    context, found = Context(), []
+    rclpy.init(context=context, domain_id=domain.free_domain())
+    node = PlannerNode(context=context, namespace="/left", cli_args=["--ros-args", "-p", "autostart:=false"])
+    node.create_subscription(DiagnosticArray, "/diagnostics", found.append, 10)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    while not found:
+        executor.spin_once(timeout_sec=10.0)
+    assert found[0].status[0].name == "left/planner"
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()
 
 
 def test_reports_are_strict_json() -> None:

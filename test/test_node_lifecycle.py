@@ -62,15 +62,15 @@ def probe(system: RosSystem, managed: RosProcess) -> Iterator[Probe]:
 
 
 def send_until_inactive(probe: Probe, goal: np.ndarray, home: np.ndarray) -> None:
-    """Sends a goal and joint states; the node counts the goal and publishes nothing."""
+    """Sends a goal and joint states; the node counts the goal and answers it, and publishes nothing else."""
     before, published = count(probe, "INACTIVE"), len(probe.trajectories)
     probe.reports.clear()
     probe.goal_publisher.publish(probe.goal(goal))
     probe.wait(
-        lambda: count(probe, "INACTIVE") > before,
+        lambda: count(probe, "INACTIVE") > before and probe.reports,
         each=lambda: probe.state_publisher.publish(probe.joint_state(home)),
     )
-    assert probe.reports == [] and len(probe.trajectories) == published
+    assert [report["reason"] for report in probe.reports] == ["INACTIVE"] and len(probe.trajectories) == published
 
 
 def test_a_damaged_policy_keeps_it_unconfigured_until_it_is_repaired(probe: Probe, policy_folder: Path) -> None:

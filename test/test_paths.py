@@ -11,7 +11,10 @@ import pytest
 
 import sobo_planner
 from sobo_planner import paths
+from sobo_planner.cli.main import expand_home
 from sobo_planner.errors import ConfigError
+from sobo_planner.paths import share_path, user_path
+from sobo_planner.tasks import load_task
 
 CODE = Path(sobo_planner.__file__).resolve().parent
 
@@ -66,3 +69,21 @@ def test_ament_index(tmp_path: Path) -> None:
     prefixes = f"{tmp_path}/empty:{tmp_path}/overlay"
     found = found_by(tmp_path / "elsewhere", AMENT_PREFIX_PATH=prefixes)
     assert found == str(share / "config/only_here.yaml")
+
+
+def test_a_home_folder_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/a/b") == tmp_path / "a" / "b" and user_path("~") == tmp_path
+    for name in ("a/~", "/a/~b", "~nobody_of_that_name/x", ""):
+        assert user_path(name) == Path(name)
+    assert expand_home("~/plan.npz") == f"{tmp_path}/plan.npz"
+    assert expand_home("--out=~/plan.npz") == f"--out={tmp_path}/plan.npz"
+    assert [expand_home(word) for word in ("--out", "a=~/b", "x~", "--set")] == ["--out", "a=~/b", "x~", "--set"]
+
+
+def test_tasks_and_urdfs_are_found_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = share_path("config/ur5.yaml").read_text().replace("urdf/ur5.urdf", "~/arm.urdf")
+    (tmp_path / "own.yaml").write_text(text)
+    (tmp_path / "arm.urdf").write_text(share_path("urdf/ur5.urdf").read_text())
+    assert load_task("~/own.yaml").robot.name == load_task("ur5").robot.name

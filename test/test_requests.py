@@ -111,7 +111,7 @@ def active(office: Office) -> Office:
 def test_a_node_that_is_not_active_refuses_everything(office: Office) -> None:
     office.take(0.1)
     assert office.ledger.values()["count_INACTIVE"] == "1"
-    assert office.warned == [(Status.INACTIVE, f"goal refused: {INACTIVE}")]
+    assert office.warned == [(Status.INACTIVE, f"goal refused: {INACTIVE} and send the goal again")]
     for response in (office.cancel(), office.hold(True), office.hold(False)):
         assert not response.success and response.message == INACTIVE
     assert not office.requests.held and office.next() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from sobo_planner.terminal import run_command
@@ -27,6 +28,12 @@ def expand_overrides(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
+def expand_home(argument: str) -> str:
+    """Replaces a `~` at the beginning of a value; shells leave that in `--out=~/plan.npz` alone."""
+    option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + os.path.expanduser(value)
+
+
 def parse(arguments: Sequence[str]) -> Command:
     """The command that a command line (without the program's name) asks for. Exits with status 2 if it is none."""
     import tyro
@@ -37,7 +44,7 @@ def parse(arguments: Sequence[str]) -> Command:
         AnyCommand,
         prog="sobo",
         description="Plan robot motions with a learned diffusion policy and ProxDDP, and train the policy.",
-        args=expand_overrides(arguments),
+        args=expand_overrides([expand_home(argument) for argument in arguments]),
     )
 
 

@@ -33,7 +33,7 @@ from sobo_planner.ros.serve.session import Session
 from sobo_planner.ros.serve.stopping import Stopper
 from sobo_planner.ros.serve.watchdog import PERIOD, Watchdog
 from sobo_planner.ros.support import node_parameters
-from sobo_planner.ros.support.parameters import changed, declare
+from sobo_planner.ros.support.parameters import Parameters, changed
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -87,7 +87,9 @@ class PlannerNode(LifecycleNode):
         self._serving: Serving | None = None
         self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
-        self._values = declare(self, node_parameters.PLANNER)
+        parameters = Parameters(self)
+        self._values = parameters.declare(node_parameters.PLANNER)
+        parameters.check_names()
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
@@ -112,7 +114,7 @@ class PlannerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
-            self._session = Session(self, self._values)
+            self._session = Session(self, self._values, self._requests.report)
         except SoboError as error:
             self._failure = error
             self.get_logger().error(f"not configured: {type(error).__name__}: {error}")
@@ -260,7 +262,8 @@ class PlannerNode(LifecycleNode):
         inbox, server = (None, None) if self._serving is None else (self._serving.inbox, self._serving.server)
         health = Health(self._session, inbox, server, self._requests.held, self._failure, self._values)
         status = health.message(self._ledger.values())
-        self._diagnostics.publish(diagnostics.diagnostics_message(self.get_clock().now().to_msg(), status))
+        stamp, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
+        self._diagnostics.publish(diagnostics.diagnostics_message(stamp, status, name))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sobo_planner.errors import ConfigError, RobotError
-from sobo_planner.paths import share_folders, share_path
+from sobo_planner.paths import share_folders, share_path, user_path
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.task import ArmReach
 from sobo_planner.tasks.base import Task
@@ -42,7 +42,7 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
         ConfigError: Unknown task, unreadable file, or a key or value that is not allowed.
         RobotError: The robot description cannot be used.
     """
-    path = Path(name)
+    path = user_path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = _shipped(str(name))
     config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
@@ -82,7 +82,7 @@ def load_arm(name: str | Path, **overrides: Any) -> ArmReach:
 
 def _locate(urdf: str, folder: Path) -> Path:
     """The URDF: absolute, beside the task file, or among the shipped files."""
-    beside = folder / urdf
+    beside = folder / user_path(urdf)
     try:
         return beside if beside.is_file() else share_path(urdf)
     except ConfigError as error:

@@ -82,8 +82,18 @@ def status_message(
     )
 
 
-def diagnostics_message(stamp: Time, status: DiagnosticStatus) -> DiagnosticArray:
-    """An array of one status."""
+def diagnostics_message(stamp: Time, status: DiagnosticStatus, node: str) -> DiagnosticArray:
+    """An array of one status, under the full name of its node: by `planner` alone, two arms would be one.
+
+    Args:
+        stamp: ROS time.
+        status: The status; it gets the name, and the robot's name the namespace.
+        node: The node's name with its namespace, as `/left/planner`.
+    """
+    status.name = node.lstrip("/")
+    namespace = status.name.rpartition("/")[0]
+    if namespace and status.hardware_id:
+        status.hardware_id = f"{namespace}/{status.hardware_id}"
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
     return message

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
@@ -44,6 +45,7 @@ class PlanOutputs:
         joint_names: Its joints as the controller knows them, prefix included.
         policy_name: For the reports.
         values: The node's parameters; those that may change are looked up for each message.
+        report: Publisher of reports, which stays when these outputs are destroyed. None: one that does not.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PlanOutputs:
         joint_names: Sequence[str],
         policy_name: str,
         values: Mapping[str, Any],
+        report: Publisher[String] | None = None,
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
         self._checker, self._followed = checker, followed
@@ -68,11 +71,12 @@ class PlanOutputs:
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
         self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
-        self._report = node.create_publisher(String, "plan_report", RELIABLE)
+        self._report = report or node.create_publisher(String, "plan_report", RELIABLE)
         self._control = None
         if linear_feedback.available():
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
+        self._lent = report
 
     def open(self) -> None:
         """Lets messages pass, beginning without a motion."""
@@ -93,11 +97,14 @@ class PlanOutputs:
         for publisher in self._publishers:
             publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
         for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
-            self._node.destroy_publisher(publisher)
+            if publisher is not self._lent:
+                self._node.destroy_publisher(publisher)
 
     def subscribers(self) -> dict[str, str]:
         """Number of subscribers of each topic, for the diagnostics."""
-        return {f"subscribers_{p.topic_name.lstrip('/')}": str(p.get_subscription_count()) for p in self._publishers}
+        return {
+            f"subscribers_{p.topic_name.rpartition('/')[2]}": str(p.get_subscription_count()) for p in self._publishers
+        }
 
     def publish(
         self, motion: Motion, now: float, details: dict[str, Any], unless: Interrupt | None = None

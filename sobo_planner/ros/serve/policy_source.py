@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sobo_planner.errors import ConfigError, PolicyError
-from sobo_planner.paths import share_path
+from sobo_planner.paths import share_path, user_path
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import ArmReach
 
@@ -31,7 +29,7 @@ def open_policy(setting: str, task: ArmReach, engines: str) -> tuple[Policy | No
     if setting == NONE:
         return None, NONE, ""
     try:
-        folder = Path(setting) if setting else share_path(f"config/policies/{task.name}")
+        folder = user_path(setting) if setting else share_path(f"config/policies/{task.name}")
     except ConfigError as error:
         return None, NONE, f"no policy is shipped for the task {task.name}: {error}"
     if not folder.is_dir():

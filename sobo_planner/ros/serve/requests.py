@@ -8,12 +8,13 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.goals import read_goal
 from sobo_planner.ros.inputs.inbox import Inbox
-from sobo_planner.ros.outputs.diagnostics import Ledger
+from sobo_planner.ros.outputs.diagnostics import Ledger, refusal_report, to_json
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
@@ -51,6 +52,7 @@ class Requests:
 
     Attributes:
         held: Whether the arm is held.
+        report: Publisher of `plan_report`. It is there as long as goals may come: each is answered.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Requests:
         self._ledger, self._warn, self._values = ledger, warn, values
         self._desk: Desk | None = None
         self.held = False
+        self.report = node.create_publisher(String, "plan_report", RELIABLE)
         self._goals = node.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE)
         node.create_service(Trigger, "~/cancel", self._on_cancel)
         node.create_service(SetBool, "~/hold", self._on_hold)
@@ -84,8 +87,10 @@ class Requests:
     def _on_goal(self, message: PoseStamped) -> None:
         desk = self._desk
         if desk is None:
-            self._ledger.count(Status.INACTIVE, INACTIVE)
-            self._warn(Status.INACTIVE, f"goal refused: {INACTIVE}")
+            refusal = Refused(Status.INACTIVE, f"{INACTIVE} and send the goal again")
+            self._ledger.count(refusal.status, refusal.detail)
+            self._warn(refusal.status, refusal.detail)
+            self.report.publish(String(data=to_json(refusal_report(refusal, None))))
             return
         try:
             if desk.server.lost:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from std_msgs.msg import String
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.motion import Brakes, Followed
@@ -35,6 +37,7 @@ class Session:
     Args:
         node: The node.
         values: Its parameters; those that may change are looked up when they are needed.
+        report: Publisher of reports, which the node keeps.
 
     Attributes:
         task: The task, for the type of goals that the node takes.
@@ -47,7 +50,7 @@ class Session:
         SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
     """
 
-    def __init__(self, node: Node, values: Mapping[str, Any]) -> None:
+    def __init__(self, node: Node, values: Mapping[str, Any], report: Publisher[String]) -> None:
         self._values = values
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
         goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
@@ -71,7 +74,9 @@ class Session:
         self._proposer: Proposer | None = None
         # Last, what the node holds: nothing is left of a session that cannot be made.
         self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
-        self.outputs = PlanOutputs(node, task.robot, self.checker, self.followed, joint_names, policy_name, values)
+        self.outputs = PlanOutputs(
+            node, task.robot, self.checker, self.followed, joint_names, policy_name, values, report
+        )
 
     def server(self, core: Core) -> Server:
         """The server of the node's mode; `close` ends what it started."""

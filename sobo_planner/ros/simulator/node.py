@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -26,7 +25,7 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.ros.support import node_parameters
-from sobo_planner.ros.support.parameters import declare
+from sobo_planner.ros.support.parameters import Parameters
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused
 from sobo_planner.tasks import load_arm
@@ -48,11 +47,12 @@ class ArmSimulatorNode(Node):
         # First: a node whose task cannot be loaded is destroyed too.
         self._stopping = False
         self._worker = WorkerThread("simulation", self._run)
-        values = declare(self, node_parameters.SIMULATOR)
+        parameters = Parameters(self)
+        values = parameters.declare(node_parameters.SIMULATOR)
         task = load_arm(values["task"])
         start = node_parameters.start_position(list(task.config.robot.home))
-        self._sizes = {"push_force": 3, "start_position": task.robot.nq}
-        self._values = values | declare(self, [start])
+        self._values = values | parameters.declare([start])
+        parameters.check_names()
         self._joint_names = [values["tf_prefix"] + name for name in task.robot.joint_names]
         self._simulation = ArmSimulation(task.robot, np.array(self._values["start_position"]))
         self._configure(self._values)
@@ -61,7 +61,6 @@ class ArmSimulatorNode(Node):
         self._finished = True
         self._origin = 0
         self._create_interfaces()
-        self.add_on_set_parameters_callback(self._veto)
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._worker.start()
         self.get_logger().info(f"task {task.name}: simulating {task.robot.name} at {1 / STEP:.0f} Hz")
@@ -86,15 +85,6 @@ class ArmSimulatorNode(Node):
                 self._commands.put(lambda: self._follow(plan))
 
         self.create_subscription(kind, topic, on_message, RELIABLE)
-
-    def _veto(self, parameters: list[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            size = self._sizes.get(parameter.name)
-            if size is None:
-                continue
-            if len(parameter.value) != size or not np.isfinite(parameter.value).all():
-                return SetParametersResult(successful=False, reason=f"{parameter.name} needs {size} finite numbers")
-        return SetParametersResult(successful=True)
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
         changes = {parameter.name: parameter.value for parameter in parameters}

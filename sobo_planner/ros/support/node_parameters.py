@@ -77,7 +77,7 @@ SIMULATOR = (
     ParameterSpec("tf_prefix", "", "Prefix of the joint names.", read_only=True),
     ParameterSpec("use_gains", True, "Apply the plan's feedback gains; false: feedforward only."),
     ParameterSpec("mass_error", 0.0, "Share by which the arm is heavier than its model.", (-0.9, 5.0)),
-    ParameterSpec("push_force", [0.0, 0.0, 0.0], "Force on the tool in the base frame during the push [N]."),
+    ParameterSpec("push_force", [0.0, 0.0, 0.0], "Force on the tool in the base frame during the push [N].", size=3),
     ParameterSpec("push_time", 0.3, "Begin of the push after the start of each plan [s].", (0.0, 60.0)),
     ParameterSpec("push_duration", 0.1, "Duration of the push [s].", (0.0, 60.0)),
 )
@@ -86,4 +86,4 @@ SIMULATOR = (
 def start_position(default: list[float]) -> ParameterSpec:
     """The simulator's start (n,) [rad]; its default depends on the task."""
     description = "Joint positions at the start [rad]; setting it puts the arm there, at rest, without a plan."
-    return ParameterSpec("start_position", default, description)
+    return ParameterSpec("start_position", default, description, size=len(default))

@@ -12,11 +12,17 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import rclpy
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from sobo_planner.errors import SoboError
+from sobo_planner.errors import ConfigError, SoboError
+
+# What rclpy says of a list like [0, 1.5].
+MIXED_LIST = "Sequence should be of same type"
+# What making a node raises for arguments of the process.
+OF_ARGUMENTS = (NameValidationException, ParameterException)
 
 
 @runtime_checkable
@@ -63,12 +69,8 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    provide_log_folder()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = make_node()
-        if isinstance(node, Autostarting):
-            node.autostart()
+        node = _started(make_node, args)
     except SoboError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         rclpy.try_shutdown()
@@ -84,6 +86,28 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     node.destroy_node()
     rclpy.try_shutdown()
     return 1 if failures else 0
+
+
+def _started(make_node: Callable[[], Node], args: list[str] | None) -> Node:
+    """Makes a node, and starts it if it starts by itself.
+
+    Raises:
+        SoboError: It could not be made or started, or rclpy does not take the arguments of the process.
+    """
+    provide_log_folder()
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # of several types; all say that the arguments or a parameter file cannot be read
+        text = " ".join(str(error).split())
+        hint = "; write all numbers of a list with a decimal point, or none" if MIXED_LIST in text else ""
+        raise ConfigError(f"the ROS arguments cannot be used: {text}{hint}") from error
+    try:
+        node = make_node()
+    except OF_ARGUMENTS as error:  # a wrong value for a parameter of rclpy's own, a name that no node may have
+        raise ConfigError(" ".join(str(error).split())) from error
+    if isinstance(node, Autostarting):
+        node.autostart()
+    return node
 
 
 def _spin(executor: SingleThreadedExecutor, stop: threading.Event, failures: list[BaseException]) -> None:
