@@ -87,8 +87,11 @@ class PlannerNode(LifecycleNode):
         self._serving: Serving | None = None
         self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
+        self._values: dict[str, Any] = {}
+        # Before the parameters: a node whose parameters are refused is destroyed, too.
+        self._requests = Requests(self, self._ledger, self._warn, self._values)
         parameters = Parameters(self)
-        self._values = parameters.declare(node_parameters.PLANNER)
+        self._values.update(parameters.declare(node_parameters.PLANNER))
         parameters.check_names()
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
@@ -97,7 +100,6 @@ class PlannerNode(LifecycleNode):
         self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         # Best effort takes both kinds of publishers.
         self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
-        self._requests = Requests(self, self._ledger, self._warn, self._values)
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
 

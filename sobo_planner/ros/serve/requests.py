@@ -89,7 +89,7 @@ class Requests:
         if desk is None:
             refusal = Refused(Status.INACTIVE, f"{INACTIVE} and send the goal again")
             self._ledger.count(refusal.status, refusal.detail)
-            self._warn(refusal.status, refusal.detail)
+            self._warn(refusal.status, f"goal refused: {refusal.detail}")
             self.report.publish(String(data=to_json(refusal_report(refusal, None))))
             return
         try:

@@ -37,7 +37,7 @@ class Session:
     Args:
         node: The node.
         values: Its parameters; those that may change are looked up when they are needed.
-        report: Publisher of reports, which the node keeps.
+        report: Publisher of reports, which the node keeps; None: one of their own for the outputs.
 
     Attributes:
         task: The task, for the type of goals that the node takes.
@@ -50,7 +50,7 @@ class Session:
         SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
     """
 
-    def __init__(self, node: Node, values: Mapping[str, Any], report: Publisher[String]) -> None:
+    def __init__(self, node: Node, values: Mapping[str, Any], report: Publisher[String] | None = None) -> None:
         self._values = values
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
         goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
