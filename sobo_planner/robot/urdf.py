@@ -1,6 +1,6 @@
-"""Reads a URDF: checks it, and writes it anew for Pinocchio, whose parser drops without an error what it cannot read.
+"""Reads a URDF: checks it, and writes it anew for Pinocchio, whose parser silently drops what it cannot read.
 
-A parser that takes a link's inertia for malformed (a blank behind its mass is enough) takes the link for weightless. So
+Where its parser finds an inertia malformed (a blank after the mass is enough), the link becomes weightless. So
 Pinocchio never sees the file: it is given the elements that were checked, with their numbers, and nothing else.
 """
 
@@ -24,7 +24,7 @@ KEPT = {
     "link": ("inertial", "collision", "collision_checking"),
     "joint": ("origin", "parent", "child", "axis", "limit", "dynamics"),
 }
-# URDF limits are finite numbers. These stand for none; `Robot` takes them for infinite.
+# Limits in a URDF are finite numbers. A joint without position limits gets these; in `Robot` they are infinite.
 WIDE = "1e300"
 # Elements of a URDF stand at most 6 deep.
 DEEPEST = 50
@@ -133,7 +133,7 @@ def _written(robot: Element, locked: Mapping[str, float]) -> str:
 
 
 def _widen(joint: Element, limits: Mapping[str, str]) -> None:
-    """Takes the position limits from a joint, and gives it these others."""
+    """Removes the position limits of a joint, and sets these other limits."""
     if joint.get("type") == "continuous":
         joint.set("type", "revolute")
     given = joint.find("limit")
