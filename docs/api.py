@@ -50,7 +50,7 @@ def main() -> None:
     # Functions of the native extension have signatures in their docstrings as well.
     warnings.filterwarnings("ignore", message="Error (parsing type annotation|processing type stub)")
     # Packages are named with their modules, because `__all__` hides these from pdoc.
-    warnings.filterwarnings("ignore", message="The module specification|Couldn't import")
+    warnings.filterwarnings("ignore", message="The module specification|Couldn't import|Error loading")
     footer = f"sobo_planner {sobo_planner.__version__}"
     pdoc.render.configure(docformat="google", footer_text=footer, show_source=False)
     found = modules()
