@@ -19,7 +19,7 @@ from sobo_planner.ros.serve.receding_horizon import (
     BAD_STARTS,
     LONGEST_LATE_LEAD,
     LONGEST_LEAD,
-    PATIENCE,
+    MAX_TRIES,
     RecedingHorizon,
 )
 from sobo_planner.ros.support.status import Refused, Status
@@ -156,9 +156,9 @@ def test_a_goal_that_no_cycle_takes_up_is_refused(
     tick(bench, receding, 5)
     monkeypatch.setattr(receding._planner, "_checker", PlanChecker(bench.task, gain_cap=1e-6))
     bench.inbox.put(bench.goal(-0.3))
-    tick(bench, receding, PATIENCE + 3)
+    tick(bench, receding, MAX_TRIES + 3)
     assert bench.count(Status.PLAN_REFUSED) == 1
-    assert bench.count(Status.FALLBACK) == PATIENCE + 3
+    assert bench.count(Status.FALLBACK) == MAX_TRIES + 3
     refused = bench.reports(6)[-1]
     assert refused["goal"] == bench.goal(-0.3).tolist() and "gain" in refused["detail"]
     monkeypatch.undo()

@@ -20,12 +20,12 @@ from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
 
-# Cycles within which a goal has to be taken up, and a state to begin at found again while the motion before goes on.
-PATIENCE = 80
+# Cycles in a row after which a goal is refused when none finds a motion to it, or dropped when no motion may begin.
+MAX_TRIES = 80
 BAD_STARTS = 10
 # Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
 # cycles take longer, measured over the last ones, up to a bound [s], which doubles with each motion in a row that comes
-# too late, up to another [s]: on a computer that is too slow, motions are taken up late rather than never.
+# too late, up to another [s]: on a computer that is too slow, motions begin late rather than never.
 LEAD_PERIODS = 2.0
 LONGEST_LEAD = 0.2
 LONGEST_LATE_LEAD = 1.0
@@ -40,7 +40,7 @@ class RecedingHorizon(Server):
         super().__init__(core)
         self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
         self._goal: Vector | None = None  # replanned for
-        self._asked: Vector | None = None  # not taken up yet
+        self._asked: Vector | None = None  # without a motion to it so far
         self._tries = self._bad_starts = 0
         self._longest_lead = LONGEST_LEAD
         self._policy_failures = 0
@@ -85,7 +85,7 @@ class RecedingHorizon(Server):
             self._follow(goal)
 
     def _follow(self, goal: Vector) -> None:
-        """A cycle towards a goal that was taken up before: a fault is noted, and the motion before goes on."""
+        """A cycle towards a goal to which there is a motion: a fault is noted, and that motion continues."""
         bad_starts, self._bad_starts = self._bad_starts, 0
         try:
             self._serve(goal)
@@ -160,11 +160,11 @@ class RecedingHorizon(Server):
             self.core.note(Status.FALLBACK, cycle.objection)
 
     def _give_up_late(self, cycle: Cycle) -> None:
-        """Refuses a goal that no motion has led to for long; the one before goes on to be served."""
+        """Refuses a goal to which no motion was found for long; the previous goal is served again."""
         self._tries += 1
-        if self._asked is not None and self._tries >= PATIENCE:
+        if self._asked is not None and self._tries >= MAX_TRIES:
             why = cycle.objection or f"the last one ends {cycle.tool_error:.2f} m from it"
-            raise Refused(Status.PLAN_REFUSED, f"no cycle of {PATIENCE} found a motion to the goal: {why}")
+            raise Refused(Status.PLAN_REFUSED, f"no cycle of {MAX_TRIES} found a motion to the goal: {why}")
 
 
 def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
