@@ -71,7 +71,7 @@ class RecedingHorizon(Server):
         request = self.core.inbox.take(0.0)
         if request is not None:
             if request.goal is None:
-                self._stop()
+                self._stop(self.dropped())
                 return
             self._asked, self._tries = request.goal, 0
         goal = self._goal if self._asked is None else self._asked
@@ -94,13 +94,14 @@ class RecedingHorizon(Server):
             if fault.status is Status.BAD_START:
                 self._bad_starts = bad_starts + 1
                 if self._bad_starts >= BAD_STARTS:
-                    self._stop()
+                    detail = f"no motion may begin at any of {BAD_STARTS} states in a row: {fault.detail}"
+                    self._stop(Refused(Status.CANCELLED, detail))
         except Exception as error:  # the next cycle may do better, whatever this one threw
             self.core.defect("a cycle failed")
             self.core.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
-    def _stop(self) -> None:
-        why = self.dropped()
+    def _stop(self, why: Refused) -> None:
+        """Brings the arm to rest and drops its goals."""
         self.guarded(None, self.stop_arm)
         for goal in (self._goal, self._asked):
             if goal is not None:
