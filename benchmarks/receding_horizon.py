@@ -123,7 +123,7 @@ class Listener(Node):
             except TaskError:
                 continue
         goal = PoseStamped()
-        goal.header.frame_id = self.task.config.robot.base_frame
+        goal.header.frame_id = self.task.robot.root_link
         goal.pose.orientation.w = 1.0
         goal.pose.position.x, goal.pose.position.y, goal.pose.position.z = map(float, target)
         self.goals.publish(goal)

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from hypothesis import given
 from hypothesis import strategies as st
 from message_strategies import goals, good_goals
 
+from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.goals import FARTHEST, GOAL_TYPES, read_goal
 from sobo_planner.ros.support.status import Refused, Status
@@ -105,3 +106,54 @@ def test_scaled_quaternion_is_refused(scale: float) -> None:
     pose.pose.orientation.w = scale
     with pytest.raises(Refused, match="unit quaternion"):
         read_goal(pose, BASE)
+
+
+# ---------------------------------------------------------------- links fixed to the root
+
+TURN = Placement(np.array([0.1, -0.2, 0.8]), np.array([0.0, 0.0, math.sqrt(0.5), math.sqrt(0.5)]))  # a quarter about z
+FIXED = {"world": Placement.identity(), "base_link": TURN, "stand": TURN @ TURN}
+
+
+@pytest.mark.parametrize("base_frame", FIXED)
+@pytest.mark.parametrize("frame", FIXED)
+@pytest.mark.parametrize("goal_type", GOAL_TYPES)
+def test_goals_in_links_fixed_to_the_root_are_brought_into_its_frame(
+    base_frame: str, frame: str, goal_type: str
+) -> None:
+    """Whatever the base frame is: the header says where the goal is."""
+    found = read_goal(goal(frame=frame), GoalFrames(base_frame, fixed=FIXED), goal_type)
+    wanted = FIXED[frame].goal(np.array([0.4, 0.1, 0.5, 0.0, 0.0, 0.0, 1.0]))
+    np.testing.assert_allclose(found[:3], wanted[:3], atol=1e-12)
+    if goal_type == "pose":
+        assert abs(abs(found[3:] @ wanted[3:]) - 1.0) < 1e-12
+
+
+def test_a_turned_base_is_turned_the_right_way() -> None:
+    found = read_goal(goal((1.0, 0.0, 0.0), "base_link"), GoalFrames("base_link", fixed=FIXED))
+    np.testing.assert_allclose(found, [0.1, 0.8, 0.8], atol=1e-12)
+
+
+class Table:
+    """Stands for tf2_ros.Buffer: the table is 2 m above whatever is asked for."""
+
+    def __init__(self, height: float = 2.0) -> None:
+        self.height = height
+
+    def lookup_transform(self, target_frame: str, source_frame: str, time: object) -> TransformStamped:
+        assert (target_frame, source_frame) == ("base_link", "table")
+        found = TransformStamped()
+        found.transform.translation.z = self.height
+        return found
+
+
+def test_what_tf2_knows_goes_on_from_the_base_frame_to_the_root() -> None:
+    found = read_goal(goal((1.0, 0.0, 0.0), "table"), GoalFrames("base_link", Table(), fixed=FIXED))
+    np.testing.assert_allclose(found, [0.1, 0.8, 2.8], atol=1e-12)
+
+
+def test_the_distance_is_looked_at_after_the_transform_too() -> None:
+    with pytest.raises(Refused, match="farther than") as refused:
+        read_goal(goal(frame="table"), GoalFrames("base_link", Table(1.5 * FARTHEST), fixed=FIXED))
+    assert refused.value.status is Status.BAD_GOAL
+    far = read_goal(goal(frame="table"), GoalFrames("base_link", Table(0.5 * FARTHEST), fixed=FIXED))
+    assert far[2] > 0.4 * FARTHEST

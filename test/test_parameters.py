@@ -202,6 +202,8 @@ def test_no_two_parameters_are_so_similar_that_one_is_taken_for_the_other() -> N
         ("planner", ["-p", "joint_box:=[1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]"], "joint_box"),
         ("planner", ["-p", "joint_box:=[.nan, 0.0]"], "joint_box needs 12 numbers"),
         ("planner", ["-p", "state_timout:=1"], "there is no parameter state_timout; did you mean state_timeout?"),
+        ("planner", ["-p", "base_frame:=no_such_link"], "base_frame: 'no_such_link' is neither the URDF's root link"),
+        ("planner", ["-p", "base_frame:=wrist_3_link"], "nor fixed to it; these are: base_link"),
         ("planner", ["-p", "deadline:={a: 1}"], "the ROS arguments cannot be used"),
         ("planner", ["-p", "use_sim_time:=1"], "use_sim_time"),
         ("planner", ["--params-file", "/none.yaml"], "/none.yaml"),

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
+from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
-from sobo_planner.robot.urdf import identity, read
+from sobo_planner.robot.urdf import identity, parse, read
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ class Robot:
         urdf: The URDF's text.
         path: The file that the text is from, absolute; None if it is from none.
         description: The checked form of it that Pinocchio was given.
+        root_link: The URDF's root link.
+        fixed_links: All links that do not move, and where they are in the root link's frame.
         name: Name written in the URDF.
         nq: Number of joints, equal to nv.
         joint_names: Names of the movable joints, in the order of q.
@@ -78,6 +81,8 @@ class Robot:
             self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
         except RobotError as e:
             raise RobotError(_in_one_line(str(e))) from e
+        self.fixed_links: dict[str, Placement] = fixed_links(parse(checked.text), checked.locked)
+        self.root_link = next(iter(self.fixed_links))
         self.hash = identity(urdf, tool_frame, locked, armature)
         self.name: str = self.native.name
         self.nq: int = self.native.nq
@@ -126,6 +131,17 @@ class Robot:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._recipe, ()
+
+    def placement(self, link: str) -> Placement:
+        """Where a link that does not move is in the root link's frame.
+
+        Raises:
+            RobotError: There is no such link, or it moves.
+        """
+        if link not in self.fixed_links:
+            fixed = ", ".join(self.fixed_links)
+            raise RobotError(f"{link!r} is neither the URDF's root link nor fixed to it; these are: {fixed}")
+        return self.fixed_links[link]
 
     def with_mass_scale(self, factor: float) -> Robot:
         """The same robot with the mass and inertia of every link multiplied by `factor`."""

@@ -35,7 +35,7 @@ def main(task_name: str, *texts: str) -> int:
     node.create_subscription(String, "plan_report", lambda m: reports.append(json.loads(m.data)), RELIABLE)
     state = JointState(name=task.robot.joint_names, position=x0[: task.nu], velocity=x0[task.nu :])
     pose = PoseStamped()
-    pose.header.frame_id = task.config.robot.base_frame
+    pose.header.frame_id = task.robot.root_link
     pose.pose.orientation.w = 1.0
     pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = goal
     end, ask_at = time.monotonic() + TIMEOUT, 0.0

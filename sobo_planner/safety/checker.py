@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.errors import ConfigError
+from sobo_planner.robot.frames import Placement, rotate
 from sobo_planner.safety.limits import TOLERANCE, Limit, Violation, checked_box, outside
 from sobo_planner.safety.points import Trajectory, sampled
 from sobo_planner.tasks import ArmReach
@@ -43,7 +44,8 @@ class PlanChecker:
     Args:
         task: The task that is planned for.
         joint_box: Lower and upper joint positions, (n,) each [rad, m]. None: the robot's limits alone.
-        tool_box: Lower and upper tool positions, (3,) each [m], in the base frame. None: anywhere.
+        tool_box: Lower and upper tool positions, (3,) each [m]. None: anywhere.
+        box_frame: Frame that `tool_box` is given in, in that of the robot's root link. None: the root link's.
         gain_cap: Largest absolute entry in each joint's row of K, (n,), or one for all [Nm/rad, Nm s/rad]. None:
             `GAIN_CAP` times the joint's torque limit.
 
@@ -61,11 +63,14 @@ class PlanChecker:
         *,
         joint_box: tuple[ArrayLike, ArrayLike] | None = None,
         tool_box: tuple[ArrayLike, ArrayLike] | None = None,
+        box_frame: Placement | None = None,
         gain_cap: ArrayLike | None = None,
     ) -> None:
         robot = task.robot
         self._task, self._robot, self._n = task, robot, task.nu
         self._joint_box = None if joint_box is None else checked_box("joint_box", joint_box, robot.joint_names)
+        base = box_frame or Placement.identity()
+        self._box_origin, self._box_axes = base.position, np.array([rotate(base.quaternion, e) for e in np.eye(3)])
         self._tool_box = None if tool_box is None else checked_box("tool_box", tool_box, "xyz")
         cap = GAIN_CAP * task.torque_limit if gain_cap is None else np.asarray(gain_cap, float)
         if cap.shape not in ((), (self._n,)) or not (cap > 0.0).all():
@@ -108,13 +113,18 @@ class PlanChecker:
         times, Q, V = points.knots()
         return _increasing(times) or self._bounds(times, Q, V, U) or self._gains(times, K) or self._curve(times, Q, V)
 
+    def _in_box_frame(self, points: Array) -> Array:
+        """Points (N, 3) [m] of the root link's frame in that of the box."""
+        moved: Array = (points - self._box_origin) @ self._box_axes.T
+        return moved
+
     def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """What the splines between the points run into."""
         times, curve = sampled(time, Q, V, COLLISION_STEP)
         found = None
         if self._tool_box is not None:
             axes = ["tool x", "tool y", "tool z"]
-            path = self._robot.tool_positions(curve)
+            path = self._in_box_frame(self._robot.tool_positions(curve))
             found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
         return found or self.self_collision(times, curve)
 

@@ -59,7 +59,7 @@ def run(config: DemoConfig) -> None:
         processes.start("planner", "sobo_planner.ros.planner_node", common + policy)
         processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common)
         rclpy.init()
-        client = DemoClient(task.robot.joint_names, task.config.robot.base_frame, processes.check)
+        client = DemoClient(task.robot.joint_names, task.robot.root_link, processes.check)
         try:
             planner = client.wait_until_connected()
             if planner["policy_error"]:

@@ -1,10 +1,12 @@
-"""Goals given in other frames, brought into the robot's base frame by tf2.
+"""Goals given in other frames, brought into the frame of the robot's root link, in which plans are made.
 
-tf2_ros comes with ROS distributions only. Where it is not installed, goals must be in the base frame.
+The URDF says where links are that are fixed to its root. All other frames need tf2_ros, which comes with ROS
+distributions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +17,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from sobo_planner.robot.frames import Placement, compose, rotate
 from sobo_planner.ros.support.status import Refused, Status
 
 try:
@@ -40,28 +43,42 @@ class Transforms(Protocol):
 
 
 class GoalFrames:
-    """Brings poses into the base frame.
+    """Brings poses into the base frame, and goals from there into the root link's.
 
     Args:
-        base_frame: frame that plans are made in.
-        buffer: transforms: a `tf2_ros.Buffer`, or what stands for one; None: only the base frame is known.
+        base_frame: frame that transforms are looked up to.
+        buffer: transforms: a `tf2_ros.Buffer`, or what stands for one; None: only links fixed to the root are known.
         clock: ROS clock that the stamps of transforms are compared with.
+        fixed: where frames that do not move, the base frame among them, are in the root link's frame. None: the base
+            frame is that of the root link.
+
+    Attributes:
+        base_frame: as above.
+        base: where it is in the root link's frame.
     """
 
-    def __init__(self, base_frame: str, buffer: Transforms | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        base_frame: str,
+        buffer: Transforms | None = None,
+        clock: Clock | None = None,
+        fixed: Mapping[str, Placement] | None = None,
+    ) -> None:
         self.base_frame = base_frame
+        self._fixed = fixed or {base_frame: Placement.identity()}
+        self.base = self._fixed[base_frame]
         self._buffer = buffer
         self._clock = clock
         self._listener: Any = None
 
     @classmethod
-    def listening(cls, node: Node, base_frame: str) -> GoalFrames:
+    def listening(cls, node: Node, base_frame: str, fixed: Mapping[str, Placement] | None = None) -> GoalFrames:
         """Listens to /tf and /tf_static on the node's own executor, where tf2_ros is installed."""
         if tf2_ros is None:
-            return cls(base_frame)
+            return cls(base_frame, fixed=fixed)
         # Without the node, which it would give a service. It then misses jumps of simulated time, see _check_age.
         buffer = tf2_ros.Buffer()
-        frames = cls(base_frame, buffer, node.get_clock())
+        frames = cls(base_frame, buffer, node.get_clock(), fixed)
         frames._listener = tf2_ros.TransformListener(buffer, node, spin_thread=False)
         return frames
 
@@ -74,8 +91,9 @@ class GoalFrames:
     def to_base(self, header: Header, position: Vector, quaternion: Vector) -> tuple[Vector, Vector]:
         """Position and orientation in the base frame.
 
-        The transform is that at the header's stamp, the latest for stamp 0. It must be known already: waiting
-        for it would hold up everything else that the node does.
+        The URDF says where links are that are fixed to its root. For other frames, the transform is that at the
+        header's stamp, the latest for stamp 0. It must be known already: waiting for it would hold up everything else
+        that the node does.
 
         Args:
             header: frame and stamp of the pose. As in tf2, names of frames have no leading slash.
@@ -92,6 +110,9 @@ class GoalFrames:
         frame = header.frame_id
         if frame == self.base_frame:
             return position, quaternion
+        if frame in self._fixed:
+            found = self.base.inverse() @ self._fixed[frame] @ Placement(position, quaternion)
+            return found.position, found.quaternion
         if not frame:
             raise Refused(Status.BAD_FRAME, f"goal without a frame (''); name one, such as {self.base_frame!r}")
         if frame.startswith("/"):
@@ -135,17 +156,3 @@ def is_unit(quaternion: Vector) -> bool:
     if not np.isfinite(quaternion).all() or np.abs(quaternion).max() > 2.0:
         return False
     return abs(float(quaternion @ quaternion) - 1.0) <= QUATERNION_TOLERANCE
-
-
-def rotate(quaternion: Vector, vector: Vector) -> Vector:
-    """A vector (3,) rotated by a unit quaternion x, y, z, w, (4,)."""
-    axis, w = quaternion[:3], quaternion[3]
-    twice = 2.0 * np.cross(axis, vector)
-    return vector + w * twice + np.cross(axis, twice)
-
-
-def compose(first: Vector, second: Vector) -> Vector:
-    """Quaternion (4,) of the rotation `second` followed by `first`: their product, x, y, z, w."""
-    a, b = first[:3], second[:3]
-    v, w = first[3], second[3]
-    return np.append(v * b + w * a + np.cross(a, b), v * w - a @ b)

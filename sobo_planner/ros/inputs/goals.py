@@ -14,11 +14,11 @@ FARTHEST = 1e6  # [m] from the origin of a frame; squares of what is beyond may 
 
 
 def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "position") -> NDArray[np.float64]:
-    """Goal of the tool in the base frame.
+    """Goal of the tool in the frame of the robot's root link.
 
     Args:
-        message: pose in the base frame, or in another one that `frames` knows.
-        frames: brings it into the base frame.
+        message: pose in any frame that `frames` knows.
+        frames: brings it into the root link's frame.
         goal_type: `position`: the orientation is checked, but not part of the goal; `pose`: it is.
 
     Returns:
@@ -39,7 +39,8 @@ def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "positi
         raise Refused(Status.BAD_GOAL, f"orientation {quaternion} is not a unit quaternion")
     position, quaternion = frames.to_base(message.header, position, quaternion / np.linalg.norm(quaternion))
     _check_distance(position)
-    return position if goal_type == "position" else np.concatenate([position, quaternion])
+    goal = position if goal_type == "position" else np.concatenate([position, quaternion])
+    return frames.base.goal(goal)
 
 
 def _check_distance(position: NDArray[np.float64]) -> None:

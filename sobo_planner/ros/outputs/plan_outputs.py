@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -19,6 +19,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.motion import Followed, Motion
 from sobo_planner.robot import Robot
+from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
 from sobo_planner.ros.support.status import Refused, Status
@@ -46,6 +47,7 @@ class PlanOutputs:
         policy_name: For the reports.
         values: The node's parameters; those that may change are looked up for each message.
         report: Publisher of reports, which stays when these outputs are destroyed. None: one that does not.
+        base: The base frame, which reports give goals in, in the root link's frame. None: the root link's frame.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class PlanOutputs:
         policy_name: str,
         values: Mapping[str, Any],
         report: Publisher[String] | None = None,
+        base: Placement | None = None,
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
         self._checker, self._followed = checker, followed
@@ -77,6 +80,7 @@ class PlanOutputs:
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
         self._lent = report
+        self._from_root = (base or Placement.identity()).inverse()
 
     def open(self) -> None:
         """Lets messages pass, beginning without a motion."""
@@ -145,6 +149,7 @@ class PlanOutputs:
             report = diagnostics.plan_report(
                 self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}
             )
+            report["goal"] = self._in_base(details.get("goal"))
             report["checksums"] = {
                 "feedback_gains": conversions.checksum(gains),
                 "feedforward": conversions.checksum(feedforward),
@@ -166,10 +171,14 @@ class PlanOutputs:
 
     def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
         """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
-        report = diagnostics.refusal_report(refusal, None if goal is None else goal.tolist())
+        report = diagnostics.refusal_report(refusal, self._in_base(goal))
         with self._lock:
             if self._open:
                 self._report.publish(String(data=diagnostics.to_json(report)))
+
+    def _in_base(self, goal: ArrayLike | None) -> list[float] | None:
+        """A goal, (3,) or (7,), in the base frame, as its sender may compare it."""
+        return None if goal is None else self._from_root.goal(np.asarray(goal, float)).tolist()
 
     def publish_control(self, now: float) -> None:
         """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
-from sobo_planner.errors import ConfigError
+from sobo_planner.errors import ConfigError, RobotError
 from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
@@ -57,8 +57,16 @@ class Session:
         task = load_arm(values["task"])
         self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
         self.task: ArmReach = task.with_orientation() if goal_type == node_parameters.POSE else task
+        base_frame = values["base_frame"] or task.config.robot.base_frame or task.robot.root_link
+        try:
+            base = task.robot.placement(base_frame)
+        except RobotError as error:
+            raise ConfigError(f"the parameter base_frame: {error}") from error
         self.checker = PlanChecker(
-            task, joint_box=_joint_box(values["joint_box"], task.nu), tool_box=_tool_box(values["tool_box"])
+            task,
+            joint_box=_joint_box(values["joint_box"], task.nu),
+            tool_box=_tool_box(values["tool_box"]),
+            box_frame=base,
         )
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
@@ -73,9 +81,10 @@ class Session:
         self.policy_name = policy_name
         self._proposer: Proposer | None = None
         # Last, what the node holds: nothing is left of a session that cannot be made.
-        self.frames = GoalFrames.listening(node, prefix + (values["base_frame"] or task.config.robot.base_frame))
+        fixed = {prefix + link: placement for link, placement in task.robot.fixed_links.items()}
+        self.frames = GoalFrames.listening(node, prefix + base_frame, fixed)
         self.outputs = PlanOutputs(
-            node, task.robot, self.checker, self.followed, joint_names, policy_name, values, report
+            node, task.robot, self.checker, self.followed, joint_names, policy_name, values, report, base
         )
 
     def server(self, core: Core) -> Server:

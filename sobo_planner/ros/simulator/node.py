@@ -22,6 +22,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from sobo_planner.robot.frames import rotate
 from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.ros.support import node_parameters
@@ -54,6 +55,7 @@ class ArmSimulatorNode(Node):
         self._values = values | parameters.declare([start])
         parameters.check_names()
         self._joint_names = [values["tf_prefix"] + name for name in task.robot.joint_names]
+        self._base = task.robot.placement(task.config.robot.base_frame or task.robot.root_link)
         self._simulation = ArmSimulation(task.robot, np.array(self._values["start_position"]))
         self._configure(self._values)
         self._assembler = PlanAssembler(self._joint_names)
@@ -97,7 +99,9 @@ class ArmSimulatorNode(Node):
         if "mass_error" in changes:
             simulation.set_mass_error(values["mass_error"])
         simulation.use_gains = values["use_gains"]
-        simulation.push = Push(np.array(values["push_force"]), values["push_time"], values["push_duration"])
+        simulation.push = Push(
+            rotate(self._base.quaternion, np.array(values["push_force"])), values["push_time"], values["push_duration"]
+        )
         if "start_position" in changes:
             simulation.reset(np.array(values["start_position"]))
             self._finished = True

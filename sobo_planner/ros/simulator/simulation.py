@@ -26,7 +26,7 @@ class Push:
     """A constant force on the tool for a while.
 
     Attributes:
-        force: (3,) in the base frame [N].
+        force: (3,) in the root link's frame [N].
         time: when it begins, after the start of each plan [s].
         duration: how long it lasts [s].
     """

@@ -42,7 +42,12 @@ PLANNER = (
         "autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True
     ),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names and of the base frame.", read_only=True),
-    ParameterSpec("base_frame", "", "Frame of the goals, without prefix; empty: the task's.", read_only=True),
+    ParameterSpec(
+        "base_frame",
+        "",
+        "Frame of tool_box and of reported goals, a link fixed to the URDF's root, without prefix; empty: the task's.",
+        read_only=True,
+    ),
     ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),
     ParameterSpec(
         "stamp_ahead", 0.2, "Time [s] that the stamp of a joint state may be ahead of ROS time.", (0.001, 60.0)

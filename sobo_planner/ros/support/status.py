@@ -85,8 +85,8 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.BAD_FRAME: Text(
         WARN,
-        "the goal's frame is empty, unknown, or cannot be transformed to the base frame",
-        "give the goal in the base frame, or install tf2_ros and publish the transform",
+        "the goal's frame is empty, or neither a link fixed to the URDF's root nor known to tf2",
+        "give the goal in a link fixed to the root, or install tf2_ros and publish the transform",
     ),
     Status.BAD_START: Text(
         WARN,

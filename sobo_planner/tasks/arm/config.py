@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sobo_planner.errors import RobotError
 from sobo_planner.robot import Robot
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 
@@ -16,7 +17,8 @@ class RobotConfig:
     Attributes:
         urdf: Path of the URDF: absolute, beside the task file, or among the shipped files.
         tool_frame: Link or frame that is brought to the target.
-        base_frame: Frame that goals are given in (the URDF's root link).
+        base_frame: Link that the node's tool box is set in and reports goals in: the URDF's root link, or one that is
+            fixed to it. Empty: the root link.
         locked_joints: Joints to freeze and their positions [rad or m].
         armature: Rotor inertia of each joint seen through its gear [kg m^2]; empty for none.
         collision: Read collision geometry, to refuse starts and targets in self-collision.
@@ -26,14 +28,14 @@ class RobotConfig:
     urdf: str
     tool_frame: str
     home: tuple[float, ...]
-    base_frame: str = "base_link"
+    base_frame: str = ""
     locked_joints: dict[str, float] = field(default_factory=dict)
     armature: tuple[float, ...] = ()
     collision: bool = True
 
     def __post_init__(self) -> None:
         name = self.base_frame
-        require(name != "" and name[0] != "/", f"base_frame must be a name without leading slash, got {name!r}")
+        require(not name.startswith("/"), f"base_frame must be a name without leading slash, got {name!r}")
 
     def load(self, urdf: Path) -> Robot:
         """Reads the arm from its URDF.
@@ -41,13 +43,18 @@ class RobotConfig:
         Raises:
             RobotError: The description cannot be used.
         """
-        return Robot.from_urdf(
+        robot = Robot.from_urdf(
             urdf,
             self.tool_frame,
             locked_joints=self.locked_joints,
             armature=self.armature,
             collision=self.collision,
         )
+        try:
+            robot.placement(self.base_frame or robot.root_link)
+        except RobotError as error:
+            raise RobotError(f"base_frame: {error}") from error
+        return robot
 
 
 @dataclass(frozen=True)
