@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.motion.motion import JOIN, Motion
-from sobo_planner.motion.prediction import POSITION_JUMP, PREDICTION_STEP, VELOCITY_JUMP, expected_state, within_limits
-from sobo_planner.motion.timeline import HISTORY, Timeline
+from sobo_planner.motion.prediction import (
+    POSITION_JUMP,
+    PREDICTION_STEP,
+    VELOCITY_JUMP,
+    coasting_state,
+    expected_state,
+    within_limits,
+)
+from sobo_planner.motion.timeline import HISTORY, Followed, Timeline
 from sobo_planner.planning.planner import Planner
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
@@ -174,6 +183,62 @@ def test_expected_across_a_hand_over(task: ArmReach, motion: Motion) -> None:
     expected = simulated(task, [motion, stop], x, measured, handover)
     assert (np.abs(expected - simulated(task, [motion], x, measured, handover)) > JUMP).any()
     assert (np.abs(expected_state(task, timeline, x, measured, handover) - expected) <= 0.1 * JUMP).all()
+
+
+def test_expected_torques_are_clipped_as_the_controllers_are(task: ArmReach, motion: Motion) -> None:
+    """A feedforward far beyond the limit: without the limit the arm would be faster than the bound on the jump."""
+    U = motion.U.copy()
+    U[:, 0] += 20.0 * task.torque_limit[0]
+    pushed, x = replace(motion, U=U), motion.state(BEGIN + 0.5)
+    measured, handover = BEGIN + 0.5, BEGIN + 0.5 + 0.5 * PREDICTION_STEP
+    found = expected_state(task, Timeline(pushed), x, measured, handover)
+    expected = simulated(task, [pushed], x, measured, handover)
+    assert abs(expected[N] - motion.state(handover)[N]) < 0.9 * VELOCITY_JUMP, "the bound does not act"
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+@given(st.floats(-1.0, 1.0), st.floats(-0.1, 0.5))
+def test_an_arm_that_coasts_goes_on_within_its_limits(
+    task: ArmReach, home: np.ndarray, speed: float, seconds: float
+) -> None:
+    x = np.concatenate([home, np.full(N, speed)])
+    found = coasting_state(task, x, seconds)
+    np.testing.assert_allclose(found, [*(home + max(seconds, 0.0) * speed), *x[N:]], atol=1e-12)
+    far = coasting_state(task, x, 1e6)
+    assert (far[:N] >= task.robot.position_lower).all() and (far[:N] <= task.robot.position_upper).all()
+
+
+# ---------------------------------------------------------------- what is followed
+
+
+def test_what_is_followed_is_recorded_once() -> None:
+    followed, first, second = Followed(), noise_motion(1, begin=1.0), noise_motion(2, begin=1.05)
+    assert followed.timeline is None
+    followed.shift(3.0)
+    assert followed.timeline is None
+    followed.add(first, 0.98)
+    before = followed.timeline
+    assert before is not None and before.last is first
+    followed.add(second, 1.04)
+    timeline = followed.timeline
+    assert timeline is not None and timeline.at(1.02) is first and timeline.at(1.06) is second
+    assert before.last is first, "what was looked at does not change"
+    followed.forget()
+    assert followed.timeline is None
+
+
+@given(st.floats(-500.0, 500.0), st.floats(0.9, 1.4))
+def test_a_clock_that_is_set_takes_what_is_followed_along(by: float, time: float) -> None:
+    followed, begins = Followed(), (1.0, 1.05, 1.1)
+    assume(min(abs(time - begin) for begin in begins) > 1e-6)  # rounding
+    for k, begin in enumerate(begins):
+        followed.add(noise_motion(k, begin=begin), begin)
+    before = followed.timeline
+    followed.shift(by)
+    assert before is not None and followed.timeline is not None
+    np.testing.assert_array_equal(followed.timeline.at(time + by).X, before.at(time).X)
+    np.testing.assert_allclose(followed.timeline.state(time + by), before.state(time), atol=1e-6)
+    assert followed.timeline.end == pytest.approx(before.end + by)
 
 
 wild = st.floats(allow_nan=False, allow_infinity=False) | st.floats(-10.0, 10.0)
