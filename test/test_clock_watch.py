@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from sobo_planner.ros.serve.clock_watch import BACKWARD, CATCH_UP, FORWARD, ClockWatch
+from sobo_planner.ros.serve.clock_watch import BACKWARD, CATCH_UP, FASTEST, FORWARD, ClockWatch
 
 waits = st.lists(st.floats(0.0, 0.2), min_size=1, max_size=30)
 EPOCH = 1_700_000_000.0
@@ -91,12 +91,26 @@ def test_what_it_gains_beyond_catching_up_is_a_jump() -> None:
 def test_a_simulation_that_was_paused_for_long_goes_on_where_it_was() -> None:
     """What it did not run for is never caught up: from a few seconds on that is a jump."""
     watch, monotonic = ClockWatch(), 0.0
-    watch.jump(0.0, 0.0)
+    watch.jump(EPOCH, 0.0)
     while monotonic < 3.0 * CATCH_UP:
         monotonic += 0.1
-        assert watch.jump(0.0, monotonic) == 0.0
-    assert watch.jump(0.1, monotonic + 0.1) == 0.0
-    assert watch.jump(0.2 + 2.0 * CATCH_UP, monotonic + 0.2) == pytest.approx(2.0 * CATCH_UP, abs=0.01)
+        assert watch.jump(EPOCH, monotonic) == 0.0
+    assert watch.jump(EPOCH + 0.1, monotonic + 0.1) == 0.0
+    found = watch.jump(EPOCH + 0.2 + 2.0 * CATCH_UP, monotonic + 0.2)
+    assert found == pytest.approx(2.0 * CATCH_UP, abs=0.01)
+
+
+def test_the_largest_lead_of_the_last_seconds_is_what_may_be_caught_up_with() -> None:
+    """Also once the largest of all is too long ago, and a small one came between."""
+    watch = ClockWatch()
+    for ahead, monotonic in ((10.0, 0.0), (0.0, 1.0), (8.0, 4.9), (8.0, 5.5)):
+        watch.jump(EPOCH + ahead + monotonic, monotonic)
+    assert watch.jump(EPOCH + 8.5 + 5.6, 5.6) == 0.0
+
+
+def test_the_bounds() -> None:
+    """Of what documents and other tests are about."""
+    assert (FORWARD, FASTEST, BACKWARD, CATCH_UP) == (1.0, 10.0, 0.05, 5.0)
 
 
 def test_after_a_jump_back_nothing_is_caught_up() -> None:

@@ -25,7 +25,16 @@ from sobo_planner.errors import (
 from sobo_planner.motion import LOST, POSITION_JUMP, VELOCITY_JUMP, Timeline, expected_state
 from sobo_planner.planning import Planner, PlanStatus
 from sobo_planner.ros.demo.client import Motion as Followed
-from sobo_planner.ros.serve.plan_once import DRIFT, LEADS, PUBLISHES_WITHIN, SETTLING, PlanOnce, details_of
+from sobo_planner.ros.serve.plan_once import (
+    CLOCK_PERIOD,
+    DRIFT,
+    LEADS,
+    PUBLISHES_WITHIN,
+    SETTLING,
+    YOUNG,
+    PlanOnce,
+    details_of,
+)
 from sobo_planner.ros.support.status import Status
 from sobo_planner.tasks import ArmReach
 
@@ -325,9 +334,55 @@ def test_the_time_that_a_plan_may_take_is_announced(
 
 def test_policy_failures_are_counted_once(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
     script.measure()
-    planner.policy_failures = 2
+    planner.policy_failures = 1
     assert serve(server) and serve(server)
     assert script.counts() == {"POLICY_FAILED": 1}
+    planner.policy_failures = 3
+    assert serve(server) and serve(server)
+    assert script.counts() == {"POLICY_FAILED": 2}
+
+
+def test_nothing_is_planned_for_once_a_request_to_stop_has_come(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    script.measure()
+    script.inbox.put(None)
+    assert not serve(server)
+    assert planner.starts == [] and script.counts() == {"CANCELLED": 1}
+    script.inbox.take(0.0)
+    server.clock_jumped()
+    script.time += 700.0
+    assert not serve(server)
+    assert planner.starts == [] and script.outputs.refusals[-1][0].status is Status.CLOCK_JUMP
+
+
+def test_a_stop_is_the_reason_whatever_else_has_happened(
+    script: Script, planner: ScriptedPlanner, server: PlanOnce
+) -> None:
+    def stop_and_move() -> None:
+        script.inbox.put(None)
+        script.measure(script.moving(0.0, by=1.0))
+
+    script.measure()
+    planner.meanwhile = stop_and_move
+    assert not serve(server)
+    assert script.counts() == {"CANCELLED": 1}
+
+
+def test_an_idle_thread_looks_at_the_clock(script: Script, server: PlanOnce) -> None:
+    script.measure()
+    thread = in_thread(server.run)
+    wait(lambda: server.pulse.beats > 1)
+    script.time += 700.0
+    wait(lambda: script.counts().get("CLOCK_JUMP"))
+    script.inbox.close()
+    thread.join(5.0)
+
+
+def test_the_bounds_that_documents_name() -> None:
+    assert LEADS == (0.25, 0.5, 1.0) and (DRIFT, YOUNG, SETTLING) == (0.2, 0.05, 0.5)
+    assert (POSITION_JUMP, VELOCITY_JUMP, LOST) == (0.02, 0.2, 0.3)
+    assert (CLOCK_PERIOD, PUBLISHES_WITHIN) == (0.2, 1.0)
 
 
 def test_the_thread_serves_goals_and_stops_until_the_inbox_closes(

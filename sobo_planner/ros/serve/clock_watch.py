@@ -30,7 +30,6 @@ class ClockWatch:
         """
         last, self._last = self._last, (ros, monotonic)
         if last is None or last[0] == 0.0:  # simulated time is 0 until it begins, which is no jump
-            self._offsets.clear()
             self._note(ros, monotonic)
             return 0.0
         change, elapsed = ros - last[0], monotonic - last[1]
