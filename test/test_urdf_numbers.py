@@ -36,6 +36,10 @@ def test_shipped_robots_pass(path) -> None:
         ("<collision><geometry><mesh/></geometry></collision>", "mesh needs a filename"),
         ('<collision><geometry><sphere radius="-1"/></geometry></collision>', "sphere has a negative size"),
         ('<collision><geometry><box size="1 1 -1"/></geometry></collision>', "box has a negative size"),
+        (
+            '<inertial><origin quat_xyzw="0 0 0 1"/></inertial>',
+            "quaternion .quat_xyzw., which is not supported: write rpy",
+        ),
         ('<inertial><mass value="1"/></inertial>', "inertial needs an element <inertia>"),
         ('<inertial><mass value="1_0"/></inertial>', "mass needs finite numbers in value"),
         ('<inertial><mass value="\uff11"/></inertial>', "mass needs finite numbers in value"),

@@ -18,7 +18,7 @@ REQUIRED = {
     "sphere": {"radius": 1},
 }
 OPTIONAL = {
-    "origin": {"xyz": 3, "rpy": 3, "quat_xyzw": 4},
+    "origin": {"xyz": 3, "rpy": 3},
     "axis": {"xyz": 3},
     "mesh": {"scale": 3},
     "limit": {"lower": 1, "upper": 1, "velocity": 1, "effort": 1},
@@ -76,6 +76,8 @@ def _relevant(part: Element) -> Iterator[Element]:
 
 def _check_element(element: Element, where: str) -> None:
     required, optional = REQUIRED.get(element.tag, {}), OPTIONAL.get(element.tag, {})
+    if element.tag == "origin" and "quat_xyzw" in element.attrib:  # of URDF 1.1; parsers of 1.0 pass over it
+        raise RobotError(f"{where}: origin has a quaternion (quat_xyzw), which is not supported: write rpy")
     numbers: dict[str, list[float]] = {}
     for name, size in (required | optional).items():
         value = element.get(name)
