@@ -118,3 +118,45 @@ def test_after_a_jump_back_nothing_is_caught_up() -> None:
     watch.jump(EPOCH, 0.0)
     assert watch.jump(EPOCH - 100.0, 0.1) == pytest.approx(-100.0)
     assert watch.jump(EPOCH - 100.0 + 1.1 * FORWARD, 0.1) == pytest.approx(1.1 * FORWARD)
+
+
+def looks(*pairs: tuple[float, float]) -> list[float]:
+    """What a watch says to looks at (ROS time after the epoch, monotonic time) [s]."""
+    watch = ClockWatch()
+    return [watch.jump(EPOCH + ros, monotonic) for ros, monotonic in pairs]
+
+
+@pytest.mark.parametrize(
+    "ros, monotonic, jump",
+    [
+        (0.9, 0.0, 0.0),
+        (1.1, 0.0, 1.1),
+        (-0.04, 0.0, 0.0),
+        (-0.06, 0.0, -0.06),
+        (0.9 + 0.1, 0.1, 0.0),
+        (10.0, 1.0, 0.0),  # up to eleven times as fast as real time
+        (12.0, 1.0, 11.0),
+    ],
+)
+def test_what_counts_as_a_jump(ros: float, monotonic: float, jump: float) -> None:
+    assert looks((0.0, 0.0), (ros, monotonic))[1] == pytest.approx(jump, abs=1e-5)
+
+
+def test_how_long_it_may_catch_up() -> None:
+    """Four seconds are caught up, of six only those that the watch still remembers."""
+    assert looks((0.0, 0.0), (0.0, 2.0), (0.0, 4.0), (4.0, 4.0))[-1] == 0.0
+    assert looks((0.0, 0.0), (0.0, 2.0), (0.0, 4.0), (0.0, 6.0), (6.0, 6.0))[-1] == pytest.approx(6.0)
+
+
+def test_it_catches_up_with_the_furthest_that_it_was() -> None:
+    """Not with the last look, nor with the first of the last seconds: 0.9 s ahead at 1 s, then 3 s without time."""
+    ros = 0.9
+    ahead = ((0.0, 0.0), (1.0 + ros, 1.0), (1.0 + ros, 4.0))
+    assert looks(*ahead, (4.0 + ros + 0.9, 4.0))[-1] == 0.0
+    assert looks(*ahead, (4.0 + ros + 1.1, 4.0))[-1] == pytest.approx(4.1)
+
+
+def test_time_that_has_not_begun_does_not_jump_when_it_does() -> None:
+    watch = ClockWatch()
+    assert [watch.jump(ros, monotonic) for ros, monotonic in ((0.0, 0.0), (0.0, 1.0), (1000.0, 1.1))] == [0.0, 0.0, 0.0]
+    assert watch.jump(1000.2, 1.3) == 0.0 and watch.jump(1003.0, 1.4) == pytest.approx(2.7)

@@ -22,7 +22,8 @@ def bug_of(bug: Bug, source: str) -> Mutant:
         raise ValueError(f"the bug {bug.name!r}: {bug.path} has {source.count(bug.old)} times {bug.old!r}, expected 1")
     at = source.index(bug.old)
     start, line = len(source[:at].encode()), source[:at].count("\n") + 1
-    lines = tuple(range(line, line + bug.old.count("\n") + 1))
+    indented = source[:at].split("\n")[-1].startswith(" ") or bug.old.startswith(" ")
+    lines = tuple(range(line, line + bug.old.count("\n") + 1)) if indented else ()
     before, after = (" ".join(text.split()) for text in (bug.old, bug.new))
     return Mutant(bug.path, line, bug.name, start, start + len(bug.old.encode()), bug.new, before, after, lines)
 

@@ -16,7 +16,7 @@ TARGETS = (
     "training/data/collect.py",
 )
 
-SERVERS = "test_serving test_plan_once test_receding_horizon test_stopping test_watchdog test_health test_server_*"
+SERVERS = "test_serving test_plan_once test_receding_horizon test_health test_stopping test_watchdog test_core"
 RECEDING = "test_receding test_receding_faults test_receding_solver test_receding_starters test_receding_planner"
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
