@@ -181,6 +181,18 @@ def test_a_motion_is_new_until_one_near_it_was_found_by_the_same_refinement(at: 
     assert known.add(Refinement(clearance=1.0), X) and known.add(Refinement(position_limits=True), X)
 
 
+def test_motions_a_degree_apart_are_one_and_two_degrees_apart_are_two() -> None:
+    known = KnownMotions()
+    assert known.add(QUICK, solution(0.0).X) and not known.add(QUICK, solution(0.018).X)
+    assert known.add(QUICK, solution(0.035).X)
+
+
+def test_a_motion_that_ends_three_times_too_far_off_is_no_near_miss() -> None:
+    attempt = Attempt(Stage.FIRST, QUICK, "policy", guess())
+    causes = [follow_ups(attempt, solution(2.0), Verdict(miss=miss))[0].cause for miss in (1.9, 2.1, 19.0)]
+    assert causes == [Cause.NEAR_MISS, Cause.START, Cause.START]
+
+
 def test_one_knot_makes_another_motion() -> None:
     known, X = KnownMotions(), solution(0.0).X
     other = X.copy()

@@ -100,8 +100,13 @@ def test_a_near_miss_stands_where_improving_it_is_refused_or_fails() -> None:
     """The refusal of an improvement is no reason to refuse the motion that was to be improved."""
     for failed in (Verdict(violation=BOXED), Verdict(violation=TOUCHING), Verdict("diverged")):
         verdicts = {21.0: Verdict(miss=1.5), 22.0: failed}
-        found, _ = run(lambda at, verdicts=verdicts: verdicts.get(at, Verdict("no")))
-        assert found.solution.X[-1, 0] == 21.0
+        for converged in (True, False):
+
+            def answer(refinement: Refinement, start: float, converged: bool = converged) -> Solution:
+                return solution(start + 1.0, converged=converged or refinement == PRECISE)
+
+            found, _ = run(lambda at, verdicts=verdicts: verdicts.get(at, Verdict("no")), answer=answer)
+            assert found.solution.X[-1, 0] == 21.0
 
 
 def test_a_motion_that_misses_the_goal_does_not_stand_in_for_one_that_was_refused() -> None:

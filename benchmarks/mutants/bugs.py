@@ -121,9 +121,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a plan is published though a request to stop came",
-        "sobo_planner/ros/serve/plan_once.py",
-        "self.clock_jumped() or self.core.inbox.interrupt.is_set()",
-        "self.clock_jumped()",
+        "sobo_planner/ros/outputs/plan_outputs.py",
+        "if not self._open or (unless is not None and unless.is_set()):",
+        "if not self._open:",
     ),
     Bug(
         "the weight on clearance is the larger of two",
