@@ -110,8 +110,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the distance of a goal is not checked after its transform",
         "sobo_planner/ros/inputs/goals.py",
-        "    _check_distance(position)\n    return",
-        "    return",
+        "    _check_distance(position)\n    goal =",
+        "    goal =",
     ),
     Bug(
         "the speed before the last decides about braking",
