@@ -63,7 +63,7 @@ def test_every_module_has_a_page(pages: Path) -> None:
 def test_what_cannot_be_imported_is_left_out_and_said(tmp_path: Path) -> None:
     """Without rclpy and torch the rest is built."""
     for module in ("rclpy", "torch"):
-        (tmp_path / f"{module}.py").write_text(f"raise ImportError('No module named {module!r}')")
+        (tmp_path / f"{module}.py").write_text(f"raise ImportError('no {module} here')")
     said = build(tmp_path / "api", tmp_path).stderr
     assert "left out: sobo_planner.ros: " in said and "left out: sobo_training.networks.unet: " in said
     assert (tmp_path / "api" / "sobo_planner" / "planning" / "planner.html").is_file()
