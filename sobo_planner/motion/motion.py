@@ -57,10 +57,7 @@ class Motion:
 
     def states(self, times: Array) -> Array:
         """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
-        knots = np.clip((times - self.begin) / self.dt, 0.0, len(self.U))
-        first = np.minimum(knots.astype(int), len(self.U) - 1)
-        share = (knots - first)[:, None]
-        out: Array = (1.0 - share) * self.X[first] + share * self.X[first + 1]
+        out = linear(self.time, self.X, times - self.begin)
         out[times > self.end, self.X.shape[1] // 2 :] = 0.0
         return out
 
@@ -99,6 +96,14 @@ class Motion:
         Q, V = minimum_jerk(position, np.zeros(n), steps, task.dt, velocity)
         states[:steps] += np.hstack([Q, V])[1:]
         return follow(task, x, states)
+
+
+def linear(knots: Array, values: Array, times: Array) -> Array:
+    """Values (N, m) at times (N,), linear between those (K, m) at knots (K,), and constant before and after them."""
+    last = np.clip(np.searchsorted(knots, times, side="right"), 1, len(knots) - 1)
+    share = np.clip((times - knots[last - 1]) / (knots[last] - knots[last - 1]), 0.0, 1.0)[:, None]
+    out: Array = (1.0 - share) * values[last - 1] + share * values[last]
+    return out
 
 
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:

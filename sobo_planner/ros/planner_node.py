@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -28,38 +27,19 @@ from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
-from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.session import Session
 from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.serve.watchdog import PERIOD, Watchdog
+from sobo_planner.ros.serve.watchdog import ENDS_WITHIN, PERIOD, Serving, Watchdog
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.ros.support.parameters import Parameters, changed
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
-ENDS_WITHIN = 0.5  # [s] that the planning thread may take to end before the arm is stopped without it, and then again
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
 Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 LIVE_PARAMETERS = tuple(spec.name for spec in node_parameters.PLANNER if not spec.read_only)
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What an active node has.
-
-    Attributes:
-        inbox: What came in.
-        server: Who serves it.
-        worker: The planning thread.
-        watchdog: Watches it.
-    """
-
-    inbox: Inbox
-    server: Server
-    worker: WorkerThread
-    watchdog: Watchdog
 
 
 def _logged(transition: Transition) -> Transition:
@@ -196,16 +176,10 @@ class PlannerNode(LifecycleNode):
         serving, self._serving = self._serving, None  # callbacks find an inactive node from here on
         if serving is None or self._session is None:
             return
-        inbox, server, worker = serving.inbox, serving.server, serving.worker
-        goal = inbox.close()
-        if goal is not None:
-            server.core.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
-        worker.join_within(ENDS_WITHIN)  # nothing that it plans is published any more
-        if inbox.state is not None or self._session.followed.timeline is not None:
-            server.guarded(None, serving.watchdog.stopper.stop)
+        self._ended = serving.worker
+        serving.end(self._session.followed)
         self._session.outputs.close()
-        worker.join_within(ENDS_WITHIN)
-        self._ended = worker
+        serving.worker.join_within(ENDS_WITHIN)
         self._session.close()
 
     def _drop_session(self) -> None:

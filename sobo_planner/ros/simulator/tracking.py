@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from sobo_planner.motion import linear
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -49,11 +50,7 @@ class TrackedPlan:
 
     def reference(self, t: float) -> Vector:
         """State (2n,) at time t [s], linear between knots, the last knot afterwards."""
-        if t >= self.time[-1]:
-            return self.X[-1]
-        i = max(int(np.searchsorted(self.time, t, side="right")) - 1, 0)
-        share = (t - self.time[i]) / (self.time[i + 1] - self.time[i])
-        return self.X[i] + share * (self.X[i + 1] - self.X[i])
+        return linear(self.time, self.X, np.array([t]))[0]
 
     def control(self, t: float, x: Vector, use_gains: bool, end_torque: Vector) -> Vector:
         """Torque (n,) [Nm]: u* + K (x - x*), with u* and K held over each control step.
