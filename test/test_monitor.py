@@ -115,6 +115,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no JSON": (lambda m: m.update(report="{"), "not strict JSON"),
     "start": (lambda m: m["report"]["start"].__setitem__(0, 1.0), "too far from start"),
     "half a plan": (lambda m: m["report"].pop("checksums"), "neither a plan nor a refusal"),
+    "changed after the check": (lambda m: move(m["trajectory"], 2, 1e-12), "those checked have"),
     "longer controls": (lambda m: m["report"].update(dt=0.05), "outlast"),
 }
 
