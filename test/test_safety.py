@@ -293,8 +293,33 @@ def test_self_collision_between_two_knots(checker: PlanChecker, task: ArmReach, 
     assert share - first <= COLLISION_STEP / np.abs(b - a).max() + 1e-3
 
 
-def test_the_step_between_configurations_that_are_compared() -> None:
-    assert COLLISION_STEP == 0.05, "the thickness of links and the reach of the UR5 bound it, see there"
+@pytest.mark.parametrize("way", [0.04, 0.3, 3.0])
+def test_the_step_between_configurations_that_are_compared(
+    task: ArmReach, home: np.ndarray, monkeypatch: pytest.MonkeyPatch, way: float
+) -> None:
+    """The thickness of links and the reach of the UR5 bound it: 0.05 rad."""
+    compared: list[np.ndarray] = []
+    monkeypatch.setattr(type(task.robot), "first_collision", lambda self, Q: compared.append(Q))
+    assert PlanChecker(task).check(*at_rest(np.array([home, home + way * (np.arange(N) == 0)]))) is None
+    (Q,) = compared
+    steps = np.abs(np.diff(Q, axis=0)).max(axis=1)
+    assert steps.max() <= 0.05 + 1e-9 and steps.max() >= min(0.02, 0.3 * way), "and no finer than it has to be"
+    np.testing.assert_allclose(Q[[0, -1]], [home, home + way * (np.arange(N) == 0)])
+
+
+def test_the_same_curve_is_not_searched_twice_and_another_one_is(
+    task: ArmReach, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a planner has checked it, and then as it is published, with a lead or without."""
+    checker, search, searched = PlanChecker(task), type(task.robot).first_collision, []
+    monkeypatch.setattr(type(task.robot), "first_collision", lambda self, Q: searched.append(Q) or search(self, Q))
+    assert checker.check(plan.time, plan.X, plan.U, plan.K) is None
+    for lead in (0.0, 0.021):
+        assert checker.check_points(Trajectory.of(plan.time, plan.X, plan.U, lead=lead), plan.U, plan.K) is None
+    assert len(searched) == 1
+    X = plan.X.copy()
+    X[50, 0] += 1e-9
+    assert checker.check(plan.time, X, plan.U, plan.K) is None and len(searched) == 2
 
 
 # ---------------------------------------------------------------- the end

@@ -172,6 +172,24 @@ def test_after_a_jump_the_first_state_is_waited_for(script: Script, server: Idle
     assert script.outputs.motions[0].X[0][N + 2] == 0.1
 
 
+def test_it_is_not_waited_for_longer_than_a_slow_driver_takes(
+    script: Script, server: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [70.0]
+    monkeypatch.setattr("sobo_planner.ros.serve.stopping.time.monotonic", lambda: clock[0])
+    server._watch.jump(script.time, clock[0])
+    script.follow(0.4)
+    script.time += 700.0
+    server.clock_jumped()
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr("sobo_planner.ros.serve.stopping.time.sleep", sleep)
+    assert server.stop_arm() is not None
+    assert 0.15 <= clock[0] - 70.0 < 0.16
+
+
 def test_without_one_what_was_followed_goes_on_in_the_new_time(script: Script, server: Idle) -> None:
     followed = script.follow(0.4)
     expected = followed.state(script.time + STOP_LEADS[0])
