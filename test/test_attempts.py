@@ -203,3 +203,7 @@ def test_one_knot_makes_another_motion() -> None:
 def test_what_is_not_finite_is_always_new() -> None:
     known, X = KnownMotions(), np.full((3, 4), np.nan)
     assert known.add(QUICK, X) and known.add(QUICK, X)
+
+
+def test_the_cap_gives_most_starts_time_and_few_much() -> None:
+    assert CAPPED == 60 and len(CLEARANCES) == 2

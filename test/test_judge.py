@@ -99,11 +99,11 @@ def test_leaving_the_limits_is_told_beside_another_objection() -> None:
 
 def test_the_checker_sees_what_will_be_executed_and_its_refusal_is_the_reason() -> None:
     checker, found = Checker(TOUCHING), solution(0.0)
-    found.U[:] = 3.0
+    found.U[:] = [[3.0], [-3.0], [1.5], [-1.5]]
     verdict = judge(found, checker)
     (time, X, U, K), *_ = checker.seen
     np.testing.assert_allclose(time, 0.1 * np.arange(T + 1))
-    assert X is found.X and K is found.K and (U == 2.0).all()
+    assert X is found.X and K is found.K and U.ravel().tolist() == [2.0, -2.0, 1.5, -1.5]
     assert verdict.collides and verdict.reason == str(TOUCHING) and verdict.miss == np.inf
     assert not judge(found, Checker(Violation(Limit.GAINS, "large"))).collides
 

@@ -10,6 +10,7 @@ import pytest
 
 from sobo_planner.errors import SolverError, StartError
 from sobo_planner.motion import Followed, Motion, Timeline
+from sobo_planner.receding import planner as planner_module
 from sobo_planner.receding.planner import LOST, NEAR, OVERSHOOT, RecedingPlanner
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Guess, Instance, Solution, SolverStatus
@@ -187,6 +188,10 @@ def test_gains_that_are_not_finite_are_computed_along_the_start(setup: Setup) ->
     setup.solver.solution = replace(setup.solver.solution, K=np.full((setup.task.horizon, 6, 12), np.nan))
     setup.solver.fallback = np.full((setup.task.horizon, 6, 12), 7.0)
     assert (setup.cycle().motion.K == 7.0).all()
+    one = np.zeros((setup.task.horizon, 6, 12))
+    one[3, 2, 1] = np.inf
+    setup.solver.solution = replace(setup.solver.solution, K=one)
+    assert (setup.cycle().motion.K == 7.0).all()
     setup.solver.fallback = None
     cycle = setup.cycle()
     assert cycle.motion is None and "no gains" in cycle.objection and cycle.iterations == 2
@@ -290,8 +295,44 @@ def test_a_motion_of_somebody_else_replaces_the_draft(setup: Setup) -> None:
     setup.cycle(publish=True)
     braking = resting(setup.task, setup.x, begin=99.0)
     setup.followed.add(braking, 100.0)
+    setup.solver.calls.clear()
     setup.cycle()
     assert setup.starts.before[1] is braking and setup.starts.tries == [0, 0]
+    assert setup.solver.calls == ["restart", "choose"]
+
+
+def test_a_cycle_without_a_motion_leaves_the_draft(setup: Setup) -> None:
+    first = setup.cycle(publish=True).motion
+    setup.refuse(1.0)
+    setup.refuse(5.0)
+    assert setup.cycle().motion is None
+    setup.cycle()
+    assert setup.starts.before[2] is first
+
+
+def test_the_refinement_is_chosen_in_each_cycle(setup: Setup) -> None:
+    setup.cycle(publish=True)
+    setup.cycle(publish=True)
+    assert setup.solver.calls.count("choose") == 2
+
+
+def test_a_measured_state_is_unwound_to_what_the_arm_follows(setup: Setup, monkeypatch) -> None:
+    seen = []
+
+    def unwound(task, x, reference):
+        seen.append(reference)
+        return setup.x
+
+    monkeypatch.setattr(planner_module, "unwound", unwound)
+    setup.cycle(setup.x + 0.001)
+    assert seen == []  # nothing is followed
+    followed = resting(setup.task, setup.x)
+    setup.followed.add(followed, 100.0)
+    setup.cycle(setup.x + 0.001)
+    assert len(seen) == 1 and (seen[0] == followed.state(100.0)).all()
+    with pytest.raises(StartError, match="shape"):
+        setup.cycle(setup.x[:5])
+    assert len(seen) == 1
 
 
 def test_after_forgetting_the_arm_is_braked_from_where_it_is(setup: Setup) -> None:
@@ -302,7 +343,7 @@ def test_after_forgetting_the_arm_is_braked_from_where_it_is(setup: Setup) -> No
 
 
 def test_an_arm_far_from_its_motion_is_lost(setup: Setup) -> None:
-    for off, lost in ((0.99 * LOST, False), (1.01 * LOST, True)):
+    for off, lost in ((0.99 * LOST, False), (1.01 * LOST, True), (-0.99 * LOST, False), (-1.01 * LOST, True)):
         setup.followed.forget()
         setup.cycle(publish=True)
         x = setup.x.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -83,15 +84,16 @@ def test_of_motions_that_reach_the_goal_one_that_converged_is_the_plan() -> None
 
 
 def test_failing_all_else_the_motion_that_ends_closest_is_the_plan() -> None:
-    verdicts = {21.0: Verdict(miss=9.0), 11.0: Verdict(miss=4.0), 31.0: Verdict(miss=7.0), 41.0: Verdict(miss=8.0)}
+    verdicts = {21.0: Verdict(miss=4.0), 11.0: Verdict(miss=9.0), 31.0: Verdict(miss=7.0), 41.0: Verdict(miss=8.0)}
     found, solvers = run(lambda at: verdicts.get(at, Verdict("no")))
-    assert found.solution.X[-1, 0] == 11.0 and found.source == "interpolation"
+    assert found.solution.X[-1, 0] == 21.0 and found.source == "policy"
     goal = [(refinement, at) for refinement, at in solvers.asked if refinement.precision is Precision.TERMINAL]
     assert goal == [(PRECISE, 21.0), (PRECISE, 11.0), (PRECISE, 31.0), (PRECISE, 41.0)]  # after all other starts
 
 
-def test_a_near_miss_is_improved_before_other_starts() -> None:
-    verdicts = {21.0: Verdict(miss=1.5), 22.0: Verdict(miss=0.2)}
+@pytest.mark.parametrize("miss", [1.0, 1.5])
+def test_a_near_miss_is_improved_before_other_starts(miss: float) -> None:
+    verdicts = {21.0: Verdict(miss=miss), 22.0: Verdict(miss=0.2)}
     found, solvers = run(lambda at: verdicts[at])
     assert found.solution.X[-1, 0] == 22.0 and solvers.asked == [(QUICK, 20.0), (PRECISE, 21.0)]
 
@@ -188,6 +190,20 @@ def test_starters_are_asked_in_turn_and_their_time_is_accounted_for() -> None:
     assert all(len(starter.budgets) == 1 for starter in starters)
 
 
+def test_each_phase_has_the_time_that_it_took() -> None:
+    def wait() -> None:
+        time.sleep(0.01)
+
+    def answer(refinement: Refinement, start: float) -> Solution:
+        time.sleep(0.02)
+        return solution(start)
+
+    starters = [Starter([PROPOSALS[0]], "start", effect=wait), Starter([PROPOSALS[1]], "policy", effect=wait)]
+    found, _ = run(lambda at: Verdict(miss=0.5), answer=answer, starters=starters)
+    seconds = found.account.seconds
+    assert seconds["start"] >= 0.01 and seconds["policy"] >= 0.01 and seconds["refine"] >= 0.02
+
+
 def test_without_any_start_there_is_no_plan() -> None:
     searching, solvers = search(lambda at: Verdict(miss=0.5), starters=[Starter([])], others=[])
     with pytest.raises(PlanningError, match="no start was found"):
@@ -250,6 +266,44 @@ def test_starters_leave_the_time_that_the_shortest_attempt_takes() -> None:
     searching.measure(INSTANCE, guess(5.0))
     searching.run(INSTANCE, Budget(0.1, clock=clock))
     assert starter.budgets[0].left() == pytest.approx(0.08, abs=1e-3)
+
+
+def busy(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        continue
+
+
+def test_judging_takes_time_too_which_neither_starters_nor_the_solver_are_given() -> None:
+    def verdict(at: float) -> Verdict:
+        busy(0.01)
+        return Verdict(miss=0.5)
+
+    clock, starter = Clock(), Starter(PROPOSALS)
+    searching, solvers = search(verdict, starters=[starter], shortest=0.02)
+    searching.measure(INSTANCE, guess(5.0))
+    searching.run(INSTANCE, Budget(0.5, clock=clock))
+    assert starter.budgets[0].left() <= 0.5 - 0.02 - 0.01
+    assert solvers.limits[-1] is not None and solvers.limits[-1] <= 0.5 - 0.01
+    for limit, answers in ((0.025, False), (0.5, True)):
+        if answers:
+            assert searching.run(INSTANCE, Budget(limit, clock=clock)).source == "policy"
+        else:
+            with pytest.raises(DeadlineError):
+                searching.run(INSTANCE, Budget(limit, clock=clock))
+
+
+def test_a_solve_always_has_some_time() -> None:
+    """None would be no limit."""
+    clock = Clock()
+
+    def answer(refinement: Refinement, start: float) -> Solution:
+        clock.now += 0.0999999
+        return solution(start, converged=False)
+
+    searching, solvers = search(lambda at: Verdict(miss=0.5), answer)
+    searching.run(INSTANCE, Budget(0.1, clock=clock))
+    assert solvers.limits[-1] is not None and solvers.limits[-1] > 0.0
 
 
 def test_a_solve_is_given_the_time_that_is_left() -> None:

@@ -221,7 +221,14 @@ class RecedingPlanner:
                 error = self.task.final_error(guess.X, instance.target)
                 violated = solution.primal_residual if is_refined else 0.0
                 return Cycle(
-                    motion, source, is_refined, cost, violated, solution.iterations, False, "; ".join(objections), error
+                    motion,
+                    source,
+                    is_refined,
+                    cost,
+                    violated,
+                    solution.iterations,
+                    objection="; ".join(objections),
+                    tool_error=error,
                 )
             self._solver.collided(violation)
             objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
