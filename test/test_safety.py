@@ -437,3 +437,16 @@ def test_the_way_from_the_start_to_the_first_point_counts(checker: PlanChecker, 
     start[5] += 0.1
     found = checker.check_points(dataclasses.replace(points, start=start), plan.U, plan.K)
     assert found is not None and found.limit is Limit.VELOCITY and "from 0.000 to 0.020 s" in found.detail
+
+
+def test_links_are_compared_often_enough_on_the_way(
+    checker: PlanChecker, task: ArmReach, home: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A twentieth of a radian is 4 cm at a UR5's reach of 0.85 m: its links are thicker."""
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(checker, "self_collision", lambda time, Q: seen.append(Q))
+    moved = home + [1.0, 0.0, -0.7, 0.0, 0.3, 0.0]
+    checker._curve(np.array([0.0, 2.0]), np.array([home, moved]), np.zeros((2, 6)))
+    (Q,) = seen
+    np.testing.assert_array_equal(Q[[0, -1]], [home, moved])
+    assert np.abs(np.diff(Q, axis=0)).max() <= 0.05 + 1e-9

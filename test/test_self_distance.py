@@ -148,3 +148,11 @@ def test_without_collision_shapes_nothing_is_avoided() -> None:
     bare = load_task("ur5", **{"robot.collision": False})
     target, folded = np.array([0.4, 0.3, 0.4]), staying(bare, FOLDED)
     assert cost(bare, folded, target, clearance=2e3) == bare.cost(*folded, target)
+
+
+def test_the_end_weighs_as_much_as_a_short_time_and_stages_as_long_as_they_are(task) -> None:
+    """Weights are per second: an end that weighed like a whole second would bend a motion for its last state."""
+    problem = task.config.problem
+    for length, weight in ((0.02, 0.02), (0.05, 0.05), (1.0, 0.1)):
+        found = task._weights(problem.running, 0.0, length, 1.0, 2000.0)
+        assert found.self_distance == pytest.approx(2000.0 * weight)

@@ -173,3 +173,15 @@ def test_what_cannot_be_planned_for_is_refused_by_name(
         bench.measure(x(np.concatenate([bench.home, np.zeros(N)])))
         assert not server.guarded(target, lambda server=server: server._serve(target))
     assert bench.counts() == {status.value: 2}
+
+
+def test_a_request_to_stop_holds_back_what_was_about_to_be_published(bench: Bench) -> None:
+    bench.measure()
+    state, interrupt = bench.core.fresh_state(), bench.inbox.interrupt
+    motion = bench.brakes.motion(state.x, bench.time + 0.25)
+    interrupt.set()
+    assert bench.core.publish(motion, state, {"phases_ms": {}}, unless=interrupt) is None
+    assert bench.followed.timeline is None and bench.ledger.values()["plans"] == "0"
+    interrupt.clear()
+    assert bench.core.publish(motion, state, {"phases_ms": {}}, unless=interrupt) is not None
+    assert bench.followed.timeline is not None

@@ -17,14 +17,14 @@ TARGETS = (
 )
 
 SERVERS = "test_serving test_plan_once test_receding_horizon test_health test_stopping test_watchdog test_core"
-RECEDING = "test_receding test_receding_faults test_receding_solver test_receding_starters test_receding_planner"
+RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
 TESTS = {
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions",
     "*/planning/*.py": "test_attempts test_judge test_search test_plan",
-    "*/receding/proposer.py": "test_proposer test_receding",
+    "*/receding/proposer.py": "test_proposer",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_points test_limits",
     "*/motion/*.py": "test_motion test_brakes test_stopping",
