@@ -446,7 +446,7 @@ def test_links_are_compared_often_enough_on_the_way(
     seen: list[np.ndarray] = []
     monkeypatch.setattr(checker, "self_collision", lambda time, Q: seen.append(Q))
     moved = home + [1.0, 0.0, -0.7, 0.0, 0.3, 0.0]
-    checker._curve(np.array([0.0, 2.0]), np.array([home, moved]), np.zeros((2, 6)))
+    checker._curve(np.array([0.0, 2.0]), np.array([home, moved]), np.tile(0.5 * (moved - home), (2, 1)))
     (Q,) = seen
     np.testing.assert_array_equal(Q[[0, -1]], [home, moved])
     assert np.abs(np.diff(Q, axis=0)).max() <= 0.05 + 1e-9
