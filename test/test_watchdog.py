@@ -15,7 +15,8 @@ from scripted_serving import GOAL, N, Script, ScriptedBrakes, ScriptedPlanner, i
 from sobo_planner.ros.serve.plan_once import CLOCK_PERIOD, PlanOnce
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, STOP_TRIES, Watchdog
+from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, STOP_TRIES, Serving, Watchdog
+from sobo_planner.ros.support.process import WorkerThread
 from sobo_planner.ros.support.status import Status
 from sobo_planner.tasks import ArmReach
 
@@ -90,10 +91,10 @@ def test_one_that_takes_as_long_as_it_takes_is_not_either(watched: Watched) -> N
 def test_a_process_that_was_stopped_has_not_hung(watched: Watched) -> None:
     """Neither thread ran: what passed meanwhile does not count."""
     watched.server.pulse.beat(CLOCK_PERIOD)
-    watched.look(0.3)
+    watched.look(CLOCK_PERIOD + GRACE - 3 * PERIOD)
     watched.now += 20.0
     watched.watchdog.look(watched.now)
-    assert watched.server.lost == ""
+    assert watched.server.lost == "", "at most two periods are counted"
     watched.server.pulse.beat(CLOCK_PERIOD)
     watched.look(0.5)
     assert watched.server.lost == ""
@@ -211,3 +212,24 @@ def test_a_planner_that_hangs_in_a_thread(script: Script) -> None:
     script.inbox.close()
     thread.join(5.0)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+@pytest.mark.parametrize("known", ["state", "motion", "nothing"])
+def test_the_end_of_an_activation(script: Script, hangs: bool, known: str) -> None:
+    """The goal that waits is answered and a moving arm braked, whether or not the thread ends."""
+    end, server = threading.Event(), Idle(script.core)
+    worker = WorkerThread("planning", (lambda: end.wait(20.0)) if hangs else (lambda: None))
+    watched = Watched(script, server)
+    script.inbox.put(GOAL)
+    if known != "nothing":
+        script.follow(0.4)
+    if known == "motion":
+        script.inbox.drop_state()
+    worker.start()
+    Serving(script.inbox, server, worker, watched.watchdog).end(script.followed)
+    assert script.inbox.closed and worker.is_alive() == hangs
+    ((refusal, goal),) = script.outputs.refusals
+    assert refusal.status is Status.CANCELLED and goal is GOAL
+    assert [details["status"] for details in script.outputs.details] == ([] if known == "nothing" else ["braking"])
+    end.set()
