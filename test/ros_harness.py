@@ -171,6 +171,10 @@ class Probe(Node):
             self._executor.spin_once(timeout_sec=0.02)
         return value
 
+    def spin(self, timeout: float) -> None:
+        """Takes one message, or waits [s] for it."""
+        self._executor.spin_once(timeout_sec=timeout)
+
     def joint_state(self, q: Sequence[float], v: Sequence[float] | None = None) -> JointState:
         velocity = np.zeros(len(q)) if v is None else np.asarray(v)
         return JointState(name=self.joint_names, position=[*map(float, q)], velocity=[*map(float, velocity)])
