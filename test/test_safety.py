@@ -145,6 +145,8 @@ def test_a_jump_between_knots_is_a_speed(checker: PlanChecker, plan: Plan) -> No
     found = checker.check(plan.time, X, plan.U, plan.K)
     assert found is not None and found.limit is Limit.VELOCITY
     assert "wrist_3_joint" in found.detail and "from 0.780 to 0.800 s" in found.detail
+    assert f"moves at {abs(X[40, 5] - X[39, 5]) / 0.02:.4f} rad/s" in found.detail
+    assert f"allowed is {np.pi:.4f}" in found.detail or "allowed is 3.1" in found.detail
 
 
 @given(st.data())
