@@ -157,3 +157,16 @@ def test_the_distance_is_looked_at_after_the_transform_too() -> None:
     assert refused.value.status is Status.BAD_GOAL
     far = read_goal(goal(frame="table"), GoalFrames("base_link", Table(0.5 * FARTHEST), fixed=FIXED))
     assert far[2] > 0.4 * FARTHEST
+
+
+def test_the_distance_is_looked_at_before_the_transform_too() -> None:
+    with pytest.raises(Refused, match=r"farther than 1e\+06 m"):
+        read_goal(goal((0.0, 0.0, -1.5e6), "table"), GoalFrames("base_link", Table(1.5e6), fixed=FIXED))
+
+
+@pytest.mark.parametrize("field", ["x", "y", "z", "w"])
+def test_an_orientation_with_a_single_nan_is_not_finite(field: str) -> None:
+    pose = goal()
+    setattr(pose.pose.orientation, field, math.nan)
+    with pytest.raises(Refused, match="goal not finite"):
+        read_goal(pose, BASE)

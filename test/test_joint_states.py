@@ -471,3 +471,27 @@ def test_a_joint_that_turns_without_end_does_not_jump_by_a_turn() -> None:
         v = turning.update(np.array([0, 1]), float(t), np.array([angle, angle]))
         assert v[0] == pytest.approx(2.0 if k else 0.0, abs=1e-9)
     assert k > 50
+
+
+def test_the_window_is_as_documented() -> None:
+    """20 to 40 ms: a step in position is seen for that long."""
+    estimator = VelocityEstimator(np.array([1e9]))
+    found = [float(estimator.update(np.array([0]), 0.001 * k, np.array([float(k >= 100)]))[0]) for k in range(200)]
+    seen = [k for k, v in enumerate(found) if v > 0.0]
+    assert 20 <= len(seen) <= 41 and seen[0] == 100
+
+
+def test_one_joint_tells_that_the_clock_was_set_back() -> None:
+    arm = Arm()
+    arm.add([0], [0.0], [0.0], 10.0)
+    np.testing.assert_array_equal(arm.whole(1.0, 3.0).x[:3], [1, 1, 1])
+    assert arm.states.out_of_order == 0
+
+
+def test_positions_from_before_make_no_velocity_after_forgetting() -> None:
+    arm = Arm()
+    arm.add([0, 1, 2], [0.0] * 3, [NAN] * 3, 10.0)
+    arm.states.forget()
+    state = arm.add([0, 1, 2], [0.01] * 3, [NAN] * 3, 10.01)
+    assert state is not None
+    np.testing.assert_array_equal(state.x[3:], [0, 0, 0])
