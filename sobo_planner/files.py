@@ -34,7 +34,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         stream = _stream(path)
         target = _target(path)
         if stream is not None:
-            sys.stdout.flush()  # what was printed first comes first
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what was printed first comes first
             _write(stream, content)
         elif target.exists() and not target.is_file():
             _write_through(target, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from sobo_planner.cli.main import expand_overrides, main
 from sobo_planner.cli.shared import parse_overrides
 from sobo_planner.errors import ConfigError
+from sobo_planner.planning.plan import PlanStatus
+from sobo_planner.planning.planner import Planner
 
 GOAL = ["--goal", "0.4", "-0.2", "0.4"]
 COMMANDS = ("collect", "train", "interplay", "export", "evaluate", "plan", "bench")
@@ -128,6 +131,24 @@ def test_plan_to_a_pose(capsys):
     assert "degrees" in capsys.readouterr().out
     assert main(["plan", "ur5", *GOAL, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["orientation_error"] is None
+
+
+def test_a_plan_that_ends_too_far_from_its_goal_has_a_status_of_its_own(capsys, monkeypatch, tmp_path):
+    """It is printed and stored all the same."""
+    path = tmp_path / "plan.json"
+    plan = Planner.plan
+
+    def short(*arguments, **options):
+        return dataclasses.replace(plan(*arguments, **options), status=PlanStatus.SHORT, tool_error=0.05)
+
+    monkeypatch.setattr(Planner, "plan", short)
+    assert main(["plan", "ur5", *GOAL, "--json", "--out", str(path)]) == 3
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["status"], printed["tool_error"]) == ("short", 0.05)
+    assert json.loads(path.read_text())["status"] == "short"
+    assert main(["plan", "ur5", *GOAL]) == 3
+    assert "short after" in capsys.readouterr().out
+    assert "status is 3" in " ".join(sobo("plan", "--help").stdout.replace("│", " ").split())
 
 
 def test_plan_without_policy_stores_json(tmp_path, capsys):

@@ -227,7 +227,7 @@ def test_data_that_is_named_twice_counts_once(again, tmp_path, monkeypatch, capl
     second = {"relative": "a", "same": tmp_path / "a", "slash": "./a/../a/"}.get(again, "b")
     data = load([tmp_path / "a", second])
     np.testing.assert_array_equal(data.cost, solutions(seed=1)["cost"])
-    assert len(data.shards) == 1 and "1 shards come twice and count once" in caplog.text
+    assert len(data.shards) == 1 and "1 repeated shards are left out" in caplog.text
 
 
 def test_settings_that_differ_from_the_task_are_named(tmp_path):

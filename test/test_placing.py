@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_policy import copy_to
@@ -16,6 +17,7 @@ from toy_policy import copy_to
 from sobo_planner.cli import main
 from sobo_planner.errors import PolicyError
 from sobo_planner.locks import locked
+from sobo_planner.policy import policy
 from sobo_planner.policy.artifact import Artifact
 from sobo_training.export.placing import FILES, check_place, place
 
@@ -149,6 +151,22 @@ def test_no_reader_takes_a_mixture(tmp_path: Path, files: dict[str, bytes], monk
     place(newer, old)
     assert len(seen) == 3 and seen[-1] == newer
     assert all(each in ({}, before, newer) for each in seen)
+
+
+def test_an_export_while_a_policy_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the reading of config.json and that of the weights: the new ones do not go with the old scaling."""
+    folder = copy_to(tmp_path)
+    select = policy.select_engine
+
+    def meanwhile(*arguments: Any) -> Any:
+        content = bytearray((folder / "model.safetensors").read_bytes())
+        content[-1] ^= 1
+        (folder / "model.safetensors").write_bytes(content)
+        return select(*arguments)
+
+    monkeypatch.setattr(policy, "select_engine", meanwhile)
+    with pytest.raises(PolicyError, match=r"model\.safetensors is damaged or of another policy"):
+        policy.Policy.load(folder)
 
 
 def test_one_process_a_folder(tmp_path: Path, files: dict[str, bytes]) -> None:

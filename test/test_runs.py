@@ -107,3 +107,13 @@ def test_a_policy_names_the_setting_that_differs(capsys: pytest.CaptureFixture[s
     assert "was trained with other settings: problem.dt was 0.02, is 0.05 here\n" in capsys.readouterr().err
     assert main(["plan", "ur5", "--goal", "0.4", "-0.2", "0.4", "--set", "tool_frame=wrist_3_link"]) == 2
     assert 'robot.tool_frame was "tool0", is "wrist_3_link" here\n' in capsys.readouterr().err
+
+
+def test_a_robot_without_urdf_is_named_by_its_settings(tmp_path: Path) -> None:
+    write_run(tmp_path, load_task("lqr"), {})
+    with pytest.raises(PolicyError, match=r"another task: problem\.dt was 0\.\d+, is 0\.3 here; name another folder"):
+        check_run(tmp_path, load_task("lqr", dt=0.3))
+    other = load_task("quadrotor")
+    write_run(tmp_path / "quadrotor", other, {})
+    with pytest.raises(PolicyError, match=r"robot\.mass was .*, is 2\.0 here; name another folder"):
+        check_run(tmp_path / "quadrotor", load_task("quadrotor", mass=2.0))

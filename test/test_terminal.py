@@ -1,4 +1,4 @@
-"""How commands end: Ctrl-C at any time, nobody reading stdout, no room for it, streams closed by the caller."""
+"""How commands end: Ctrl-C at any time, nobody reading stdout, a full disk behind it, streams closed by the caller."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def test_nobody_reads_on(line: str, unbuffered: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("line", ["$SOBO --help > /dev/full", '$SOBO "$@" > /dev/full'])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_no_room_for_stdout(line: str, unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stdout_that_is_full(line: str, unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     done = shell(line, *PLAN)
     assert done.returncode == 2
     assert done.stderr == "sobo: cannot write to standard output: No space left on device\n"
 
 
-def test_no_room_for_stderr_either() -> None:
+def test_a_stderr_that_is_full() -> None:
     done = shell('$SOBO "$@" --set no_such_key=1 2> /dev/full', *PLAN)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 

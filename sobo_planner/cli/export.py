@@ -24,13 +24,13 @@ class Export(Command):
         """Export, then print where the artifact lies."""
         with training_extra():
             from sobo_training.export.placing import check_place
-
-        check_place(self.out)  # before seconds of imports
-        with training_extra():
-            from sobo_training.export.exporter import export, load_run
             from sobo_training.learning.runs import task_of_run
 
+        check_place(self.out)  # before the seconds that importing torch takes
         task = task_of_run(self.run_folder)
+        with training_extra():
+            from sobo_training.export.exporter import export, load_run
+
         artifact = export(load_run(self.run_folder, task), task, self.out)
         print(f"policy: {artifact.folder}")
         return 0

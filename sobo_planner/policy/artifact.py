@@ -165,9 +165,18 @@ class Artifact:
             raise PolicyError(f"cannot read {path}: {error}") from error
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}") from error
+        artifact = cls(folder, spec)
+        artifact.check_files()
+        return artifact
+
+    def check_files(self) -> None:
+        """Compare the other files with the checksums of config.json.
+
+        Raises:
+            PolicyError: One is missing, damaged, or of another policy; the message names it.
+        """
         for name in (WEIGHTS_FILE, NETWORK_FILE):
-            _verify(folder / name, spec.files.get(name))
-        return cls(folder, spec)
+            _verify(self.folder / name, self.spec.files.get(name))
 
     def check_task(self, task: Any) -> None:
         """Refuse a task or robot that the policy was not made for.

@@ -51,7 +51,9 @@ class Policy:
         artifact = Artifact.load(folder)
         if task is not None:
             artifact.check_task(task)
-        return cls(artifact, select_engine(artifact, engines), task)
+        engine = select_engine(artifact, engines)
+        artifact.check_files()  # again: an export may have replaced them while the engine read them
+        return cls(artifact, engine, task)
 
     @property
     def actions(self) -> Actions:

@@ -46,7 +46,8 @@ def explain(there: Mapping[str, Any], task: Any, robot_hash: str, sections: tupl
     if robot_hash == task.robot_hash:  # the robot is the same, however its file is called
         there, here = ({name: each[name] for name in each if name != "robot"} for each in (there, here))
     found = [f"{key} was {_short(old)}, is {_short(new)} here" for key, old, new in changes(there, here)]
-    if robot_hash != task.robot_hash and not any(each.startswith("robot.") for each in found):
+    has_urdf = getattr(task, "robot", None) is not None
+    if has_urdf and robot_hash != task.robot_hash and not any(each.startswith("robot.") for each in found):
         found.append(f"the robot's URDF has other contents (hash {robot_hash[:12]}, here {task.robot_hash[:12]})")
     return "; ".join(found)
 

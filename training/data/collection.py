@@ -31,8 +31,8 @@ class CollectOptions:
         starts: Different starts per instance.
         threads: Solver threads; the result does not depend on it.
         shard_size: Instances a shard.
-        wanted: Stop when so many solutions are stored; `count` is the largest number of instances then. Instances for
-            which every start failed are so replaced by further ones. None: as many as the instances give.
+        wanted: Stop when so many solutions are stored; `count` is then the largest number of instances. An instance for
+            which every start failed is replaced by a further one. None: as many as the instances give.
     """
 
     count: int = 50
@@ -50,8 +50,8 @@ class CollectOptions:
             raise ConfigError(f"wanted must be at least 1, got {self.wanted}")
 
     def remaining(self, done: set[int], stored: int) -> list[int]:
-        """Instances to solve next, never more than may still be needed: the data then ends with the last one wanted,
-        however the work was spread or interrupted."""
+        """Instances to solve next, never more than may still be needed: so the data is the same however the work was
+        distributed or interrupted."""
         todo = [number for number in range(self.count) if number not in done]
         return todo if self.wanted is None else todo[: max(0, self.wanted - stored)]
 
@@ -85,7 +85,7 @@ class CollectSummary:
     seconds: float = 0.0
 
     def add(self, tensors: dict[str, np.ndarray], info: ShardInfo) -> None:
-        """Count one shard in."""
+        """Add a shard to the counts."""
         before, count = self.collected, len(info.indices)
         self.collected += count
         self.rejected += len(info.rejected)
@@ -165,7 +165,7 @@ def differences(stored: Any, asked: Any) -> list[str]:
 
 
 def finished(folder: Path, config: dict[str, Any], summary: CollectSummary) -> set[int]:
-    """Read what a folder holds already, and count it into the summary.
+    """Read what a folder holds already, and add it to the summary.
 
     Returns:
         The instances done, solved or rejected.

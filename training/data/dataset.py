@@ -132,7 +132,7 @@ class ShardWriter:
         self.close()
 
     def close(self) -> None:
-        """Let other writers in."""
+        """Release the lock."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -211,7 +211,7 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
     if skipped:
         logger.warning("skipped %d damaged shards: %s", len(skipped), "; ".join(skipped))
     if repeated:
-        logger.warning("%d shards come twice and count once: %s", len(repeated), "; ".join(repeated[:3]))
+        logger.warning("%d repeated shards are left out: %s", len(repeated), "; ".join(repeated[:3]))
     dataset = _stack(folders, tensors, infos, skipped)
     return dataset.select(sorted(range(len(order)), key=order.__getitem__))
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.solver import Solver
+from sobo_planner.terminal import orderly_end
 from sobo_training.data.collect import Collector, Outcome
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.instances import Stream, draw
@@ -68,10 +69,11 @@ def cluster() -> Iterator[Any]:
         ray.init(logging_level=logging.WARNING, log_to_driver=False, include_dashboard=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"cannot connect to a Ray cluster (RAY_ADDRESS: {address or 'not set'}): {error}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with orderly_end():
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,15 @@ SIZE = (8.0, 4.5)  # [inch]
 DPI = 120
 
 
+#: Files of the plots.
+PLOTS = ("tool_error.png", "iterations.png", "phases.png")
+
+
 def plot_all(folder: Path, goals: Sequence[GoalResult], curves: Sequence[ErrorCurve]) -> list[Path]:
     """Writes every plot and returns the paths."""
     planned = [(i + 1, goal) for i, goal in enumerate(goals) if goal.plan_ms is not None]
-    return [
-        plot_errors(folder / "tool_error.png", curves),
-        plot_iterations(folder / "iterations.png", planned),
-        plot_phases(folder / "phases.png", planned),
-    ]
+    errors, iterations, phases = (folder / name for name in PLOTS)
+    return [plot_errors(errors, curves), plot_iterations(iterations, planned), plot_phases(phases, planned)]
 
 
 def plot_errors(path: Path, curves: Sequence[ErrorCurve]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sobo_planner.files import write_json
 
 REACHED = 0.01  # [m]
 
@@ -73,7 +74,11 @@ def write_summary(
     disturbance: dict[str, Any],
     **extra: Any,
 ) -> None:
-    """Writes the summary, under a temporary name first."""
+    """Writes the summary.
+
+    Raises:
+        SoboError: The file cannot be written.
+    """
     summary = {
         "goals": [asdict(goal) for goal in goals],
         "reached": sum(goal.reached for goal in goals),
@@ -81,9 +86,7 @@ def write_summary(
         "robustness": {"disturbance": disturbance, "trials": [asdict(trial) for trial in trials]},
         **extra,
     }
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_json(path, summary)
 
 
 def goal_table(goals: Sequence[GoalResult]) -> str:
