@@ -97,3 +97,15 @@ def test_a_goal_that_its_transform_brings_too_far_is_refused() -> None:
     with pytest.raises(Refused, match="farther than") as refused:
         read_goal(goal, GoalFrames("base_link", Shifted(0.6 * FARTHEST)))
     assert refused.value.status is Status.BAD_GOAL
+
+
+@pytest.mark.parametrize("age, refused", [(0.0, False), (0.9, False), (-0.9, False), (1.1, True), (-1.1, True)])
+def test_how_old_the_latest_transform_may_be(age: float, refused: bool) -> None:
+    """A stamp to come is one from before a clock was set back."""
+    clock = SimpleNamespace(now=lambda: Time(nanoseconds=round(1e9 * (400.0 + age))))
+    frames = GoalFrames("base_link", Shifted(), clock)  # type: ignore[arg-type]
+    if refused:
+        with pytest.raises(Refused, match=f"{age:.1f} s old"):
+            frames.to_base(Header(frame_id="table"), ORIGIN, LEVEL)
+    else:
+        frames.to_base(Header(frame_id="table"), ORIGIN, LEVEL)

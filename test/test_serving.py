@@ -185,3 +185,18 @@ def test_a_request_to_stop_holds_back_what_was_about_to_be_published(bench: Benc
     interrupt.clear()
     assert bench.core.publish(motion, state, {"phases_ms": {}}, unless=interrupt) is not None
     assert bench.followed.timeline is not None
+
+
+@pytest.mark.parametrize("later, same", [(0.0, True), (-0.0005, True), (-0.005, False), (0.005, False)])
+def test_on_a_clock_that_stands_still_stamps_go_on_by_a_nanosecond(bench: Bench, later: float, same: bool) -> None:
+    """Up to a millisecond back counts as standing still; beyond, the stamp is the time again."""
+    stamps = []
+    for change in (0.0, later):
+        bench.time += change
+        bench.measure()
+        motion = bench.brakes.motion(bench.core.fresh_state().x, bench.time + 0.25)
+        report = bench.core.publish(motion, bench.core.fresh_state(), {"phases_ms": {}})
+        assert report is not None
+        stamps.append(10**9 * report["stamp"]["sec"] + report["stamp"]["nanosec"])
+    assert (stamps[1] - stamps[0] == 1) is same
+    assert same or abs(stamps[1] - stamps[0] - 1e9 * later) < 1e3
