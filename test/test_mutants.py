@@ -123,6 +123,21 @@ def test_an_edit_matters_where_its_line_runs() -> None:
     assert reach == {(1, ()), (4, (5, 6, 7, 8)), (5, (5, 6)), (6, (5, 6)), (7, (7,)), (8, (8,))}
 
 
+def test_tests_that_execute_an_edit_are_chosen_quick_ones_first() -> None:
+    from campaign import Reach
+    from edits import mutants
+
+    constant, body = mutants("file.py", "N = True\n\n\ndef f() -> bool:\n    return False\n")
+    seconds = {"a.py::slow": 2.0, "a.py::quick": 1.0, "b.py::x": 0.5, "c.py::other": 0.1, "a.py::broken": 0.1}
+    reach = Reach(
+        seconds, {"file.py": {5: {"a.py::slow", "a.py::quick", "a.py::broken", "c.py::other"}}}, ["a.py::broken"]
+    )
+    assert reach.tests(body, ["a.py", "b.py"]) == ["a.py::quick", "a.py::slow"]
+    assert reach.tests(constant, ["a.py", "b.py"]) == ["b.py::x", "a.py::quick", "a.py::slow"], "b.py may import N"
+    reach.seconds["a.py::slow"] = 60.0
+    assert reach.tests(body, ["a.py", "b.py"]) == ["a.py::quick"]
+
+
 # ---------------------------------------------------------------- the table
 
 

@@ -38,8 +38,10 @@ class Reach:
     def tests(self, mutant: Mutant, files: Iterable[str]) -> list[str]:
         """Tests of these files that reach a mutant, quick ones first, file by file."""
         lines = self.lines.get(mutant.path, {})
-        wanted = set(mutant.reach) or set(lines)
-        names = {name for line in wanted for name in lines.get(line, ())} - set(self.failed)
+        names = {name for line in mutant.reach for name in lines.get(line, ())}
+        if not mutant.reach:  # what runs on import may be looked at without running a line of the file
+            names = set(self.seconds)
+        names -= set(self.failed)
         ranked: list[list[str]] = []
         for file in files:
             own = [name for name in names if name.split("::")[0] == file]
