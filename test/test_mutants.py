@@ -196,10 +196,8 @@ def test_first():
 def tree(tmp_path: Path) -> Path:
     """A tree with one file to mutate, and a test that misses a decision."""
     shutil.copytree(FOLDER, tmp_path / "benchmarks" / "mutants", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "benchmarks" / "mutants" / "bugs.py").write_text(
-        (FOLDER / "bugs.py").read_text().split("BUGS: ")[0] + "BUGS: tuple[Bug, ...] = ()\n" + "\n\n"
-        "def bug_of" + (FOLDER / "bugs.py").read_text().split("def bug_of")[1]
-    )
+    bugs = tmp_path / "benchmarks" / "mutants" / "bugs.py"
+    bugs.write_text(bugs.read_text().split("BUGS: ")[0] + "BUGS: tuple[Bug, ...] = ()\n")
     (tmp_path / "benchmarks" / "mutants" / "equivalent.txt").write_text("")
     package = tmp_path / "sobo_planner" / "safety"
     package.mkdir(parents=True)
