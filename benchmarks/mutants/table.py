@@ -28,7 +28,7 @@ TESTS = {
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_points test_limits",
     "*/motion/*.py": "test_motion test_brakes test_stopping",
-    "*/inputs/frames.py": "test_ros_frames test_goals",
+    "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
     "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities",
     "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
