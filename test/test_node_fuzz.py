@@ -186,7 +186,7 @@ def test_any_value_of_a_parameter(probe: Probe, planner: RosProcess, spec: Any, 
         assert result.successful or result.reason
         assert not (result.successful and spec.read_only), value
         if result.successful:
-            taken = value.double_value if spec.type.name == "DOUBLE" else value.bool_value
+            taken = float(value.integer_value) if value.type == ParameterType.PARAMETER_INTEGER else value.double_value
             assert spec.bounds is None or spec.bounds[0] <= taken <= spec.bounds[1], value
 
 
