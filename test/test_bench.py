@@ -275,7 +275,7 @@ def test_policy_that_does_not_fit_leaves_the_rest(quick, policy, monkeypatch):
     for module in (solver, footprint):
         monkeypatch.setattr(module, "measure", left_out)
     report = bench(load_task("ur5", dt=0.01), policy, TINY)
-    assert report["chunk"] is None and "task settings" in report["skipped"]["plan"]
+    assert report["chunk"] is None and "problem.dt was 0.02, is 0.01 here" in report["skipped"]["plan"]
     assert report["training"] is not None
 
 
