@@ -72,7 +72,9 @@ class Starts:
     before: list[Motion] = field(default_factory=list)
     x0: list[np.ndarray] = field(default_factory=list)
 
-    def best(self, before: Motion, instance: Instance, handover: float, solver: Any, tries: int | None) -> Any:
+    def best(
+        self, before: Motion, instance: Instance, handover: float, solver: Any, tries: int | None, budget: Any
+    ) -> Any:
         self.tries.append(tries)
         self.before.append(before)
         self.x0.append(instance.x0)

@@ -12,7 +12,7 @@ from sobo_planner.errors import PlanningError
 from sobo_planner.motion import Motion
 from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import Limit, Violation
-from sobo_planner.solver import Guess, Instance
+from sobo_planner.solver import Budget, Guess, Instance
 
 TARGET = np.array([0.4, 0.3, 0.4])
 HORIZON, NU, DT = 5, 2, 0.1
@@ -30,10 +30,10 @@ class Task:
     def __init__(self, interpolation: float = 5.0) -> None:
         self.interpolation = interpolation
 
-    def interpolate(self, instance: Instance) -> Guess:
+    def interpolate(self, instance: Instance, budget: Budget) -> Guess:
         return guess(self.interpolation)
 
-    def starts(self, instance: Instance, n: int, rng: np.random.Generator) -> list[Guess]:
+    def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget) -> list[Guess]:
         assert n == 3
         return [guess(100.0), guess(101.0), guess(float(rng.integers(10, 20)))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from scripted_serving import GOAL, N, Script, ScriptedBrakes, ScriptedPlanner, in_thread, wait
 
+from sobo_planner.errors import GoalError
 from sobo_planner.ros.serve.plan_once import CLOCK_PERIOD, PlanOnce
-from sobo_planner.ros.serve.serving import Server
+from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
+from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.serve.stopping import Stopper
 from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, STOP_TRIES, Serving, Watchdog
 from sobo_planner.ros.support.process import WorkerThread
 from sobo_planner.ros.support.status import Status
+from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
 
 
@@ -233,3 +237,17 @@ def test_the_end_of_an_activation(script: Script, hangs: bool, known: str) -> No
     assert refusal.status is Status.CANCELLED and goal is GOAL
     assert [details["status"] for details in script.outputs.details] == ([] if known == "nothing" else ["braking"])
     end.set()
+
+
+def test_inverse_kinematics_is_a_sign_of_life(watched: Watched, task: ArmReach, home: np.ndarray) -> None:
+    """A goal out of reach takes a fifth of a second to refuse, and several times that on a busy computer."""
+    pulse, planner = watched.server.pulse, SimpleNamespace()
+    RecedingHorizon(watched.script.core, planner, None, 100.0)  # type: ignore[arg-type]
+    assert isinstance(planner.progress, Progress) and not planner.progress.over()
+    progress, pose_task = Progress(pulse), task.with_orientation()
+    pulse.beat(0.3)
+    begun = pulse.beats
+    beyond = Instance(np.concatenate([home, np.zeros(N)]), np.array([3.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]))
+    with pytest.raises(GoalError):
+        pose_task.check_goal(beyond, progress)
+    assert pulse.beats > begun + 1000 and pulse.within == 0.3

@@ -24,7 +24,7 @@ from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
 from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess, Instance, Solution
+from sobo_planner.solver import UNLIMITED, Guess, Instance, Solution
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
@@ -75,6 +75,9 @@ class RecedingPlanner:
         propose_every: Cycles between two proposals of the policy while the goal stays.
         starts: Where cycles start from; made from checker, proposer and `propose_every` by default.
         solver: Refines starts; made for the task by default.
+
+    Attributes:
+        progress: Looked at by what may take long in a cycle: inverse kinematics.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class RecedingPlanner:
     ) -> None:
         self.task = task
         self.followed = followed
+        self.progress = UNLIMITED
         self._checker, self._brakes, self._budget = checker, brakes, budget
         self._starts = starts or CycleStarts(task, checker, proposer, propose_every)
         self._solver = solver or RecedingSolver(task, checker)
@@ -125,7 +129,7 @@ class RecedingPlanner:
         self._solver.choose(instance)
         tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
         before = self._draft or timeline.last
-        source, start = self._starts.best(before, instance, handover, self._solver, tries)
+        source, start = self._starts.best(before, instance, handover, self._solver, tries, self.progress)
         if source != "shifted":
             self._solver.restart()
         # Gains of what the solver has not finished are not those of the start.
@@ -178,7 +182,7 @@ class RecedingPlanner:
         """Records the target. Returns whether no motion to it was published yet."""
         moved = self._target is None or not np.array_equal(target, self._target)
         if moved:
-            self.task.check_goal(Instance(x, target))
+            self.task.check_goal(Instance(x, target), self.progress)
         if self._sought is None or not np.array_equal(target, self._sought):
             self._sought = target
             self._solver.new_target()

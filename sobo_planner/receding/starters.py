@@ -12,7 +12,7 @@ from sobo_planner.motion import Motion
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import RecedingSolver
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess, Instance
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
@@ -36,7 +36,13 @@ class CycleStarts:
         self._rng = np.random.default_rng(0)
 
     def best(
-        self, before: Motion, instance: Instance, handover: float, solver: RecedingSolver, tries: int | None
+        self,
+        before: Motion,
+        instance: Instance,
+        handover: float,
+        solver: RecedingSolver,
+        tries: int | None,
+        budget: Budget = UNLIMITED,
     ) -> tuple[str, Guess]:
         """The cheapest start.
 
@@ -49,6 +55,7 @@ class CycleStarts:
             handover: When that is [s].
             solver: Computes the costs.
             tries: Consecutive cycles without a motion to this target; None once one was found.
+            budget: Looked at by inverse kinematics.
 
         Returns:
             Where it comes from, and the start. It begins at the instance's state, and agrees with the dynamics and the
@@ -57,7 +64,7 @@ class CycleStarts:
         Raises:
             PlanningError: Every start diverged.
         """
-        starts = [start for start in self._all(before, instance, handover, tries) if start[1].finite]
+        starts = [start for start in self._all(before, instance, handover, tries, budget) if start[1].finite]
         self._cycles += 1
         if not starts:
             raise PlanningError("every start of this cycle diverged; check the robot's inertias and armature")
@@ -70,12 +77,15 @@ class CycleStarts:
         return starts[0]
 
     def _all(
-        self, before: Motion, instance: Instance, handover: float, tries: int | None
+        self, before: Motion, instance: Instance, handover: float, tries: int | None, budget: Budget
     ) -> Iterator[tuple[str, Guess]]:
         task, x = self._task, instance.x0
         yield "shifted", before.from_time(task, handover, x)
         if tries is not None:  # to the nearest posture at first, then to others
-            yield "interpolation", task.interpolate(instance) if tries == 0 else task.starts(instance, 3, self._rng)[-1]
+            if tries == 0:
+                yield "interpolation", task.interpolate(instance, budget)
+            else:
+                yield "interpolation", task.starts(instance, 3, self._rng, budget)[-1]
         if self._proposer is None:
             return
         proposal = self._proposer.take(instance.target)

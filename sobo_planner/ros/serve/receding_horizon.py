@@ -15,7 +15,7 @@ from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.serve.core import Core
-from sobo_planner.ros.serve.serving import Server
+from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
@@ -39,6 +39,7 @@ class RecedingHorizon(Server):
     def __init__(self, core: Core, planner: RecedingPlanner, proposer: Proposer | None, rate: float) -> None:
         super().__init__(core)
         self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
+        planner.progress = Progress(self.pulse)
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # without a motion to it so far
         self._tries = self._bad_starts = 0

@@ -18,6 +18,7 @@ from sobo_planner.ros.serve.clock_watch import ClockWatch
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.stopping import STATE_AFTER_JUMP, STOP_LEADS, Stopper
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.solver import Budget
 
 Vector = NDArray[np.float64]
 
@@ -40,6 +41,22 @@ class Pulse:
         """Begins a step that may take so long [s]; infinity: for as long as it takes."""
         self.within = within
         self.beats += 1
+
+
+class Progress(Budget):
+    """Time without a limit, in which every look at it is a sign of life.
+
+    The inverse kinematics of a goal out of reach takes a fifth of a second, and several times that on a busy computer.
+    """
+
+    def __init__(self, pulse: Pulse) -> None:
+        super().__init__()
+        self._pulse = pulse
+
+    def over(self) -> bool:
+        """See `Budget.over`."""
+        self._pulse.beat(self._pulse.within)
+        return super().over()
 
 
 class Server(ABC):
