@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from sobo_planner.terminal import orderly_end, run_command
 PLAN = ("plan", "ur5", "--goal", "0.4", "-0.2", "0.4")
 # A console script, which says when Python itself is up.
 SCRIPT = "import sys; print('up', flush=True); from sobo_planner.cli import main; sys.exit(main())"
+
+
+@pytest.fixture(autouse=True)
+def _default_interrupts() -> Iterator[None]:
+    """Ctrl-C is handled as in a new process: tests of nodes in this one leave handlers behind."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +97,7 @@ def test_ctrl_c_stays_ignored_where_the_shell_ignores_it(monkeypatch: pytest.Mon
     try:
         assert run_command("sobo", lambda: signal.raise_signal(signal.SIGINT) or 3, last=False) == 3
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 @pytest.mark.parametrize("line", ["$SOBO --help | true", "$SOBO plan --help | true", '$SOBO "$@" | true'])
