@@ -118,3 +118,14 @@ def test_a_pose_is_missed_by_distance_or_angle() -> None:
     assert judge(solution(REACHED), arm=Arm("pose", 3 * ORIENTED)).miss == pytest.approx(3.0)
     assert judge(solution(4 * REACHED), arm=Arm("pose", ORIENTED)).miss == pytest.approx(4.0)
     assert judge(solution(0.0), arm=Arm("position", 3 * ORIENTED)).miss == 0.0
+
+
+def test_the_angle_of_a_pose_is_that_of_the_last_state() -> None:
+    arm, found = Arm("pose"), solution(0.0)
+    arm.orientation_error = lambda x, target: 5 * ORIENTED if x is not None and x[1] == 7.0 else 0.0  # type: ignore[method-assign]
+    found.X[-1, 1] = 7.0
+    assert judge(found, arm=arm).miss == pytest.approx(5.0)
+
+
+def test_there_is_no_reason_where_there_is_no_objection() -> None:
+    assert judge(solution(0.0)).objection == "" and judge(solution(0.0)).reason == ""

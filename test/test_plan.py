@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
-from sobo_planner.planning.plan import reached
+from sobo_planner.planning.plan import Plan, PlanStatus, reached
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,21 @@ def test_a_centimetre_and_two_hundredths_of_a_radian(
     tool_error: float, orientation_error: float | None, expected: bool
 ) -> None:
     assert reached(tool_error, orientation_error) is expected
+
+
+def made(tool_error: float, orientation_error: float | None = None) -> Plan:
+    arrays: dict[str, Any] = {name: np.zeros(0) for name in ("time", "X", "U", "K", "goal")}
+    figures: dict[str, Any] = {"cost": 1.0, "violation": 0.0, "iterations": 1, "source": "policy", "phases_ms": {}}
+    return Plan(PlanStatus.SHORT, **arrays, **figures, tool_error=tool_error, orientation_error=orientation_error)
+
+
+def test_a_plan_that_reaches_its_goal_has_no_reason() -> None:
+    assert made(0.005).reached and made(0.005).reason == ""
+    assert made(0.005, 0.01).reached and made(0.005, 0.01).reason == ""
+    assert not made(0.02).reached and not made(0.005, 0.03).reached
+
+
+def test_the_reason_names_what_is_left_and_what_is_allowed() -> None:
+    told = "the plan ends 136.1 mm from the goal, allowed are 10 mm; choose another goal or start"
+    assert made(0.1361).reason == told
+    assert "ends 12.0 mm and 0.300 rad from the goal, allowed are 10 mm and 0.02 rad" in made(0.012, 0.3).reason

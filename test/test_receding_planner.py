@@ -383,3 +383,30 @@ def test_a_cycle_begins_where_the_arm_is_meant_to_be_if_its_links_would_touch(se
     monkeypatch.setattr(type(setup.task.robot), "colliding_pair", lambda self, q: ("a", "b"))
     setup.cycle(off)
     assert setup.starts.x0[0][0] != setup.x[0] and (setup.starts.x0[1] == setup.x).all()
+
+
+def test_a_new_target_is_checked_and_one_that_is_followed_is_not(setup: Setup, monkeypatch) -> None:
+    checked = []
+    monkeypatch.setattr(type(setup.task), "check_goal", lambda self, instance, budget: checked.append(budget))
+    setup.cycle(publish=True)
+    setup.cycle(publish=True)
+    assert checked == [setup.planner.progress]
+
+
+def test_a_lost_arm_drops_the_draft_and_the_sequence(setup: Setup) -> None:
+    first = setup.cycle(publish=True).motion
+    away = setup.x.copy()
+    away[3] += 2 * LOST
+    setup.solver.calls.clear()
+    setup.cycle(away)
+    assert setup.starts.before[1] is not first and setup.solver.calls == ["restart", "choose"]
+
+
+def test_an_arm_far_below_its_limits_is_refused_too(setup: Setup) -> None:
+    edge = setup.x.copy()
+    edge[5] = setup.task.robot.position_lower[5]
+    setup.followed.add(resting(setup.task, edge), 100.0)
+    beyond = edge.copy()
+    beyond[5] -= 1.01 * OVERSHOOT
+    with pytest.raises(StartError):
+        setup.cycle(beyond)
