@@ -69,10 +69,11 @@ class Judge:
 
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""
-        objection = _diverged(solution) or _infeasible(solution)
-        limits = "" if _diverged(solution) else self._leaves_limits(solution.X)
-        if objection or limits:
-            return Verdict(objection or limits, leaves_limits=bool(limits))
+        diverged = _diverged(solution)
+        limits = "" if diverged else self._leaves_limits(solution.X)
+        objection = diverged or _infeasible(solution) or limits
+        if objection:
+            return Verdict(objection, leaves_limits=bool(limits))
         violation = self._check(solution)
         if violation is not None:
             return Verdict(violation=violation)
