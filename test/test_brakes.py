@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from sobo_planner.errors import PlanningError
 from sobo_planner.motion.braking import DECELERATION, Brakes, braking
 from sobo_planner.safety import PlanChecker
+from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks import ArmReach
 
 N = 6
@@ -72,6 +76,62 @@ def test_a_joint_near_its_limit_brakes_harder(task: ArmReach, home: np.ndarray) 
     X = braking(task, x).X
     assert X[:, joint].max() <= task.robot.position_upper[joint] + 1e-3
     assert np.abs(X[-1, N:]).max() < 1e-3
+
+
+# ---------------------------------------------------------------- one joint that goes exactly where it is told to
+
+
+def one_joint(dt: float, horizon: int) -> Any:
+    """The task of a joint between -1 and 1 rad that follows desired states exactly."""
+
+    def track(x: np.ndarray, states: np.ndarray, *_: float) -> tuple[np.ndarray, np.ndarray]:
+        return np.vstack([x, states]), np.zeros((len(states), 1))
+
+    robot = SimpleNamespace(track=track, position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
+    robot.tool_pose = lambda q: np.array([10.0 * q[0], 1.0, 2.0, 3.0])
+    config = SimpleNamespace(policy=SimpleNamespace(blend=0.0))
+    return SimpleNamespace(nu=1, dt=dt, horizon=horizon, robot=robot, config=config, goal_size=2)
+
+
+@pytest.mark.parametrize(
+    "room, speed, deceleration",
+    [
+        (1.0, 3.0, 10.0),  # a third of a second from a UR5's rated speed
+        (0.2, 3.0, 22.5),  # just to the limit
+        (0.005, 0.5, 25.0),
+        (0.0, 0.3, 45.0),  # at the limit: a thousandth of a radian beyond it
+        (0.0, 0.1, 10.0),
+        (0.0, 0.0, 10.0),
+    ],
+)
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_joint_decelerates_as_much_as_it_has_to(room: float, speed: float, deceleration: float, side: float) -> None:
+    task = one_joint(dt=0.005, horizon=100)
+    X = side * braking(task, side * np.array([1.0 - room, speed])).X
+    np.testing.assert_allclose(X[:, 1], np.maximum(speed - deceleration * 0.005 * np.arange(101), 0.0), atol=1e-12)
+    np.testing.assert_allclose(np.diff(X[:, 0]), 0.005 * X[1:, 1], atol=1e-12)
+    assert X[:, 0].max() <= 1.001
+
+
+def test_the_gains_of_a_stop_are_those_of_a_plan_to_where_the_tool_comes_to_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def gains(instance: Instance, guess: Guess) -> np.ndarray:
+        asked.append(instance)
+        return np.ones((len(guess.U), 1, 2))
+
+    monkeypatch.setattr(sys.modules[Brakes.__module__], "Solver", lambda _: SimpleNamespace(gains=gains))
+    motion = Brakes(one_joint(dt=0.1, horizon=2), None).motion(np.array([0.0, 3.0]), 7.0)  # type: ignore[arg-type]
+    np.testing.assert_allclose(motion.X[:, 0], [0.0, 0.2, 0.3])
+    ((x, target),) = [(each.x0, each.target) for each in asked]
+    np.testing.assert_array_equal(x, [0.0, 3.0])
+    np.testing.assert_allclose(target, [3.0, 1.0])
+    assert (motion.begin, motion.dt, motion.K.sum()) == (7.0, 0.1, 4.0)
+
+
+# ---------------------------------------------------------------- the arm
 
 
 def test_an_arm_at_rest_stays(task: ArmReach, home: np.ndarray) -> None:

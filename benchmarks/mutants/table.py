@@ -27,7 +27,7 @@ TESTS = {
     "*/receding/proposer.py": "test_proposer",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_points test_limits",
-    "*/motion/*.py": "test_motion test_brakes test_stopping",
+    "*/motion/*.py": "test_motion test_prediction test_brakes test_stopping",
     "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
     "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities",
@@ -41,7 +41,6 @@ TESTS = {
     "*/serve/*.py": SERVERS,
     "training/data/collect.py": "test_collect test_collect_*",
     # not mutated, but among the bugs of `bugs.py`
-    "*/motion/prediction.py": "test_motion test_prediction",
     "*/arm/task.py": "test_self_distance test_tasks",
     "training/learning/chunks.py": "test_chunks test_losses",
 }

@@ -100,7 +100,7 @@ class Motion:
 
 def linear(knots: Array, values: Array, times: Array) -> Array:
     """Values (N, m) at times (N,), linear between those (K, m) at knots (K,), and constant before and after them."""
-    last = np.clip(np.searchsorted(knots, times, side="right"), 1, len(knots) - 1)
+    last = 1 + np.searchsorted(knots[1:-1], times, side="right")
     share = np.clip((times - knots[last - 1]) / (knots[last] - knots[last - 1]), 0.0, 1.0)[:, None]
     out: Array = (1.0 - share) * values[last - 1] + share * values[last]
     return out

@@ -36,7 +36,7 @@ def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float
         `POSITION_JUMP` and `VELOCITY_JUMP`: that is the largest step in desired position and velocity.
     """
     x = unwound(task, x, timeline.state(measured))
-    count = max(math.ceil((handover - measured - 1e-9) / PREDICTION_STEP), 0)
+    count = max(math.ceil((handover - measured) / PREDICTION_STEP), 0)
     times = measured + PREDICTION_STEP * np.arange(count, dtype=np.float64)
     steps = np.minimum(handover - times, PREDICTION_STEP)
     x = task.robot.follow_feedback(x, *timeline.commands(times), steps, task.torque_limit)
