@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import runpy
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +18,7 @@ from geometry_msgs.msg import PoseStamped, TransformStamped
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.inputs import frames as module
 from sobo_planner.ros.inputs.frames import GoalFrames, is_unit
 from sobo_planner.ros.inputs.goals import FARTHEST, read_goal
@@ -36,12 +40,12 @@ class Listener:
 class Shifted:
     """A buffer that knows every frame, some distance [m] along x away, since ten minutes."""
 
-    def __init__(self, distance: float = 0.0) -> None:
-        self.distance = distance
+    def __init__(self, distance: float = 0.0, norm: float = 1.0) -> None:
+        self.distance, self.norm = distance, norm
 
     def lookup_transform(self, target_frame: str, source_frame: str, time: Time) -> TransformStamped:
         found = TransformStamped(header=Header(stamp=Stamp(sec=400), frame_id=target_frame))
-        found.transform.translation.x, found.transform.rotation.w = self.distance, 1.0
+        found.transform.translation.x, found.transform.rotation.w = self.distance, self.norm
         return found
 
 
@@ -109,3 +113,24 @@ def test_how_old_the_latest_transform_may_be(age: float, refused: bool) -> None:
             frames.to_base(Header(frame_id="table"), ORIGIN, LEVEL)
     else:
         frames.to_base(Header(frame_id="table"), ORIGIN, LEVEL)
+
+
+def test_what_tf2_throws_is_known_where_tf2_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tf2_ros", SimpleNamespace(TransformException=ArithmeticError))
+    assert runpy.run_path(str(module.__file__))["TransformException"] is ArithmeticError
+
+
+def test_a_pose_in_the_base_frame_stays_as_it_is_to_the_last_bit() -> None:
+    placement = Placement(np.array([0.1, -0.2, 0.8]), np.array([0.0, 0.0, math.sin(0.3), math.cos(0.3)]))
+    frames = GoalFrames("base_link", fixed={"base_link": placement})
+    position, quaternion = np.array([0.4, 0.1, 0.7]), np.array([math.sin(0.4), 0.0, 0.0, math.cos(0.4)])
+    found = frames.to_base(Header(frame_id="base_link"), position, quaternion)
+    np.testing.assert_array_equal(found[0], position)
+    np.testing.assert_array_equal(found[1], quaternion)
+
+
+@pytest.mark.parametrize("norm", [1.0 - 4e-4, 1.0 + 4e-4])
+def test_a_rotation_that_is_a_little_off_is_brought_to_unit_norm(norm: float) -> None:
+    frames = GoalFrames("base_link", Shifted(norm=norm))
+    _, quaternion = frames.to_base(Header(frame_id="table", stamp=Stamp(sec=400)), ORIGIN, LEVEL)
+    np.testing.assert_allclose(quaternion, LEVEL, atol=1e-12)

@@ -57,6 +57,12 @@ def test_a_request_to_stop_ends_a_wait_and_a_goal_does_not() -> None:
     assert not thread.is_alive()
 
 
+def test_less_than_no_time_is_no_wait() -> None:
+    inbox = Inbox()
+    inbox.sleep(-10 * LONG)
+    assert not inbox.interrupt.is_set()
+
+
 @pytest.mark.parametrize("wait", [lambda inbox: inbox.take(), lambda inbox: inbox.sleep(10 * LONG)])
 def test_closing_ends_every_wait_for_good(wait) -> None:
     inbox, ended = Inbox(), []

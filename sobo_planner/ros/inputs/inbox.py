@@ -118,9 +118,9 @@ class Inbox:
         return self._goal is not None or self._interrupt.is_set()
 
     def sleep(self, seconds: float) -> None:
-        """Waits, until there is a request to stop or the inbox is closed at the latest."""
+        """Waits, until there is a request to stop or the inbox is closed at the latest; less than 0 s is no wait."""
         with self._condition:
-            self._condition.wait_for(self._interrupt.is_set, max(seconds, 0.0))
+            self._condition.wait_for(self._interrupt.is_set, seconds)
 
     def close(self) -> Vector | None:
         """Ends the planning thread's waits for good. Returns the goal that waited."""

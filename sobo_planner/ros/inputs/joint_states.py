@@ -56,7 +56,7 @@ class JointStateReader:
         self.names = [tf_prefix + name for name in joint_names]
         self.without_velocity = 0
         # The order of names hardly ever changes from one message to the next: remember the last mapping.
-        self._last: list[str] | None = None
+        self._last: list[str] = []
         self._joints = self._columns = np.zeros(0, dtype=np.intp)
 
     def read(self, message: JointState) -> Sample | None:

@@ -38,8 +38,8 @@ class VelocityEstimator:
         n = len(self._limit)
         self._last = np.full(n, -np.inf)  # stamp of the newest position
         # Two positions of each joint: the difference is taken to the first; the second takes its place in time.
-        self._first, self._first_q = np.full(n, -np.inf), np.zeros(n)
-        self._second, self._second_q = np.full(n, -np.inf), np.zeros(n)
+        self._first, self._first_q = np.zeros(n), np.zeros(n)
+        self._second, self._second_q = np.zeros(n), np.zeros(n)
 
     def update(self, joints: Indices, stamp: float, q: Vector) -> Vector:
         """Takes positions in and returns the velocities of these joints, (k,) [rad/s or m/s].
@@ -63,7 +63,7 @@ class VelocityEstimator:
         with np.errstate(over="ignore", invalid="ignore"):  # absurd positions
             way = q - self._first_q[joints]
             way = np.where(self._unbounded[joints], way - TURN * np.round(way / TURN), way)
-            v = np.where(known, way, 0.0) / np.where(known, elapsed, 1.0)
+            v = np.divide(way, elapsed, out=np.zeros(len(q)), where=known)
         limit = self._limit[joints]
         clipped: Vector = np.clip(v, -limit, limit)
         return clipped
