@@ -202,6 +202,11 @@ def test_without_the_message_package_nothing_else_breaks() -> None:
     assert linear_feedback.available() == installed
 
 
+@pytest.mark.usefixtures("control")
+def test_with_a_message_type_the_stream_is_available() -> None:
+    assert linear_feedback.available()
+
+
 def test_the_definitions_are_the_package_s() -> None:
     real = pytest.importorskip(
         "linear_feedback_controller_msgs.msg",

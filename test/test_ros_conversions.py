@@ -63,11 +63,15 @@ def test_effort_on_request(plan: Plan, names: list[str]) -> None:
 def test_points_are_used_again(plan: Plan, names: list[str]) -> None:
     """Whatever they held before: efforts, and more of them or fewer."""
     points: list[JointTrajectoryPoint] = []
+    longest = 0
     for effort in (True, False, True):
         for lead in (0.0, 0.02):  # a point more with a lead
             trajectory = points_of(plan, lead=lead)
             again = conversions.trajectory_message(trajectory, names, Time(sec=1), effort, points=points)
             assert again == conversions.trajectory_message(trajectory, names, Time(sec=1), effort)
+            assert all(a is b for a, b in zip(again.points, points, strict=False))
+            longest = max(longest, len(again.points))
+            assert len(points) == longest
 
 
 def test_a_plan_that_ends_fast_is_braked(plan: Plan, names: list[str]) -> None:
@@ -102,7 +106,7 @@ def test_trajectory_is_read_by_name(plan: Plan, names: list[str]) -> None:
     np.testing.assert_array_equal(states[:-1], plan.X[1 : len(states)])
 
 
-@pytest.mark.parametrize("fault", ["missing joint", "no points", "size", "nan", "time"])
+@pytest.mark.parametrize("fault", ["missing joint", "no points", "size", "nan", "start", "time"])
 def test_bad_trajectory_is_refused(plan: Plan, names: list[str], fault: str) -> None:
     message = conversions.trajectory_message(points_of(plan), names, STAMP)
     if fault == "missing joint":
@@ -113,6 +117,8 @@ def test_bad_trajectory_is_refused(plan: Plan, names: list[str], fault: str) -> 
         message.points[3].velocities = [0.0]
     elif fault == "nan":
         message.points[3].positions[2] = np.nan
+    elif fault == "start":
+        message.points[0].time_from_start.sec = message.points[0].time_from_start.nanosec = 0
     else:
         message.points[3].time_from_start = message.points[2].time_from_start
     with pytest.raises(Refused) as refused:
@@ -146,6 +152,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         conversions.gains_array(short)
     with pytest.raises(Refused, match="finite"):
         conversions.gains_array(conversions.gains_message(np.full((1, 1, 2), np.inf)))
+    short.data = [*short.data, np.nan]
+    with pytest.raises(Refused, match="finite"):
+        conversions.gains_array(short)
     other_sign = conversions.multiarray_message(np.ones((2, 3, 6)), ("T", "nu", "ndx"))
     with pytest.raises(Refused, match="labelled"):
         conversions.gains_array(other_sign)

@@ -59,6 +59,12 @@ def test_every_valid_message_is_accepted(message: JointTrajectory) -> None:
     assert controller_accepts(message, RULES, NOW)
 
 
+def test_a_first_point_after_a_nanosecond_is_accepted() -> None:
+    message = JointTrajectory(joint_names=NAMES, points=[JointTrajectoryPoint(positions=[0.0] * 3)])
+    message.points[0].time_from_start.nanosec = 1
+    assert broken_rule(message, RULES, NOW) == ""
+
+
 def first(message: JointTrajectory) -> JointTrajectoryPoint:
     return message.points[0]
 
@@ -84,7 +90,10 @@ MUTATIONS: dict[str, tuple[Callable[[JointTrajectory], object], str]] = {
         lambda m: setattr(m.points[-1], "velocities", [0.0, 0.0, -2.0 * ZERO_VELOCITY]),
         "joint [abc] still moves at -2.38e-07 rad/s",
     ),
-    "point at 0": (lambda m: setattr(first(m), "time_from_start", Duration()), "point 0: time_from_start is 0.0"),
+    "point at 0": (
+        lambda m: setattr(first(m), "time_from_start", Duration()),
+        r"point 0: time_from_start is 0\.0+ s, it must be after 0$",
+    ),
     "before 0": (lambda m: setattr(first(m), "time_from_start", Duration(sec=-1)), "point 0: time_from_start is -1"),
     "times equal": (
         lambda m: setattr(m.points[1], "time_from_start", first(m).time_from_start),

@@ -32,7 +32,7 @@ TESTS = {
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
     "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities",
     "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
-    "*/outputs/plan_outputs.py": "test_outputs test_serving test_plan_once test_receding_horizon",
+    "*/outputs/plan_outputs.py": "test_plan_outputs test_outputs test_serving test_plan_once test_receding_horizon",
     "*/outputs/*.py": "test_outputs test_diagnostics test_linear_feedback test_trajectory_rules test_ros_conversions",
     "*/serve/clock_watch.py": "test_clock_watch",
     "*/serve/requests.py": "test_requests",
