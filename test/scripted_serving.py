@@ -128,6 +128,7 @@ class Script:
 
     Attributes:
         time: ROS time [s].
+        warned: Faults that were logged.
     """
 
     def __init__(self, task: ArmReach, home: np.ndarray) -> None:
@@ -136,6 +137,7 @@ class Script:
         self.followed, self.inbox, self.ledger = Followed(), Inbox(), Ledger()
         self.outputs, self.brakes = ScriptedOutputs(self.followed), ScriptedBrakes(task)
         self.said: list[str] = []
+        self.warned: list[tuple[Status, str]] = []
         self.defects: list[str] = []
 
     @property
@@ -146,7 +148,7 @@ class Script:
             self.values,
             now=lambda: self.time,
             info=self.said.append,
-            warn=lambda status, detail: None,
+            warn=lambda status, detail: self.warned.append((status, detail)),
             defect=self.defects.append,
         )
 

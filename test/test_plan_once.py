@@ -137,12 +137,24 @@ def test_a_plan_from_a_state_that_the_arm_has_left_is_not_published(
     if joint >= N:  # once it moves, nothing is planned for it
         assert serve(server) != left
         assert script.outputs.motions == [] if left else script.outputs.motions
+        assert len(planner.starts) == 1
+        said = "changed its velocity by 0.220 rad/s while it was planned for, allowed are 0.02 rad and 0.2 rad/s"
+        assert [detail for _, detail in script.warned[:1]] == ([f"shoulder_lift_joint {said}"] if left else [])
         return
     assert serve(server)
     assert len(planner.starts) == 1 + left
     (motion,) = script.outputs.motions
     np.testing.assert_array_equal(motion.X[0], moved if left else script.rest())
     assert script.counts() == ({"ARM_MOVES": 1} if left else {})
+
+
+def test_what_is_furthest_beyond_its_bound_decides(script: Script, planner: ScriptedPlanner, server: PlanOnce) -> None:
+    """A position that is, not a velocity that is not, though its number is larger."""
+    script.measure()
+    planner.meanwhile = lambda: script.measure(script.moving(0.95 * VELOCITY_JUMP, by=1.5 * POSITION_JUMP))
+    assert serve(server)
+    assert script.warned[0][1].startswith("shoulder_pan_joint changed its position by 0.030 rad while")
+    assert len(planner.starts) == 2
 
 
 def test_an_arm_that_goes_on_moving_is_refused_after_three_plans(
@@ -221,7 +233,7 @@ def test_an_arm_that_leaves_its_motion_is_planned_for_from_where_it_is(
     assert script.counts() == {"TRACKING_LOST": 1} and motion.begin == script.time
 
 
-@pytest.mark.parametrize("off, ours", [(0.9 * LOST, True), (1.1 * LOST, False)])
+@pytest.mark.parametrize("off, ours", [(0.9 * LOST, True), (1.1 * LOST, False), (-1.1 * LOST, False)])
 def test_what_the_arm_does_far_from_its_motion_is_not_ours(
     script: Script, planner: ScriptedPlanner, server: PlanOnce, off: float, ours: bool
 ) -> None:

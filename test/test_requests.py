@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -108,8 +110,18 @@ def active(office: Office) -> Office:
     return office
 
 
-def test_a_node_that_is_not_active_refuses_everything(office: Office) -> None:
+def test_there_are_services(office: Office, node: Node) -> None:
+    services = {service.srv_name.rpartition("/")[2]: service.callback for service in node.services}
+    assert services["cancel"] == office.requests._on_cancel
+    assert services["hold"] == office.requests._on_hold
+
+
+def test_a_node_that_is_not_active_refuses_everything(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports: list[dict[str, Any]] = []
+    publisher = SimpleNamespace(publish=lambda message: reports.append(json.loads(message.data)))
+    monkeypatch.setattr(office.requests, "report", publisher)
     office.take(0.1)
+    assert [(each["status"], each["reason"], each["goal"]) for each in reports] == [("refused", "INACTIVE", None)]
     assert office.ledger.values()["count_INACTIVE"] == "1"
     assert office.warned == [(Status.INACTIVE, f"goal refused: {INACTIVE} and send the goal again")]
     for response in (office.cancel(), office.hold(True), office.hold(False)):

@@ -74,6 +74,14 @@ def test_whatever_a_step_raises_is_a_refusal(
     assert len(bench.defects) == (status is Status.INTERNAL_ERROR)
 
 
+def test_the_time_that_a_stop_may_take_is_announced(script: Script) -> None:
+    """A state after a jump of time, and every lead that is tried."""
+    server = Idle(script.core)
+    script.measure()
+    assert server.stop_arm() is None and server.pulse.beats == 1
+    assert server.pulse.within == pytest.approx(0.15 + 0.02 + 0.05 + 0.1 + 0.2 + 0.5)
+
+
 def test_what_raises_nothing_is_served(bench: Bench) -> None:
     assert Idle(bench.core).guarded(None, lambda: 7)
     assert bench.counts() == {} and not bench.warned

@@ -77,6 +77,13 @@ def test_a_thread_that_hangs_is_noticed_within_a_second(watched: Watched) -> Non
     assert watched.told == 1 and watched.script.counts() == {"NOT_RESPONDING": 1}, "it is said once"
 
 
+def test_a_thread_has_a_second_until_its_first_step(watched: Watched) -> None:
+    watched.look(1.0 + GRACE - 2 * PERIOD)
+    assert watched.server.lost == ""
+    watched.look(4 * PERIOD)
+    assert watched.server.lost != ""
+
+
 @pytest.mark.parametrize("within", [5.0, 60.0])
 def test_a_long_plan_is_not_a_hang(watched: Watched, within: float) -> None:
     watched.server.pulse.beat(within)
