@@ -160,3 +160,10 @@ def test_time_that_has_not_begun_does_not_jump_when_it_does() -> None:
     watch = ClockWatch()
     assert [watch.jump(ros, monotonic) for ros, monotonic in ((0.0, 0.0), (0.0, 1.0), (1000.0, 1.1))] == [0.0, 0.0, 0.0]
     assert watch.jump(1000.2, 1.3) == 0.0 and watch.jump(1003.0, 1.4) == pytest.approx(2.7)
+
+
+def test_what_was_caught_up_with_is_not_caught_up_with_again() -> None:
+    """A clock that lagged by 3 s for a moment, and by 1 s afterwards: the 3 s are no measure of it any more."""
+    watch = ClockWatch()
+    for ros, monotonic in ((0.0, 0.0), (1.0, 4.0), (3.5, 4.5), (4.4, 5.4), (5.0, 5.5)):
+        assert watch.jump(EPOCH + ros, monotonic) == 0.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from sobo_planner.errors import ConfigError, PolicyError
 from sobo_planner.paths import share_path
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger
+from sobo_planner.ros.serve import session as module
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.policy_source import open_policy
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
@@ -25,7 +29,7 @@ from sobo_planner.ros.serve.serving import Core
 from sobo_planner.ros.serve.session import Session
 from sobo_planner.ros.support import domain
 from sobo_planner.ros.support.node_parameters import PLANNER
-from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks import ArmReach, load_arm
 
 Make = Callable[..., Session]
 
@@ -128,6 +132,55 @@ def test_names_carry_the_prefix(make: Make, task: ArmReach) -> None:
     session = make(tf_prefix="left_")
     assert session.outputs._joint_names == [f"left_{name}" for name in task.robot.joint_names]
     assert session.frames.base_frame == f"left_{task.config.robot.base_frame}"
+
+
+@pytest.mark.parametrize(
+    "parameter, configured, expected",
+    [("", "base", "base"), ("base_link", "base", "base_link"), ("base", "", "base"), ("", "", "base_link")],
+)
+def test_the_base_frame_is_the_parameters_the_tasks_or_the_root_link(
+    make: Make, monkeypatch: pytest.MonkeyPatch, parameter: str, configured: str, expected: str
+) -> None:
+    task = load_arm("ur5")
+    robot = dataclasses.replace(task.config.robot, base_frame=configured)
+    monkeypatch.setattr(task, "config", dataclasses.replace(task.config, robot=robot))
+    monkeypatch.setattr(module, "load_arm", lambda name: task)
+    assert make(base_frame=parameter).frames.base_frame == expected
+
+
+def test_a_base_frame_that_moves_or_is_unknown_is_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match="the parameter base_frame: 'tool0' is neither .* root link nor fixed to it"):
+        make(base_frame="tool0")
+
+
+@pytest.mark.parametrize("goal_type", ["position", "pose"])
+def test_what_plans_need_is_prepared(make: Make, monkeypatch: pytest.MonkeyPatch, goal_type: str) -> None:
+    """The first plan does not take longer than the others."""
+    prepared: list[str] = []
+    monkeypatch.setattr(module.Planner, "prepare", lambda planner, kind: prepared.append(kind))
+    make(goal_type=goal_type)
+    assert prepared == [goal_type]
+
+
+@pytest.mark.parametrize("fault", [None, "outputs", "frames"])
+def test_all_is_taken_back_whatever_fails(make: Make, monkeypatch: pytest.MonkeyPatch, fault: str | None) -> None:
+    session, done = make(), []
+
+    def end(name: str) -> Callable[[], None]:
+        def note() -> None:
+            done.append(name)
+            if name == fault:
+                raise RuntimeError(name)
+
+        return note
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.outputs, "destroy", end("outputs"))
+        patch.setattr(session.frames, "close", end("frames"))
+        patch.setattr(session, "_proposer", SimpleNamespace(close=end("policy")))
+        with nullcontext() if fault is None else pytest.raises(RuntimeError, match=fault):
+            session.drop()
+        assert done == ["outputs", "frames", "policy"]
 
 
 # ---------------------------------------------------------------- policies
