@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import runpy
 import sys
 from types import SimpleNamespace
@@ -121,12 +120,14 @@ def test_what_tf2_throws_is_known_where_tf2_is(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_pose_in_the_base_frame_stays_as_it_is_to_the_last_bit() -> None:
-    placement = Placement(np.array([0.1, -0.2, 0.8]), np.array([0.0, 0.0, math.sin(0.3), math.cos(0.3)]))
-    frames = GoalFrames("base_link", fixed={"base_link": placement})
-    position, quaternion = np.array([0.4, 0.1, 0.7]), np.array([math.sin(0.4), 0.0, 0.0, math.cos(0.4)])
-    found = frames.to_base(Header(frame_id="base_link"), position, quaternion)
-    np.testing.assert_array_equal(found[0], position)
-    np.testing.assert_array_equal(found[1], quaternion)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        position, quaternion, *at = rng.normal(size=3), rng.normal(size=4), rng.normal(size=3), rng.normal(size=4)
+        placement = Placement(at[0], at[1] / np.linalg.norm(at[1]))
+        frames = GoalFrames("base_link", fixed={"base_link": placement})
+        found = frames.to_base(Header(frame_id="base_link"), position, quaternion)
+        np.testing.assert_array_equal(found[0], position)
+        np.testing.assert_array_equal(found[1], quaternion)
 
 
 @pytest.mark.parametrize("norm", [1.0 - 4e-4, 1.0 + 4e-4])

@@ -84,9 +84,12 @@ def test_an_arm_that_follows_nothing_coasts_until_the_stop_begins(
     np.testing.assert_allclose(x, script.moving(speed, 3, by=speed * (0.03 + STOP_LEADS[0])))
 
 
-def test_one_that_is_not_where_its_motion_wants_it_is_stopped_where_it_is(script: Script, stopper: Stopper) -> None:
+@pytest.mark.parametrize("off", [0.31, -0.31])  # allowed are 0.3 rad
+def test_one_that_is_not_where_its_motion_wants_it_is_stopped_where_it_is(
+    script: Script, stopper: Stopper, off: float
+) -> None:
     followed = script.follow(0.4)
-    away = followed.state(script.time) + 0.31 * (np.arange(2 * N) == 2)  # allowed are 0.3 rad
+    away = followed.state(script.time) + off * (np.arange(2 * N) == 2)
     away[N:] = 0.0
     script.measure(away)
     assert stopper.stop() is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sobo_planner.ros.serve.plan_once import CLOCK_PERIOD, PlanOnce
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, STOP_TRIES, Serving, Watchdog
+from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, Serving, Watchdog
 from sobo_planner.ros.support.process import WorkerThread
 from sobo_planner.ros.support.status import Status
 from sobo_planner.solver import Instance
@@ -102,7 +103,7 @@ def test_one_that_takes_as_long_as_it_takes_is_not_either(watched: Watched) -> N
 def test_a_process_that_was_stopped_has_not_hung(watched: Watched) -> None:
     """Neither thread ran: what passed meanwhile does not count."""
     watched.server.pulse.beat(CLOCK_PERIOD)
-    watched.look(CLOCK_PERIOD + GRACE - 3 * PERIOD)
+    watched.look(CLOCK_PERIOD + GRACE - 2 * PERIOD)
     watched.now += 20.0
     watched.watchdog.look(watched.now)
     assert watched.server.lost == "", "at most two periods are counted"
@@ -131,6 +132,21 @@ def test_goals_that_wait_or_are_planned_for_are_refused_with_the_reason(watched:
     assert {refusal.status for refusal, _ in refusals} == {Status.NOT_RESPONDING}
     assert all(refusal.detail == watched.server.lost for refusal, _ in refusals)
     assert watched.script.inbox.interrupt.is_set(), "what the thread plans all the same is not published"
+
+
+def test_each_goal_is_counted_once(watched: Watched) -> None:
+    watched.server.serving = GOAL
+    watched.alive = False
+    watched.look(PERIOD)
+    assert watched.script.counts() == {"NOT_RESPONDING": 1} and len(watched.script.outputs.refusals) == 1
+
+
+def test_an_arm_that_follows_nothing_of_ours_is_braked_too(watched: Watched) -> None:
+    """Seen to move, which is all that is known of it."""
+    watched.script.measure(watched.script.moving(0.4))
+    watched.alive = False
+    watched.look(PERIOD)
+    assert len(watched.script.outputs.motions) == 1
 
 
 def test_a_moving_arm_is_braked_by_other_brakes(watched: Watched) -> None:
@@ -172,7 +188,7 @@ def test_but_not_for_ever(watched: Watched, broken: bool) -> None:
     watched.alive = False
     watched.look(4.0)
     tried = len(watched.script.defects) if broken else watched.script.counts()["PLAN_REFUSED"]
-    assert tried == STOP_TRIES and watched.script.outputs.motions == []
+    assert tried == 20 and watched.script.outputs.motions == []
 
 
 def test_a_thread_that_goes_on_after_all_serves_again(watched: Watched) -> None:
@@ -244,6 +260,20 @@ def test_the_end_of_an_activation(script: Script, hangs: bool, known: str) -> No
     assert refusal.status is Status.CANCELLED and goal is GOAL
     assert [details["status"] for details in script.outputs.details] == ([] if known == "nothing" else ["braking"])
     end.set()
+
+
+def test_an_activation_without_a_goal_ends_without_a_refusal(watched: Watched) -> None:
+    """Its thread has half a second, once nothing more is to be done, until the arm is stopped without it."""
+    script, joined = watched.script, []
+
+    def join_within(seconds: float) -> None:
+        joined.append((seconds, script.inbox.closed, len(script.outputs.motions)))
+
+    script.follow(0.4)
+    worker: Any = SimpleNamespace(join_within=join_within)
+    Serving(script.inbox, watched.server, worker, watched.watchdog).end(script.followed)
+    assert joined == [(0.5, True, 0)]
+    assert script.outputs.refusals == [] and len(script.outputs.motions) == 1 and script.counts() == {}
 
 
 def test_inverse_kinematics_is_a_sign_of_life(watched: Watched, task: ArmReach, home: np.ndarray) -> None:

@@ -39,7 +39,7 @@ class Watchdog:
 
     def __init__(self, server: Server, alive: Callable[[], bool], stopper: Stopper, tell: Callable[[], None]) -> None:
         self._server, self._alive, self.stopper, self._tell = server, alive, stopper, tell
-        self._beats, self._silent, self._looked = -1, 0.0, math.inf
+        self._beats, self._silent, self._looked = server.pulse.beats, 0.0, math.inf
         self._tries = 0
 
     def look(self, now: float | None = None) -> None:
