@@ -221,6 +221,8 @@ def test_all_publishers_are_destroyed_but_the_one_that_was_lent(recorder: Record
 
 
 @pytest.mark.usefixtures("no_control")
-def test_publishers_are_destroyed_where_there_is_no_stream(recorder: Recorder) -> None:
-    recorder.outputs().destroy()
-    assert len(recorder.destroyed) == 4 and set(recorder.destroyed) == set(recorder.publishers.values())
+@pytest.mark.parametrize("lent", [True, False])
+def test_publishers_are_destroyed_where_there_is_no_stream(recorder: Recorder, lent: bool) -> None:
+    report = Publisher(recorder.clock, "plan_report", module.RELIABLE) if lent else None
+    recorder.outputs(report=report).destroy()
+    assert len(recorder.destroyed) == 4 - lent and set(recorder.destroyed) == set(recorder.publishers.values())
