@@ -470,6 +470,18 @@ def test_a_request_to_stop_in_a_cycle_keeps_its_motion_back(
     assert server.status is Status.READY and server.detail == "" and server.serving is None
 
 
+def test_a_cycle_that_is_stopped_is_no_try(script: Script, cycles: ScriptedCycles, server: RecedingHorizon) -> None:
+    """The goal is refused once, by the stop."""
+    cycles.change = {"motion": None, "objection": "links would touch"}
+    script.inbox.put(GOAL)
+    ticks(script, server, MAX_TRIES - 1)
+    cycles.meanwhile = lambda: script.inbox.put(None)
+    ticks(script, server)
+    assert script.outputs.refusals == []
+    ticks(script, server)
+    assert [(refusal.status, goal is GOAL) for refusal, goal in script.outputs.refusals] == [(Status.CANCELLED, True)]
+
+
 def test_a_request_to_stop_while_a_motion_is_published_keeps_it_back(
     script: Script, server: RecedingHorizon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
