@@ -6,15 +6,17 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sobo_planner.motion import Motion
 from sobo_planner.policy import Policy
-from sobo_planner.policy.rollout import rollouts
+from sobo_planner.policy.rollout import Rollouts, rollouts
+from sobo_planner.receding import proposer as proposer_module
 from sobo_planner.receding.proposer import Proposer
-from sobo_planner.solver import Instance
+from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks import ArmReach
 
 N = 6
@@ -83,6 +85,31 @@ def test_a_proposal_is_the_rollout_from_the_instance(
     np.testing.assert_array_equal(motion.U, expected.U)
     assert not motion.K.any() and motion.K.shape == (task.horizon, N, 2 * N)
     assert proposer.failures == 0 and proposer.last_ms > 0.0
+
+
+def test_the_time_that_a_proposal_took_is_told(
+    proposer: Proposer, instances: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert proposer.last_ms == 0.0
+    monkeypatch.setattr(proposer_module, "time", SimpleNamespace(monotonic=iter([70.0, 70.25]).__next__))
+    proposer.ask(instances[0], 0.0)
+    answer(proposer, instances[0].target)
+    assert proposer.last_ms == 250.0
+
+
+@pytest.mark.parametrize("second, failures", [(np.inf, 1), (3.0, 0)])
+def test_one_finite_rollout_of_several_is_enough(
+    proposer: Proposer, instances: list[Instance], monkeypatch: pytest.MonkeyPatch, second: float, failures: int
+) -> None:
+    guesses = [Guess(np.full((3, 4), mark), np.zeros((2, 2))) for mark in (np.inf, 1.0)]
+    found = Rollouts(guesses, np.array([np.inf, second]))
+    monkeypatch.setattr(proposer_module, "rollouts", lambda *_, **__: found)
+    motion = proposer._roll_out(proposer_module._Question(instances[0], 5.0))
+    assert proposer.failures == failures
+    if failures:
+        assert motion is None and "no rollout of the policy is finite" in proposer.problem
+    else:
+        assert motion is not None and motion.X is guesses[1].X and motion.K.shape == (2, 2, 4)
 
 
 def test_an_answer_is_handed_out_once_and_for_its_target(proposer: Proposer, instances: list[Instance]) -> None:
@@ -173,7 +200,7 @@ def test_close_ends_the_thread(
     until(lambda: proposer._closed)
     engine.gate.set()
     closing.join(LONG)
-    assert not proposer._thread.is_alive()
+    assert proposer._thread.daemon and not proposer._thread.is_alive()
     calls = math.ceil(task.horizon / policy.T_a)  # of one rollout, the first of which was seen above
     assert sum(engine.entered.acquire(blocking=False) for _ in range(2 * calls)) == calls - 1
     proposer.close()

@@ -11,12 +11,15 @@ import pytest
 from sobo_planner.motion import Motion
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE
-from sobo_planner.receding.solver import NEAR, SHORTEST, UNFINISHED, RecedingSolver
+from sobo_planner.receding import solver as solver_module
+from sobo_planner.receding.solver import RecedingSolver
 from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Guess, Instance, Precision, Refinement, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
 
 FAR = np.array([0.4, 0.3, 0.4])
+NEAR = 0.1  # [m] from the goal where precision has more weight
+UNFINISHED = 10  # cycles for which an iterate is resumed at most
 
 
 class Scripted:
@@ -31,6 +34,9 @@ class Scripted:
 
     def cost(self, X: np.ndarray, U: np.ndarray, target: np.ndarray) -> float:
         return float(np.abs(X).sum())
+
+    def gains(self, instance: Instance, trajectory: Guess) -> tuple[Refinement, Instance, Guess]:
+        return self.refinement, instance, trajectory
 
     def solve(self, instance: Instance, guess: Guess, time_limit: float) -> Solution:
         self.solved.append((guess, time_limit))
@@ -121,6 +127,26 @@ def test_another_refinement_begins_a_sequence_and_the_same_one_does_not(
     assert solvers.made[Refinement(clearance=CLEARANCES[0])].restarts == 1
 
 
+def test_solvers_are_made_for_a_sequence_of_few_iterations(task: ArmReach, monkeypatch) -> None:
+    made = []
+
+    def solvers(*arguments: Any, **keywords: Any) -> Solvers:
+        made.append((*arguments, keywords))
+        return Solvers()
+
+    monkeypatch.setattr(solver_module, "RefinementSolvers", solvers)
+    RecedingSolver(task, PlanChecker(task))
+    assert made == [(task, replace(task.solver_options, max_iterations=2, retry=False), {"sequence": True})]
+
+
+def test_gains_are_those_of_the_chosen_refinement(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:
+    start = Guess(np.zeros((1, 12)), np.zeros((0, 6)))
+    solver.collided(Violation(Limit.SELF_COLLISION, ""))
+    solver.choose(instance)
+    asked: Any = solver.gains(instance, start)
+    assert asked[0] == Refinement(clearance=CLEARANCES[0]) and asked[1] is instance and asked[2] is start
+
+
 # ---------------------------------------------------------------- what may be executed
 
 
@@ -128,10 +154,12 @@ def test_a_consistent_trajectory_is_executed_as_it_is(
     task: ArmReach, solver: RecedingSolver, instance: Instance
 ) -> None:
     found = still(task, instance, primal_residual=0.5 * FEASIBLE)
-    found.U[0] = 1e4
+    found.U[0], found.U[1] = 1e4, -1e4
+    found.X[50:, 0] = task.robot.position_upper[0] + 0.4 * FEASIBLE
     result = solver.executable(found, instance)
     assert result is not None
     assert result[1].X is found.X and (result[1].U[0] == task.torque_limit).all()
+    assert (result[1].U[1] == -task.torque_limit).all() and (result[1].U[2:] == found.U[2:]).all()
     assert result[0] == pytest.approx(np.abs(found.X).sum())
 
 
@@ -143,8 +171,9 @@ def test_what_is_not_finite_is_not_executed(task: ArmReach, solver: RecedingSolv
 
 
 def test_an_inconsistent_trajectory_is_followed(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:
-    result = solver.executable(still(task, instance, primal_residual=0.51 * FEASIBLE), instance)
-    assert result is not None
+    found = still(task, instance, primal_residual=0.51 * FEASIBLE)
+    result = solver.executable(found, instance)
+    assert result is not None and result[1].X is not found.X
     X, U = result[1].X, result[1].U
     np.testing.assert_allclose(task.simulate(instance.x0, U), X, atol=1e-12)
     solver.choose(instance)
@@ -164,13 +193,36 @@ def test_a_trajectory_beyond_the_position_limits_is_followed_along_them(
     assert chosen(solver) == Refinement(position_limits=True)
 
 
+def test_what_is_followed_keeps_states_where_it_can(
+    task: ArmReach, solver: RecedingSolver, instance: Instance, monkeypatch
+) -> None:
+    """Along position limits the velocities become those of the positions."""
+    asked = []
+
+    def follow(_: ArmReach, x: np.ndarray, states: np.ndarray) -> Guess:
+        asked.append(states)
+        return Guess(np.vstack([x, states]), np.zeros((task.horizon, 6)))
+
+    monkeypatch.setattr(solver_module, "follow", follow)
+    found = still(task, instance, primal_residual=FEASIBLE)
+    found.X[1:, 0] += 0.01 * np.arange(1, task.horizon + 1)
+    found.X[:, 6] = 7.0
+    solver.executable(found, instance)
+    np.testing.assert_array_equal(asked[0], found.X[1:])
+    found.X[-1, 0] = task.robot.position_upper[0] + 1.0
+    solver.executable(found, instance)
+    assert asked[1][-1, 0] == task.robot.position_upper[0]
+    np.testing.assert_allclose(asked[1][:-1, 6], 0.01 / task.dt)
+    np.testing.assert_array_equal(asked[1][:-1, :6], found.X[1:-1, :6])
+
+
 # ---------------------------------------------------------------- what is resumed
 
 
 def resumed(
     task: ArmReach, solver: RecedingSolver, instance: Instance, published: bool = False, **changes: Any
 ) -> bool:
-    fields = {"primal_residual": 2 * FEASIBLE, "cost": 4.0} | changes
+    fields = {"primal_residual": 0.51 * FEASIBLE, "cost": 4.0} | changes
     solver.keep(still(task, instance, **fields), 5.0, published, 1.0)
     return solver.unfinished
 
@@ -217,7 +269,7 @@ def test_without_unfinished_work_the_start_is_solved_from(task, solver, solvers,
     start = Guess(native.answer.X, native.answer.U)
     assert solver.solve(instance, start, 1.0, -1.0) == (7.0, native.answer)
     (guess, limit), *_ = native.solved
-    assert guess is start and limit == SHORTEST > 0
+    assert guess is start and limit == 1e-4, "none would be no limit"
     resumed(task, solver, instance)
     solver.restart()
     assert not solver.unfinished and native.restarts == 1
