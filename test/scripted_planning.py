@@ -11,13 +11,15 @@ import numpy as np
 
 from sobo_planner.planning.attempts import Attempt
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import Proposal
+from sobo_planner.planning.search import Found, Search
+from sobo_planner.planning.starters import GRAVITY, Proposal
 from sobo_planner.safety import Limit, Violation
-from sobo_planner.solver import Budget, Guess, Instance, Refinement, Solution, SolverStatus
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Refinement, Solution, SolverStatus
 
 T, N = 4, 1  # steps, joints
 INSTANCE = Instance(np.zeros(2 * N), np.array([1.0, 0.0, 0.0]))
 TOUCHING = Violation(Limit.SELF_COLLISION, "a touches b")
+BOXED = Violation(Limit.TOOL_BOX, "tool x is outside")
 
 
 def guess(value: float = 0.0) -> Guess:
@@ -133,3 +135,33 @@ class Judge:
 def sources(attempts: list[Attempt]) -> list[str]:
     """Where attempts start."""
     return [attempt.source for attempt in attempts]
+
+
+PROPOSALS = [Proposal("interpolation", guess(10.0), 2.0), Proposal("policy", guess(20.0), 1.0)]
+OTHERS = [Proposal(GRAVITY, guess(30.0)), Proposal("posture", guess(40.0))]
+
+
+def keep(refinement: Refinement, start: float) -> Solution:
+    """A solver that returns its start, moved a little, so that no two motions are the same."""
+    return solution(start + 1.0)
+
+
+def search(
+    verdict: Callable[[float], Verdict],
+    answer: Callable[[Refinement, float], Solution] = keep,
+    *,
+    starters: list[Any] | None = None,
+    others: list[Proposal] | None = None,
+    shortest: float = 0.0,
+) -> tuple[Search, Solvers]:
+    """A search among scripted parts, and its solvers."""
+    solvers = Solvers(answer, shortest)
+    first = [Starter(PROPOSALS)] if starters is None else starters
+    alternatives = Starter(OTHERS if others is None else others)
+    return Search(Task(), first, alternatives, solvers, Judge(verdict)), solvers
+
+
+def run(verdict: Callable[[float], Verdict], **options: Any) -> tuple[Found, Solvers]:
+    """What such a search finds with all the time that it takes."""
+    searching, solvers = search(verdict, **options)
+    return searching.run(INSTANCE, UNLIMITED), solvers

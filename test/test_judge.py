@@ -61,6 +61,7 @@ def test_any_number_that_is_not_finite_means_divergence(name: str, value: float)
     getattr(found, name)[(0,) * getattr(found, name).ndim] = value
     verdict = judge(found, Checker())
     assert "the solver diverged after 3 iterations" in verdict.reason and verdict.miss == np.inf
+    assert not verdict.leaves_limits, "nothing is known of that"
 
 
 def test_a_cost_that_is_not_finite_means_divergence() -> None:
@@ -82,6 +83,16 @@ def test_position_limits_count_at_every_knot_but_the_start(knot: int, side: floa
         verdict = judge(found)
         assert verdict.leaves_limits is outside
         assert ("joint a would leave its limits by 0.001" in verdict.reason) is outside
+
+
+def test_the_joint_that_leaves_its_limits_furthest_is_named() -> None:
+    arm, found = Arm(), replace(solution(0.0), X=np.zeros((T + 1, 4)))
+    arm.nu, bounds = 2, np.ones(2)
+    arm.robot = SimpleNamespace(joint_names=["a", "b"], position_lower=-bounds, position_upper=bounds)
+    found.X[1, 0], found.X[3, 1] = 1.2, -1.3
+    assert judge(found, arm=arm).reason == "joint b would leave its limits by 0.300"
+    found.X[2, 0] = 1.4
+    assert judge(found, arm=arm).reason == "joint a would leave its limits by 0.400"
 
 
 def test_a_start_beyond_the_limits_does_not_condemn_a_motion() -> None:

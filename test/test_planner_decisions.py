@@ -80,7 +80,8 @@ def test_a_pose_is_reached_by_its_angle_too(task, planner, state, monkeypatch) -
     for turn, status in ((0.9 * ORIENTED, PlanStatus.CONVERGED), (1.1 * ORIENTED, PlanStatus.SHORT)):
         q = state[:6].copy()
         q[5] += turn  # the last joint turns the tool about its axis, which moves it not at all
-        result = found(task, np.concatenate([q, np.zeros(6)]))
+        result = found(task, state)
+        result.solution.X[-1, :6] = q
         made = plan(planner, state, goal, result, monkeypatch)
         assert made.status is status and made.orientation_error == pytest.approx(turn)
 
@@ -146,7 +147,8 @@ def test_starters_can_be_handed_in(task, state) -> None:
 
 
 def test_samples_are_those_of_the_task_unless_given(task, policy) -> None:
-    assert Planner(task, policy)._proposing._samples == task.config.policy.samples  # type: ignore[union-attr]
+    usual = Planner(task, policy)._proposing
+    assert usual is not None and (usual._samples, usual._seed) == (task.config.policy.samples, 0)
     given = Planner(task, policy, samples=2, seed=5)
     assert given._proposing._samples == 2 and given._proposing._seed == 5  # type: ignore[union-attr]
     assert Planner(task).policy_failures == 0

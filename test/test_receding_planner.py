@@ -82,8 +82,13 @@ def test_a_start_keeps_its_own_gains_while_the_solver_resumes_other_work(setup: 
     assert (setup.cycle().motion.K == 9.0).all()
     setup.solver.start_cost = 2.0
     assert (setup.cycle().motion.K == 3.0).all()
-    setup.solver.start_cost, setup.solver.unfinished = 0.5, False
-    assert (setup.cycle().motion.K == 3.0).all(), "the solver began at the start"
+
+
+def test_a_start_that_the_solver_began_at_has_its_gains(setup: Setup) -> None:
+    setup.followed.add(resting(setup.task, setup.x, gain=9.0), 100.0)
+    setup.solver.start_cost = 0.5
+    cycle = setup.cycle()
+    assert not cycle.refined and (cycle.motion.K == 3.0).all()
 
 
 def test_the_solver_has_what_is_left_of_the_cycle(setup: Setup, monkeypatch) -> None:

@@ -1,50 +1,21 @@
-"""The search for a plan, with scripted starters, solvers and judges: what is tried, what is returned, when it ends."""
+"""The search for a plan, with scripted starters, solvers and judges: what is tried, and what is returned."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from scripted_planning import INSTANCE, TOUCHING, Clock, Judge, Solvers, Starter, Task, guess, solution
+from scripted_planning import BOXED, INSTANCE, PROPOSALS, TOUCHING, Starter, guess, run, search, solution
 
-from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
+from sobo_planner.errors import DeadlineError, PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import CAPPED, CLEARANCES
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.search import Found, Search
+from sobo_planner.planning.search import Account
 from sobo_planner.planning.starters import GRAVITY, Proposal
 from sobo_planner.safety import Limit, Violation
-from sobo_planner.solver import UNLIMITED, Budget, Interrupt, Precision, Refinement, Solution
+from sobo_planner.solver import UNLIMITED, Precision, Refinement, Solution
 
 QUICK, PRECISE = Refinement(iterations=CAPPED), Refinement(precision=Precision.TERMINAL)
-BOXED = Violation(Limit.TOOL_BOX, "tool x is outside")
-PROPOSALS = [Proposal("interpolation", guess(10.0), 2.0), Proposal("policy", guess(20.0), 1.0)]
-OTHERS = [Proposal(GRAVITY, guess(30.0)), Proposal("posture", guess(40.0))]
-
-
-def keep(refinement: Refinement, start: float) -> Solution:
-    """A solver that returns its start, moved a little, so that no two motions are the same."""
-    return solution(start + 1.0)
-
-
-def search(
-    verdict: Callable[[float], Verdict],
-    answer: Callable[[Refinement, float], Solution] = keep,
-    *,
-    starters: list[Any] | None = None,
-    others: list[Proposal] | None = None,
-    shortest: float = 0.0,
-) -> tuple[Search, Solvers]:
-    solvers = Solvers(answer, shortest)
-    first = [Starter(PROPOSALS)] if starters is None else starters
-    alternatives = Starter(OTHERS if others is None else others)
-    return Search(Task(), first, alternatives, solvers, Judge(verdict)), solvers
-
-
-def run(verdict: Callable[[float], Verdict], **options: Any) -> tuple[Found, Solvers]:
-    searching, solvers = search(verdict, **options)
-    return searching.run(INSTANCE, UNLIMITED), solvers
 
 
 def test_the_first_motion_that_converges_at_the_goal_is_the_plan() -> None:
@@ -133,6 +104,17 @@ def test_a_collision_is_cleared_at_once_then_with_ten_times_the_weight() -> None
     assert found.source == "policy" and found.account.iterations == 9
 
 
+def test_of_collisions_in_a_row_the_first_and_the_last_are_told() -> None:
+    details = {21.0: "first", 22.0: "second", 23.0: "third"}
+    searching, _ = search(
+        lambda at: Verdict(violation=Violation(Limit.SELF_COLLISION, details[at])) if at in details else Verdict("no"),
+        starters=[Starter([PROPOSALS[1]])],
+        others=[],
+    )
+    with pytest.raises(PlanRefusedError, match=r"\(policy: SELF_COLLISION: first; policy: SELF_COLLISION: third; "):
+        searching.run(INSTANCE, UNLIMITED)
+
+
 def test_once_a_motion_has_collided_other_postures_are_tried_apart_and_gravity_is_not() -> None:
     searching, solvers = search(lambda at: Verdict(violation=TOUCHING))
     with pytest.raises(PlanRefusedError, match="SELF_COLLISION"):
@@ -159,6 +141,13 @@ def test_a_start_whose_motion_left_the_limits_is_refined_within_them_before_alte
     found, solvers = run(lambda at: verdicts[at], answer=answer)
     within = Refinement(position_limits=True, iterations=CAPPED)
     assert solvers.asked == [(QUICK, 20.0), (QUICK, 10.0), (within, 20.0)] and found.source == "policy"
+
+
+def test_that_a_motion_left_the_limits_is_told() -> None:
+    verdicts = {21.0: Verdict("leaves", leaves_limits=True)}
+    searching, _ = search(lambda at: verdicts.get(at, Verdict("no")))
+    with pytest.raises(PlanningError, match=r"\(policy: leaves; interpolation: no; "):
+        searching.run(INSTANCE, UNLIMITED)
 
 
 def test_a_start_that_converges_to_a_known_motion_is_dropped() -> None:
@@ -204,6 +193,17 @@ def test_each_phase_has_the_time_that_it_took() -> None:
     assert seconds["start"] >= 0.01 and seconds["policy"] >= 0.01 and seconds["refine"] >= 0.02
 
 
+def test_the_time_of_a_phase_adds_up_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account()
+    monkeypatch.setattr(time, "monotonic", iter([70.0, 70.5, 80.0, 81.0]).__next__)
+    with account.phase("start"):
+        pass
+    with pytest.raises(DeadlineError), account.phase("start"):
+        raise DeadlineError("late")
+    monkeypatch.undo()
+    assert account.seconds == {"policy": 0.0, "start": 1.5, "refine": 0.0}
+
+
 def test_without_any_start_there_is_no_plan() -> None:
     searching, solvers = search(lambda at: Verdict(miss=0.5), starters=[Starter([])], others=[])
     with pytest.raises(PlanningError, match="no start was found"):
@@ -214,151 +214,3 @@ def test_without_any_start_there_is_no_plan() -> None:
 def test_alternatives_are_tried_where_the_starters_have_nothing_to_propose() -> None:
     found, _ = run(lambda at: Verdict(miss=0.5), starters=[Starter([])])
     assert found.source == GRAVITY
-
-
-# ---------------------------------------------------------------- deadlines and interrupts
-
-
-def late() -> None:
-    raise DeadlineError("late")
-
-
-def test_a_starter_that_runs_out_of_time_proposes_nothing() -> None:
-    starters = [Starter([PROPOSALS[0]]), Starter([], effect=late)]
-    found, _ = run(lambda at: Verdict(miss=0.5), starters=starters)
-    assert found.source == "interpolation"
-
-
-def test_no_attempt_begins_that_would_end_after_the_deadline() -> None:
-    clock = Clock()
-    searching, solvers = search(lambda at: Verdict(miss=0.5), shortest=0.02)
-    searching.measure(INSTANCE, guess(5.0))
-    assert solvers.asked == [(Refinement(iterations=1), 5.0)] and solvers.limits == [None]
-    with pytest.raises(DeadlineError, match="no plan was found within the deadline of 0.019 s; allow more time"):
-        searching.run(INSTANCE, Budget(0.019, clock=clock))
-    assert len(solvers.asked) == 1
-    assert searching.run(INSTANCE, Budget(0.03, clock=clock)).source == "policy"
-
-
-def test_an_attempt_that_was_slow_once_is_made_again_after_some_refusals() -> None:
-    clock = Clock()
-    searching, solvers = search(lambda at: Verdict(miss=0.5), shortest=0.01)
-    searching.measure(INSTANCE, guess(5.0))
-    solvers.shortest = 0.04
-    searching.measure(INSTANCE, guess(5.0))
-    solvers.shortest = 0.01
-    refusals = 0
-    while refusals < 20:
-        try:
-            searching.run(INSTANCE, Budget(0.02, clock=clock))
-            break
-        except DeadlineError:
-            refusals += 1
-    assert refusals == 4  # 0.04 * 0.8 ** 4 < 0.02 <= 0.04 * 0.8 ** 3
-    for _ in range(20):
-        with pytest.raises(DeadlineError):
-            searching.run(INSTANCE, Budget(0.009, clock=clock))
-
-
-def test_starters_leave_the_time_that_the_shortest_attempt_takes() -> None:
-    clock, starter = Clock(), Starter(PROPOSALS)
-    searching, _ = search(lambda at: Verdict(miss=0.5), starters=[starter], shortest=0.02)
-    searching.measure(INSTANCE, guess(5.0))
-    searching.run(INSTANCE, Budget(0.1, clock=clock))
-    assert starter.budgets[0].left() == pytest.approx(0.08, abs=1e-3)
-
-
-def busy(seconds: float) -> None:
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        continue
-
-
-def test_judging_takes_time_too_which_neither_starters_nor_the_solver_are_given() -> None:
-    def verdict(at: float) -> Verdict:
-        busy(0.01)
-        return Verdict(miss=0.5)
-
-    clock, starter = Clock(), Starter(PROPOSALS)
-    searching, solvers = search(verdict, starters=[starter], shortest=0.02)
-    searching.measure(INSTANCE, guess(5.0))
-    searching.run(INSTANCE, Budget(0.5, clock=clock))
-    assert starter.budgets[0].left() <= 0.5 - 0.02 - 0.01
-    assert solvers.limits[-1] is not None and solvers.limits[-1] <= 0.5 - 0.01
-    for limit, answers in ((0.025, False), (0.5, True)):
-        if answers:
-            assert searching.run(INSTANCE, Budget(limit, clock=clock)).source == "policy"
-        else:
-            with pytest.raises(DeadlineError):
-                searching.run(INSTANCE, Budget(limit, clock=clock))
-
-
-def test_a_solve_always_has_some_time() -> None:
-    """None would be no limit."""
-    clock = Clock()
-
-    def answer(refinement: Refinement, start: float) -> Solution:
-        clock.now += 0.0999999
-        return solution(start, converged=False)
-
-    searching, solvers = search(lambda at: Verdict(miss=0.5), answer)
-    searching.run(INSTANCE, Budget(0.1, clock=clock))
-    assert solvers.limits[-1] is not None and solvers.limits[-1] > 0.0
-
-
-def test_a_solve_is_given_the_time_that_is_left() -> None:
-    clock = Clock()
-    searching, solvers = search(lambda at: Verdict(miss=0.5))
-    searching.run(INSTANCE, Budget(0.1, clock=clock))
-    assert solvers.limits == [pytest.approx(0.1, abs=1e-3)]
-    searching.run(INSTANCE, UNLIMITED)
-    assert solvers.limits[-1] is None
-
-
-def test_the_best_so_far_is_the_plan_when_the_time_is_over() -> None:
-    clock = Clock()
-
-    def answer(refinement: Refinement, start: float) -> Solution:
-        clock.now += 0.06
-        return solution(start, converged=False)
-
-    searching, solvers = search(lambda at: Verdict(miss=0.5), answer)
-    found = searching.run(INSTANCE, Budget(0.1, clock=clock))
-    assert len(solvers.asked) == 2 and not found.solution.converged
-
-
-def test_what_was_tried_before_the_deadline_is_told() -> None:
-    clock = Clock()
-
-    def answer(refinement: Refinement, start: float) -> Solution:
-        clock.now += 1.0
-        return solution(start)
-
-    searching, _ = search(lambda at: Verdict("diverged"), answer)
-    with pytest.raises(DeadlineError, match=r"deadline of 0.5 s \(policy: diverged\)"):
-        searching.run(INSTANCE, Budget(0.5, clock=clock))
-
-
-def test_a_refusal_counts_more_than_the_deadline() -> None:
-    clock = Clock()
-
-    def answer(refinement: Refinement, start: float) -> Solution:
-        clock.now += 1.0
-        return solution(start)
-
-    searching, _ = search(lambda at: Verdict(violation=BOXED), answer)
-    with pytest.raises(PlanRefusedError, match="TOOL_BOX"):
-        searching.run(INSTANCE, Budget(0.5, clock=clock))
-
-
-def test_an_interrupt_ends_the_search_without_a_plan() -> None:
-    interrupt = Interrupt()
-
-    def answer(refinement: Refinement, start: float) -> Solution:
-        interrupt.set()
-        return solution(start, converged=False)
-
-    searching, solvers = search(lambda at: Verdict(miss=0.5), answer)
-    with pytest.raises(PlanInterruptedError):
-        searching.run(INSTANCE, Budget(None, interrupt))
-    assert len(solvers.asked) == 1

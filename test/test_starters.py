@@ -12,7 +12,7 @@ from scripted_planning import INSTANCE, Clock, guess
 from sobo_planner.errors import DeadlineError, PolicyError
 from sobo_planner.planning import starters
 from sobo_planner.planning.planner import Planner
-from sobo_planner.planning.starters import GRAVITY, MAX_STARTS, AlternativeStarter, InterpolationStarter, PolicyStarter
+from sobo_planner.planning.starters import GRAVITY, AlternativeStarter, InterpolationStarter, PolicyStarter
 from sobo_planner.policy.rollout import Rollouts
 from sobo_planner.robot.kinematics import inverse_kinematics
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
@@ -84,7 +84,7 @@ def test_alternatives_leave_the_interpolation_out_and_depend_on_the_seed_alone()
     propose(AlternativeStarter(5), task)
     propose(AlternativeStarter(6), task)
     (n, first, _), (_, again, _), (_, other, _) = task.asked
-    assert n == MAX_STARTS and first == again != other
+    assert n == 6 and first == again != other
 
 
 class Script:

@@ -23,7 +23,7 @@ RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
 TESTS = {
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions",
-    "*/planning/*.py": "test_attempts test_judge test_search test_plan",
+    "*/planning/*.py": "test_attempts test_judge test_search test_search_deadlines test_plan",
     "*/receding/proposer.py": "test_proposer",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_points test_limits",

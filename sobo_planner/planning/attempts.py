@@ -94,7 +94,7 @@ class Queue:
     @property
     def waiting(self) -> list[Attempt]:
         """All attempts, in their order."""
-        return [entry[-1] for entry in sorted(self._heap, key=lambda entry: entry[:3])]
+        return [entry[-1] for entry in sorted(self._heap)]
 
 
 def first_attempts(proposals: Sequence[Proposal]) -> list[Attempt]:

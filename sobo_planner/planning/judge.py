@@ -70,7 +70,7 @@ class Judge:
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""
         diverged = _diverged(solution)
-        limits = "" if diverged else self._leaves_limits(solution.X)
+        limits = None if diverged else self._leaves_limits(solution.X)
         objection = diverged or _infeasible(solution) or limits
         if objection:
             return Verdict(objection, leaves_limits=bool(limits))
@@ -93,26 +93,26 @@ class Judge:
         limit = self._task.torque_limit
         return self._checker.check(time, solution.X, np.clip(solution.U, -limit, limit), solution.K)
 
-    def _leaves_limits(self, X: Array) -> str:
-        """Which joint leaves its position limits on X (T+1, nx), and by how much; empty if none does."""
+    def _leaves_limits(self, X: Array) -> str | None:
+        """Which joint leaves its position limits on X (T+1, nx), and by how much; None if none does."""
         robot, q = self._task.robot, X[1:, : self._task.nu]
         outside = np.maximum(robot.position_lower - q, q - robot.position_upper).max(axis=0)
         worst = int(np.argmax(outside))
         if not outside[worst] > FEASIBLE:
-            return ""
+            return None
         return f"joint {robot.joint_names[worst]} would leave its limits by {outside[worst]:.3f}"
 
 
-def _diverged(solution: Solution) -> str:
+def _diverged(solution: Solution) -> str | None:
     arrays = (solution.X, solution.U, solution.K)
     if all(np.isfinite(array).all() for array in arrays) and np.isfinite(solution.cost):
-        return ""
+        return None
     return f"the solver diverged after {solution.iterations} iterations {solution.message}".rstrip()
 
 
-def _infeasible(solution: Solution) -> str:
+def _infeasible(solution: Solution) -> str | None:
     if solution.primal_residual <= FEASIBLE:
-        return ""
+        return None
     return (
         f"{solution.status.value} after {solution.iterations} iterations with a violation of "
         f"{solution.primal_residual:.1e}, allowed is {FEASIBLE:.0e}"
