@@ -58,6 +58,7 @@ def test_a_motion_that_ends_at_the_goal_is_fit() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_any_number_that_is_not_finite_means_divergence(name: str, value: float) -> None:
     found = solution(0.0)
+    found.X[2, 0] = 9.0
     getattr(found, name)[(0,) * getattr(found, name).ndim] = value
     verdict = judge(found, Checker())
     assert "the solver diverged after 3 iterations" in verdict.reason and verdict.miss == np.inf
