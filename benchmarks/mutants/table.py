@@ -16,7 +16,10 @@ TARGETS = (
     "training/data/collect.py",
 )
 
-SERVERS = "test_serving test_plan_once test_receding_horizon test_health test_stopping test_watchdog test_core"
+SERVERS = (
+    "test_serving test_plan_once test_receding_horizon test_receding_decisions test_health test_stopping test_watchdog "
+    "test_core"
+)
 RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
