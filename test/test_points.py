@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sobo_planner.safety import BRAKE_ACCELERATION, REST_SPEED, Trajectory
-from sobo_planner.safety.points import MAX_PARTS, sampled
+from sobo_planner.safety import BRAKE_ACCELERATION, Trajectory
+from sobo_planner.safety.points import sampled
 
 N, T, DT = 3, 5, 0.02
+REST_SPEED = 0.01  # [rad/s] at an end that counts as at rest
 
 
 def motion(end: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -47,6 +49,20 @@ def test_points_are_those_of_the_motion(lead: float) -> None:
     times, Q, V = points.knots()
     np.testing.assert_allclose(times, time + lead, atol=1e-9)
     np.testing.assert_array_equal(np.hstack([Q, V]), X)
+
+
+def test_times_count_from_the_first_one() -> None:
+    time, X, U = motion(1.0)
+    later = Trajectory.of(time + 7.0, X, U, lead=0.5)
+    np.testing.assert_array_equal(later.nanoseconds, Trajectory.of(time, X, U, lead=0.5).nanoseconds)
+
+
+def test_a_start_before_the_first_point_is_a_knot_too() -> None:
+    time, X, U = motion(0.0)
+    points = Trajectory.of(time, X, U)
+    times, Q, _ = replace(points, begin=5_000_000).knots()
+    np.testing.assert_allclose(times, [0.005, *time[1:]])
+    np.testing.assert_array_equal(Q, X[:, :N])
 
 
 @pytest.mark.parametrize("end", [1.01 * REST_SPEED, 0.05, 0.5, 3.0, -3.0])
@@ -143,4 +159,17 @@ def test_no_more_samples_than_knots_where_these_are_close() -> None:
 
 def test_samples_are_bounded_where_nothing_else_is() -> None:
     when, _ = sampled(np.array([0.0, 1.0]), np.array([[0.0], [1e9]]), np.zeros((2, 1)), 0.05)
-    assert len(when) == MAX_PARTS + 1
+    assert len(when) == 301
+
+
+@pytest.mark.parametrize("before, after", [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (1.0, 1.0), (-1.0, -1.0)])
+def test_a_way_is_sampled_as_its_fastest_part_needs(before: float, after: float) -> None:
+    """The fastest part is at one end."""
+    Q, V = np.array([[0.0], [(before + after) / 3.0]]), np.array([[before], [after]])
+    _, found = sampled(np.array([0.0, 1.0]), Q, V, 0.3)
+    assert len(found) == 5 and np.abs(np.diff(found, axis=0)).max() <= 0.3
+
+
+def test_every_knot_is_a_sample_also_where_nothing_moves() -> None:
+    when, found = sampled(np.array([0.0, 1.0, 2.0]), np.array([[0.5], [0.5], [0.6]]), np.zeros((3, 1)), 0.5)
+    assert when.tolist() == [0.0, 1.0, 2.0] and found.ravel().tolist() == [0.5, 0.5, 0.6]
