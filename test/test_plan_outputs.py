@@ -77,9 +77,12 @@ class Recorder:
     def check_points(self, *points: Any) -> None:
         return None
 
-    def outputs(self, **options: Any) -> PlanOutputs:
+    def closed_outputs(self, **options: Any) -> PlanOutputs:
         me: Any = self
-        outputs = PlanOutputs(me, me, me, self.followed, NAMES, "none", VALUES, **options)
+        return PlanOutputs(me, me, me, self.followed, NAMES, "none", VALUES, **options)
+
+    def outputs(self, **options: Any) -> PlanOutputs:
+        outputs = self.closed_outputs(**options)
         outputs.open()
         return outputs
 
@@ -179,6 +182,11 @@ def test_no_stamp_is_zero(recorder: Recorder) -> None:
 
 
 # ---------------------------------------------------------------- beginning and end
+
+
+def test_nothing_goes_out_before_outputs_are_opened(recorder: Recorder) -> None:
+    assert recorder.closed_outputs().publish(motion(), BEGIN, DETAILS) is None
+    assert [recorder.sent(topic) for topic in TOPICS] == [[], [], [], []]
 
 
 def test_outputs_begin_without_a_motion(recorder: Recorder) -> None:
