@@ -207,6 +207,7 @@ EXTRAS = {
         "types-PyYAML",
         "types-tqdm",
         "example-robot-data==6.0.0",
+        "scipy>=1.13",
         "colcon-core>=0.18",
         "colcon-ros>=0.5",
         "catkin-pkg>=1.0",

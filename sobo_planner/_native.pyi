@@ -80,6 +80,7 @@ class Robot:
         x: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
         u: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
         dt: float,
+        integrator: str,
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     def colliding_pair(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
@@ -93,6 +94,7 @@ def simulate(
     x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     U: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     dt: float,
+    integrator: str,
 ) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
 def track(
     robot: Robot,
@@ -102,6 +104,8 @@ def track(
     blend: float,
     torque_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     velocity_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    acceleration_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    integrator: str,
 ) -> tuple[
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
@@ -114,6 +118,7 @@ def follow_feedback(
     gains: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     dt: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     torque_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    integrator: str,
 ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
 
 class Box:
@@ -196,6 +201,10 @@ class ReachSpec:
     def position(self) -> Box | None: ...
     @position.setter
     def position(self, arg: Box | None, /) -> None: ...
+    @property
+    def acceleration(self) -> Box | None: ...
+    @acceleration.setter
+    def acceleration(self, arg: Box | None, /) -> None: ...
 
 def reach_cost(
     robot: Robot,

@@ -1,6 +1,5 @@
 // Second derivatives of an arm's cost and dynamics.
-#include <pinocchio/algorithm/rnea-second-order-derivatives.hpp>
-
+#include "torque_curvature.hpp"
 #include "cost.hpp"
 #include "dynamics.hpp"
 
@@ -12,13 +11,6 @@ using Eigen::Vector3d;
 using Eigen::VectorXd;
 
 namespace {
-
-template <typename Tensor> MatrixXd contract(const Tensor &tensor, const VectorXd &weights) {
-  const Eigen::Index n = weights.size();
-  const Eigen::Map<const MatrixXd> flat(tensor.data(), n, n * n); // the first index runs fastest
-  const VectorXd sum = flat.transpose() * weights;
-  return Eigen::Map<const MatrixXd>(sum.data(), n, n);
-}
 
 /// Jlog3(r) = I + [r]/2 + b [r]^2 with b a function of the angle |r|: b, and its derivative divided by the angle.
 std::pair<double, double> log_coefficient(double angle) {
@@ -87,21 +79,13 @@ void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const Ve
   const VectorXd y = dt_ * (costate.tail(n) + dt_ * costate.head(n));
   const VectorXd m = forward.by_torque * y;
   const VectorXd q = forward.x.head(n), v = forward.x.tail(n), a = forward.acceleration;
-  auto &d = *scratch_;
-  d.d2tau_dqdq.setZero();
-  d.d2tau_dvdv.setZero();
-  d.d2tau_dqdv.setZero();
-  d.d2tau_dadq.setZero();
-  pinocchio::ComputeRNEASecondOrderDerivatives(model, d, q, v, a, d.d2tau_dqdq, d.d2tau_dvdv, d.d2tau_dqdv,
-                                               d.d2tau_dadq);
-  const MatrixXd qa = contract(d.d2tau_dadq, m).transpose();
-  const MatrixXd qq = contract(d.d2tau_dqdq, m) + qa * forward.by_position +
-                      (qa * forward.by_position).transpose();
-  const MatrixXd qv = contract(d.d2tau_dqdv, m) + qa * forward.by_velocity;
-  const MatrixXd qu = qa * (forward.by_torque * actuation_);
+  const auto [by_qq, by_vv, by_qv, by_qa] = contracted_second_derivatives(model, *scratch_, q, v, a, m);
+  const MatrixXd qq = by_qq + by_qa * forward.by_position + (by_qa * forward.by_position).transpose();
+  const MatrixXd qv = by_qv + by_qa * forward.by_velocity;
+  const MatrixXd qu = by_qa * (forward.by_torque * actuation_);
   const Eigen::Index nu = qu.cols();
   block.topLeftCorner(n, n) -= qq;
-  block.block(n, n, n, n) -= contract(d.d2tau_dvdv, m);
+  block.block(n, n, n, n) -= by_vv;
   block.block(0, n, n, n) -= qv;
   block.block(n, 0, n, n) -= qv.transpose();
   block.block(0, 2 * n, n, nu) -= qu;

@@ -44,7 +44,7 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::vector<StateBound> &bounds) {
+                 const std::optional<Box> &control, const std::vector<StageBound> &bounds) {
   if (horizon < 1)
     throw SolverError("the horizon must be at least 1 step, got " + std::to_string(horizon));
   // The configuration spaces that reach here are vector spaces (nq = nv), whatever the dynamics call them.
@@ -55,8 +55,14 @@ Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<doubl
     stage.addConstraint(aligator::ControlErrorResidualTpl<double>(nx, nu),
                         aligator::BoxConstraintTpl<double>(control->lower, control->upper));
   auto bounded = stage;
-  for (const auto &bound : bounds)
-    bounded.addConstraint(bound.function, aligator::BoxConstraintTpl<double>(bound.box.lower, bound.box.upper));
+  for (const auto &[function, box, on_control] : bounds) {
+    const aligator::BoxConstraintTpl<double> set(box.lower, box.upper);
+    bounded.addConstraint(function, set);
+    if (on_control)
+      stage.addConstraint(function, set);
+    else
+      problem.ocp->addTerminalConstraint(function, set);
+  }
   for (int t = 0; t < horizon; ++t)
     problem.ocp->addStage(t == 0 ? stage : bounded);
   return problem;

@@ -17,16 +17,18 @@ void check_box(const std::optional<Box> &box, Eigen::Index size, const char *wha
 /// Throws SolverError on weights of another size, negative or not finite.
 void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index nu);
 
-/// A bound that holds at every stage but the first, whose state is given.
-struct StateBound {
+/// A bound on the state, which holds at every stage but the first, whose state is given, and at the end; or on state and
+/// control, which holds at every stage.
+struct StageBound {
   xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
   Box box;
+  bool on_control = false;
 };
 
 /// The same stage `horizon` times. Throws SolverError on a horizon below 1.
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::vector<StateBound> &bounds);
+                 const std::optional<Box> &control, const std::vector<StageBound> &bounds);
 
 } // namespace sobo

@@ -118,20 +118,39 @@ void bind_robot(nb::module_ &m) {
       .def("forward_dynamics", &Robot::forward_dynamics, "q"_a, "v"_a, "tau"_a)
       .def("inverse_dynamics", &Robot::inverse_dynamics, "q"_a, "v"_a, "a"_a)
       .def("gravity", &Robot::gravity, "q"_a)
-      .def("step", &Robot::step, "x"_a, "u"_a, "dt"_a)
+      .def(
+          "step",
+          [](const Robot &robot, const VectorXd &x, const VectorXd &u, double dt, const std::string &integrator) {
+            return robot.step(x, u, dt, integrator_of(integrator));
+          },
+          "x"_a, "u"_a, "dt"_a, "integrator"_a)
       .def("colliding_pair", &Robot::colliding_pair, "q"_a)
       .def("first_collision", &Robot::first_collision, "Q"_a);
-  m.def("simulate", &simulate, "robot"_a, "x0"_a, "U"_a, "dt"_a);
+  m.def(
+      "simulate",
+      [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &U, double dt, const std::string &integrator) {
+        return simulate(robot, x0, U, dt, integrator_of(integrator));
+      },
+      "robot"_a, "x0"_a, "U"_a, "dt"_a, "integrator"_a);
   m.def(
       "track",
       [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
-         const VectorXd &torque_limit, const VectorXd &velocity_limit) {
-        Tracking out = track(robot, x0, desired, dt, blend, torque_limit, velocity_limit);
+         const VectorXd &torque_limit, const VectorXd &velocity_limit, const VectorXd &acceleration_limit,
+         const std::string &integrator) {
+        const Limits limits{torque_limit, velocity_limit, acceleration_limit};
+        Tracking out = track(robot, x0, desired, dt, blend, limits, integrator_of(integrator));
         return std::make_pair(out.X, out.U);
       },
-      "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "torque_limit"_a, "velocity_limit"_a);
-  m.def("follow_feedback", &follow_feedback, "robot"_a, "x0"_a, "desired"_a, "torques"_a, "gains"_a, "dt"_a,
-        "torque_limit"_a);
+      "robot"_a, "x0"_a, "desired"_a, "dt"_a, "blend"_a, "torque_limit"_a, "velocity_limit"_a,
+      "acceleration_limit"_a, "integrator"_a);
+  m.def(
+      "follow_feedback",
+      [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, const RowMatrixXd &torques,
+         const RowMatrixXd &gains, const VectorXd &dt, const VectorXd &torque_limit, const std::string &integrator) {
+        return follow_feedback(robot, x0, desired, torques, gains, dt, torque_limit, integrator_of(integrator));
+      },
+      "robot"_a, "x0"_a, "desired"_a, "torques"_a, "gains"_a, "dt"_a,
+        "torque_limit"_a, "integrator"_a);
 }
 
 void bind_specs(nb::module_ &m) {
@@ -158,7 +177,8 @@ void bind_specs(nb::module_ &m) {
       .def_rw("terminal", &ReachSpec::terminal)
       .def_rw("control", &ReachSpec::control)
       .def_rw("velocity", &ReachSpec::velocity)
-      .def_rw("position", &ReachSpec::position);
+      .def_rw("position", &ReachSpec::position)
+      .def_rw("acceleration", &ReachSpec::acceleration);
   m.def(
       "reach_cost",
       [](const Robot &robot, const ReachWeights &weights, const VectorXd &target, const VectorXd &x) {

@@ -1,50 +1,25 @@
 #include "bounded_riccati.hpp"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
 #include <aligator/core/cost-abstract.hpp>
 #include <aligator/core/stage-data.hpp>
-#include <aligator/modelling/constraints/box-constraint.hpp>
 
-#include "clock.hpp"
 #include "errors.hpp"
 #include "gaps.hpp"
-
-namespace aligator {
-// Defined and instantiated inside libaligator; its header would compile the whole solver again.
-template <typename Scalar>
-void computeProjectedJacobians(const TrajOptProblemTpl<Scalar> &, const Scalar, WorkspaceTpl<Scalar> &);
-extern template void computeProjectedJacobians<double>(const TrajOptProblemTpl<double> &, const double,
-                                                       WorkspaceTpl<double> &);
-} // namespace aligator
 
 namespace sobo {
 namespace {
 
-constexpr int direct_sweeps = 4; // most sets settle within these
-constexpr int max_sweeps = 16;
-// First penalty parameter after that, and its decrease a sweep. A multiplier of 0.05, usual for a velocity bound, then
-// allows half a rad/s of excess.
-constexpr double soft = 10.0;
-constexpr double hardening = 0.1;
-// A multiplier this many times as large as the distance to its bound marks the bound as active to begin with.
-constexpr double multiplier_reach = 1.0;
-constexpr int bisections = 20;
+constexpr double no_gap = 1e-9; // between the steps of a trajectory that satisfies its dynamics
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
+constexpr double nearly = 1e-2;     // relative change of the cost below which Newton steps pay for all of the curvature
+constexpr int direct_sweeps = 4;     // with the bounds that the sweep before exceeds
+constexpr double exactness = 1e-3;  // of a step, as a share of what the step before promised
 constexpr double negligible = 1e-8; // relative change of the cost below which a prediction is rounding
 constexpr double feasible = 5e-4; // primal residual of an iterate that may be returned
-
-/// Calls f(first row, data) for every constraint of a stage.
-template <typename StageData, typename F> void for_rows(const StageData &stage, const F &f) {
-  Eigen::Index first = 0;
-  for (const auto &data : stage.constraint_data) {
-    f(first, *data);
-    first += data->value_.size();
-  }
-}
-
-int side_of(double row, double lower, double upper) { return row > upper ? 1 : row < lower ? -1 : 0; }
 
 void add(std::vector<VectorXd> &to, const std::vector<VectorXd> &what, double factor) {
   for (std::size_t t = 0; t < to.size(); ++t)
@@ -53,27 +28,10 @@ void add(std::vector<VectorXd> &to, const std::vector<VectorXd> &what, double fa
 
 } // namespace
 
-BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem)
-    : solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem) {
-  for (const auto &stage : problem.stages_) {
-    VectorXd lower(stage->nc()), upper(stage->nc());
-    Eigen::Index first = 0;
-    for (const auto &set : stage->constraints_.sets) {
-      const auto *box = dynamic_cast<const aligator::BoxConstraintTpl<double> *>(&*set);
-      if (!box)
-        throw SolverError("only constraints that are boxes are supported");
-      const auto size = box->lower_limit.size();
-      lower.segment(first, size) = box->lower_limit;
-      upper.segment(first, size) = box->upper_limit;
-      first += size;
-    }
-    lower_.push_back(lower);
-    upper_.push_back(upper);
-    side_.push_back(Eigen::VectorXi::Zero(stage->nc()));
-    for (Vectors *rows : {&value_, &row_, &change_})
-      rows->push_back(VectorXd::Zero(stage->nc()));
-  }
-}
+BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem, bool closed)
+    : closed_(closed), solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem),
+      interior_(solver.workspace_.lqr_problem), rows_(solver, problem), dxs_(solver.workspace_.dxs),
+      dus_(solver.workspace_.dus), dvs_(solver.workspace_.dvs), dlams_(solver.workspace_.dlams) {}
 
 void BoundedRiccati::stop_below(double share_of_cost) {
   // Never end for a vanishing slope: at an optimum the multipliers of the first iterate may still be missing.
@@ -81,17 +39,19 @@ void BoundedRiccati::stop_below(double share_of_cost) {
   tolerance_ = share_of_cost;
   promised_ = std::numeric_limits<double>::infinity();
   stopped_ = swept_ = false;
+  marks_agree_ = true; // results do not depend on former solves
 }
 
 bool BoundedRiccati::backward(double mu) {
   if (const auto begin = std::exchange(before_first_sweep_, nullptr))
     begin();
-  read_values();
+  rows_.read();
+  given_ = false;
   bool found = false;
   if (!missing_.empty()) {
-    missing_.compute(solver_);
+    missing_.compute(solver_, fine_ || promised_ < nearly * std::abs(solver_.results_.traj_cost_));
     const double small = std::max(tolerance_, negligible) * std::abs(solver_.results_.traj_cost_);
-    for (auto share = shares.begin(); share != shares.end() && !found; ++share) {
+    for (auto share = first_share(); share != shares.end() && !found; ++share) {
       share_ = *share;
       // One that predicts more than the step before is barely convex, and the line search would truncate its long step.
       found = bounded_step(mu) && cost_change() <= std::max(promised_, small);
@@ -104,10 +64,16 @@ bool BoundedRiccati::backward(double mu) {
   if (!found) // Aligator would take the step before once more
     throw SolverError("the LQ subproblem has no minimum, or its numbers are not finite");
   swept_ = true;
+  costates_.clear();
+  if (closed_) {
+    costates_ = solver_.results_.lams;
+    add(costates_, dlams_, 1.0);
+  }
   promised_ = cost_change();
   auto &results = solver_.results_;
+  choose_line_search();
   if (share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
-      (close_gaps(solver_, problem_, inner_, 2.0 * tolerance_, feasible) || results.prim_infeas <= feasible)) {
+      (close_gaps() || results.prim_infeas <= feasible)) {
     stopped_ = true;
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
     add(results.vs, dvs_, 1.0);
@@ -119,29 +85,69 @@ bool BoundedRiccati::backward(double mu) {
   return true;
 }
 
-// The step with all bounds at the present share of the curvature; false where the subproblem is not convex.
+// A share twice as large as that of the step before, where that is all that a step's length depends on.
+std::array<double, 3>::const_iterator BoundedRiccati::first_share() const {
+  const auto begin = shares.begin();
+  return closed_ && std::isfinite(promised_) && share_ < 0.5 ? begin + (share_ > 0.0 ? 1 : 2) : begin;
+}
+
+// The step with all bounds at the present share of the curvature; false where the subproblem is not convex. A sweep with
+// the bounds that the multipliers mark is exact if its step agrees with them; else the interior-point method decides.
 bool BoundedRiccati::bounded_step(double mu) {
-  const auto &ws = solver_.workspace_;
   mu_ = mu;
-  mark_from(value_, multiplier_reach);
-  dxs_ = ws.dxs;
-  dus_ = ws.dus;
-  dvs_ = ws.dvs;
-  dlams_ = ws.dlams;
-  if (!sweep(dxs_, dus_, dvs_, dlams_))
-    return false;
-  change_rows(dxs_, dus_);
-  row_ = value_;
-  add(row_, change_, 1.0);
-  step_ = 1.0;
-  const bool settled = settle();
-  mu_ = mu;
-  if (settled) {
-    estimate_multipliers();
-    return true;
+  rows_.mark_by_multipliers(mu);
+  const auto guessed = rows_.sides();
+  const bool gaps = largest_gap() > no_gap;
+  if (marks_agree_ || gaps) {
+    for (int n = 0; n < (gaps ? direct_sweeps : 1); ++n) {
+      if (!sweep())
+        return false;
+      rows_.predict(dxs_, dus_);
+      if (rows_.mark_by_step(mu)) {
+        marks_agree_ = true;
+        rows_.estimate_multipliers(mu, dvs_);
+        return true;
+      }
+    }
+  } else {
+    for (Vectors *step : {&dxs_, &dus_})
+      for (auto &each : *step)
+        each.setZero();
+    rows_.predict(dxs_, dus_);
   }
-  mark_from(value_, 0.0);
-  return sweep(dxs_, dus_, dvs_, dlams_);
+  if (begins_far_away()) {
+    rows_.mark_by_values(mu);
+    return sweep();
+  }
+  if (!find_interior(guessed))
+    return false;
+  marks_agree_ = rows_.sides() == guessed;
+  return !with_gains_ || sweep_for_gains();
+}
+
+// From a bad guess ProxDDP's own step, which exceeds bounds and leaves gaps, leads further than one that keeps them.
+bool BoundedRiccati::begins_far_away() const {
+  return !closed_ && !missing_.empty() && !fine_ && !std::isfinite(promised_);
+}
+
+// The step so far must satisfy the dynamics. The barrier would make problems convex whose minimum within the bounds is far
+// away: they must be convex with the bounds that the multipliers mark.
+bool BoundedRiccati::find_interior(const BoundRows::Sides &guessed) {
+  load_knots();
+  for (const bool all : {false, true}) {
+    if (all || !std::exchange(given_, true))
+      rows_.add_to(interior_, all);
+    if (share_ > 0.0 && !interior_.is_convex(mu_, rows_.given_marks(guessed)))
+      return false;
+    if (!interior_.solve(mu_, step_gap(), dxs_, dus_))
+      return false;
+    rows_.predict(dxs_, dus_);
+    if (!rows_.others_leave())
+      break;
+  }
+  rows_.take_from(interior_, dvs_);
+  find_costates();
+  return true;
 }
 
 // Of the cost alone, by the quadratic model: half its slope along a Newton step. At a solution the slope vanishes along
@@ -162,153 +168,110 @@ bool BoundedRiccati::forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &u
   us = dus_;
   vs = dvs_;
   lams = dlams_;
+  if (!costates_.empty())
+    for (auto &change : lams)
+      change.setZero();
   return true;
 }
 
-// Newton steps until the set of active bounds stays; false if it does not.
-bool BoundedRiccati::settle() {
-  const double mu = mu_;
-  for (int n = 1; n < max_sweeps; ++n) {
-    const bool changed = mark() > 0;
-    if (mu_ == mu && !changed && step_ == 1.0)
-      return true;
-    if (deadline_ > 0.0 && wall_seconds() > deadline_)
-      return false;
-    if (n >= direct_sweeps) {
-      mu_ = std::max(mu, n == direct_sweeps ? soft : hardening * mu_);
-      mark();
-    }
-    if (!newton_step())
-      return false;
-  }
-  return false;
-}
-
-// From the LQ step so far to the minimum with its active bounds, as far as the augmented Lagrangian decreases.
-bool BoundedRiccati::newton_step() {
-  auto &ws = solver_.workspace_;
-  if (!sweep(ws.dxs, ws.dus, ws.dvs, ws.dlams))
+bool BoundedRiccati::take_costates() {
+  if (costates_.empty())
     return false;
-  add(ws.dxs, dxs_, -1.0);
-  add(ws.dus, dus_, -1.0);
-  add(ws.dlams, dlams_, -1.0);
-  change_rows(ws.dxs, ws.dus);
-  curvature_ = curvature();
-  step_ = 1.0;
-  if (slope(1.0) > 1e-6 * curvature_) {
-    double low = 0.0, high = 1.0;
-    for (int i = 0; i < bisections; ++i) {
-      step_ = 0.5 * (low + high);
-      (slope(step_) > 0.0 ? high : low) = step_;
-    }
+  auto &results = solver_.results_;
+  for (std::size_t t = 0; t < costates_.size(); ++t) {
+    const double weight = 0.5 * (t == 0 ? solver_.mu() : solver_.mu_dyn());
+    results.merit_value_ += weight * (costates_[t].squaredNorm() - results.lams[t].squaredNorm());
+    results.lams[t] = costates_[t];
   }
-  add(dxs_, ws.dxs, step_);
-  add(dus_, ws.dus, step_);
-  add(dlams_, ws.dlams, step_);
-  add(row_, change_, step_);
+  costates_.clear();
   return true;
 }
 
-bool BoundedRiccati::sweep(Vectors &dxs, Vectors &dus, Vectors &dvs, Vectors &dlams) {
-  pose();
-  return inner_.backward(mu_) && inner_.forward(dxs, dus, dvs, dlams);
+// How much of the cost the interior-point method may leave. A quadratic problem is solved by one step.
+double BoundedRiccati::step_gap() const { return fine_ || missing_.empty() ? 0.0 : exactness * promised_; }
+
+// What the step changes about the costates, by the adjoint equation of the subproblem.
+void BoundedRiccati::find_costates() {
+  const auto &ws = solver_.workspace_;
+  for (std::size_t t = dxs_.size(); t-- > 0;) {
+    const auto &knot = ws.lqr_problem.stages[t];
+    auto &costate = dlams_[t];
+    costate = knot.q;
+    costate.noalias() += knot.Q * dxs_[t];
+    if (t < dus_.size()) {
+      costate.noalias() += knot.S * dus_[t];
+      costate.noalias() += knot.A.transpose() * dlams_[t + 1];
+    }
+    for_rows(ws.problem_data, t, [&](Eigen::Index first, const auto &data) {
+      const auto size = data.value_.size();
+      costate.noalias() += data.Jx().transpose() * (solver_.results_.vs[t] + dvs_[t]).segment(first, size);
+    });
+  }
 }
 
-// Makes the LQ subproblem one in which the marked bounds are equalities and the others absent.
-void BoundedRiccati::pose() {
+// The LQ subproblem without its rows, whose current multipliers leave the gradient.
+void BoundedRiccati::load_knots() {
   auto &ws = solver_.workspace_;
-  for (std::size_t t = 0; t < side_.size(); ++t) {
-    const auto &v = solver_.results_.vs[t];
-    auto &z = ws.shifted_constraints[t];
-    auto &slack = ws.Lvs[t];
-    for (Eigen::Index i = 0; i < v.size(); ++i) {
-      slack[i] = -mu_ * v[i];
-      if (side_[t][i] == 0) {
-        z[i] = std::clamp(value_[t][i], lower_[t][i], upper_[t][i]);
-      } else {
-        const double bound = side_[t][i] > 0 ? upper_[t][i] : lower_[t][i];
-        z[i] = bound + side_[t][i]; // outside, so that Aligator keeps the row
-        slack[i] += value_[t][i] - bound + mu_ * ws.prev_vs[t][i];
-      }
+  for (std::size_t t = 0; t < dxs_.size(); ++t) {
+    auto &knot = ws.lqr_problem.stages[t];
+    const auto &cost = t < dus_.size() ? *ws.problem_data.stage_data[t]->cost_data : *ws.problem_data.term_cost_data;
+    knot.Q = cost.Lxx_;
+    knot.Q.diagonal().array() += solver_.preg_;
+    knot.q = ws.Lxs[t];
+    if (t < dus_.size()) {
+      knot.S = cost.Lxu_;
+      knot.R = cost.Luu_;
+      knot.R.diagonal().array() += solver_.preg_;
+      knot.r = ws.Lus[t];
     }
+    for_rows(ws.problem_data, t, [&](Eigen::Index first, const auto &data) {
+      const auto v = solver_.results_.vs[t].segment(first, data.value_.size());
+      knot.q.noalias() -= data.Jx().transpose() * v;
+      if (t < dus_.size())
+        knot.r.noalias() -= data.Ju().transpose() * v;
+    });
   }
-  aligator::computeProjectedJacobians(problem_, 1.0 / mu_, ws);
-  solver_.updateLQSubproblem();
   if (share_ > 0.0)
     missing_.add_to(ws.lqr_problem, share_);
 }
 
-void BoundedRiccati::read_values() {
-  for (std::size_t t = 0; t < value_.size(); ++t)
-    for_rows(*solver_.workspace_.problem_data.stage_data[t], [&](Eigen::Index first, const auto &data) {
-      value_[t].segment(first, data.value_.size()) = data.value_;
-    });
+bool BoundedRiccati::sweep() {
+  pose();
+  return inner_.backward(mu_) && inner_.forward(dxs_, dus_, dvs_, dlams_);
 }
 
-// Marks what is active by the rows, the multipliers of the augmented Lagrangian, and `reach` times the current ones.
-void BoundedRiccati::mark_from(const Vectors &rows, double reach) {
-  for (std::size_t t = 0; t < side_.size(); ++t)
-    for (Eigen::Index i = 0; i < side_[t].size(); ++i) {
-      const double shift = mu_ * solver_.workspace_.prev_vs[t][i] + reach * solver_.results_.vs[t][i];
-      side_[t][i] = side_of(rows[t][i] + shift, lower_[t][i], upper_[t][i]);
-    }
+// The interior-point method's step stays; the gains are those of its active bounds.
+bool BoundedRiccati::sweep_for_gains() {
+  pose();
+  return inner_.backward(mu_);
 }
 
-// Marks what is active after the LQ step so far, and counts the changes.
-int BoundedRiccati::mark() {
-  const auto before = side_;
-  mark_from(row_, 0.0);
-  int changes = 0;
-  for (std::size_t t = 0; t < side_.size(); ++t)
-    changes += static_cast<int>((side_[t].array() != before[t].array()).count());
-  return changes;
+// The filter trades gaps for merit, and accepts every step of a problem without gaps, whose line search is on the merit
+// function. The last steps change that by less than rounding does.
+void BoundedRiccati::choose_line_search() {
+  const bool tiny = promised_ <= negligible * std::abs(solver_.results_.traj_cost_);
+  solver_.sa_strategy_ = closed_ && !tiny ? aligator::StepAcceptanceStrategy::LINESEARCH_ARMIJO
+                                          : aligator::StepAcceptanceStrategy::FILTER;
 }
 
-void BoundedRiccati::change_rows(const Vectors &dxs, const Vectors &dus) {
-  for (std::size_t t = 0; t < change_.size(); ++t)
-    for_rows(*solver_.workspace_.problem_data.stage_data[t], [&](Eigen::Index first, const auto &data) {
-      auto rows = change_[t].segment(first, data.value_.size());
-      rows.noalias() = data.Jx() * dxs[t];
-      rows.noalias() += data.Ju() * dus[t];
-    });
+bool BoundedRiccati::close_gaps() {
+  return largest_gap() > no_gap && sweep_for_gains() &&
+         sobo::close_gaps(solver_, problem_, inner_, 2.0 * tolerance_, feasible);
 }
 
-// d' H d along the Newton direction d, where H holds the Hessian of the subproblem and the marked bounds.
-double BoundedRiccati::curvature() const {
-  const auto &ws = solver_.workspace_;
-  double sum = 0.0;
-  for (std::size_t t = 0; t < side_.size(); ++t) {
-    const auto &knot = ws.lqr_problem.stages[t];
-    const auto &dx = ws.dxs[t];
-    const auto &du = ws.dus[t];
-    sum += dx.dot(knot.Q * dx) + 2.0 * dx.dot(knot.S * du) + du.dot(knot.R * du);
-    for (Eigen::Index i = 0; i < change_[t].size(); ++i)
-      if (side_[t][i] != 0)
-        sum += change_[t][i] * change_[t][i] / mu_;
-  }
-  const auto &dx = ws.dxs.back();
-  return sum + dx.dot(ws.lqr_problem.stages.back().Q * dx);
+double BoundedRiccati::largest_gap() const {
+  double gap = 0.0;
+  const auto &slacks = solver_.workspace_.dyn_slacks;
+  for (std::size_t t = 1; t < slacks.size(); ++t)
+    gap = std::max(gap, slacks[t].cwiseAbs().maxCoeff());
+  return gap;
 }
 
-// Derivative of the augmented Lagrangian along the Newton direction: that of its model, which is zero after the whole
-// step, and what the rows that change sides on the way add to it.
-double BoundedRiccati::slope(double step) const {
-  double sum = 0.0;
-  for (std::size_t t = 0; t < side_.size(); ++t)
-    for (Eigen::Index i = 0; i < change_[t].size(); ++i) {
-      const double lower = lower_[t][i], upper = upper_[t][i];
-      const double z = row_[t][i] + mu_ * solver_.workspace_.prev_vs[t][i] + step * change_[t][i];
-      const auto excess = [&](int side) { return side > 0 ? z - upper : side < 0 ? z - lower : 0.0; };
-      sum += (excess(side_of(z, lower, upper)) - excess(side_[t][i])) * change_[t][i];
-    }
-  return (step - 1.0) * curvature_ + sum / mu_;
-}
-
-void BoundedRiccati::estimate_multipliers() {
-  for (std::size_t t = 0; t < row_.size(); ++t) {
-    const VectorXd z = row_[t] + mu_ * solver_.workspace_.prev_vs[t];
-    dvs_[t] = (z - z.cwiseMin(upper_[t]).cwiseMax(lower_[t])) / mu_ - solver_.results_.vs[t];
-  }
+// Makes the LQ subproblem one in which the marked bounds are equalities and the others absent.
+void BoundedRiccati::pose() {
+  rows_.write(solver_, problem_, mu_);
+  if (share_ > 0.0)
+    missing_.add_to(solver_.workspace_.lqr_problem, share_);
 }
 
 } // namespace sobo

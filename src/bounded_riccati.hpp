@@ -1,6 +1,7 @@
-// The LQ step of ProxDDP with its bounds respected: a semismooth Newton method around Aligator's Riccati solver.
+// The LQ step of ProxDDP with its bounds respected.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -8,8 +9,10 @@
 #include <aligator/gar/proximal-riccati.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "bound_rows.hpp"
 #include "condensed_riccati.hpp"
 #include "curvature.hpp"
+#include "interior_point.hpp"
 #include "robot.hpp"
 
 namespace sobo {
@@ -17,10 +20,9 @@ namespace sobo {
 /// Riccati solver whose step minimises the augmented Lagrangian of the LQ subproblem with all of its bounds.
 ///
 /// ProxDDP takes for active what exceeds a bound at the current iterate. From a feasible guess its first step therefore
-/// knows no bound at all, exceeds them, and is cut short again and again. Here the sweep is repeated with the bounds
-/// that the step itself exceeds until their set stays: semismooth Newton steps on the augmented Lagrangian of the
-/// subproblem, which is convex, with an exact line search. Where many bounds are active the first sets overshoot; then
-/// the penalty starts small and grows from sweep to sweep. If the set keeps changing, ProxDDP's own set is used.
+/// knows no bound at all, exceeds them, and is cut short again and again. Here one sweep with the bounds that the
+/// multipliers mark is tried; where its step disagrees with them, an interior-point method solves the subproblem, however
+/// many bounds are active.
 ///
 /// The Hessian is exact where the subproblem is then convex, which makes the steps near a solution Newton steps;
 /// elsewhere it has a smaller share of the curvature that Gauss-Newton leaves out, or none.
@@ -30,8 +32,8 @@ public:
   using Problem = aligator::TrajOptProblemTpl<double>;
 
   /// Refers to the problem and to the solver, which must have been set up for it and owns this object.
-  /// Throws SolverError where a constraint of the problem is no box.
-  BoundedRiccati(Solver &solver, const Problem &problem);
+  /// Throws SolverError where a constraint of the problem is no box. `closed`: the guesses have no gaps and the dynamics are linear, so that there never are any.
+  BoundedRiccati(Solver &solver, const Problem &problem, bool closed);
 
   bool backward(double mu) override;
   bool forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &us, std::vector<VectorXs> &vs,
@@ -39,13 +41,21 @@ public:
   /// Ends the solver's run before a Newton step from a feasible iterate that would change the cost by less than this
   /// share of it; 0 = never.
   void stop_below(double share_of_cost);
+  /// Whether sweeps use all of the curvature, for exact gains, or what matters for steps.
+  void use_fine_curvature(bool fine) { fine_ = fine; }
+  /// Whether every step is followed by gains at the iterate, for nonlinear rollouts and for callers that read them.
+  void keep_gains(bool keep) { with_gains_ = keep; }
   bool stopped() const { return stopped_; }
+  /// Change of the cost that the model predicted for the last step.
+  double promised() const { return promised_; }
+  /// Called after a step was taken: brings the costates that a step without gaps left as they were to their new values.
+  /// ProxDDP's merit function punishes large costates, which must not change along a step that has no gaps to close.
+  /// False if it had gaps.
+  bool take_costates();
   /// Whether a sweep has succeeded since `stop_below`.
   bool swept() const { return swept_; }
   /// Called once, before the next sweep at an iterate that the solver has evaluated.
   void before_first_sweep(std::function<void()> f) { before_first_sweep_ = std::move(f); }
-  /// After this time [s of the steady clock] a set of active bounds that still changes is abandoned; 0 = never.
-  void settle_until(double deadline) { deadline_ = deadline; }
 
   void cycleAppend(const LqrKnot &knot) override { inner_.cycleAppend(knot); }
   VectorRef getFeedforward(std::size_t t) override { return inner_.getFeedforward(t); }
@@ -54,35 +64,39 @@ public:
 private:
   using Vectors = std::vector<VectorXd>;
 
+  std::array<double, 3>::const_iterator first_share() const;
   bool bounded_step(double mu);
+  bool find_interior(const BoundRows::Sides &guessed);
   double cost_change() const;
-  void read_values();
-  void mark_from(const Vectors &rows, double reach);
-  int mark();
   void pose();
-  bool sweep(Vectors &dxs, Vectors &dus, Vectors &dvs, Vectors &dlams);
-  bool settle();
-  bool newton_step();
-  double curvature() const;
-  double slope(double step) const;
-  void change_rows(const Vectors &dxs, const Vectors &dus);
-  void estimate_multipliers();
+  bool sweep();
+  bool sweep_for_gains();
+  void choose_line_search();
+  bool close_gaps();
+  double largest_gap() const;
+  bool begins_far_away() const;
+  double step_gap() const;
+  void find_costates();
+  void load_knots();
 
+  bool closed_;
   Solver &solver_;
   const Problem &problem_;
   CondensedRiccati inner_;
-  Curvature missing_;                     // from the Gauss-Newton Hessian
-  double share_ = 0.0;                    // of it that is in the subproblem
+  Curvature missing_;               // from the Gauss-Newton Hessian
+  InteriorPoint interior_;
+  BoundRows rows_;
+  double share_ = 0.0;              // of the missing curvature that is in the subproblem
   double tolerance_ = 0.0;
-  double promised_ = 0.0;                 // change of the cost that the model predicted for the last step
-  bool stopped_ = false, swept_ = false;
+  double promised_ = 0.0;           // change of the cost that the model predicted for the last step
+  bool stopped_ = false, swept_ = false, fine_ = false;
   std::function<void()> before_first_sweep_;
-  double deadline_ = 0.0;                 // s of the steady clock, 0 = none
-  double mu_ = 0.0, step_ = 1.0, curvature_ = 0.0;
-  Vectors lower_, upper_;                 // bounds of all rows, a vector a stage
-  Vectors value_, row_, change_;          // rows at the iterate, after the LQ step so far, along the Newton direction
-  std::vector<Eigen::VectorXi> side_;     // bound taken for active: 1 = upper, -1 = lower, 0 = none
-  Vectors dxs_, dus_, dvs_, dlams_;       // the LQ step so far
+  bool given_ = false;              // whether the interior-point method has the rows of this iterate
+  bool with_gains_ = false;         // whether gains are needed after every step
+  bool marks_agree_ = true;         // whether the multipliers marked the active bounds rightly the last time
+  double mu_ = 0.0;
+  Vectors dxs_, dus_, dvs_, dlams_; // the LQ step so far
+  Vectors costates_;                // after the step, where its forward pass leaves them as they are; else empty
 };
 
 } // namespace sobo

@@ -30,7 +30,7 @@ Curvature::Curvature(const Problem &problem) : problem_(problem) {
   blocks_.push_back(MatrixXd::Zero(nx, nx));
 }
 
-void Curvature::compute(const Solver &solver) {
+void Curvature::compute(const Solver &solver, bool fine) {
   const auto &data = solver.workspace_.problem_data;
   find_costates(solver);
   for (std::size_t t = 0; t < problem_.stages_.size(); ++t) {
@@ -39,8 +39,12 @@ void Curvature::compute(const Solver &solver) {
     blocks_[t].setZero();
     if (parts.cost)
       parts.cost->add_curvature(*stage.cost_data, blocks_[t]);
+    if (parts.cost && fine)
+      parts.cost->add_fine_curvature(*stage.cost_data, blocks_[t]);
     parts.dynamics->add_curvature(*stage.dynamics_data, costates_[t + 1], blocks_[t]);
     for (const auto &[function, index, first] : parts.functions) {
+      if (function->is_fine() && !fine)
+        continue;
       const auto &values = *stage.constraint_data[index];
       function->add_curvature(values, solver.results_.vs[t].segment(first, values.nr), blocks_[t]);
     }

@@ -3,6 +3,7 @@
 
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
+#include "bounded_riccati.hpp"
 #include "clock.hpp"
 #include "worker.hpp"
 
@@ -20,6 +21,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double feasible_enough = 2e-3;
   static constexpr double stalled = 1e-7; // relative change of the cost that counts as none for an infeasible iterate
   static constexpr double dual_ratio = 0.1;
+  static constexpr double still_promising = 10.0; // predicted change of the cost, in tolerances
   static constexpr double dual_share = 0.05; // of 1 + |cost|: a tenth of a very large dual residual is still large
 
   // In a sequence of solves: a step that changes the cost by less than this share of it leaves a feasible iterate to the
@@ -27,8 +29,8 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
   static constexpr double small_step = 1e-2;
 
   /// `finish` [s] is what the solve still takes once the iterations have ended.
-  EarlyStop(ProxDDP &solver, const SolveOptions &options, double deadline, double finish)
-      : solver_(solver), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline),
+  EarlyStop(ProxDDP &solver, BoundedRiccati &steps, const SolveOptions &options, double deadline, double finish)
+      : solver_(solver), steps_(steps), tolerance_(options.early_stop), one_step_(options.sequence), deadline_(deadline),
         finish_(finish), interrupt_(options.interrupt.get()) {}
 
   /// Stores cost and residuals of the guess, which the solver has evaluated.
@@ -44,6 +46,7 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
     longest_cpu = std::max(longest_cpu, cpu - last_cpu_);
     last_call_ = now;
     last_cpu_ = cpu;
+    const bool closed = steps_.take_costates();
     for (auto &entry : solver_.filter_.filter_pairs_)
       entry.second = std::max(entry.second, feasible_enough);
     largest_dual_ = std::max(largest_dual_, results.dual_infeas);
@@ -53,7 +56,9 @@ struct EarlyStop : aligator::CallbackBaseTpl<double> {
     // the line search shortens every step to nothing: the filter is emptied, so that the next step is accepted.
     if (change <= stalled * std::abs(last_cost_) && results.prim_infeas > feasible_enough)
       solver_.filter_.filter_pairs_.clear();
-    if (tolerance_ > 0.0 && change <= tolerance_ * std::abs(last_cost_) &&
+    // Where a step has no gaps to close, its length depends on the merit alone: a short one says nothing about the cost.
+    const bool promising = closed && steps_.promised() > still_promising * tolerance_ * std::abs(last_cost_);
+    if (tolerance_ > 0.0 && !promising && change <= tolerance_ * std::abs(last_cost_) &&
         results.prim_infeas <= primal_tolerance && results.dual_infeas <= dual_ratio * largest_dual_ &&
         results.dual_infeas <= dual_share * (1.0 + std::abs(last_cost_)))
       settled = true;
@@ -76,6 +81,7 @@ private:
   }
 
   ProxDDP &solver_;
+  BoundedRiccati &steps_;
   double tolerance_;
   bool one_step_;
   double deadline_, finish_, longest_ = 0.0, last_call_ = 0.0, last_cpu_ = 0.0, last_cost_ = 0.0, largest_dual_ = 0.0;

@@ -11,12 +11,13 @@ namespace {
 
 using Problem = aligator::TrajOptProblemTpl<double>;
 
-/// How far the stage's constraints, as last evaluated, lie outside their boxes.
-double excess(const aligator::StageModelTpl<double> &stage, const aligator::StageDataTpl<double> &data) {
+/// How far constraints, as last evaluated, lie outside their boxes.
+template <typename Data>
+double excess(const aligator::ConstraintStackTpl<double> &constraints, const std::vector<std::shared_ptr<Data>> &data) {
   double worst = 0.0;
-  for (std::size_t i = 0; i < data.constraint_data.size(); ++i) {
-    const auto &box = dynamic_cast<const aligator::BoxConstraintTpl<double> &>(*stage.constraints_.sets[i]);
-    const auto &value = data.constraint_data[i]->value_;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto &box = dynamic_cast<const aligator::BoxConstraintTpl<double> &>(*constraints.sets[i]);
+    const auto &value = data[i]->value_;
     worst = std::max({worst, (value - box.upper_limit).maxCoeff(), (box.lower_limit - value).maxCoeff()});
   }
   return worst;
@@ -39,9 +40,10 @@ bool close_gaps(aligator::SolverProxDDPTpl<double> &solver, const Problem &probl
     xs[t + 1] = step.xnext_;
   }
   const double cost = problem.evaluate(xs, us, data);
-  bool closed = std::abs(cost - results.traj_cost_) <= cost_tolerance * std::abs(results.traj_cost_);
+  bool closed = excess(problem.term_cstrs_, data.term_cstr_data) <= excess_tolerance &&
+                std::abs(cost - results.traj_cost_) <= cost_tolerance * std::abs(results.traj_cost_);
   for (std::size_t t = 0; t < us.size() && closed; ++t)
-    closed = excess(*problem.stages_[t], *data.stage_data[t]) <= excess_tolerance;
+    closed = excess(problem.stages_[t]->constraints_, data.stage_data[t]->constraint_data) <= excess_tolerance;
   if (!closed) {
     problem.evaluate(results.xs, results.us, data); // callers read the evaluation at the results
     return false;

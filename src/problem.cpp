@@ -6,6 +6,7 @@
 #include <aligator/modelling/linear-discrete-dynamics.hpp>
 #include <aligator/modelling/state-error.hpp>
 
+#include "acceleration_stage.hpp"
 #include "assemble.hpp"
 #include "cost.hpp"
 #include "dynamics.hpp"
@@ -41,7 +42,7 @@ Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec) {
     const aligator::MultibodyPhaseSpace<double> space(*robot.impl().model);
     return aligator::dynamics::IntegratorRK2Tpl<double>(Free(space, spec.actuation), spec.dt);
   }
-  throw SolverError("unknown integrator '" + spec.integrator + "'; use semi_implicit_euler or rk2");
+  throw SolverError("unknown integrator '" + spec.integrator + "'; use constant_acceleration, semi_implicit_euler or rk2");
 }
 
 StateErrorResidualTpl<double> state_residual(int nx, int nu) {
@@ -98,7 +99,13 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   check_box(spec.control, nu, "control");
   check_box(spec.velocity, nv, "velocity");
   check_box(spec.position, nv, "position");
-  std::vector<StateBound> bounds;
+  check_box(spec.acceleration, nv, "acceleration");
+  const bool accelerations = spec.integrator == "constant_acceleration";
+  if (accelerations && !spec.actuation.isIdentity())
+    throw SolverError("constant accelerations need a motor for every joint; use the integrator semi_implicit_euler");
+  if (!accelerations && spec.acceleration)
+    throw SolverError("acceleration limits need the integrator constant_acceleration, got " + spec.integrator);
+  std::vector<StageBound> bounds;
   if (spec.position)
     bounds.push_back({state_residual(2 * nv, nu), state_box(spec, nv)});
   else if (spec.velocity)
@@ -111,8 +118,17 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
                           make_self_distance(robot, spec.running));
   const ReachCost terminal(robot.impl().model, robot.impl().tool, target, rotation, spec.terminal,
                            make_self_distance(robot, spec.terminal));
-  Problem problem =
-      assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
+  Problem problem;
+  if (accelerations) {
+    const auto dynamics = std::make_shared<InverseDynamics>(robot.impl().model);
+    if (spec.control)
+      bounds.push_back({Torque(dynamics), *spec.control, true});
+    problem = assemble(ConstantAcceleration(nv, spec.dt), TorqueCost(running, dynamics), terminal, 2 * nv, nu, spec.horizon,
+                       spec.acceleration, bounds);
+    problem.torques = std::make_shared<TorqueControls>(dynamics, spec.dt, spec.acceleration);
+  } else {
+    problem = assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
+  }
   problem.target = target;
   problem.rotation = rotation;
   return problem;
@@ -129,7 +145,7 @@ Problem make_linear_problem(const LinearSpec &spec) {
                       " states) and B (" + std::to_string(nu) + " controls)");
   check_box(spec.control, nu, "control");
   check_box(spec.state, nx, "state");
-  std::vector<StateBound> bounds;
+  std::vector<StageBound> bounds;
   if (spec.state)
     bounds.push_back({state_residual(nx, nu), *spec.state});
   using Quadratic = aligator::QuadraticCostTpl<double>;

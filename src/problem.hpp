@@ -7,6 +7,7 @@
 
 #include "robot.hpp"
 #include "spec.hpp"
+#include "torque_controls.hpp"
 
 namespace sobo {
 
@@ -18,6 +19,7 @@ struct Problem {
   std::shared_ptr<Vector3d> target; // null for problems without one
   int nx = 0, nu = 0, horizon = 0;
   std::shared_ptr<Eigen::Matrix3d> rotation = nullptr; // of the target; null where no orientation is asked for
+  std::shared_ptr<const TorqueControls> torques = nullptr; // where the controls inside are accelerations
 
   /// Throws SolverError unless `value` is a position, or a pose [x, y, z, qx, qy, qz, qw] where orientation counts.
   void check_target(const VectorXd &value) const;

@@ -159,7 +159,7 @@ Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
   check_box(spec.control, control_size, "control");
   check_box(spec.height, 1, "height");
   check_columns(spec.columns);
-  std::vector<StateBound> bounds;
+  std::vector<StageBound> bounds;
   if (spec.height)
     bounds.push_back({Height(), *spec.height});
   if (const auto count = spec.columns.rows(); count > 0)

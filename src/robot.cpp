@@ -145,14 +145,30 @@ VectorXd Robot::gravity(const VectorXd &q) const {
   return pinocchio::computeGeneralizedGravity(*impl_->model, impl_->data, q);
 }
 
-VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt) const {
-  check_size(x, impl_->model->nq + impl_->model->nv, "x");
+VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const {
+  check_size(x, 2 * impl_->model->nv, "x");
   check_size(u, impl_->model->nv, "u");
   const int n = impl_->model->nv;
-  const auto &a = pinocchio::aba(*impl_->model, impl_->data, Ref(x.head(n)), Ref(x.tail(n)), Ref(u), pinocchio::Convention::WORLD);
+  const VectorXd a = pinocchio::aba(*impl_->model, impl_->data, Ref(x.head(n)), Ref(x.tail(n)), Ref(u), pinocchio::Convention::WORLD);
+  return integrate(x, a, dt, integrator);
+}
+
+Integrator integrator_of(const std::string &name) {
+  if (name == "semi_implicit_euler")
+    return Integrator::SemiImplicitEuler;
+  if (name == "constant_acceleration")
+    return Integrator::ConstantAcceleration;
+  throw RobotError("unknown integrator '" + name + "'; use constant_acceleration or semi_implicit_euler");
+}
+
+VectorXd integrate(const VectorXd &x, const VectorXd &a, double dt, Integrator integrator) {
+  const Eigen::Index n = a.size();
   VectorXd out(2 * n);
   out.tail(n) = x.tail(n) + dt * a;
-  out.head(n) = x.head(n) + dt * out.tail(n);
+  if (integrator == Integrator::SemiImplicitEuler)
+    out.head(n) = x.head(n) + dt * out.tail(n);
+  else
+    out.head(n) = x.head(n) + 0.5 * dt * (x.tail(n) + out.tail(n));
   return out;
 }
 

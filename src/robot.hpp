@@ -25,6 +25,14 @@ using RowMatrixXd = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen:
 /// Pinocchio's objects behind a Robot (robot_impl.hpp): only units that compute with them pay for its headers.
 struct RobotImpl;
 
+/// How states follow from accelerations a within a step of length dt: v' = v + dt a, and q' = q + dt v' or
+/// q' = q + dt (v + v') / 2, which is exact for a constant acceleration.
+enum class Integrator { SemiImplicitEuler, ConstantAcceleration };
+/// Throws RobotError for another name than "semi_implicit_euler" or "constant_acceleration".
+Integrator integrator_of(const std::string &name);
+/// The state after a step from x = [q, v] with the accelerations a.
+VectorXd integrate(const VectorXd &x, const VectorXd &a, double dt, Integrator integrator);
+
 class Robot {
 public:
   /// Joints named in `locked` are frozen at the given position [rad or m]. `tool_frame` is a link or, if there is none of
@@ -62,8 +70,8 @@ public:
   VectorXd forward_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &tau) const;
   VectorXd inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const;
   VectorXd gravity(const VectorXd &q) const;
-  /// One semi-implicit Euler step of length dt [s] from x = [q, v] under the joint torques u.
-  VectorXd step(const VectorXd &x, const VectorXd &u, double dt) const;
+  /// One step of length dt [s] from x = [q, v] under the joint torques u.
+  VectorXd step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const;
   bool has_collision_geometry() const;
   /// Links of the first pair of collision bodies in contact, if any.
   std::optional<std::pair<std::string, std::string>> colliding_pair(const VectorXd &q) const;

@@ -25,10 +25,11 @@ struct ReachWeights {
 struct ReachSpec {
   int horizon = 0;
   double dt = 0.0;           // s
-  std::string integrator;    // "semi_implicit_euler" or "rk2"
+  std::string integrator;    // "constant_acceleration", "semi_implicit_euler" or "rk2"
   Eigen::MatrixXd actuation; // nv x nu
   ReachWeights running, terminal;
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
+  std::optional<Box> acceleration;                // bounds on a (nv), with constant accelerations alone
 };
 
 /// Reaching with a quadrotor among columns, see QuadrotorModel. The running weights are per step, as in ReachSpec.

@@ -44,12 +44,12 @@ void seed_filter(ProxDDP &ddp, bool sequence) {
 
 struct Worker::Impl {
   explicit Impl(Problem p) : problem(std::move(p)) {
-    // The default merit-function line search stalls on problems with active bounds; the filter does not.
-    ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::FILTER;
+    // With gaps between the steps, the line search on the merit function takes half as many iterations again.
+    ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::LINESEARCH_ARMIJO; // or the filter: BoundedRiccati chooses
     ddp.rollout_type_ = aligator::RolloutType::LINEAR;
     ddp.inner_tol0 = 10.0; // 1 delays the first multiplier update until the cost has long settled
     ddp.setup(*problem.ocp);
-    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp);
+    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp, problem.torques != nullptr);
     steps = riccati.get();
     ddp.linear_solver_ = std::move(riccati);
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
@@ -113,7 +113,8 @@ void Worker::check(const Start &start) const {
   impl_->problem.check_target(start.target);
 }
 
-void Worker::load(const Start &start) {
+// Accelerations inside come from the states; `closed` changes these to what the accelerations lead to.
+void Worker::load(const Start &start, bool closed) {
   impl_->problem.set_target(start.target);
   impl_->problem.ocp->setInitState(start.x0);
   for (int t = 0; t <= horizon(); ++t)
@@ -121,6 +122,10 @@ void Worker::load(const Start &start) {
   for (int t = 0; t < horizon(); ++t)
     impl_->us[t] = start.U.row(t).transpose();
   impl_->xs[0] = start.x0; // a guess that starts elsewhere would keep its own first state
+  if (impl_->problem.torques && closed)
+    impl_->problem.torques->follow(impl_->xs, impl_->us);
+  else if (impl_->problem.torques)
+    impl_->problem.torques->differentiate(impl_->xs, impl_->us);
 }
 
 void Worker::restart() {
@@ -133,7 +138,7 @@ double Worker::shortest_solve() const { return impl_->iteration + impl_->finish;
 double Worker::cost(const Start &start) {
   const Claim claim(impl_->busy);
   check(start);
-  load(start);
+  load(start, false);
   return impl_->problem.ocp->evaluate(impl_->xs, impl_->us, impl_->ddp.workspace_.problem_data);
 }
 
@@ -150,12 +155,13 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   ddp.filter_.resetFilter(0.0, ddp.ls_params.alpha_min, ddp.ls_params.max_num_steps);
   ddp.linesearch_.reset();
   impl_->steps->stop_below(options.early_stop);
-  impl_->steps->settle_until(deadline);
+  impl_->steps->use_fine_curvature(false);
+  impl_->steps->keep_gains(options.nonlinear_rollout || options.sequence);
   if (!options.sequence || !std::exchange(impl_->continues, false)) {
     set_zero(ddp.results_.vs);
     set_zero(ddp.results_.lams);
   }
-  auto stop = std::make_shared<EarlyStop>(ddp, options, deadline, impl_->finish);
+  auto stop = std::make_shared<EarlyStop>(ddp, *impl_->steps, options, deadline, impl_->finish);
   ddp.registerCallback("early_stop", stop);
   impl_->steps->before_first_sweep([&] {
     result.initial_cost = ddp.results_.traj_cost_;
@@ -221,7 +227,8 @@ void Worker::sweep_again() {
   ddp.computeCriterion();
   ddp.preg_ = ddp.reg_min;
   impl_->steps->stop_below(0.0);
-  impl_->steps->settle_until(0.0);
+  impl_->steps->use_fine_curvature(true); // the next attempt ends it
+  impl_->steps->keep_gains(true);
   ddp.linear_solver_->backward(ddp.mu());
   ddp.linear_solver_->collapseFeedback();
 }
@@ -232,7 +239,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   const double wall = wall_seconds(), cpu = cpu_seconds();
   const double deadline = options.time_limit > 0.0 ? wall + options.time_limit : 0.0;
   Result result;
-  load(start);
+  load(start, true);
   bool solved = attempt(options, result, deadline);
   if (!solved && options.retry && result.status != Status::TimeLimit) {
     SolveOptions careful = options;
@@ -251,6 +258,8 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   }
   result.X = stack(impl_->ddp.results_.xs);
   result.U = stack(impl_->ddp.results_.us);
+  if (impl_->problem.torques)
+    impl_->problem.torques->to_torques(result);
   if (!result.X.allFinite() || !result.U.allFinite() || !std::isfinite(result.cost))
     result.status = Status::Failed;
   if (result.status == Status::Failed && result.message.empty())

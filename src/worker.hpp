@@ -88,7 +88,7 @@ private:
   struct Impl; // the aligator problem and solver
   explicit Worker(std::unique_ptr<Impl> impl);
   void check(const Start &start) const;
-  void load(const Start &start);
+  void load(const Start &start, bool closed);
   bool attempt(const SolveOptions &options, Result &result, double deadline);
   void refresh_gains(Result &result, bool quick);
   void sweep_again();

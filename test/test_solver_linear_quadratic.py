@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from sobo_planner.errors import SolverError
 from sobo_planner.solver import Guess, Instance, LinearQuadratic, Solver, SolverOptions
@@ -127,6 +128,52 @@ def test_one_step_finds_the_active_bounds() -> None:
     assert active.sum() > 5
     np.testing.assert_array_equal(np.abs(step.U) > 0.35 - 1e-6, active)
     np.testing.assert_allclose(step.U, optimum.U, atol=5e-3)
+
+
+def test_many_active_bounds_of_a_double_integrator_against_another_solver() -> None:
+    """Two masses move as fast as they may: bounds on speed and acceleration, the last knot's speed included."""
+    n, T, h = 2, 15, 0.1
+    A, B = np.eye(2 * n), np.zeros((2 * n, n))
+    A[:n, n:], B[:n], B[n:] = h * np.eye(n), 0.5 * h**2 * np.eye(n), h * np.eye(n)
+    speed, pull = 1.0, 4.0
+    state = np.r_[np.full(n, np.inf), np.full(n, speed)]
+    Q, Qf, goal = np.diag([1.0, 1.0, 0.0, 0.0]), np.diag([5.0, 5.0, 0.0, 0.0]), np.r_[2.0, -1.0, 0.0, 0.0]
+    p = LinearQuadratic(
+        horizon=T, A=A, B=B, c=np.zeros(2 * n), Q=Q, R=1e-3 * np.eye(n), q=-Q @ goal, r=np.zeros(n), Qf=Qf,
+        qf=-Qf @ goal, control_bounds=(np.full(n, -pull), np.full(n, pull)), state_bounds=(-state, state),
+    )  # fmt: skip
+    x0 = np.r_[0.0, 0.0, -0.5, 0.5]
+    solution = solve_linear(p, x0)
+    Phi, powers = np.zeros((T + 1, 2 * n, T * n)), [x0]
+    for t in range(T):
+        Phi[t + 1] = A @ Phi[t]
+        Phi[t + 1][:, t * n : (t + 1) * n] = B
+        powers.append(A @ powers[-1])
+    free = np.array(powers)
+
+    def cost(u: np.ndarray) -> float:
+        X, U = free + Phi @ u, u.reshape(T, n)
+        running = 0.5 * np.einsum("ti,ij,tj->", X[:-1], Q, X[:-1]) + (X[:-1] @ p.q).sum() + 0.5e-3 * (U**2).sum()
+        return float(running + 0.5 * X[-1] @ Qf @ X[-1] + p.qf @ X[-1])
+
+    rows, offset = Phi[1:, n:].reshape(T * n, T * n), free[1:, n:].reshape(-1)
+    bounds = [
+        {"type": "ineq", "fun": lambda u: speed - (offset + rows @ u), "jac": lambda u: -rows},
+        {"type": "ineq", "fun": lambda u: speed + (offset + rows @ u), "jac": lambda u: rows},
+    ]
+    other = optimize.minimize(
+        cost,
+        np.zeros(T * n),
+        bounds=[(-pull, pull)] * (T * n),
+        constraints=bounds,
+        options={"maxiter": 500, "ftol": 1e-12},
+    )
+    active = np.abs(np.abs(solution.X[1:, n:]) - speed) < 1e-5
+    assert solution.converged and other.success
+    assert active.sum() > 10 and (np.abs(np.abs(solution.U) - pull) < 1e-5).sum() >= 2
+    assert np.abs(solution.X[1:, n:]).max() <= speed + 1e-6
+    assert cost(solution.U.reshape(-1)) == pytest.approx(other.fun, rel=1e-6)
+    np.testing.assert_allclose(solution.U.reshape(-1), other.x, atol=2e-3)
 
 
 def test_infeasible_bounds_and_sizes_that_do_not_agree_are_named() -> None:

@@ -108,5 +108,5 @@ def linear(knots: Array, values: Array, times: Array) -> Array:
 
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:
     """A trajectory of the task's length that follows desired states (T, 2n) from x (2n,), by inverse dynamics."""
-    X, U = task.robot.track(x, states, task.dt, task.config.policy.blend, SPEED_SHARE)
+    X, U = task.track(x, states, task.config.policy.blend, SPEED_SHARE)
     return Guess(X, U)

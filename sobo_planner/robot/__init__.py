@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sobo_planner.robot.robot import Robot
+from sobo_planner.robot.robot import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, Robot
 
-__all__ = ["Robot"]
+__all__ = ["CONSTANT_ACCELERATION", "SEMI_IMPLICIT_EULER", "Robot"]

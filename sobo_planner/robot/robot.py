@@ -13,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
+from sobo_planner.robot.accelerations import acceleration_limits
 from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
 from sobo_planner.robot.urdf import identity, parse, read
 
 Array = NDArray[np.float64]
+SEMI_IMPLICIT_EULER = "semi_implicit_euler"
+CONSTANT_ACCELERATION = "constant_acceleration"
 
 
 class Robot:
@@ -43,6 +46,8 @@ class Robot:
         position_upper: Upper position limits, (nq,).
         velocity_limit: Largest joint speeds, (nv,).
         effort_limit: Largest joint torques, (nv,).
+        acceleration_limit: Largest joint accelerations, (nv,); those known of the arm, or a default
+            (`robot.accelerations`), unless `with_acceleration_limits` says otherwise.
         hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
     """
 
@@ -93,6 +98,7 @@ class Robot:
         self.position_upper: Array = np.where(self.unbounded, np.inf, self.native.position_upper)
         self.velocity_limit: Array = self.native.velocity_limit
         self.effort_limit: Array = self.native.effort_limit
+        self.acceleration_limit: Array = acceleration_limits(self.name, self.joint_names, (), None)
         check_mass_matrix(self.native)
 
     @classmethod
@@ -149,6 +155,18 @@ class Robot:
         native, recipe = self.native.with_mass_scale(factor), functools.partial(Robot.with_mass_scale, self, factor)
         vars(scaled).update(vars(self), native=native, hash=f"{self.hash}*{factor}", _recipe=recipe)
         return scaled
+
+    def with_acceleration_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:
+        """The same robot with the acceleration limits that are given, or those in a MoveIt `joint_limits.yaml`.
+
+        Raises:
+            RobotError: See `robot.accelerations.acceleration_limits`.
+        """
+        limits = acceleration_limits(self.name, self.joint_names, given, file)
+        recipe = functools.partial(Robot.with_acceleration_limits, self, tuple(float(limit) for limit in limits))
+        other = Robot.__new__(Robot)
+        vars(other).update(vars(self), acceleration_limit=limits, _recipe=recipe)
+        return other
 
     def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
         """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.
@@ -220,18 +238,30 @@ class Robot:
         """Torques (nv,) that hold the arm still at q."""
         return self.native.gravity(np.asarray(q, float))
 
-    def step(self, x: ArrayLike, u: ArrayLike, dt: float) -> Array:
-        """State (2 nv,) after one semi-implicit Euler step of length dt [s] from x = [q, v] under torques u."""
-        return self.native.step(np.asarray(x, float), np.asarray(u, float), dt)
+    def step(self, x: ArrayLike, u: ArrayLike, dt: float, integrator: str = SEMI_IMPLICIT_EULER) -> Array:
+        """State (2 nv,) after one step of length dt [s] from x = [q, v] under torques u.
 
-    def simulate(self, x: ArrayLike, U: ArrayLike, dt: float) -> Array:
-        """States (N+1, 2 nv) that the torques U (N, nv) lead to from x."""
-        return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt)
+        With accelerations a, v' = v + dt a, and q' = q + dt v' (`semi_implicit_euler`) or q' = q + dt (v + v') / 2
+        (`constant_acceleration`).
+        """
+        return self.native.step(np.asarray(x, float), np.asarray(u, float), dt, integrator)
+
+    def simulate(self, x: ArrayLike, U: ArrayLike, dt: float, integrator: str = SEMI_IMPLICIT_EULER) -> Array:
+        """States (N+1, 2 nv) that the torques U (N, nv) lead to from x, step by step as `step`."""
+        return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt, integrator)
 
     def track(
-        self, x: ArrayLike, desired: ArrayLike, dt: float, blend: float, velocity_share: float = 1.0
+        self,
+        x: ArrayLike,
+        desired: ArrayLike,
+        dt: float,
+        blend: float,
+        velocity_share: float = 1.0,
+        *,
+        acceleration_limit: ArrayLike | None = None,
+        integrator: str = SEMI_IMPLICIT_EULER,
     ) -> tuple[Array, Array]:
-        """Follows desired states by inverse dynamics within the effort and velocity limits.
+        """Follows desired states by inverse dynamics within the effort, velocity and acceleration limits.
 
         Args:
             x: Start, (2 nv,).
@@ -239,15 +269,26 @@ class Robot:
             dt: Step [s].
             blend: Share of the position error that is corrected in one step; 0 follows velocities alone.
             velocity_share: Share of the velocity limits that may be used.
+            acceleration_limit: Largest joint accelerations, (nv,); unlimited by default. Torque limits come first.
+            integrator: As for `step`.
 
         Returns:
             X (N+1, 2 nv) and U (N, nv), consistent with `step`.
         """
-        limits = (self.effort_limit, velocity_share * self.velocity_limit)
-        return _native.track(self.native, np.asarray(x, float), np.asarray(desired, float), dt, blend, *limits)
+        most = np.full(self.nv, np.inf) if acceleration_limit is None else np.asarray(acceleration_limit, float)
+        limits = (self.effort_limit, velocity_share * self.velocity_limit, most)
+        arrays = (np.asarray(x, float), np.asarray(desired, float))
+        return _native.track(self.native, *arrays, dt, blend, *limits, integrator)
 
     def follow_feedback(
-        self, x: ArrayLike, desired: ArrayLike, torques: ArrayLike, gains: ArrayLike, dt: ArrayLike, limit: ArrayLike
+        self,
+        x: ArrayLike,
+        desired: ArrayLike,
+        torques: ArrayLike,
+        gains: ArrayLike,
+        dt: ArrayLike,
+        limit: ArrayLike,
+        integrator: str = SEMI_IMPLICIT_EULER,
     ) -> Array:
         """State (2 nv,) after N steps under u = torques + gains (x - desired), clipped to +-limit.
 
@@ -258,13 +299,15 @@ class Robot:
             gains: du/dx, (N, nv, 2 nv).
             dt: Lengths of the steps [s], (N,).
             limit: Torque limits [Nm], (nv,).
+            integrator: As for `step`.
 
         Raises:
             RobotError: Sizes disagree.
         """
         K = np.asarray(gains, float)
         arrays = (x, desired, torques, K.reshape(len(K), 2 * self.nv**2), dt, limit)
-        return _native.follow_feedback(self.native, *(np.asarray(array, float) for array in arrays))
+        start, states, us, Ks, steps, most = (np.asarray(array, float) for array in arrays)
+        return _native.follow_feedback(self.native, start, states, us, Ks, steps, most, integrator)
 
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
         """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""

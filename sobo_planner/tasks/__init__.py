@@ -51,7 +51,10 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
     if not hasattr(robot, "urdf"):
         return make(config)
     try:
-        return make(config, robot.load(_locate(robot.urdf, path.parent)))
+        files = [_locate(path.parent, "urdf", robot.urdf)]
+        if getattr(robot, "joint_limits", ""):
+            files.append(_locate(path.parent, "joint_limits", robot.joint_limits))
+        return make(config, robot.load(*files))
     except (ConfigError, RobotError) as error:
         place = place_of(path, "robot", str(error), overrides)
         named = str(error) if isinstance(error, ConfigError) else f"robot: {error}"
@@ -80,10 +83,10 @@ def load_arm(name: str | Path, **overrides: Any) -> ArmReach:
     return task
 
 
-def _locate(urdf: str, folder: Path) -> Path:
-    """The URDF: absolute, beside the task file, or among the shipped files."""
-    beside = folder / user_path(urdf)
+def _locate(folder: Path, key: str, file: str) -> Path:
+    """A file that the robot is made from: absolute, beside the task file, or among the shipped files."""
+    beside = folder / user_path(file)
     try:
-        return beside if beside.is_file() else share_path(urdf)
+        return beside if beside.is_file() else share_path(file)
     except ConfigError as error:
-        raise ConfigError(f"robot.urdf: {error}") from error
+        raise ConfigError(f"robot.{key}: {error}") from error

@@ -45,7 +45,9 @@ def explain(there: Mapping[str, Any], task: Any, robot_hash: str, sections: tupl
     there = {name: there.get(name) for name in here}
     if robot_hash == task.robot_hash:  # the robot is the same, however its file is called
         there, here = ({name: each[name] for name in each if name != "robot"} for each in (there, here))
-    found = [f"{key} was {_short(old)}, is {_short(new)} here" for key, old, new in changes(there, here)]
+    # A setting that did not exist then, and is empty here, is none.
+    differing = [(key, old, new) for key, old, new in changes(there, here) if new or old is not None]
+    found = [f"{key} was {_short(old)}, is {_short(new)} here" for key, old, new in differing]
     has_urdf = getattr(task, "robot", None) is not None
     if has_urdf and robot_hash != task.robot_hash and not any(each.startswith("robot.") for each in found):
         found.append(f"the robot's URDF has other contents (hash {robot_hash[:12]}, here {task.robot_hash[:12]})")

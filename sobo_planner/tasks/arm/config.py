@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sobo_planner.errors import RobotError
-from sobo_planner.robot import Robot
+from sobo_planner.robot import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, Robot
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
+
+INTEGRATORS = (CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, "rk2")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class RobotConfig:
         armature: Rotor inertia of each joint seen through its gear [kg m^2]; empty for none.
         collision: Read collision geometry, to refuse starts and targets in self-collision.
         home: A configuration to start from when none is given [rad], (nq,).
+        acceleration_limits: Largest joint accelerations [rad/s^2 or m/s^2], one for each joint or one for all; empty:
+            those of `joint_limits`, else those known of the arm, else a default (`robot.accelerations`). They count
+            with the integrator `constant_acceleration`.
+        joint_limits: Path of a MoveIt `joint_limits.yaml` with acceleration limits, as `urdf`; empty for none.
     """
 
     urdf: str
@@ -32,24 +38,27 @@ class RobotConfig:
     locked_joints: dict[str, float] = field(default_factory=dict)
     armature: tuple[float, ...] = ()
     collision: bool = True
+    acceleration_limits: tuple[float, ...] = ()
+    joint_limits: str = ""
 
     def __post_init__(self) -> None:
         name = self.base_frame
         require(not name.startswith("/"), f"base_frame must be a name without leading slash, got {name!r}")
 
-    def load(self, urdf: Path) -> Robot:
-        """Reads the arm from its URDF.
+    def load(self, urdf: Path, joint_limits: Path | None = None) -> Robot:
+        """Reads the arm from its URDF, and its acceleration limits from a MoveIt file if there is one.
 
         Raises:
             RobotError: The description cannot be used.
         """
-        robot = Robot.from_urdf(
+        arm = Robot.from_urdf(
             urdf,
             self.tool_frame,
             locked_joints=self.locked_joints,
             armature=self.armature,
             collision=self.collision,
         )
+        robot = arm.with_acceleration_limits(self.acceleration_limits, joint_limits)
         try:
             robot.placement(self.base_frame or robot.root_link)
         except RobotError as error:
@@ -66,7 +75,8 @@ class ProblemConfig:
         dt: Step [s].
         running: Weights along the way; multiplied by dt.
         terminal: Weights at the end.
-        integrator: `semi_implicit_euler` or `rk2`. Rollouts use semi-implicit Euler.
+        integrator: `constant_acceleration` within each step, as a controller interpolates, with limits on it; or,
+            without limits on accelerations, `semi_implicit_euler` or `rk2` (whose rollouts use semi-implicit Euler).
         torque_scale: Torque limits as a share of the URDF's.
         velocity_limits: Bound the joint velocities by the URDF's limits.
     """
@@ -83,9 +93,14 @@ class ProblemConfig:
         require_steps(self.horizon, self.dt)
         require(0 < self.torque_scale <= 1, f"torque_scale must lie in (0, 1], got {self.torque_scale}")
         require(
-            self.integrator in ("semi_implicit_euler", "rk2"),
-            f"integrator {self.integrator!r} is neither semi_implicit_euler nor rk2",
+            self.integrator in INTEGRATORS,
+            f"integrator {self.integrator!r} is none of {', '.join(INTEGRATORS)}",
         )
+
+    @property
+    def rollouts(self) -> str:
+        """The integrator of rollouts."""
+        return SEMI_IMPLICIT_EULER if self.integrator == "rk2" else self.integrator
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,10 @@ class ArmStarts(ArmInstances, Task):
 
     config: ArmConfig
     torque_limit: Array
+
+    @abstractmethod
+    def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
+        """Follows desired states within the limits."""
 
     def interpolate(self, instance: Instance, budget: Budget = UNLIMITED) -> Guess:
         """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
@@ -53,7 +59,7 @@ class ArmStarts(ArmInstances, Task):
 
     def _follow_exactly(self, instance: Instance, desired: Array) -> Guess:
         """From the start after the velocities of desired states (T+1, nx), as far as the limits let it."""
-        X, U = self.robot.track(instance.x0, desired[1:], self.dt, 0.0)
+        X, U = self.track(instance.x0, desired[1:], 0.0)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
 
     def bend(self, guess: Guess, instance: Instance, budget: Budget = UNLIMITED) -> Guess | None:

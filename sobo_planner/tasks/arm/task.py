@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError
-from sobo_planner.robot import Robot
+from sobo_planner.robot import CONSTANT_ACCELERATION, Robot
 from sobo_planner.solver import Precision, Refinement
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.arm.config import ArmConfig
@@ -40,6 +40,8 @@ class ArmReach(ArmEncoding, ArmStarts):
 
     Attributes:
         torque_limit: Largest torques [Nm], (nu,).
+        acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
+        integrator: Of rollouts and simulated motions, see `Robot.step`.
     """
 
     kind = "arm_reach"
@@ -61,7 +63,11 @@ class ArmReach(ArmEncoding, ArmStarts):
         self.nx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
         self.control_lower, self.control_upper = -self.torque_limit, self.torque_limit
-        self._identify(self.robot.hash, VERSION)
+        self.integrator = config.problem.rollouts
+        limited = config.problem.integrator == CONSTANT_ACCELERATION
+        self.acceleration_limit = robot.acceleration_limit if limited else np.full(self.nu, np.inf)
+        identity = f"{robot.hash} {robot.acceleration_limit.tolist()}"
+        self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
         if goal_type == "pose":  # what a policy sees stays the same
             self.hash = hashlib.sha256((self.hash + config.digest("pose")).encode()).hexdigest()
 
@@ -103,6 +109,8 @@ class ArmReach(ArmEncoding, ArmStarts):
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.robot.velocity_limit, self.robot.velocity_limit)
+        if np.isfinite(self.acceleration_limit).any():
+            spec.acceleration = _native.Box(-self.acceleration_limit, self.acceleration_limit)
         if refinement.position_limits:
             spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
         return _native.Worker(self.robot.native, spec)
@@ -127,7 +135,12 @@ class ArmReach(ArmEncoding, ArmStarts):
 
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
-        return self.robot.simulate(x0, U, self.dt)
+        return self.robot.simulate(x0, U, self.dt, self.integrator)
+
+    def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
+        """Follows desired states (N, nx) from x (nx,) within the limits: X (N+1, nx), U (N, nu); see `Robot.track`."""
+        limit, how = self.acceleration_limit, self.integrator
+        return self.robot.track(x, desired, self.dt, blend, velocity_share, acceleration_limit=limit, integrator=how)
 
     def actions(self, kind: str) -> Actions:
         """Chunks of states, joint positions relative to the present ones; or of torques."""
@@ -138,4 +151,4 @@ class ArmReach(ArmEncoding, ArmStarts):
         return StateActions(n, hold, self.state_groups, self._follow)
 
     def _follow(self, x: Array, desired: Array) -> tuple[Array, Array]:
-        return self.robot.track(x, desired, self.dt, self.config.policy.blend)
+        return self.track(x, desired, self.config.policy.blend)

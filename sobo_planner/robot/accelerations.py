@@ -1,0 +1,78 @@
+"""Acceleration limits of arms: those of known arms, and those in a MoveIt `joint_limits.yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.errors import RobotError
+from sobo_planner.yaml_reader import read_yaml
+
+Array = NDArray[np.float64]
+
+#: Where neither the task file nor the table below says anything [rad/s^2 or m/s^2]: between the 5 of MoveIt's files for
+#: Universal Robots and the 15 to 20 of lighter arms.
+DEFAULT = 10.0
+#: Names of robots in their URDFs, their limits [rad/s^2] (one for all joints, or one each) and where these are from.
+KNOWN: tuple[tuple[str, tuple[float, ...], str], ...] = (
+    (r"ur\d+e?(_robot)?", (5.0,), "MoveIt: ur_moveit_config/config/joint_limits.yaml, called conservative there"),
+    (r"panda|franka", (15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0), "maker: libfranka, kMaxJointAcceleration"),
+    (r"xarm\d", (20.0,), "MoveIt: xarm_moveit_config/config/xarm7/joint_limits.yaml"),
+)
+
+
+def acceleration_limits(name: str, joints: Sequence[str], given: Sequence[float], file: Path | None) -> Array:
+    """Largest accelerations of each joint.
+
+    Args:
+        name: The robot's name in its URDF.
+        joints: Names of its joints.
+        given: Limits of the task file [rad/s^2 or m/s^2]: one for each joint, one for all, or none.
+        file: A MoveIt `joint_limits.yaml`, or None.
+
+    Returns:
+        (nv,): what is given, else what the file says, else those of a known arm, else `DEFAULT`.
+
+    Raises:
+        RobotError: A limit is not positive, there is not one for each joint, or the file does not say them.
+    """
+    if given:
+        return _for_all(given, joints, "robot.acceleration_limits")
+    if file is not None:
+        return np.array([_in_file(file, joint) for joint in joints])
+    for pattern, limits, _ in KNOWN:
+        if re.fullmatch(pattern, name) and len(limits) in (1, len(joints)):
+            return _for_all(limits, joints, name)
+    return np.full(len(joints), DEFAULT)
+
+
+def _for_all(limits: Sequence[float], joints: Sequence[str], what: str) -> Array:
+    if len(limits) not in (1, len(joints)):
+        raise RobotError(f"{what} needs one entry for each of the {len(joints)} joints, or one for all: {len(limits)}")
+    out = np.broadcast_to(np.asarray(limits, float), len(joints)).copy()
+    for joint, limit in zip(joints, out, strict=True):
+        if not (limit > 0.0 and np.isfinite(limit)):
+            raise RobotError(f"{what}: the limit of joint {joint} must be a positive number, got {limit:g}")
+    return out
+
+
+def _in_file(file: Path, joint: str) -> float:
+    """A joint's limit in a MoveIt file, whose joints may lack the prefix of the URDF's."""
+    limits: Any = read_yaml(file).data
+    entries = limits.get("joint_limits") if isinstance(limits, dict) else None
+    if not isinstance(entries, dict):
+        raise RobotError(f"{file}: there are no joint_limits in it")
+    entry = entries.get(joint)
+    if not isinstance(entry, dict) or not entry.get("has_acceleration_limits", False):
+        raise RobotError(
+            f"{file}: joint {joint} has no acceleration limit there; robot.acceleration_limits can give it"
+        )
+    limit = entry.get("max_acceleration")
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit < np.inf:
+        raise RobotError(f"{file}: max_acceleration of joint {joint} must be a positive number, got {limit!r}")
+    return float(limit)

@@ -1,0 +1,145 @@
+// Stages of an arm whose controls are accelerations: linear dynamics, torques in cost and bounds.
+#pragma once
+
+#include <memory>
+
+#include <aligator/core/explicit-dynamics.hpp>
+#include <aligator/core/function-abstract.hpp>
+
+#include "cost.hpp"
+#include "inverse_dynamics.hpp"
+#include "second_order.hpp"
+
+namespace sobo {
+
+/// x' = [q + dt v + dt^2/2 a, v + dt a]: constant acceleration a within a step, whose cubic a controller's spline follows.
+struct ConstantAcceleration : aligator::ExplicitDynamicsModelTpl<double>, CurvedDynamics {
+  using Base = aligator::ExplicitDynamicsModelTpl<double>;
+  using Data = aligator::ExplicitDynamicsDataTpl<double>;
+  using ConstVectorRef = Eigen::Ref<const VectorXd>;
+
+  ConstantAcceleration(int nv, double dt) : Base(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * nv), nv), dt_(dt) {}
+
+  void forward(const ConstVectorRef &x, const ConstVectorRef &a, Data &data) const override {
+    const Eigen::Index n = a.size();
+    data.xnext_.head(n) = x.head(n) + dt_ * (x.tail(n) + 0.5 * dt_ * a);
+    data.xnext_.tail(n) = x.tail(n) + dt_ * a;
+  }
+  void dForward(const ConstVectorRef &, const ConstVectorRef &, Data &) const override {} // constant: see createData
+  void add_curvature(const Data &, const VectorXd &, MatrixXd &) const override {}
+
+  std::shared_ptr<Data> createData() const override {
+    auto data = std::make_shared<Data>(*this);
+    const Eigen::Index n = nu;
+    data->Jx().setIdentity();
+    data->Jx().topRightCorner(n, n).diagonal().setConstant(dt_);
+    data->Ju().setZero();
+    data->Ju().topRows(n).diagonal().setConstant(0.5 * dt_ * dt_);
+    data->Ju().bottomRows(n).diagonal().setConstant(dt_);
+    return data;
+  }
+
+  double dt_;
+};
+
+struct TorqueCostData : ReachCostData {
+  TorqueCostData(int ndx, int nu, const pinocchio::Model &model) : ReachCostData(ndx, nu, model), a(nu), slope(nu) {}
+
+  Eigen::VectorXd x, a;     // where it was last differentiated
+  Eigen::VectorXd slope;    // of the cost by the torques there
+  Eigen::MatrixXd jacobian; // of the torques there
+};
+
+/// ReachCost whose control is the torque, as a function of state and acceleration.
+struct TorqueCost : ReachCost {
+  TorqueCost(ReachCost reach, std::shared_ptr<InverseDynamics> dynamics)
+      : ReachCost(std::move(reach)), dynamics_(std::move(dynamics)), torque_weights_(weights_.control),
+        torque_reference_(weights_.control_reference) {
+    weights_.control.setZero();
+  }
+
+  void evaluate(const VectorRef &x, const VectorRef &a, CostData &data) const override {
+    ReachCost::evaluate(x, a, data);
+    data.value_ += torque_weights_.dot((dynamics_->torque(x, a) - torque_reference_).cwiseAbs2());
+  }
+
+  void computeGradients(const VectorRef &x, const VectorRef &a, CostData &base) const override {
+    auto &data = static_cast<TorqueCostData &>(base);
+    const int n = model_->nv;
+    ReachCost::computeGradients(x, a, base);
+    data.x = x;
+    data.a = a;
+    data.jacobian = dynamics_->jacobian(x, a);
+    data.slope = 2.0 * torque_weights_.cwiseProduct(dynamics_->torque(x, a) - torque_reference_);
+    data.Lx_.noalias() += data.jacobian.leftCols(2 * n).transpose() * data.slope;
+    data.Lu_.noalias() = data.jacobian.rightCols(n).transpose() * data.slope;
+  }
+
+  void computeHessians(const VectorRef &x, const VectorRef &a, CostData &base) const override {
+    auto &data = static_cast<TorqueCostData &>(base);
+    const int n = model_->nv;
+    ReachCost::computeHessians(x, a, base);
+    const Eigen::MatrixXd weighted = (2.0 * torque_weights_).asDiagonal() * data.jacobian;
+    const Eigen::MatrixXd part = data.jacobian.transpose() * weighted;
+    const Eigen::VectorXd damping = 2.0 * weights_.state.tail(n);
+    data.Lxx_.topLeftCorner(n, n) += part.topLeftCorner(n, n);
+    data.Lxx_.topRightCorner(n, n) = part.block(0, n, n, n);
+    data.Lxx_.bottomLeftCorner(n, n) = part.block(n, 0, n, n);
+    data.Lxx_.bottomRightCorner(n, n) = part.block(n, n, n, n);
+    data.Lxx_.bottomRightCorner(n, n).diagonal() += damping;
+    data.Lxu_ = part.topRightCorner(2 * n, n);
+    data.Lux_ = part.bottomLeftCorner(n, 2 * n);
+    data.Luu_ = part.bottomRightCorner(n, n);
+  }
+
+  void add_fine_curvature(const CostData &base, Eigen::MatrixXd &block) const override {
+    const auto &data = static_cast<const TorqueCostData &>(base);
+    dynamics_->add_curvature(data.x, data.a, data.slope, block);
+  }
+
+  std::shared_ptr<CostData> createData() const override {
+    auto data = std::make_shared<TorqueCostData>(ndx(), nu, *model_);
+    return data;
+  }
+
+  std::shared_ptr<InverseDynamics> dynamics_; // of all stages
+  VectorXd torque_weights_, torque_reference_;
+};
+
+struct TorqueData : aligator::StageFunctionDataTpl<double> {
+  using StageFunctionDataTpl::StageFunctionDataTpl;
+  Eigen::VectorXd x, a; // where it was last differentiated
+};
+
+/// The torques, to be bounded.
+struct Torque : aligator::StageFunctionTpl<double>, CurvedFunction {
+  using Base = aligator::StageFunctionTpl<double>;
+  using Data = aligator::StageFunctionDataTpl<double>;
+  using ConstVectorRef = Eigen::Ref<const VectorXd>;
+
+  explicit Torque(std::shared_ptr<InverseDynamics> dynamics)
+      : Base(2 * dynamics->nv(), dynamics->nv(), dynamics->nv()), dynamics_(std::move(dynamics)) {}
+
+  void evaluate(const ConstVectorRef &x, const ConstVectorRef &a, Data &data) const override {
+    data.value_ = dynamics_->torque(x, a);
+  }
+  void computeJacobians(const ConstVectorRef &x, const ConstVectorRef &a, Data &base) const override {
+    auto &data = static_cast<TorqueData &>(base);
+    data.x = x;
+    data.a = a;
+    const MatrixXd &jacobian = dynamics_->jacobian(x, a);
+    data.Jx_ = jacobian.leftCols(2 * nr);
+    data.Ju_ = jacobian.rightCols(nr);
+  }
+  void add_curvature(const Data &base, const ConstVectorRef &multipliers, MatrixXd &block) const override {
+    const auto &data = static_cast<const TorqueData &>(base);
+    if (!multipliers.isZero(0.0))
+      dynamics_->add_curvature(data.x, data.a, multipliers, block);
+  }
+  bool is_fine() const override { return true; }
+  std::shared_ptr<Data> createData() const override { return std::make_shared<TorqueData>(*this); }
+
+  std::shared_ptr<InverseDynamics> dynamics_; // of all stages
+};
+
+} // namespace sobo

@@ -1,0 +1,74 @@
+// The bounds of an optimal control problem: values of their rows at an iterate and after a step, and which are active.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <aligator/core/stage-data.hpp>
+#include <aligator/core/traj-opt-problem.hpp>
+#include <aligator/solvers/proxddp/solver-proxddp.hpp>
+
+#include "interior_point.hpp"
+#include "robot.hpp"
+
+namespace sobo {
+
+/// Calls f(first row, data) for every constraint of a stage, or of the end (t = number of stages).
+template <typename F> void for_rows(const aligator::TrajOptDataTpl<double> &problem, std::size_t t, const F &f) {
+  Eigen::Index first = 0;
+  for (const auto &data :
+       t < problem.stage_data.size() ? problem.stage_data[t]->constraint_data : problem.term_cstr_data) {
+    f(first, *data);
+    first += data->value_.size();
+  }
+}
+
+/// A bound is active if its row, shifted by the multipliers, exceeds it: where the augmented Lagrangian has a slope.
+class BoundRows {
+public:
+  using Solver = aligator::SolverProxDDPTpl<double>;
+  using Problem = aligator::TrajOptProblemTpl<double>;
+  using Vectors = std::vector<VectorXd>;
+  using Sides = std::vector<Eigen::VectorXi>; // 1 = upper, -1 = lower, 0 = none
+
+  /// Refers to the solver. Throws SolverError where a constraint of the problem is no box.
+  BoundRows(const Solver &solver, const Problem &problem);
+
+  /// Takes the values of the rows at the iterate that the solver has evaluated, where they stay without a step.
+  void read();
+  /// The rows after a step.
+  void predict(const Vectors &dxs, const Vectors &dus);
+  /// Marks what is active at the iterate. Current multipliers count as well, so that the marks of a solution are its own.
+  void mark_by_multipliers(double mu);
+  /// Marks what is active at the iterate, without the current multipliers.
+  void mark_by_values(double mu);
+  /// Marks what is active after the step; whether the marks were the same before.
+  bool mark_by_step(double mu);
+  const Sides &sides() const { return sides_; }
+  /// What the step changes about the multipliers.
+  void estimate_multipliers(double mu, Vectors &dvs) const;
+  /// Makes the solver's LQ subproblem one in which the marked bounds are equalities and the others absent.
+  void write(Solver &solver, const Problem &problem, double mu) const;
+
+  /// Gives the interior-point method the rows that may become active, or all.
+  void add_to(InteriorPoint &interior, bool all);
+  /// Whether a row that was not given leaves its bounds.
+  bool others_leave() const;
+  /// Which of the given rows are active according to some marks.
+  std::vector<bool> given_marks(const Sides &sides) const;
+  /// Marks what the interior-point method found active, and what its step changes about the multipliers.
+  void take_from(const InteriorPoint &interior, Vectors &dvs);
+
+private:
+  void add(const aligator::ConstraintStackTpl<double> &constraints);
+  void mark(const Vectors &rows, double mu, double reach);
+
+  const Solver &solver_;
+  Vectors lower_, upper_;         // a vector a stage and one for the end, as all below
+  Vectors value_, row_;           // at the iterate, after the step
+  Sides sides_;
+  std::vector<std::pair<std::size_t, Eigen::Index>> given_; // to the interior-point method: stage and row
+};
+
+} // namespace sobo

@@ -1,0 +1,37 @@
+// Between problems whose controls are accelerations and callers, whose controls are torques.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "inverse_dynamics.hpp"
+#include "spec.hpp"
+
+namespace sobo {
+
+struct Result;
+
+/// Accelerations a for torques u = tau(q, v, a).
+class TorqueControls {
+public:
+  using Vectors = std::vector<VectorXd>;
+
+  /// `bounds` are those on the accelerations, if there are any.
+  TorqueControls(std::shared_ptr<InverseDynamics> dynamics, double dt, std::optional<Box> bounds)
+      : dynamics_(std::move(dynamics)), dt_(dt), bounds_(std::move(bounds)) {}
+
+  /// The accelerations within the bounds that lead through the velocities of `xs`, as far as these allow; writes the states
+  /// that they lead to. A guess then has no gaps between its steps.
+  void follow(Vectors &xs, Vectors &as) const;
+  /// The accelerations between the velocities of `xs`, which stay.
+  void differentiate(const Vectors &xs, Vectors &as) const;
+  /// From a result in accelerations to one in torques: U, k, K = d tau/dx + M d a/dx, and A, B of the dynamics x' = f(x, u).
+  void to_torques(Result &result) const;
+
+private:
+  std::shared_ptr<InverseDynamics> dynamics_;
+  double dt_;
+  std::optional<Box> bounds_;
+};
+
+} // namespace sobo
