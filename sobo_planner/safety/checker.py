@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.robot.frames import Placement, rotate
+from sobo_planner.safety.curve import extremes
 from sobo_planner.safety.limits import TOLERANCE, Limit, Violation, checked_box, outside
 from sobo_planner.safety.points import Trajectory, sampled
 from sobo_planner.tasks import ArmReach
@@ -22,6 +23,7 @@ TORQUE_TOLERANCE = 1e-6
 # Largest |K| of a joint as a multiple of its torque limit [1/rad, s/rad]: all of its torque for an error of 7.5 mrad.
 # Over 150 plans of the UR5 the largest multiple is 15 in the median, 30 at most.
 GAIN_CAP = 2e4 / 150.0
+ACCELERATION_TOLERANCE = 0.01  # as a share of the limit: what the solver leaves, and times in whole nanoseconds
 # Configurations compared for self-collision are at most this far apart in any joint [rad]: a point 0.85 m away (the
 # UR5's reach) then moves 4 cm, less than its links are thick. At pi rad/s knots of 20 ms are 0.063 rad apart.
 COLLISION_STEP = 0.05
@@ -39,7 +41,9 @@ class PlanChecker:
 
     Limits of joints are checked at the points. A controller that interpolates with cubic splines goes further between
     two of them by at most dt |v' - v| 4/27 where it turns round: 3 mrad for 1 rad/s in 20 ms; while braking it does
-    not turn round. The tool's box and self-collision are checked along the splines, in steps of `COLLISION_STEP`.
+    not turn round. For a task with limits on accelerations, whose motions are those splines, their extremes between
+    the points are checked instead, accelerations with a tolerance of 1 %. The tool's box and self-collision are always
+    checked along the splines, in steps of `COLLISION_STEP`.
 
     Args:
         task: The task that is planned for.
@@ -120,13 +124,32 @@ class PlanChecker:
 
     def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """What the splines between the points run into."""
+        found = self._between(time, Q, V) if np.isfinite(self._task.acceleration_limit).any() else None
         times, curve = sampled(time, Q, V, COLLISION_STEP)
-        found = None
-        if self._tool_box is not None:
+        if found is None and self._tool_box is not None:
             axes = ["tool x", "tool y", "tool z"]
             path = self._in_box_frame(self._robot.tool_positions(curve))
             found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
         return found or self.self_collision(times, curve)
+
+    def _between(self, time: Array, Q: Array, V: Array) -> Violation | None:
+        """What joints reach along the splines."""
+        robot, names, speed = self._robot, self._robot.joint_names, self._robot.velocity_limit
+        most = (1.0 + ACCELERATION_TOLERANCE) * self._task.acceleration_limit
+        peaks = extremes(time, Q, V)
+        checks = [
+            (Limit.POSITION, "rad", Q, peaks.position, robot.position_lower, robot.position_upper),
+            (Limit.VELOCITY, "rad/s", V, peaks.velocity, -speed, speed),
+            (Limit.ACCELERATION, "rad/s^2", np.zeros_like(Q), peaks.acceleration, -most, most),
+        ]
+        if self._joint_box is not None:
+            checks.append((Limit.JOINT_BOX, "rad", Q, peaks.position, *self._joint_box))
+        for limit, unit, points, sides, lower, upper in checks:
+            for values in sides:
+                found = outside(limit, names, unit, time, np.vstack([points[:1], values]), lower, upper)
+                if found is not None:
+                    return found
+        return None
 
     def self_collision(self, time: Array, Q: Array) -> Violation | None:
         """The first contact of two links at configurations Q (N, n), which takes most of the time of a check.

@@ -24,6 +24,7 @@ class Limit(str, Enum):
     FINITE = "FINITE"  # a NaN or an infinity
     POSITION = "POSITION"  # a joint leaves the robot's position limits
     VELOCITY = "VELOCITY"  # a joint is faster than the robot's velocity limit
+    ACCELERATION = "ACCELERATION"  # a joint accelerates more than the task allows
     TORQUE = "TORQUE"  # a torque exceeds the task's limit
     JOINT_BOX = "JOINT_BOX"  # a joint leaves the box set for it
     TOOL_BOX = "TOOL_BOX"  # the tool leaves the box set for it
