@@ -11,8 +11,8 @@ constexpr int most_iterations = 50;
 constexpr double first_precision = 1e-4; // of the mean gap at least, as a share of the first one
 constexpr double precision = 1e-7;       // of the residuals
 constexpr double smallest_gap = 1e-15;
-constexpr double to_boundary = 0.995; // share of the way to the nearest boundary that a step may go
-constexpr double absent = 1e3;        // stands for an infinite bound, which has no multiplier
+constexpr double hopeless = 1e-3;        // a residual after the last iteration
+constexpr double to_boundary = 0.995;    // share of the way to the nearest boundary that a step may go
 
 } // namespace
 
@@ -73,17 +73,14 @@ bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
   arrange(dxs, dus);
   begin();
   const double enough = std::max(std::min(first_precision * gap_, gap / std::max(count_, 1.0)), smallest_gap);
-  for (iterations_ = 1; iterations_ <= most_iterations; ++iterations_) {
+  for (int n = 0; n < most_iterations && (n == 0 || gap_ > enough || residual_ > precision); ++n)
     if (!iterate(mu))
       return false;
-    if (gap_ <= enough && residual_ <= precision)
-      break;
-  }
   for (std::size_t t = 0; t < dxs.size(); ++t)
     dxs[t] += xs_[t];
   for (std::size_t t = 0; t < dus.size(); ++t)
     dus[t] += us_[t];
-  return true;
+  return residual_ <= hopeless;
 }
 
 // Of each row in the arrays, stage by stage.
@@ -135,8 +132,7 @@ void InteriorPoint::arrange(const Vectors &dxs, const Vectors &dus) {
   row_ = start_;
 }
 
-// Slacks at the rows where these are within their bounds, and half of the range inside where they are not; the same gap
-// everywhere.
+// Slacks to the bounds where the rows are well within these, a tenth of the range elsewhere; the same gap everywhere.
 void InteriorPoint::begin() {
   const Array range = (lower_.present * upper_.present > 0.0).select(upper_.bound - lower_.bound, 2.0);
   double total = 0.0;
@@ -183,7 +179,8 @@ bool InteriorPoint::iterate(double mu) {
   for (Side *side : {&upper_, &lower_}) {
     side->slack += length * side->slack_step;
     side->multiplier += length * side->multiplier_step;
-    residual_ = std::max(residual_, (1.0 - length) * side->residual.abs().maxCoeff());
+    if (count_ > 0.0)
+      residual_ = std::max(residual_, (1.0 - length) * side->residual.abs().maxCoeff());
   }
   gap_ = count_ > 0.0 ? (upper_.gap(0.0) + lower_.gap(0.0)) / count_ : 0.0;
   return std::isfinite(gap_);
@@ -240,6 +237,8 @@ double InteriorPoint::Side::gap(double step) const {
 
 // The longest step that keeps all values positive.
 double InteriorPoint::Side::longest(const Array &values, const Array &steps) const {
+  if (values.size() == 0)
+    return std::numeric_limits<double>::infinity();
   return 1.0 / std::max(1e-9, (-steps / values.max(std::numeric_limits<double>::min())).maxCoeff());
 }
 

@@ -32,14 +32,12 @@ public:
   /// Whether the problem is convex if the active rows are held at their bounds, by a penalty 1 / (2 mu).
   bool is_convex(double mu, const std::vector<bool> &active);
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
-  /// false where the problem is not convex. The rows count in the order in which they were added.
+  /// false where the problem is not convex, or is not solved within 50 iterations. The rows count in the order in which they were added.
   bool solve(double mu, double gap, Vectors &dxs, Vectors &dus);
   /// Whether a row's bound is active: 1 = upper, -1 = lower, 0 = none.
   int side(std::size_t row) const;
   /// Multiplier of a row, positive at its upper bound.
   double multiplier(std::size_t row) const { return upper_.multiplier[place_[row]] - lower_.multiplier[place_[row]]; }
-  /// Iterations of the last solve.
-  int iterations() const { return iterations_; }
 
 private:
   using Array = Eigen::ArrayXd;
@@ -71,7 +69,6 @@ private:
   std::vector<Row> rows_;
   std::vector<StageRows> stages_;
   std::vector<Eigen::Index> place_; // of each row in the arrays below
-  int iterations_ = 0;
   double count_ = 0.0, gap_ = 0.0, residual_ = 0.0;
   Vectors gx_, gu_;                 // gradient at the step that solve() was given
   Vectors xs_, us_, next_xs_, next_us_; // what is added to that step: now, and after a whole iteration
