@@ -79,7 +79,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "torques are held against the robot's limit, not the task's",
-        "sobo_planner/safety/checker.py",
+        "sobo_planner/safety/joints.py",
         "beyond = np.abs(U) - self._task.torque_limit",
         "beyond = np.abs(U) - self._robot.effort_limit",
     ),
@@ -92,8 +92,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "torques are not limited in the prediction",
         "sobo_planner/motion/prediction.py",
-        "steps, task.torque_limit)",
-        "steps, 1e9 * task.torque_limit)",
+        "steps, task.torque_limit, ",
+        "steps, 1e9 * task.torque_limit, ",
     ),
     Bug(
         "any motion arrives",

@@ -29,7 +29,7 @@ TESTS = {
     "*/planning/*.py": "test_attempts test_judge test_search test_search_deadlines test_plan",
     "*/receding/proposer.py": "test_proposer",
     "*/receding/*.py": RECEDING,
-    "*/safety/*.py": "test_safety test_safety_points test_points test_limits",
+    "*/safety/*.py": "test_safety test_safety_points test_points test_limits test_curve",
     "*/motion/*.py": "test_motion test_prediction test_brakes test_stopping",
     "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from sobo_planner.robot.robot import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, Robot
+from sobo_planner.robot.mechanics import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER
+from sobo_planner.robot.robot import Robot
 
 __all__ = ["CONSTANT_ACCELERATION", "SEMI_IMPLICIT_EULER", "Robot"]

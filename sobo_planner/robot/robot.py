@@ -1,4 +1,4 @@
-"""A fixed-base arm read from a URDF: kinematics, dynamics and self-collision, computed by Pinocchio."""
+"""A fixed-base arm read from a URDF."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from sobo_planner.errors import RobotError
 from sobo_planner.robot.accelerations import acceleration_limits
 from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
+from sobo_planner.robot.mechanics import Mechanics
 from sobo_planner.robot.urdf import identity, parse, read
 
 Array = NDArray[np.float64]
-SEMI_IMPLICIT_EULER = "semi_implicit_euler"
-CONSTANT_ACCELERATION = "constant_acceleration"
 
 
-class Robot:
+class Robot(Mechanics):
     """An arm whose joints are revolute, continuous or prismatic, with one tool frame.
 
     Configurations q have one number for each joint, in rad (m for prismatic joints); velocities v are per second,
@@ -184,138 +183,6 @@ class Robot:
                 turns = np.round((out - np.asarray(reference, float))[..., free] / (2.0 * np.pi))
                 out[..., free] -= 2.0 * np.pi * turns
         return out
-
-    def tool_position(self, q: ArrayLike) -> Array:
-        """Position of the tool frame at q (nq,), shape (3,) [m]."""
-        return self.native.tool_position(np.asarray(q, float))
-
-    def tool_positions(self, Q: ArrayLike) -> Array:
-        """Positions of the tool frame at each row of Q (N, nq), shape (N, 3) [m]."""
-        return np.array([self.native.tool_position(q) for q in np.atleast_2d(np.asarray(Q, float))])
-
-    def tool_pose(self, q: ArrayLike) -> Array:
-        """Pose of the tool frame at q (nq,): [x, y, z, qx, qy, qz, qw], qw >= 0, shape (7,)."""
-        return self.native.tool_pose(np.asarray(q, float))
-
-    def pose_error(self, q: ArrayLike, target: ArrayLike) -> Array:
-        """Difference between the tool's pose at q (nq,) and the target pose (7,).
-
-        Returns:
-            Translation [m] and rotation vector [rad] from the tool to the target, (6,), both in the base frame.
-        """
-        return self.native.pose_error(np.asarray(q, float), np.asarray(target, float))
-
-    def frame_position(self, q: ArrayLike, frame: str) -> Array:
-        """Position of any frame at q (nq,), shape (3,) [m].
-
-        Raises:
-            RobotError: The frame is not in the URDF.
-        """
-        return self.native.frame_position(np.asarray(q, float), frame)
-
-    def tool_jacobian(self, q: ArrayLike) -> Array:
-        """d tool_position / d q, shape (3, nv)."""
-        return self.native.tool_jacobian(np.asarray(q, float))
-
-    def tool_pose_jacobian(self, q: ArrayLike) -> Array:
-        """The tool's linear velocity, above its angular one, per joint velocity at q, (6, nv), in the base frame."""
-        return self.native.tool_pose_jacobian(np.asarray(q, float))
-
-    def joint_placement(self, q: ArrayLike, index: int) -> tuple[Array, Array]:
-        """Rotation (3, 3) and origin (3,) [m] of the frame that moves with joint `index`."""
-        placement = self.native.joint_placement(np.asarray(q, float), index)
-        return placement[:, :3], placement[:, 3]
-
-    def forward_dynamics(self, q: ArrayLike, v: ArrayLike, tau: ArrayLike) -> Array:
-        """Joint accelerations (nv,) under the torques tau (nv,)."""
-        return self.native.forward_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(tau, float))
-
-    def inverse_dynamics(self, q: ArrayLike, v: ArrayLike, a: ArrayLike) -> Array:
-        """Torques (nv,) that give the accelerations a (nv,)."""
-        return self.native.inverse_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(a, float))
-
-    def gravity(self, q: ArrayLike) -> Array:
-        """Torques (nv,) that hold the arm still at q."""
-        return self.native.gravity(np.asarray(q, float))
-
-    def step(self, x: ArrayLike, u: ArrayLike, dt: float, integrator: str = SEMI_IMPLICIT_EULER) -> Array:
-        """State (2 nv,) after one step of length dt [s] from x = [q, v] under torques u.
-
-        With accelerations a, v' = v + dt a, and q' = q + dt v' (`semi_implicit_euler`) or q' = q + dt (v + v') / 2
-        (`constant_acceleration`).
-        """
-        return self.native.step(np.asarray(x, float), np.asarray(u, float), dt, integrator)
-
-    def simulate(self, x: ArrayLike, U: ArrayLike, dt: float, integrator: str = SEMI_IMPLICIT_EULER) -> Array:
-        """States (N+1, 2 nv) that the torques U (N, nv) lead to from x, step by step as `step`."""
-        return _native.simulate(self.native, np.asarray(x, float), np.asarray(U, float), dt, integrator)
-
-    def track(
-        self,
-        x: ArrayLike,
-        desired: ArrayLike,
-        dt: float,
-        blend: float,
-        velocity_share: float = 1.0,
-        *,
-        acceleration_limit: ArrayLike | None = None,
-        integrator: str = SEMI_IMPLICIT_EULER,
-    ) -> tuple[Array, Array]:
-        """Follows desired states by inverse dynamics within the effort, velocity and acceleration limits.
-
-        Args:
-            x: Start, (2 nv,).
-            desired: States to be in after 1 ... N steps, (N, 2 nv).
-            dt: Step [s].
-            blend: Share of the position error that is corrected in one step; 0 follows velocities alone.
-            velocity_share: Share of the velocity limits that may be used.
-            acceleration_limit: Largest joint accelerations, (nv,); unlimited by default. Torque limits come first.
-            integrator: As for `step`.
-
-        Returns:
-            X (N+1, 2 nv) and U (N, nv), consistent with `step`.
-        """
-        most = np.full(self.nv, np.inf) if acceleration_limit is None else np.asarray(acceleration_limit, float)
-        limits = (self.effort_limit, velocity_share * self.velocity_limit, most)
-        arrays = (np.asarray(x, float), np.asarray(desired, float))
-        return _native.track(self.native, *arrays, dt, blend, *limits, integrator)
-
-    def follow_feedback(
-        self,
-        x: ArrayLike,
-        desired: ArrayLike,
-        torques: ArrayLike,
-        gains: ArrayLike,
-        dt: ArrayLike,
-        limit: ArrayLike,
-        integrator: str = SEMI_IMPLICIT_EULER,
-    ) -> Array:
-        """State (2 nv,) after N steps under u = torques + gains (x - desired), clipped to +-limit.
-
-        Args:
-            x: Start, (2 nv,).
-            desired: Desired states, (N, 2 nv).
-            torques: Their torques [Nm], (N, nv).
-            gains: du/dx, (N, nv, 2 nv).
-            dt: Lengths of the steps [s], (N,).
-            limit: Torque limits [Nm], (nv,).
-            integrator: As for `step`.
-
-        Raises:
-            RobotError: Sizes disagree.
-        """
-        K = np.asarray(gains, float)
-        arrays = (x, desired, torques, K.reshape(len(K), 2 * self.nv**2), dt, limit)
-        start, states, us, Ks, steps, most = (np.asarray(array, float) for array in arrays)
-        return _native.follow_feedback(self.native, start, states, us, Ks, steps, most, integrator)
-
-    def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
-        """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
-        return self.native.colliding_pair(np.asarray(q, float))
-
-    def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
-        """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
-        return self.native.first_collision(np.asarray(Q, float))
 
 
 def _in_one_line(message: str) -> str:

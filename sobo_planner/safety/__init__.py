@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sobo_planner.safety.checker import COLLISION_STEP, GAIN_CAP, TORQUE_TOLERANCE, PlanChecker
+from sobo_planner.safety.checker import COLLISION_STEP, PlanChecker
+from sobo_planner.safety.joints import GAIN_CAP, TORQUE_TOLERANCE
 from sobo_planner.safety.limits import TOLERANCE, Limit, Violation
 from sobo_planner.safety.points import BRAKE_ACCELERATION, REST_SPEED, Trajectory
 

@@ -9,21 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import ConfigError
 from sobo_planner.robot.frames import Placement, rotate
-from sobo_planner.safety.curve import extremes
-from sobo_planner.safety.limits import TOLERANCE, Limit, Violation, checked_box, outside
+from sobo_planner.safety.joints import JointLimits
+from sobo_planner.safety.limits import Limit, Violation, checked_box, outside
 from sobo_planner.safety.points import Trajectory, sampled
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-# Torques are clipped to their limits: only rounding is let through [Nm].
-TORQUE_TOLERANCE = 1e-6
-# Largest |K| of a joint as a multiple of its torque limit [1/rad, s/rad]: all of its torque for an error of 7.5 mrad.
-# Over 150 plans of the UR5 the largest multiple is 15 in the median, 30 at most.
-GAIN_CAP = 2e4 / 150.0
-ACCELERATION_TOLERANCE = 0.01  # as a share of the limit: what the solver leaves, and times in whole nanoseconds
 # Configurations compared for self-collision are at most this far apart in any joint [rad]: a point 0.85 m away (the
 # UR5's reach) then moves 4 cm, less than its links are thick. At pi rad/s knots of 20 ms are 0.063 rad apart.
 COLLISION_STEP = 0.05
@@ -76,10 +69,7 @@ class PlanChecker:
         base = box_frame or Placement.identity()
         self._box_origin, self._box_axes = base.position, np.array([rotate(base.quaternion, e) for e in np.eye(3)])
         self._tool_box = None if tool_box is None else checked_box("tool_box", tool_box, "xyz")
-        cap = GAIN_CAP * task.torque_limit if gain_cap is None else np.asarray(gain_cap, float)
-        if cap.shape not in ((), (self._n,)) or not (cap > 0.0).all():
-            raise ConfigError(f"gain_cap must be positive, one number or {self._n}, got {cap.tolist()}")
-        self._gain_cap = np.broadcast_to(cap, self._n)
+        self._joints = JointLimits(task, self._joint_box, gain_cap)
         self.position_lower, self.position_upper = robot.position_lower, robot.position_upper
         if self._joint_box is not None:
             self.position_lower = np.maximum(self.position_lower, self._joint_box[0])
@@ -115,7 +105,12 @@ class PlanChecker:
 
     def _points(self, points: Trajectory, U: Array, K: Array) -> Violation | None:
         times, Q, V = points.knots()
-        return _increasing(times) or self._bounds(times, Q, V, U) or self._gains(times, K) or self._curve(times, Q, V)
+        return (
+            _increasing(times)
+            or self._joints.bounds(times, Q, V, U)
+            or self._joints.gains(times, K)
+            or self._curve(times, Q, V)
+        )
 
     def _in_box_frame(self, points: Array) -> Array:
         """Points (N, 3) [m] of the root link's frame in that of the box."""
@@ -124,32 +119,13 @@ class PlanChecker:
 
     def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """What the splines between the points run into."""
-        found = self._between(time, Q, V) if np.isfinite(self._task.acceleration_limit).any() else None
+        found = self._joints.between(time, Q, V)
         times, curve = sampled(time, Q, V, COLLISION_STEP)
         if found is None and self._tool_box is not None:
             axes = ["tool x", "tool y", "tool z"]
             path = self._in_box_frame(self._robot.tool_positions(curve))
             found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
         return found or self.self_collision(times, curve)
-
-    def _between(self, time: Array, Q: Array, V: Array) -> Violation | None:
-        """What joints reach along the splines."""
-        robot, names, speed = self._robot, self._robot.joint_names, self._robot.velocity_limit
-        most = (1.0 + ACCELERATION_TOLERANCE) * self._task.acceleration_limit
-        peaks = extremes(time, Q, V)
-        checks = [
-            (Limit.POSITION, "rad", Q, peaks.position, robot.position_lower, robot.position_upper),
-            (Limit.VELOCITY, "rad/s", V, peaks.velocity, -speed, speed),
-            (Limit.ACCELERATION, "rad/s^2", np.zeros_like(Q), peaks.acceleration, -most, most),
-        ]
-        if self._joint_box is not None:
-            checks.append((Limit.JOINT_BOX, "rad", Q, peaks.position, *self._joint_box))
-        for limit, unit, points, sides, lower, upper in checks:
-            for values in sides:
-                found = outside(limit, names, unit, time, np.vstack([points[:1], values]), lower, upper)
-                if found is not None:
-                    return found
-        return None
 
     def self_collision(self, time: Array, Q: Array) -> Violation | None:
         """The first contact of two links at configurations Q (N, n), which takes most of the time of a check.
@@ -179,47 +155,6 @@ class PlanChecker:
                 where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
                 return Violation(Limit.FINITE, f"{name}{list(where)} is {values[where]}")
         return None
-
-    def _bounds(self, time: Array, Q: Array, V: Array, U: Array) -> Violation | None:
-        robot, names = self._robot, self._robot.joint_names
-        speed = robot.velocity_limit
-        found = (
-            outside(Limit.POSITION, names, "rad", time, Q, robot.position_lower, robot.position_upper)
-            or outside(Limit.VELOCITY, names, "rad/s", time, V, -speed, speed)
-            or self._jumps(time, Q)
-            or self._torques(time, U)
-        )
-        if found is None and self._joint_box is not None:
-            found = outside(Limit.JOINT_BOX, names, "rad", time, Q, *self._joint_box)
-        return found
-
-    def _jumps(self, time: Array, Q: Array) -> Violation | None:
-        """Positions may not move faster than velocities say: a jump between two points is as bad as a speed."""
-        beyond = np.abs(np.diff(Q, axis=0)) - np.diff(time)[:, None] * self._robot.velocity_limit
-        if beyond.max() <= TOLERANCE:
-            return None
-        k, i = np.unravel_index(np.argmax(beyond), beyond.shape)
-        speed = abs(Q[k + 1, i] - Q[k, i]) / (time[k + 1] - time[k])
-        detail = f"{self._robot.joint_names[i]} moves at {speed:.4f} rad/s from {time[k]:.3f} to {time[k + 1]:.3f} s"
-        return Violation(Limit.VELOCITY, f"{detail}, allowed is {self._robot.velocity_limit[i]:.4f}")
-
-    def _torques(self, time: Array, U: Array) -> Violation | None:
-        beyond = np.abs(U) - self._task.torque_limit
-        if beyond.max() <= TORQUE_TOLERANCE:
-            return None
-        k, i = np.unravel_index(np.argmax(beyond), beyond.shape)
-        detail = f"the torque of {self._robot.joint_names[i]} is {U[k, i]:.4f} Nm at {time[k]:.3f} s"
-        return Violation(Limit.TORQUE, f"{detail}, allowed is {self._task.torque_limit[i]:.4f}")
-
-    def _gains(self, time: Array, K: Array) -> Violation | None:
-        beyond = np.abs(K) / self._gain_cap[:, None]
-        if beyond.max() <= 1.0:
-            return None
-        k, i, j = (int(index) for index in np.unravel_index(np.argmax(beyond), K.shape))
-        state = "position" if j < self._n else "velocity"
-        of, on = self._robot.joint_names[i], self._robot.joint_names[j % self._n]
-        detail = f"the gain of {of} on the {state} of {on} is {K[k, i, j]:.4g} at {time[k]:.3f} s"
-        return Violation(Limit.GAINS, f"{detail}, allowed is {self._gain_cap[i]:.4g}")
 
 
 def _increasing(time: Array) -> Violation | None:
