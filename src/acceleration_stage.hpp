@@ -18,28 +18,32 @@ struct ConstantAcceleration : aligator::ExplicitDynamicsModelTpl<double>, Curved
   using Data = aligator::ExplicitDynamicsDataTpl<double>;
   using ConstVectorRef = Eigen::Ref<const VectorXd>;
 
-  ConstantAcceleration(int nv, double dt) : Base(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * nv), nv), dt_(dt) {}
+  ConstantAcceleration(int nv, std::shared_ptr<const ReachParts> parts)
+      : Base(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * nv), nv), parts_(std::move(parts)) {}
 
   void forward(const ConstVectorRef &x, const ConstVectorRef &a, Data &data) const override {
     const Eigen::Index n = a.size();
-    data.xnext_.head(n) = x.head(n) + dt_ * (x.tail(n) + 0.5 * dt_ * a);
-    data.xnext_.tail(n) = x.tail(n) + dt_ * a;
+    const double dt = parts_->dt;
+    data.xnext_.head(n) = x.head(n) + dt * (x.tail(n) + 0.5 * dt * a);
+    data.xnext_.tail(n) = x.tail(n) + dt * a;
   }
-  void dForward(const ConstVectorRef &, const ConstVectorRef &, Data &) const override {} // constant: see createData
+  void dForward(const ConstVectorRef &, const ConstVectorRef &a, Data &data) const override {
+    const Eigen::Index n = a.size();
+    const double dt = parts_->dt; // the other entries are constant, see createData
+    data.Jx().topRightCorner(n, n).diagonal().setConstant(dt);
+    data.Ju().topRows(n).diagonal().setConstant(0.5 * dt * dt);
+    data.Ju().bottomRows(n).diagonal().setConstant(dt);
+  }
   void add_curvature(const Data &, const VectorXd &, MatrixXd &) const override {}
 
   std::shared_ptr<Data> createData() const override {
     auto data = std::make_shared<Data>(*this);
-    const Eigen::Index n = nu;
     data->Jx().setIdentity();
-    data->Jx().topRightCorner(n, n).diagonal().setConstant(dt_);
     data->Ju().setZero();
-    data->Ju().topRows(n).diagonal().setConstant(0.5 * dt_ * dt_);
-    data->Ju().bottomRows(n).diagonal().setConstant(dt_);
     return data;
   }
 
-  double dt_;
+  std::shared_ptr<const ReachParts> parts_;
 };
 
 struct TorqueCostData : ReachCostData {
@@ -53,14 +57,13 @@ struct TorqueCostData : ReachCostData {
 /// ReachCost whose control is the torque, as a function of state and acceleration.
 struct TorqueCost : ReachCost {
   TorqueCost(ReachCost reach, std::shared_ptr<InverseDynamics> dynamics)
-      : ReachCost(std::move(reach)), dynamics_(std::move(dynamics)), torque_weights_(weights_.control),
-        torque_reference_(weights_.control_reference) {
-    weights_.control.setZero();
-  }
+      : ReachCost(std::move(reach)), dynamics_(std::move(dynamics)) {}
+
+  bool costs_control() const override { return false; }
 
   void evaluate(const VectorRef &x, const VectorRef &a, CostData &data) const override {
     ReachCost::evaluate(x, a, data);
-    data.value_ += torque_weights_.dot((dynamics_->torque(x, a) - torque_reference_).cwiseAbs2());
+    data.value_ += weights().control.dot((dynamics_->torque(x, a) - weights().control_reference).cwiseAbs2());
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &a, CostData &base) const override {
@@ -70,7 +73,7 @@ struct TorqueCost : ReachCost {
     data.x = x;
     data.a = a;
     data.jacobian = dynamics_->jacobian(x, a);
-    data.slope = 2.0 * torque_weights_.cwiseProduct(dynamics_->torque(x, a) - torque_reference_);
+    data.slope = 2.0 * weights().control.cwiseProduct(dynamics_->torque(x, a) - weights().control_reference);
     data.Lx_.noalias() += data.jacobian.leftCols(2 * n).transpose() * data.slope;
     data.Lu_.noalias() = data.jacobian.rightCols(n).transpose() * data.slope;
   }
@@ -79,9 +82,9 @@ struct TorqueCost : ReachCost {
     auto &data = static_cast<TorqueCostData &>(base);
     const int n = model_->nv;
     ReachCost::computeHessians(x, a, base);
-    const Eigen::MatrixXd weighted = (2.0 * torque_weights_).asDiagonal() * data.jacobian;
+    const Eigen::MatrixXd weighted = (2.0 * weights().control).asDiagonal() * data.jacobian;
     const Eigen::MatrixXd part = data.jacobian.transpose() * weighted;
-    const Eigen::VectorXd damping = 2.0 * weights_.state.tail(n);
+    const Eigen::VectorXd damping = 2.0 * weights().state.tail(n);
     data.Lxx_.topLeftCorner(n, n) += part.topLeftCorner(n, n);
     data.Lxx_.topRightCorner(n, n) = part.block(0, n, n, n);
     data.Lxx_.bottomLeftCorner(n, n) = part.block(n, 0, n, n);
@@ -103,7 +106,6 @@ struct TorqueCost : ReachCost {
   }
 
   std::shared_ptr<InverseDynamics> dynamics_; // of all stages
-  VectorXd torque_weights_, torque_reference_;
 };
 
 struct TorqueData : aligator::StageFunctionDataTpl<double> {

@@ -38,7 +38,7 @@ Matrix3d log_curvature(const Vector3d &r, const Vector3d &v) {
 // d2p / dq_i dq_j = w_i x dp/dq_j for a joint i that carries joint j, with angular velocity w_i per unit of its own.
 void ReachCost::add_curvature(const CostData &base, MatrixXd &block) const {
   const auto &data = static_cast<const ReachCostData &>(base);
-  const Vector3d force = 2.0 * weights_.position.cwiseProduct(data.error);
+  const Vector3d force = 2.0 * weights().position.cwiseProduct(data.error);
   const auto linear = data.jacobian.topRows<3>();
   const auto angular = data.jacobian.bottomRows<3>();
   for (Eigen::Index j = 0; j < linear.cols(); ++j)
@@ -48,7 +48,7 @@ void ReachCost::add_curvature(const CostData &base, MatrixXd &block) const {
       if (i != j)
         block(j, i) += value;
     }
-  if (oriented_)
+  if (rotation_)
     add_turn_curvature(data, block);
 }
 
@@ -56,7 +56,7 @@ void ReachCost::add_curvature(const CostData &base, MatrixXd &block) const {
 // for a joint i that carries joint j, zero otherwise. The Hessian is symmetric, its two parts by themselves are not.
 void ReachCost::add_turn_curvature(const ReachCostData &data, MatrixXd &block) const {
   const Eigen::Index n = data.jacobian.cols();
-  const Vector3d weighted = weights_.orientation.cwiseProduct(data.turn);
+  const Vector3d weighted = weights().orientation.cwiseProduct(data.turn);
   const Vector3d pull = data.turn_by_spin.transpose() * weighted;
   const Eigen::Matrix3Xd spins = data.tool.transpose() * data.jacobian.bottomRows<3>();
   const MatrixXd half = spins.transpose() * (log_curvature(data.turn, weighted) * data.turn_jacobian);
@@ -76,7 +76,7 @@ void SemiImplicitEuler::add_curvature(const ExplicitDynamicsData &base, const Ve
   const auto &forward = static_cast<const SemiImplicitEulerData &>(base);
   const auto &model = *model_;
   const Eigen::Index n = model.nv;
-  const VectorXd y = dt_ * (costate.tail(n) + dt_ * costate.head(n));
+  const VectorXd y = dt() * (costate.tail(n) + dt() * costate.head(n));
   const VectorXd m = forward.by_torque * y;
   const VectorXd q = forward.x.head(n), v = forward.x.tail(n), a = forward.acceleration;
   const auto [by_qq, by_vv, by_qv, by_qa] = contracted_second_derivatives(model, *scratch_, q, v, a, m);

@@ -4,10 +4,10 @@
 #include <string>
 
 #include <aligator/core/vector-space.hpp>
-#include <aligator/modelling/constraints/box-constraint.hpp>
 #include <aligator/modelling/state-error.hpp>
 
 #include "errors.hpp"
+#include "shared_box.hpp"
 
 namespace sobo {
 
@@ -44,7 +44,7 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::vector<StageBound> &bounds) {
+                 const std::shared_ptr<const Box> &control, const std::vector<StageBound> &bounds) {
   if (horizon < 1)
     throw SolverError("the horizon must be at least 1 step, got " + std::to_string(horizon));
   // The configuration spaces that reach here are vector spaces (nq = nv), whatever the dynamics call them.
@@ -53,10 +53,10 @@ Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<doubl
   aligator::StageModelTpl<double> stage(running, dynamics);
   if (control)
     stage.addConstraint(aligator::ControlErrorResidualTpl<double>(nx, nu),
-                        aligator::BoxConstraintTpl<double>(control->lower, control->upper));
+                        SharedBox(control));
   auto bounded = stage;
   for (const auto &[function, box, on_control] : bounds) {
-    const aligator::BoxConstraintTpl<double> set(box.lower, box.upper);
+    const SharedBox set(box);
     bounded.addConstraint(function, set);
     if (on_control)
       stage.addConstraint(function, set);

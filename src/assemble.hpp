@@ -21,7 +21,7 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
 /// control, which holds at every stage.
 struct StageBound {
   xyz::polymorphic<aligator::StageFunctionTpl<double>> function;
-  Box box;
+  std::shared_ptr<const Box> box;
   bool on_control = false;
 };
 
@@ -29,6 +29,6 @@ struct StageBound {
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::optional<Box> &control, const std::vector<StageBound> &bounds);
+                 const std::shared_ptr<const Box> &control, const std::vector<StageBound> &bounds);
 
 } // namespace sobo

@@ -178,7 +178,8 @@ void bind_specs(nb::module_ &m) {
       .def_rw("control", &ReachSpec::control)
       .def_rw("velocity", &ReachSpec::velocity)
       .def_rw("position", &ReachSpec::position)
-      .def_rw("acceleration", &ReachSpec::acceleration);
+      .def_rw("acceleration", &ReachSpec::acceleration)
+      .def_rw("adaptable", &ReachSpec::adaptable);
   m.def(
       "reach_cost",
       [](const Robot &robot, const ReachWeights &weights, const VectorXd &target, const VectorXd &x) {
@@ -250,6 +251,7 @@ void bind_worker(nb::module_ &m) {
           },
           "start"_a, "options"_a)
       .def("restart", &Worker::restart)
+      .def("adapt", &Worker::adapt, "spec"_a)
       .def_prop_ro("shortest_solve", &Worker::shortest_solve)
       .def("cost", &Worker::cost, "start"_a);
   m.def(

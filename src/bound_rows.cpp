@@ -1,8 +1,9 @@
 #include "bound_rows.hpp"
 
-#include <aligator/modelling/constraints/box-constraint.hpp>
+#include <cmath>
 
 #include "errors.hpp"
+#include "shared_box.hpp"
 
 namespace aligator {
 // Defined and instantiated inside libaligator; its header would compile the whole solver again.
@@ -26,30 +27,32 @@ int side_of(double row, double lower, double upper) { return row > upper ? 1 : r
 
 } // namespace
 
-BoundRows::BoundRows(const Solver &solver, const Problem &problem) : solver_(solver) {
+BoundRows::BoundRows(const Solver &solver, const Problem &problem) : solver_(solver), problem_(problem) {
+  const auto add = [&](const aligator::ConstraintStackTpl<double> &constraints) {
+    const Eigen::Index rows = constraints.totalDim();
+    for (Vectors *values : {&lower_, &upper_, &value_, &row_})
+      values->push_back(VectorXd::Zero(rows));
+    sides_.push_back(Eigen::VectorXi::Zero(rows));
+  };
   for (const auto &stage : problem.stages_)
     add(stage->constraints_);
   add(problem.term_cstrs_);
+  read_bounds();
 }
 
-void BoundRows::add(const aligator::ConstraintStackTpl<double> &constraints) {
-  const Eigen::Index rows = constraints.totalDim();
-  VectorXd lower(rows), upper(rows);
-  Eigen::Index first = 0;
-  for (const auto &set : constraints.sets) {
-    const auto *box = dynamic_cast<const aligator::BoxConstraintTpl<double> *>(&*set);
-    if (!box)
-      throw SolverError("only constraints that are boxes are supported");
-    const auto size = box->lower_limit.size();
-    lower.segment(first, size) = box->lower_limit;
-    upper.segment(first, size) = box->upper_limit;
-    first += size;
+void BoundRows::read_bounds() {
+  for (std::size_t t = 0; t < lower_.size(); ++t) {
+    Eigen::Index first = 0;
+    for (const auto &set : (t < problem_.stages_.size() ? problem_.stages_[t]->constraints_ : problem_.term_cstrs_).sets) {
+      const auto *shared = dynamic_cast<const SharedBox *>(&*set);
+      if (!shared)
+        throw SolverError("only constraints that are boxes are supported");
+      const Box &box = *shared->box;
+      lower_[t].segment(first, box.lower.size()) = box.lower;
+      upper_[t].segment(first, box.upper.size()) = box.upper;
+      first += box.lower.size();
+    }
   }
-  lower_.push_back(lower);
-  upper_.push_back(upper);
-  sides_.push_back(Eigen::VectorXi::Zero(rows));
-  for (Vectors *values : {&value_, &row_})
-    values->push_back(VectorXd::Zero(rows));
 }
 
 void BoundRows::read() {
@@ -130,6 +133,8 @@ void BoundRows::add_to(InteriorPoint &interior, bool all) {
       for (Eigen::Index i = 0; i < data.value_.size(); ++i) {
         const Eigen::Index row = first + i;
         const double lower = lower_[t][row], upper = upper_[t][row];
+        if (std::isinf(lower) && std::isinf(upper))
+          continue;
         const double reach = near * std::min(upper - lower, widest);
         const auto inside = [&](double value) { return value > lower + reach && value < upper - reach; };
         const auto variables = (data.Jx().row(i).array() != 0.0).count() + (data.Ju().row(i).array() != 0.0).count();

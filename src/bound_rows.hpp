@@ -32,8 +32,11 @@ public:
   using Vectors = std::vector<VectorXd>;
   using Sides = std::vector<Eigen::VectorXi>; // 1 = upper, -1 = lower, 0 = none
 
-  /// Refers to the solver. Throws SolverError where a constraint of the problem is no box.
+  /// Refers to both. Throws SolverError where a constraint of the problem is no SharedBox.
   BoundRows(const Solver &solver, const Problem &problem);
+
+  /// Takes bounds that have changed.
+  void read_bounds();
 
   /// Takes the values of the rows at the iterate that the solver has evaluated, where they stay without a step.
   void read();
@@ -61,10 +64,10 @@ public:
   void take_from(const InteriorPoint &interior, Vectors &dvs);
 
 private:
-  void add(const aligator::ConstraintStackTpl<double> &constraints);
   void mark(const Vectors &rows, double mu, double reach);
 
   const Solver &solver_;
+  const Problem &problem_;
   Vectors lower_, upper_;         // a vector a stage and one for the end, as all below
   Vectors value_, row_;           // at the iterate, after the step
   Sides sides_;

@@ -45,6 +45,8 @@ public:
   void use_fine_curvature(bool fine) { fine_ = fine; }
   /// Whether every step is followed by gains at the iterate, for nonlinear rollouts and for callers that read them.
   void keep_gains(bool keep) { with_gains_ = keep; }
+  /// Takes bounds that have changed.
+  void read_bounds() { rows_.read_bounds(); }
   bool stopped() const { return stopped_; }
   /// Change of the cost that the model predicted for the last step.
   double promised() const { return promised_; }

@@ -15,8 +15,7 @@
 #include <pinocchio/spatial.hpp>
 
 #include "second_order.hpp"
-#include "self_distance.hpp"
-#include "spec.hpp"
+#include "reach_parts.hpp"
 
 namespace sobo {
 
@@ -40,18 +39,21 @@ struct ReachCostData : CostData {
   Eigen::MatrixXd near_hessian;
 };
 
-/// One cost instead of a stack of residuals: the constant parts of the Hessian are written once.
+/// One cost instead of a stack of residuals, whose weights and target change in place.
 struct ReachCost : CostAbstract, CurvedCost {
-  /// All copies share `target` and `rotation`, so that writing them changes the target of every stage in place.
+  /// All copies share `target`, `rotation` and `parts`. `rotation` is null where no orientation is asked for.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
             std::shared_ptr<const Eigen::Vector3d> target, std::shared_ptr<const Eigen::Matrix3d> rotation,
-            const ReachWeights &weights, std::shared_ptr<const SelfDistance> self_distance)
+            std::shared_ptr<const ReachParts> parts, bool terminal)
       : CostAbstract(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * model->nv),
-                     static_cast<int>(weights.control.size())),
+                     static_cast<int>(parts->running.control.size())),
         model_(std::move(model)), tool_(tool), target_(std::move(target)), rotation_(std::move(rotation)),
-        weights_(weights), oriented_(!weights.orientation.isZero(0.0)),
-        self_distance_(weights.self_distance > 0.0 ? std::move(self_distance) : nullptr),
-        scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
+        parts_(std::move(parts)), terminal_(terminal), scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
+
+  const ReachWeights &weights() const { return terminal_ ? parts_->terminal : parts_->running; }
+  bool keeps_apart() const { return weights().self_distance > 0.0 && parts_->self_distance; }
+  /// Whether the control is what costs: not where it is an acceleration.
+  virtual bool costs_control() const { return true; }
 
   using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
 
@@ -59,18 +61,22 @@ struct ReachCost : CostAbstract, CurvedCost {
     auto &data = static_cast<ReachCostData &>(base);
     pinocchio::forwardKinematics(*model_, *scratch_, x.head(model_->nv));
     const auto &placement = pinocchio::updateFramePlacement(*model_, *scratch_, tool_);
+    const ReachWeights &w = weights();
     data.error = placement.translation() - *target_;
-    data.dx = x - weights_.state_reference;
-    data.du = u - weights_.control_reference;
-    data.value_ = weights_.position.dot(data.error.cwiseAbs2()) + weights_.state.dot(data.dx.cwiseAbs2()) +
-                  weights_.control.dot(data.du.cwiseAbs2());
-    if (oriented_) {
+    data.dx = x - w.state_reference;
+    data.value_ = w.position.dot(data.error.cwiseAbs2()) + w.state.dot(data.dx.cwiseAbs2());
+    if (costs_control()) {
+      data.du = u - w.control_reference;
+      data.value_ += w.control.dot(data.du.cwiseAbs2());
+    }
+    if (rotation_) {
       const Eigen::Matrix3d offset = rotation_->transpose() * placement.rotation();
       data.turn = pinocchio::log3(offset);
-      data.value_ += weights_.orientation.dot(data.turn.cwiseAbs2());
+      data.value_ += w.orientation.dot(data.turn.cwiseAbs2());
     }
-    if (self_distance_)
-      data.value_ += weights_.self_distance * self_distance_->evaluate(*scratch_, data.near);
+    data.near.clear();
+    if (keeps_apart())
+      data.value_ += w.self_distance * parts_->self_distance->evaluate(*scratch_, data.near);
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
@@ -80,54 +86,56 @@ struct ReachCost : CostAbstract, CurvedCost {
     data.tool = scratch_->oMf[tool_].rotation();
     pinocchio::computeJointJacobians(*model_, *scratch_);
     pinocchio::getFrameJacobian(*model_, *scratch_, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
-    data.Lx_ = 2.0 * weights_.state.cwiseProduct(data.dx);
+    const ReachWeights &w = weights();
+    data.Lx_ = 2.0 * w.state.cwiseProduct(data.dx);
     data.Lx_.head(n).noalias() +=
-        2.0 * data.jacobian.topRows<3>().transpose() * weights_.position.cwiseProduct(data.error);
-    data.Lu_ = 2.0 * weights_.control.cwiseProduct(data.du);
-    if (oriented_) {
+        2.0 * data.jacobian.topRows<3>().transpose() * w.position.cwiseProduct(data.error);
+    if (costs_control())
+      data.Lu_ = 2.0 * w.control.cwiseProduct(data.du);
+    if (rotation_) {
       pinocchio::Jlog3(data.turn.norm(), data.turn, data.turn_by_spin);
       const Eigen::Matrix3d by_world_spin = data.turn_by_spin * data.tool.transpose();
       data.turn_jacobian.noalias() = by_world_spin * data.jacobian.bottomRows<3>();
       data.Lx_.head(n).noalias() +=
-          2.0 * data.turn_jacobian.transpose() * weights_.orientation.cwiseProduct(data.turn);
+          2.0 * data.turn_jacobian.transpose() * w.orientation.cwiseProduct(data.turn);
     }
-    if (self_distance_ && !data.near.empty()) {
-      self_distance_->differentiate(*scratch_, data.near, data.near_gradient, data.near_hessian);
-      data.Lx_.head(n) += weights_.self_distance * data.near_gradient;
+    if (!data.near.empty()) {
+      parts_->self_distance->differentiate(*scratch_, data.near, data.near_gradient, data.near_hessian);
+      data.Lx_.head(n) += w.self_distance * data.near_gradient;
     }
   }
 
   void computeHessians(const VectorRef &, const VectorRef &, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
+    const ReachWeights &w = weights();
     // Gauss-Newton: the curvature of the forward kinematics is left out, see add_curvature.
-    data.Lxx_.topLeftCorner(n, n).noalias() = 2.0 * data.jacobian.topRows<3>().transpose() *
-                                              weights_.position.asDiagonal() * data.jacobian.topRows<3>();
-    data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * weights_.state.head(n);
-    if (oriented_)
+    data.Lxx_.topLeftCorner(n, n).noalias() =
+        2.0 * data.jacobian.topRows<3>().transpose() * w.position.asDiagonal() * data.jacobian.topRows<3>();
+    data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * w.state.head(n);
+    data.Lxx_.diagonal().tail(n) = 2.0 * w.state.tail(n);
+    if (costs_control())
+      data.Luu_.diagonal() = 2.0 * w.control;
+    if (rotation_)
       data.Lxx_.topLeftCorner(n, n).noalias() +=
-          2.0 * data.turn_jacobian.transpose() * weights_.orientation.asDiagonal() * data.turn_jacobian;
-    if (self_distance_ && !data.near.empty())
-      data.Lxx_.topLeftCorner(n, n) += weights_.self_distance * data.near_hessian;
+          2.0 * data.turn_jacobian.transpose() * w.orientation.asDiagonal() * data.turn_jacobian;
+    if (!data.near.empty())
+      data.Lxx_.topLeftCorner(n, n) += w.self_distance * data.near_hessian;
   }
 
   void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
 
   std::shared_ptr<CostData> createData() const override {
-    auto data = std::make_shared<ReachCostData>(ndx(), nu, *model_);
-    data->Lxx_.diagonal() = 2.0 * weights_.state;
-    data->Luu_.diagonal() = 2.0 * weights_.control;
-    return data;
+    return std::make_shared<ReachCostData>(ndx(), nu, *model_);
   }
 
   std::shared_ptr<const pinocchio::Model> model_;
   pinocchio::FrameIndex tool_;
   std::shared_ptr<const Eigen::Vector3d> target_;
   std::shared_ptr<const Eigen::Matrix3d> rotation_; // null where no orientation is asked for
-  ReachWeights weights_;
-  bool oriented_;
-  std::shared_ptr<const SelfDistance> self_distance_; // null where it has no weight
-  std::shared_ptr<pinocchio::Data> scratch_;          // of all stages
+  std::shared_ptr<const ReachParts> parts_;
+  bool terminal_;
+  std::shared_ptr<pinocchio::Data> scratch_; // of all stages
 
 private:
   void add_turn_curvature(const ReachCostData &data, Eigen::MatrixXd &block) const;

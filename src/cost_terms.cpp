@@ -18,8 +18,10 @@ CostTerms reach_cost(const Robot &robot, const ReachWeights &weights, const Vect
     problem.rotation = std::make_shared<Eigen::Matrix3d>();
   problem.check_target(target);
   problem.set_target(target);
-  const ReachCost cost(robot.impl().model, robot.impl().tool, problem.target, problem.rotation, weights,
-                       std::make_shared<SelfDistance>(robot, weights.self_margin));
+  const auto parts = std::make_shared<ReachParts>();
+  parts->running = parts->terminal = weights;
+  parts->self_distance = std::make_shared<SelfDistance>(robot, weights.self_margin);
+  const ReachCost cost(robot.impl().model, robot.impl().tool, problem.target, problem.rotation, parts, false);
   const auto data = cost.createData();
   const VectorXd u = VectorXd::Zero(nu);
   cost.evaluate(x, u, *data);

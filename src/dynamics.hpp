@@ -9,6 +9,7 @@
 #include <pinocchio/algorithm/aba-derivatives.hpp>
 #include <pinocchio/algorithm/aba.hpp>
 
+#include "reach_parts.hpp"
 #include "second_order.hpp"
 
 namespace sobo {
@@ -31,9 +32,12 @@ struct SemiImplicitEulerData : ExplicitDynamicsData {
 /// All stages share the model and Pinocchio's scratch memory. One of its own for each stage would save the derivatives a
 /// forward pass, but no processor's cache holds a hundred of them, and waiting for memory takes longer.
 struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
-  SemiImplicitEuler(std::shared_ptr<const pinocchio::Model> model, const Eigen::MatrixXd &actuation, double dt)
+  SemiImplicitEuler(std::shared_ptr<const pinocchio::Model> model, const Eigen::MatrixXd &actuation,
+                    std::shared_ptr<const ReachParts> parts)
       : ExplicitDynamics(VectorSpace(2 * model->nv), static_cast<int>(actuation.cols())), model_(std::move(model)),
-        actuation_(actuation), dt_(dt), scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
+        actuation_(actuation), parts_(std::move(parts)), scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
+
+  double dt() const { return parts_->dt; }
 
   void forward(const ConstVectorRef &x, const ConstVectorRef &u, ExplicitDynamicsData &base) const override {
     auto &data = static_cast<SemiImplicitEulerData &>(base);
@@ -42,8 +46,8 @@ struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
     // Pinocchio ships aba compiled for this type; any other argument costs a minute of compilation.
     const ConstVectorRef q = x.head(n), v = x.tail(n), tau = data.tau;
     pinocchio::aba(*model_, *scratch_, q, v, tau, pinocchio::Convention::WORLD);
-    data.xnext_.tail(n) = x.tail(n) + dt_ * scratch_->ddq;
-    data.xnext_.head(n) = x.head(n) + dt_ * data.xnext_.tail(n);
+    data.xnext_.tail(n) = x.tail(n) + dt() * scratch_->ddq;
+    data.xnext_.head(n) = x.head(n) + dt() * data.xnext_.tail(n);
   }
 
   void dForward(const ConstVectorRef &x, const ConstVectorRef &u, ExplicitDynamicsData &base) const override {
@@ -59,14 +63,14 @@ struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
     data.by_torque = scratch_->Minv.selfadjointView<Eigen::Upper>();
     auto Jx = data.Jx();
     auto Ju = data.Ju();
-    Jx.bottomLeftCorner(n, n) = dt_ * data.by_position;
-    Jx.bottomRightCorner(n, n) = dt_ * data.by_velocity;
+    Jx.bottomLeftCorner(n, n) = dt() * data.by_position;
+    Jx.bottomRightCorner(n, n) = dt() * data.by_velocity;
     Jx.bottomRightCorner(n, n).diagonal().array() += 1.0;
-    Jx.topLeftCorner(n, n) = dt_ * Jx.bottomLeftCorner(n, n);
+    Jx.topLeftCorner(n, n) = dt() * Jx.bottomLeftCorner(n, n);
     Jx.topLeftCorner(n, n).diagonal().array() += 1.0;
-    Jx.topRightCorner(n, n) = dt_ * Jx.bottomRightCorner(n, n);
-    Ju.bottomRows(n).noalias() = dt_ * (data.by_torque * actuation_);
-    Ju.topRows(n) = dt_ * Ju.bottomRows(n);
+    Jx.topRightCorner(n, n) = dt() * Jx.bottomRightCorner(n, n);
+    Ju.bottomRows(n).noalias() = dt() * (data.by_torque * actuation_);
+    Ju.topRows(n) = dt() * Ju.bottomRows(n);
   }
 
   void add_curvature(const ExplicitDynamicsData &base, const Eigen::VectorXd &costate,
@@ -78,7 +82,7 @@ struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
 
   std::shared_ptr<const pinocchio::Model> model_;
   Eigen::MatrixXd actuation_;
-  double dt_;
+  std::shared_ptr<const ReachParts> parts_;
   std::shared_ptr<pinocchio::Data> scratch_;
 };
 

@@ -4,7 +4,8 @@
 
 #include <aligator/core/explicit-dynamics.hpp>
 #include <aligator/core/stage-data.hpp>
-#include <aligator/modelling/constraints/box-constraint.hpp>
+
+#include "shared_box.hpp"
 
 namespace sobo {
 namespace {
@@ -16,9 +17,9 @@ template <typename Data>
 double excess(const aligator::ConstraintStackTpl<double> &constraints, const std::vector<std::shared_ptr<Data>> &data) {
   double worst = 0.0;
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const auto &box = dynamic_cast<const aligator::BoxConstraintTpl<double> &>(*constraints.sets[i]);
+    const Box &box = *dynamic_cast<const SharedBox &>(*constraints.sets[i]).box;
     const auto &value = data[i]->value_;
-    worst = std::max({worst, (value - box.upper_limit).maxCoeff(), (box.lower_limit - value).maxCoeff()});
+    worst = std::max({worst, (value - box.upper).maxCoeff(), (box.lower - value).maxCoeff()});
   }
   return worst;
 }

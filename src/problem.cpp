@@ -12,6 +12,7 @@
 #include "dynamics.hpp"
 #include "errors.hpp"
 #include "robot_impl.hpp"
+#include "shared_box.hpp"
 
 namespace sobo {
 namespace {
@@ -19,24 +20,9 @@ namespace {
 using aligator::StateErrorResidualTpl;
 using Dynamics = xyz::polymorphic<ExplicitDynamics>;
 
-/// Joint velocities of x = [q, v]: half the rows that a residual on the whole state would add to each stage.
-struct VelocityResidual : aligator::UnaryFunctionTpl<double> {
-  using Base = aligator::UnaryFunctionTpl<double>;
-  using Data = aligator::StageFunctionDataTpl<double>;
-  using Base::computeJacobians;
-  using Base::evaluate;
-
-  VelocityResidual(int nv, int nu) : Base(2 * nv, nu, nv) {}
-
-  void evaluate(const ConstVectorRef &x, Data &data) const override { data.value_ = x.tail(nr); }
-  void computeJacobians(const ConstVectorRef &, Data &data) const override {
-    data.Jx_.rightCols(nr).setIdentity(); // the other columns stay zero
-  }
-};
-
-Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec) {
+Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec, const std::shared_ptr<const ReachParts> &parts) {
   if (spec.integrator == "semi_implicit_euler")
-    return SemiImplicitEuler(robot.impl().model, spec.actuation, spec.dt);
+    return SemiImplicitEuler(robot.impl().model, spec.actuation, parts);
   if (spec.integrator == "rk2") {
     using Free = aligator::dynamics::MultibodyFreeFwdDynamicsTpl<double>;
     const aligator::MultibodyPhaseSpace<double> space(*robot.impl().model);
@@ -50,18 +36,77 @@ StateErrorResidualTpl<double> state_residual(int nx, int nu) {
   return StateErrorResidualTpl<double>(space, nu, VectorXd::Zero(nx));
 }
 
-/// Bounds on [q, v]; velocities are free where the task does not bound them.
+Box box_or_free(const std::optional<Box> &box, Eigen::Index size) {
+  const VectorXd infinite = VectorXd::Constant(size, std::numeric_limits<double>::infinity());
+  return box ? *box : Box{-infinite, infinite};
+}
+
+/// Bounds on [q, v], which are free where the spec has none.
 Box state_box(const ReachSpec &spec, int nv) {
-  const VectorXd infinite = VectorXd::Constant(nv, std::numeric_limits<double>::infinity());
-  const Box velocity = spec.velocity ? *spec.velocity : Box{-infinite, infinite};
+  const Box position = box_or_free(spec.position, nv), velocity = box_or_free(spec.velocity, nv);
   Box box{VectorXd(2 * nv), VectorXd(2 * nv)};
-  box.lower << spec.position->lower, velocity.lower;
-  box.upper << spec.position->upper, velocity.upper;
+  box.lower << position.lower, velocity.lower;
+  box.upper << position.upper, velocity.upper;
   return box;
 }
 
-std::shared_ptr<const SelfDistance> make_self_distance(const Robot &robot, const ReachWeights &weights) {
-  return weights.self_distance > 0.0 ? std::make_shared<SelfDistance>(robot, weights.self_margin) : nullptr;
+/// What the stages of a reaching problem share.
+struct Shared {
+  std::shared_ptr<ReachParts> parts = std::make_shared<ReachParts>();
+  std::shared_ptr<Box> control, state, acceleration; // null where there are no rows for them
+
+  void take(const Robot &robot, const ReachSpec &spec) const {
+    parts->dt = spec.dt;
+    parts->running = spec.running;
+    parts->terminal = spec.terminal;
+    if (!parts->self_distance && (spec.running.self_distance > 0.0 || spec.terminal.self_distance > 0.0))
+      parts->self_distance = std::make_shared<SelfDistance>(robot, spec.running.self_margin);
+    if (control)
+      *control = box_or_free(spec.control, spec.actuation.cols());
+    if (state)
+      *state = state_box(spec, robot.nv());
+    if (acceleration)
+      *acceleration = box_or_free(spec.acceleration, robot.nv());
+  }
+};
+
+void check_spec(const Robot &robot, const ReachSpec &spec) {
+  const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());
+  if (spec.actuation.rows() != nv)
+    throw SolverError("the actuation matrix has " + std::to_string(spec.actuation.rows()) + " rows, expected " +
+                      std::to_string(nv));
+  if (!(spec.dt > 0.0))
+    throw SolverError("dt must be positive, got " + std::to_string(spec.dt));
+  check_weights(spec.running, 2 * nv, nu);
+  check_weights(spec.terminal, 2 * nv, nu);
+  check_box(spec.control, nu, "control");
+  check_box(spec.velocity, nv, "velocity");
+  check_box(spec.position, nv, "position");
+  check_box(spec.acceleration, nv, "acceleration");
+  const bool accelerations = spec.integrator == "constant_acceleration";
+  if (accelerations && !spec.actuation.isIdentity())
+    throw SolverError("constant accelerations need a motor for every joint; use the integrator semi_implicit_euler");
+  if (!accelerations && spec.acceleration)
+    throw SolverError("acceleration limits need the integrator constant_acceleration, got " + spec.integrator);
+  if (spec.adaptable && spec.integrator == "rk2")
+    throw SolverError("a problem with the integrator rk2 cannot be adapted");
+}
+
+bool oriented(const ReachSpec &spec) {
+  return !spec.running.orientation.isZero(0.0) || !spec.terminal.orientation.isZero(0.0);
+}
+
+/// Whether two specs differ in nothing but what Worker::adapt changes.
+void check_alike(const ReachSpec &before, const ReachSpec &spec) {
+  const auto same = [](bool yes, const std::string &what) {
+    if (!yes)
+      throw SolverError("a problem cannot be adapted to another " + what);
+  };
+  same(spec.horizon == before.horizon, "horizon");
+  same(spec.integrator == before.integrator, "integrator");
+  same(spec.actuation == before.actuation, "actuation");
+  same(oriented(spec) == oriented(before), "type of goal");
+  same(spec.running.self_margin == before.running.self_margin, "distance between links");
 }
 
 } // namespace
@@ -87,50 +132,47 @@ void Problem::set_target(const VectorXd &value) const {
 }
 
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
-  const int nv = robot.nv();
-  const int nu = static_cast<int>(spec.actuation.cols());
-  if (spec.actuation.rows() != nv)
-    throw SolverError("the actuation matrix has " + std::to_string(spec.actuation.rows()) + " rows, expected " +
-                      std::to_string(nv));
-  if (!(spec.dt > 0.0))
-    throw SolverError("dt must be positive, got " + std::to_string(spec.dt));
-  check_weights(spec.running, 2 * nv, nu);
-  check_weights(spec.terminal, 2 * nv, nu);
-  check_box(spec.control, nu, "control");
-  check_box(spec.velocity, nv, "velocity");
-  check_box(spec.position, nv, "position");
-  check_box(spec.acceleration, nv, "acceleration");
+  check_spec(robot, spec);
+  const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());
+  const auto row = [&](bool needed) { return needed || spec.adaptable ? std::make_shared<Box>() : nullptr; };
   const bool accelerations = spec.integrator == "constant_acceleration";
-  if (accelerations && !spec.actuation.isIdentity())
-    throw SolverError("constant accelerations need a motor for every joint; use the integrator semi_implicit_euler");
-  if (!accelerations && spec.acceleration)
-    throw SolverError("acceleration limits need the integrator constant_acceleration, got " + spec.integrator);
-  std::vector<StageBound> bounds;
-  if (spec.position)
-    bounds.push_back({state_residual(2 * nv, nu), state_box(spec, nv)});
-  else if (spec.velocity)
-    bounds.push_back({VelocityResidual(nv, nu), *spec.velocity});
+  Shared shared_parts;
+  shared_parts.control = row(spec.control.has_value());
+  shared_parts.state = row(spec.position || spec.velocity);
+  if (accelerations)
+    shared_parts.acceleration = std::make_shared<Box>(); // guesses are within it, be it infinite
+  shared_parts.take(robot, spec);
+  const auto &parts = shared_parts.parts;
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
-  std::shared_ptr<Eigen::Matrix3d> rotation;
-  if (!spec.running.orientation.isZero(0.0) || !spec.terminal.orientation.isZero(0.0))
-    rotation = std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity());
-  const ReachCost running(robot.impl().model, robot.impl().tool, target, rotation, spec.running,
-                          make_self_distance(robot, spec.running));
-  const ReachCost terminal(robot.impl().model, robot.impl().tool, target, rotation, spec.terminal,
-                           make_self_distance(robot, spec.terminal));
+  const auto rotation = oriented(spec) ? std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity()) : nullptr;
+  const auto &impl = robot.impl();
+  const ReachCost running(impl.model, impl.tool, target, rotation, parts, false);
+  const ReachCost terminal(impl.model, impl.tool, target, rotation, parts, true);
+  std::vector<StageBound> bounds;
   Problem problem;
   if (accelerations) {
-    const auto dynamics = std::make_shared<InverseDynamics>(robot.impl().model);
-    if (spec.control)
-      bounds.push_back({Torque(dynamics), *spec.control, true});
-    problem = assemble(ConstantAcceleration(nv, spec.dt), TorqueCost(running, dynamics), terminal, 2 * nv, nu, spec.horizon,
-                       spec.acceleration, bounds);
-    problem.torques = std::make_shared<TorqueControls>(dynamics, spec.dt, spec.acceleration);
+    const auto dynamics = std::make_shared<InverseDynamics>(impl.model);
+    if (shared_parts.control)
+      bounds.push_back({Torque(dynamics), shared_parts.control, true});
+    if (shared_parts.state)
+      bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
+    problem = assemble(ConstantAcceleration(nv, parts), TorqueCost(running, dynamics), terminal, 2 * nv, nu, spec.horizon,
+                       row(spec.acceleration.has_value()) ? shared_parts.acceleration : nullptr, bounds);
+    problem.torques = std::make_shared<TorqueControls>(dynamics, parts, shared_parts.acceleration);
   } else {
-    problem = assemble(make_dynamics(robot, spec), running, terminal, 2 * nv, nu, spec.horizon, spec.control, bounds);
+    if (shared_parts.state)
+      bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
+    problem = assemble(make_dynamics(robot, spec, parts), running, terminal, 2 * nv, nu, spec.horizon, shared_parts.control,
+                       bounds);
   }
   problem.target = target;
   problem.rotation = rotation;
+  if (spec.adaptable)
+    problem.adapt = [robot, spec, shared_parts](const ReachSpec &other) {
+      check_spec(robot, other);
+      check_alike(spec, other);
+      shared_parts.take(robot, other);
+    };
   return problem;
 }
 
@@ -147,12 +189,12 @@ Problem make_linear_problem(const LinearSpec &spec) {
   check_box(spec.state, nx, "state");
   std::vector<StageBound> bounds;
   if (spec.state)
-    bounds.push_back({state_residual(nx, nu), *spec.state});
+    bounds.push_back({state_residual(nx, nu), shared(spec.state)});
   using Quadratic = aligator::QuadraticCostTpl<double>;
   const Quadratic running(spec.Q, spec.R, spec.q, spec.r);
   const Quadratic terminal(spec.Qf, MatrixXd::Zero(nu, nu), spec.qf, VectorXd::Zero(nu));
   const aligator::dynamics::LinearDiscreteDynamicsTpl<double> dynamics(spec.A, spec.B, spec.c);
-  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, spec.control, bounds);
+  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, shared(spec.control), bounds);
 }
 
 } // namespace sobo

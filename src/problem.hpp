@@ -1,6 +1,7 @@
 // Aligator problems from plain numbers.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include <aligator/core/traj-opt-problem.hpp>
@@ -20,6 +21,7 @@ struct Problem {
   int nx = 0, nu = 0, horizon = 0;
   std::shared_ptr<Eigen::Matrix3d> rotation = nullptr; // of the target; null where no orientation is asked for
   std::shared_ptr<const TorqueControls> torques = nullptr; // where the controls inside are accelerations
+  std::function<void(const ReachSpec &)> adapt = nullptr;  // see Worker::adapt; null where nothing changes
 
   /// Throws SolverError unless `value` is a position, or a pose [x, y, z, qx, qy, qz, qw] where orientation counts.
   void check_target(const VectorXd &value) const;

@@ -6,6 +6,7 @@
 
 #include "assemble.hpp"
 #include "errors.hpp"
+#include "shared_box.hpp"
 #include "quadrotor_model.hpp"
 #include "second_order.hpp"
 
@@ -161,14 +162,15 @@ Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
   check_columns(spec.columns);
   std::vector<StageBound> bounds;
   if (spec.height)
-    bounds.push_back({Height(), *spec.height});
+    bounds.push_back({Height(), shared(spec.height)});
   if (const auto count = spec.columns.rows(); count > 0)
     bounds.push_back({Clearance(spec.columns),
-                      {VectorXd::Zero(count), VectorXd::Constant(count, std::numeric_limits<double>::infinity())}});
+                      shared(Box{VectorXd::Zero(count),
+                                 VectorXd::Constant(count, std::numeric_limits<double>::infinity())})});
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   Problem problem =
       assemble(QuadrotorDynamics(model), QuadrotorCost(target, spec.running), QuadrotorCost(target, spec.terminal),
-               state_size, control_size, spec.horizon, spec.control, bounds);
+               state_size, control_size, spec.horizon, shared(spec.control), bounds);
   problem.target = target;
   return problem;
 }

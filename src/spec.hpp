@@ -30,6 +30,7 @@ struct ReachSpec {
   ReachWeights running, terminal;
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
   std::optional<Box> acceleration;                // bounds on a (nv), with constant accelerations alone
+  bool adaptable = false; // whether Worker::adapt may change dt, weights and bounds, also those that are absent now
 };
 
 /// Reaching with a quadrotor among columns, see QuadrotorModel. The running weights are per step, as in ReachSpec.

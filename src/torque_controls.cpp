@@ -8,19 +8,18 @@ namespace sobo {
 
 void TorqueControls::follow(Vectors &xs, Vectors &as) const {
   const Eigen::Index n = dynamics_->nv();
+  const double dt = parts_->dt;
   for (std::size_t t = 0; t < as.size(); ++t) {
-    as[t] = (xs[t + 1].tail(n) - xs[t].tail(n)) / dt_;
-    if (bounds_)
-      as[t] = as[t].cwiseMax(bounds_->lower).cwiseMin(bounds_->upper);
-    xs[t + 1].head(n) = xs[t].head(n) + dt_ * (xs[t].tail(n) + 0.5 * dt_ * as[t]);
-    xs[t + 1].tail(n) = xs[t].tail(n) + dt_ * as[t];
+    as[t] = ((xs[t + 1].tail(n) - xs[t].tail(n)) / dt).cwiseMax(bounds_->lower).cwiseMin(bounds_->upper);
+    xs[t + 1].head(n) = xs[t].head(n) + dt * (xs[t].tail(n) + 0.5 * dt * as[t]);
+    xs[t + 1].tail(n) = xs[t].tail(n) + dt * as[t];
   }
 }
 
 void TorqueControls::differentiate(const Vectors &xs, Vectors &as) const {
   const Eigen::Index n = dynamics_->nv();
   for (std::size_t t = 0; t < as.size(); ++t)
-    as[t] = (xs[t + 1].tail(n) - xs[t].tail(n)) / dt_;
+    as[t] = (xs[t + 1].tail(n) - xs[t].tail(n)) / parts_->dt;
 }
 
 void TorqueControls::to_torques(Result &result) const {

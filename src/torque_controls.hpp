@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "inverse_dynamics.hpp"
-#include "spec.hpp"
+#include "reach_parts.hpp"
 
 namespace sobo {
 
@@ -16,9 +16,10 @@ class TorqueControls {
 public:
   using Vectors = std::vector<VectorXd>;
 
-  /// `bounds` are those on the accelerations, if there are any.
-  TorqueControls(std::shared_ptr<InverseDynamics> dynamics, double dt, std::optional<Box> bounds)
-      : dynamics_(std::move(dynamics)), dt_(dt), bounds_(std::move(bounds)) {}
+  /// `bounds` are those on the accelerations.
+  TorqueControls(std::shared_ptr<InverseDynamics> dynamics, std::shared_ptr<const ReachParts> parts,
+                 std::shared_ptr<const Box> bounds)
+      : dynamics_(std::move(dynamics)), parts_(std::move(parts)), bounds_(std::move(bounds)) {}
 
   /// The accelerations within the bounds that lead through the velocities of `xs`, as far as these allow; writes the states
   /// that they lead to. A guess then has no gaps between its steps.
@@ -30,8 +31,8 @@ public:
 
 private:
   std::shared_ptr<InverseDynamics> dynamics_;
-  double dt_;
-  std::optional<Box> bounds_;
+  std::shared_ptr<const ReachParts> parts_;
+  std::shared_ptr<const Box> bounds_;
 };
 
 } // namespace sobo

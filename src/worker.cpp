@@ -128,6 +128,15 @@ void Worker::load(const Start &start, bool closed) {
     impl_->problem.torques->differentiate(impl_->xs, impl_->us);
 }
 
+void Worker::adapt(const ReachSpec &spec) {
+  const Claim claim(impl_->busy);
+  if (!impl_->problem.adapt)
+    throw SolverError("this problem was not made to be adapted");
+  impl_->problem.adapt(spec);
+  impl_->steps->read_bounds();
+  impl_->continues = false;
+}
+
 void Worker::restart() {
   const Claim claim(impl_->busy);
   impl_->continues = false;

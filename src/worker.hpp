@@ -77,6 +77,9 @@ public:
   /// Throws SolverError on malformed input, and in a second thread at the same time; a solve that diverges returns
   /// Status::Failed.
   Result solve(const Start &start, const SolveOptions &options);
+  /// Changes dt, weights and bounds in place, and ends a sequence. Throws SolverError unless the problem was made with an
+  /// adaptable spec that agrees in everything else.
+  void adapt(const ReachSpec &spec);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();
   /// CPU time [s] that a solve of one iteration takes, measured in the last one; 0 before that.

@@ -52,6 +52,10 @@ class RefinableProblem(Protocol):
         """Builds the native problem with these parts on, and a solver of its own."""
         ...
 
+    def adapt(self, worker: _native.Worker, refinement: Refinement) -> _native.Worker:
+        """Switches the parts of a native problem that `make_worker` has built; another one where that is impossible."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Refined:
@@ -62,10 +66,37 @@ class _Refined:
         return self.task.make_worker(self.refinement)
 
 
-class RefinementSolvers:
-    """The solvers of one task, one for each combination of parts that has been asked for.
+class _Shared:
+    """The native problem that all refinements of a task are solved with, one after the other."""
 
-    Each takes 7 MB and is built when it is first asked for.
+    def __init__(self, task: RefinableProblem, refinement: Refinement) -> None:
+        self._task, self._refinement = task, refinement
+        self._worker = task.make_worker(refinement)
+
+    def adapted(self, refinement: Refinement) -> _native.Worker:
+        """The problem with the parts of a refinement switched on, which ends a sequence unless they are already."""
+        if refinement != self._refinement:
+            self._worker = self._task.adapt(self._worker, refinement)
+            self._refinement = refinement
+        return self._worker
+
+
+class _RefinedSolver(Solver):
+    """Solves one refinement of the shared problem."""
+
+    def __init__(self, refined: _Refined, shared: _Shared, options: SolverOptions, sequence: bool) -> None:
+        self._problem, self._shared, self._refinement = refined, shared, refined.refinement
+        self.options, self._sequence = options, sequence
+        self._workers = [self._worker()]
+
+    def _worker(self) -> _native.Worker:
+        return self._shared.adapted(self._refinement)
+
+
+class RefinementSolvers:
+    """The solvers of one task's refinements. They share one native problem, whose parts are switched in place.
+
+    They are used by one thread at a time; solving another refinement ends a sequence.
 
     Args:
         task: The task.
@@ -75,13 +106,16 @@ class RefinementSolvers:
 
     def __init__(self, task: RefinableProblem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
         self._task, self._options, self._sequence = task, options or task.solver_options, sequence
+        self._shared: _Shared | None = None
         self._solvers: dict[Refinement, Solver] = {}
 
     def solver(self, refinement: Refinement) -> Solver:
         """The solver for a refinement."""
         problem = refinement.problem
         if problem not in self._solvers:
-            self._solvers[problem] = Solver(_Refined(self._task, problem), self._options, sequence=self._sequence)
+            self._shared = self._shared or _Shared(self._task, problem)
+            refined = _Refined(self._task, problem)
+            self._solvers[problem] = _RefinedSolver(refined, self._shared, self._options, self._sequence)
         solver, iterations = self._solvers[problem], refinement.iterations
         if iterations is None:
             return solver

@@ -181,6 +181,10 @@ class Solver:
         self.options = options or getattr(problem, "solver_options", None) or SolverOptions()
         self._workers = [problem.make_worker()]
 
+    def _worker(self) -> _native.Worker:
+        """The native problem that single instances are solved with."""
+        return self._workers[0]
+
     def with_options(self, options: SolverOptions) -> Solver:
         """The same native problem and solver, which take megabytes, with other settings."""
         other = copy.copy(self)
@@ -211,16 +215,16 @@ class Solver:
         """
         options = self.options.native(time_limit, interrupt)
         options.sequence = self._sequence
-        return _solution(self._workers[0].solve(_start(instance, guess), options))
+        return _solution(self._worker().solve(_start(instance, guess), options))
 
     @property
     def shortest_solve(self) -> float:
         """CPU time [s] that a solve of one iteration takes, going by the last solve; 0 before that."""
-        return float(self._workers[0].shortest_solve)
+        return float(self._worker().shortest_solve)
 
     def restart(self) -> None:
         """Ends a sequence: the next instance is not like the one before."""
-        self._workers[0].restart()
+        self._worker().restart()
 
     def gains(self, instance: Instance, trajectory: Guess) -> Array:
         """Feedback gains (T, nu, ndx) along a trajectory as it is, whether or not it is optimal.
@@ -230,7 +234,7 @@ class Solver:
         """
         options = self.options.native()
         options.max_iterations, options.retry = 0, False
-        solution = _solution(self._workers[0].solve(_start(instance, trajectory), options))
+        solution = _solution(self._worker().solve(_start(instance, trajectory), options))
         if not np.isfinite(solution.K).all() or len(solution.K) != len(trajectory.U):
             raise SolverError(f"there are no gains along this trajectory: {solution.message}")
         return solution.K
@@ -247,6 +251,7 @@ class Solver:
             raise SolverError(f"threads must be at least 1, got {threads}")
         while len(self._workers) < min(threads, len(instances)):
             self._workers.append(self._problem.make_worker())
+        self._worker()  # made ready
         starts = [_start(instance, guess) for instance, guess in zip(instances, guesses, strict=True)]
         results = _native.solve_batch(self._workers[:threads], starts, self.options.native())
         return [_solution(result) for result in results]
@@ -254,7 +259,7 @@ class Solver:
     def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
         """Cost of a trajectory, X (T+1, nx) and U (T, nu), as the solver counts it."""
         X = np.asarray(X, float)
-        return float(self._workers[0].cost(_native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))))
+        return float(self._worker().cost(_native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))))
 
 
 def _start(instance: Instance, guess: Guess) -> _native.Start:

@@ -98,6 +98,17 @@ class ArmReach(ArmEncoding, ArmStarts):
             refinement: Parts of the problem that are on, beside those of the task file. Without collision geometry
                 (`robot.collision: false`) clearance has no effect.
         """
+        return _native.Worker(self.robot.native, self._spec(refinement))
+
+    def adapt(self, worker: _native.Worker, refinement: Refinement) -> _native.Worker:
+        """Switches the parts of a native problem that `make_worker` has built; with RK2 it is built again."""
+        spec = self._spec(refinement)
+        if not spec.adaptable:
+            return self.make_worker(refinement)
+        worker.adapt(spec)
+        return worker
+
+    def _spec(self, refinement: Refinement) -> _native.ReachSpec:
         problem, pose = self.config.problem, self.config.pose
         terminal = 1.0 if refinement.precision is Precision.TASK else PRECISE
         running = PRECISE if refinement.precision is Precision.THROUGHOUT else 1.0
@@ -113,7 +124,8 @@ class ArmReach(ArmEncoding, ArmStarts):
             spec.acceleration = _native.Box(-self.acceleration_limit, self.acceleration_limit)
         if refinement.position_limits:
             spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
-        return _native.Worker(self.robot.native, spec)
+        spec.adaptable = problem.integrator != "rk2"
+        return spec
 
     def _weights(
         self, weights: Weights, orientation: float, scale: float, precision: float, clearance: float

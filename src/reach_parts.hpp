@@ -1,0 +1,19 @@
+// What all stages of a reaching problem share, so that it changes in place.
+#pragma once
+
+#include <memory>
+
+#include <Eigen/Core>
+
+#include "self_distance.hpp"
+#include "spec.hpp"
+
+namespace sobo {
+
+struct ReachParts {
+  double dt = 0.0;                                              // s
+  ReachWeights running, terminal;
+  std::shared_ptr<const SelfDistance> self_distance = nullptr;  // built when it first has a weight
+};
+
+} // namespace sobo
