@@ -87,10 +87,10 @@ def one_joint(dt: float, horizon: int) -> Any:
     def track(x: np.ndarray, states: np.ndarray, *_: float) -> tuple[np.ndarray, np.ndarray]:
         return np.vstack([x, states]), np.zeros((len(states), 1))
 
-    robot = SimpleNamespace(track=track, position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
+    robot = SimpleNamespace(position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
     robot.tool_pose = lambda q: np.array([10.0 * q[0], 1.0, 2.0, 3.0])
     config = SimpleNamespace(policy=SimpleNamespace(blend=0.0))
-    return SimpleNamespace(nu=1, dt=dt, horizon=horizon, robot=robot, config=config, goal_size=2)
+    return SimpleNamespace(nu=1, dt=dt, horizon=horizon, robot=robot, config=config, goal_size=2, track=track)
 
 
 @pytest.mark.parametrize(
