@@ -15,7 +15,9 @@ struct SharedBox : aligator::ConstraintSetTpl<double> {
   using ConstVectorRef = Eigen::Ref<const Eigen::VectorXd>;
   using VectorRef = Eigen::Ref<Eigen::VectorXd>;
 
-  explicit SharedBox(std::shared_ptr<const Box> bounds) : box(std::move(bounds)) {}
+  explicit SharedBox(std::shared_ptr<const Box> bounds) : box(std::move(bounds)) {
+    setProxParameter(1.0); // a projection does not depend on it, but copies would read it uninitialised
+  }
 
   void projection(const ConstVectorRef &z, VectorRef out) const override {
     out = z.cwiseMin(box->upper).cwiseMax(box->lower);
