@@ -125,9 +125,10 @@ bool BoundedRiccati::bounded_step(double mu) {
   return !with_gains_ || sweep_for_gains();
 }
 
-// From a bad guess ProxDDP's own step, which exceeds bounds and leaves gaps, leads further than one that keeps them.
+// From a bad guess ProxDDP's own step, which exceeds bounds and leaves gaps, leads further than one that keeps them. A solve
+// that keeps its gains is the next of a sequence, and begins near its solution.
 bool BoundedRiccati::begins_far_away() const {
-  return !closed_ && !missing_.empty() && !fine_ && !std::isfinite(promised_);
+  return !closed_ && !missing_.empty() && !fine_ && !with_gains_ && !std::isfinite(promised_);
 }
 
 // The step so far must satisfy the dynamics. The barrier would make problems convex whose minimum within the bounds is far
