@@ -20,9 +20,9 @@ namespace sobo {
 /// Riccati solver whose step minimises the augmented Lagrangian of the LQ subproblem with all of its bounds.
 ///
 /// ProxDDP takes for active what exceeds a bound at the current iterate. From a feasible guess its first step therefore
-/// knows no bound at all, exceeds them, and is cut short again and again. Here one sweep with the bounds that the
-/// multipliers mark is tried; where its step disagrees with them, an interior-point method solves the subproblem, however
-/// many bounds are active.
+/// knows no bound at all, exceeds them, and is cut short again and again. Here a sweep with the bounds that the
+/// multipliers mark is tried, and where there are gaps up to three more with the bounds that the step before exceeds. Where
+/// their steps disagree with the marks, an interior-point method solves the subproblem, however many bounds are active.
 ///
 /// The Hessian is exact where the subproblem is then convex, which makes the steps near a solution Newton steps;
 /// elsewhere it has a smaller share of the curvature that Gauss-Newton leaves out, or none.
@@ -32,7 +32,8 @@ public:
   using Problem = aligator::TrajOptProblemTpl<double>;
 
   /// Refers to the problem and to the solver, which must have been set up for it and owns this object.
-  /// Throws SolverError where a constraint of the problem is no box. `closed`: the guesses have no gaps and the dynamics are linear, so that there never are any.
+  /// Throws SolverError where a constraint of the problem is no box. `closed`: the guesses have no gaps and the dynamics
+  /// are linear, so that there never are any.
   BoundedRiccati(Solver &solver, const Problem &problem, bool closed);
 
   bool backward(double mu) override;

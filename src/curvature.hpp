@@ -24,7 +24,7 @@ public:
   /// Whether no curvature of the dynamics is available: linear ones have none, that of RK2 is not implemented.
   bool empty() const { return blocks_.empty(); }
   /// At the solver's current trajectory and multipliers, whose first derivatives it must hold; `fine` parts cost time and
-  /// matter for gains alone.
+  /// matter for the last steps and for gains alone.
   void compute(const Solver &solver, bool fine);
   /// Adds this share of it to the Hessians of the LQ subproblem.
   void add_to(aligator::gar::LqrProblemTpl<double> &lqr, double share) const;

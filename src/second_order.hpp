@@ -21,7 +21,8 @@ struct CurvedCost {
   virtual ~CurvedCost() = default;
   /// What is missing from the Hessian at the point where `data` holds the gradient.
   virtual void add_curvature(const aligator::CostDataAbstractTpl<double> &data, Eigen::MatrixXd &block) const = 0;
-  /// The part of it that is too small to make a difference to the solver's steps, and is left to the gains.
+  /// The part of it that is too small to make a difference to the solver's first steps: it counts in the last ones, and for
+  /// the gains.
   virtual void add_fine_curvature(const aligator::CostDataAbstractTpl<double> &, Eigen::MatrixXd &) const {}
 };
 
@@ -30,7 +31,7 @@ struct CurvedFunction {
   /// Second derivatives of multipliers' f(x, u) at the point where `data` holds the first ones.
   virtual void add_curvature(const aligator::StageFunctionDataTpl<double> &data,
                              const Eigen::Ref<const Eigen::VectorXd> &multipliers, Eigen::MatrixXd &block) const = 0;
-  /// Whether it is left to the gains, see CurvedCost.
+  /// Whether all of it is as small as that, see CurvedCost.
   virtual bool is_fine() const { return false; }
 };
 
