@@ -150,8 +150,10 @@ class Monitor:
         if "checksums" not in report:
             self._require("stamp" not in report and "start" not in report, "neither a plan nor a refusal")
             return
+        stamp = (report["stamp"]["sec"], report["stamp"]["nanosec"])
+        self._ages.told(stamp, f"{report['status']}, from a state of {report.get('state_age_s')} s")
         if report["status"] == "braking":  # an arm whose states have stopped is not left to go on
-            self._ages.excuse((report["stamp"]["sec"], report["stamp"]["nanosec"]))
+            self._ages.excuse(stamp)
         start, limit = np.array(report["start"]), self._task.robot.velocity_limit
         self._require(start.shape == (self._task.nx,), f"start has shape {start.shape}")
         steps = {len(v) for k in ("feedback_gains", "feedforward") if (v := self._named(k, report)) is not None}

@@ -49,11 +49,15 @@ class ScriptedOutputs:
         self.refuses: Refused | None = None
         self.closed = False
 
-    def publish(self, motion: Motion, now: float, details: dict[str, Any], unless: Any = None) -> dict | None:
+    def publish(
+        self, motion: Motion, now: float, details: dict[str, Any], unless: Any = None, still_fresh: Any = None
+    ) -> dict | None:
         if self.refuses is not None:
             raise self.refuses
         if self.closed or (unless is not None and unless.is_set()):
             return None
+        if still_fresh is not None:
+            still_fresh()
         self.motions.append(motion)
         self.details.append(details)
         self._followed.add(motion, now)

@@ -22,6 +22,7 @@ class StateAges:
         self._states: list[tuple[int, int]] = []  # when it was published, when the oldest joint was measured
         self._trajectories: dict[Stamp, int] = {}
         self._excused: set[Stamp] = set()
+        self._told: dict[Stamp, str] = {}
 
     def state(self, message: JointState, names: Sequence[str], published: int, wall_clock: bool = True) -> None:
         """Records a joint state of an arm with these joints."""
@@ -45,6 +46,10 @@ class StateAges:
         """That trajectory needs no state."""
         self._excused.add(stamp)  # its report may come before itself
 
+    def told(self, stamp: Stamp, what: str) -> None:
+        """What the planner says of that trajectory."""
+        self._told[stamp] = what
+
     def faults(self, timeout: float) -> Iterator[str]:
         """No trajectory without a state shortly before: compared at the end, for messages overtake each other."""
         states = np.array(sorted(self._states), dtype=np.int64).reshape(-1, 2)
@@ -59,7 +64,7 @@ class StateAges:
                 yield (
                     f"trajectory published at {published}: "
                     f"{age:.3f} s after the last joint state, allowed are {allowed:.3f} s; states around it were "
-                    f"published and measured {around} s before"
+                    f"published and measured {around} s before; the planner says: {self._told.get(stamp, 'nothing')}"
                 )
 
 

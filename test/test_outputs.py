@@ -105,6 +105,19 @@ def test_closed_outputs_let_nothing_pass(outputs: PlanOutputs, stream: Recorder,
     assert stream.messages == []
 
 
+def test_a_state_that_becomes_stale_during_the_checks_keeps_the_messages_back(
+    outputs: PlanOutputs, motion: Motion
+) -> None:
+    def stale() -> None:
+        raise Refused(Status.STALE_STATE, "joint state is 0.6 s old")
+
+    with pytest.raises(Refused, match="STALE_STATE"):
+        outputs.publish(motion, BEGIN - 0.01, DETAILS, None, stale)
+    assert outputs._followed.timeline is None
+    report = outputs.publish(motion, BEGIN - 0.01, DETAILS, None, lambda: None)
+    assert report is not None and report["plan_id"] == 1
+
+
 def test_what_the_controller_would_drop_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:
     X = motion.X.copy()
     X[7, 2] = np.nan

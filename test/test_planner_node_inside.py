@@ -48,8 +48,8 @@ class Inside:
         assert self.node._session is not None
         outputs, publish = self.node._session.outputs, self.node._session.outputs.publish
 
-        def record(motion: Any, now: float, details: dict[str, Any], unless: Any = None) -> Any:
-            report = publish(motion, now, details, unless)
+        def record(*arguments: Any) -> Any:
+            report = publish(*arguments)
             if report is not None:
                 self.published.append(report)
             return report

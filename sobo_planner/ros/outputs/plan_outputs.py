@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,12 @@ class PlanOutputs:
         }
 
     def publish(
-        self, motion: Motion, now: float, details: dict[str, Any], unless: Interrupt | None = None
+        self,
+        motion: Motion,
+        now: float,
+        details: dict[str, Any],
+        unless: Interrupt | None = None,
+        still_fresh: Callable[[], Any] | None = None,
     ) -> dict[str, Any] | None:
         """Publishes a motion with its gains and its report.
 
@@ -120,6 +125,8 @@ class PlanOutputs:
             now: ROS time [s] for the stamp; the motion begins then or later.
             details: What else the report says.
             unless: Nothing is published once it is set.
+            still_fresh: Called right before the messages leave: checking them takes time, on a busy computer perhaps
+                long. What it raises keeps them back.
 
         Returns:
             The report; None when the outputs were closed or `unless` was set meanwhile.
@@ -145,6 +152,8 @@ class PlanOutputs:
         with self._lock:
             if not self._open or (unless is not None and unless.is_set()):
                 return None
+            if still_fresh is not None:
+                still_fresh()
             self._plan_id += 1
             report = diagnostics.plan_report(
                 self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}

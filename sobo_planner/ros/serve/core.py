@@ -103,8 +103,9 @@ class Core:
             Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED,
                 the checker refuses it or a rule of the controller is broken.
         """
-        if state is not None:
-            self.fresh_state()
+        still_fresh = None if state is None else self.fresh_state
+        if still_fresh is not None:
+            still_fresh()
         now = self.now()
         if np.isnan(motion.begin):
             motion = replace(motion, begin=now)
@@ -117,7 +118,7 @@ class Core:
             phases["state_to_trajectory"] = 1e3 * state.age
         if began is not None:
             phases["total"] = 1e3 * (time.monotonic() - began)
-        report = self.outputs.publish(motion, now, details, unless)
+        report = self.outputs.publish(motion, now, details, unless, still_fresh)
         if report is not None:
             self.ledger.count_plan(report)
         return report
