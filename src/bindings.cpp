@@ -99,6 +99,11 @@ void bind_robot(nb::module_ &m) {
                     const VectorXd &, const std::vector<std::string> &, bool>(),
            "urdf_xml"_a, "tool_frame"_a, "locked"_a, "armature"_a, "package_dirs"_a, "collision"_a)
       .def("with_mass_scale", &Robot::with_mass_scale, "factor"_a)
+      .def("with_payload", &Robot::with_payload, "mass"_a, "centre"_a)
+      .def("with_surroundings", &Robot::with_surroundings, "gravity"_a, "damping"_a)
+      .def_prop_ro("damping", &Robot::damping)
+      .def_prop_ro("friction", &Robot::friction)
+      .def("torque_jacobians", &Robot::torque_jacobians, "X"_a, "A"_a)
       .def_prop_ro("name", &Robot::name)
       .def_prop_ro("nq", &Robot::nq)
       .def_prop_ro("nv", &Robot::nv)

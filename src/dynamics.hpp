@@ -43,6 +43,7 @@ struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
     auto &data = static_cast<SemiImplicitEulerData &>(base);
     const int n = model_->nv;
     data.tau.noalias() = actuation_ * u;
+    data.tau -= model_->damping.cwiseProduct(x.tail(n));
     // Pinocchio ships aba compiled for this type; any other argument costs a minute of compilation.
     const ConstVectorRef q = x.head(n), v = x.tail(n), tau = data.tau;
     pinocchio::aba(*model_, *scratch_, q, v, tau, pinocchio::Convention::WORLD);
@@ -61,6 +62,7 @@ struct SemiImplicitEuler : ExplicitDynamics, CurvedDynamics {
     data.by_velocity = scratch_->ddq_dv;
     // computeABADerivatives fills only the upper triangle of the inverse inertia.
     data.by_torque = scratch_->Minv.selfadjointView<Eigen::Upper>();
+    data.by_velocity -= data.by_torque * model_->damping.asDiagonal();
     auto Jx = data.Jx();
     auto Ju = data.Ju();
     Jx.bottomLeftCorner(n, n) = dt() * data.by_position;

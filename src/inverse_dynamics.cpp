@@ -21,7 +21,7 @@ const VectorXd &InverseDynamics::torque(const ConstVectorRef &x, const ConstVect
   if (move_to(x, a)) {
     // Pinocchio ships its algorithms compiled for this type; any other argument costs a minute of compilation.
     const ConstVectorRef q = x_.head(nv()), v = x_.tail(nv()), acceleration = a_;
-    torque_ = pinocchio::rnea(*model_, scratch_, q, v, acceleration);
+    torque_ = pinocchio::rnea(*model_, scratch_, q, v, acceleration) + model_->damping.cwiseProduct(v);
   }
   return torque_;
 }
@@ -31,9 +31,10 @@ const MatrixXd &InverseDynamics::jacobian(const ConstVectorRef &x, const ConstVe
     const int n = nv();
     const ConstVectorRef q = x_.head(n), v = x_.tail(n), acceleration = a_;
     pinocchio::computeRNEADerivatives(*model_, scratch_, q, v, acceleration);
-    torque_ = scratch_.tau;
+    torque_ = scratch_.tau + model_->damping.cwiseProduct(v);
     jacobian_.leftCols(n) = scratch_.dtau_dq;
     jacobian_.middleCols(n, n) = scratch_.dtau_dv;
+    jacobian_.middleCols(n, n).diagonal() += model_->damping;
     jacobian_.rightCols(n) = scratch_.M.selfadjointView<Eigen::Upper>();
     fresh_ = true;
   }

@@ -9,7 +9,7 @@
 
 namespace sobo {
 
-/// Inverse dynamics tau(q, v, a) with first and contracted second derivatives. Cost and bounds of all stages share one:
+/// Inverse dynamics tau(q, v, a), damping included, with first and contracted second derivatives. Cost and bounds of all stages share one:
 /// they ask for the same point one after the other, which is computed once.
 class InverseDynamics {
 public:

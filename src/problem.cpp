@@ -24,6 +24,8 @@ Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec, const std::sha
   if (spec.integrator == "semi_implicit_euler")
     return SemiImplicitEuler(robot.impl().model, spec.actuation, parts);
   if (spec.integrator == "rk2") {
+    if (!robot.impl().model->damping.isZero(0.0))
+      throw SolverError("the integrator rk2 knows no damping of joints; use constant_acceleration");
     using Free = aligator::dynamics::MultibodyFreeFwdDynamicsTpl<double>;
     const aligator::MultibodyPhaseSpace<double> space(*robot.impl().model);
     return aligator::dynamics::IntegratorRK2Tpl<double>(Free(space, spec.actuation), spec.dt);

@@ -7,6 +7,7 @@
 #include <pinocchio/collision/collision.hpp>
 
 #include "errors.hpp"
+#include "inverse_dynamics.hpp"
 #include "robot_builder.hpp"
 
 namespace sobo {
@@ -25,6 +26,10 @@ void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
   if (value.size() != size)
     throw RobotError(std::string(what) + " has " + std::to_string(value.size()) + " entries, expected " +
                      std::to_string(size));
+}
+
+std::shared_ptr<RobotImpl> with_model(const RobotImpl &robot, const Model &model) {
+  return std::make_shared<RobotImpl>(std::make_shared<const Model>(model), robot.geometry, robot.tool);
 }
 
 } // namespace
@@ -54,8 +59,44 @@ Robot Robot::with_mass_scale(double factor) const {
     const Eigen::Matrix3d rotational = factor * inertia.inertia().matrix();
     inertia = pinocchio::Inertia(factor * inertia.mass(), inertia.lever(), pinocchio::Symmetric3(rotational));
   }
-  return Robot(
-      std::make_shared<RobotImpl>(std::make_shared<const Model>(scaled), impl_->geometry, impl_->tool));
+  return Robot(with_model(*impl_, scaled));
+}
+
+Robot Robot::with_payload(double mass, const Vector3d &centre) const {
+  if (!(mass >= 0.0) || !std::isfinite(mass) || !centre.allFinite())
+    throw RobotError("a payload needs a mass of 0 or more and a finite centre of mass, got " + std::to_string(mass));
+  Model loaded = *impl_->model;
+  const pinocchio::Frame &tool = loaded.frames[impl_->tool];
+  const pinocchio::Inertia load(mass, centre, Eigen::Matrix3d::Zero());
+  loaded.inertias[tool.parentJoint] += tool.placement.act(load);
+  return Robot(with_model(*impl_, loaded));
+}
+
+Robot Robot::with_surroundings(const Vector3d &gravity, const VectorXd &damping) const {
+  check_size(damping, impl_->model->nv, "damping");
+  if (!gravity.allFinite() || !(damping.array() >= 0.0).all() || !damping.allFinite())
+    throw RobotError("gravity must be finite, and damping too and not negative");
+  Model other = *impl_->model;
+  other.gravity.linear() = gravity;
+  other.damping = damping;
+  return Robot(with_model(*impl_, other));
+}
+
+VectorXd Robot::damping() const { return impl_->model->damping; }
+VectorXd Robot::friction() const { return impl_->model->upperDryFrictionLimit; }
+
+RowMatrixXd Robot::torque_jacobians(const RowMatrixXd &X, const RowMatrixXd &A) const {
+  const int n = impl_->model->nv;
+  if (X.cols() != 2 * n || A.cols() != n || X.rows() != A.rows())
+    throw RobotError("torque_jacobians needs as many rows of " + std::to_string(2 * n) + " and " + std::to_string(n) +
+                     " numbers");
+  InverseDynamics dynamics(impl_->model);
+  RowMatrixXd out(X.rows(), n * 3 * n);
+  for (Eigen::Index t = 0; t < X.rows(); ++t) {
+    const VectorXd x = X.row(t), a = A.row(t);
+    Eigen::Map<RowMatrixXd>(out.row(t).data(), n, 3 * n) = dynamics.jacobian(x, a);
+  }
+  return out;
 }
 
 std::string Robot::name() const { return impl_->model->name; }
@@ -130,14 +171,15 @@ VectorXd Robot::forward_dynamics(const VectorXd &q, const VectorXd &v, const Vec
   check_size(q, impl_->model->nq, "q");
   check_size(v, impl_->model->nv, "v");
   check_size(tau, impl_->model->nv, "tau");
-  return pinocchio::aba(*impl_->model, impl_->data, Ref(q), Ref(v), Ref(tau), pinocchio::Convention::WORLD);
+  const VectorXd free = tau - impl_->model->damping.cwiseProduct(v);
+  return pinocchio::aba(*impl_->model, impl_->data, Ref(q), Ref(v), Ref(free), pinocchio::Convention::WORLD);
 }
 
 VectorXd Robot::inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const {
   check_size(q, impl_->model->nq, "q");
   check_size(v, impl_->model->nv, "v");
   check_size(a, impl_->model->nv, "a");
-  return pinocchio::rnea(*impl_->model, impl_->data, q, v, a);
+  return pinocchio::rnea(*impl_->model, impl_->data, q, v, a) + impl_->model->damping.cwiseProduct(v);
 }
 
 VectorXd Robot::gravity(const VectorXd &q) const {
@@ -149,8 +191,7 @@ VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt, Integrator
   check_size(x, 2 * impl_->model->nv, "x");
   check_size(u, impl_->model->nv, "u");
   const int n = impl_->model->nv;
-  const VectorXd a = pinocchio::aba(*impl_->model, impl_->data, Ref(x.head(n)), Ref(x.tail(n)), Ref(u), pinocchio::Convention::WORLD);
-  return integrate(x, a, dt, integrator);
+  return integrate(x, forward_dynamics(x.head(n), x.tail(n), u), dt, integrator);
 }
 
 Integrator integrator_of(const std::string &name) {

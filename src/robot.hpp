@@ -44,6 +44,10 @@ public:
 
   /// The same robot with the mass and inertia of every link multiplied by `factor`; rotors stay as they are.
   Robot with_mass_scale(double factor) const;
+  /// The same robot with a point mass [kg] at a place in the tool's frame [m].
+  Robot with_payload(double mass, const Vector3d &centre) const;
+  /// The same robot with another gravity [m/s^2], in the root link's frame, and viscous damping of its joints [Nm s/rad].
+  Robot with_surroundings(const Vector3d &gravity, const VectorXd &damping) const;
 
   const RobotImpl &impl() const { return *impl_; }
   std::string name() const;
@@ -70,6 +74,11 @@ public:
   VectorXd forward_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &tau) const;
   VectorXd inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const;
   VectorXd gravity(const VectorXd &q) const;
+  VectorXd damping() const;
+  /// Dry friction of the joints [Nm]. No dynamics here include it.
+  VectorXd friction() const;
+  /// d tau / d [q, v, a] of the inverse dynamics at rows of X = [q, v] and A, a row-major nv x 3 nv matrix a row.
+  RowMatrixXd torque_jacobians(const RowMatrixXd &X, const RowMatrixXd &A) const;
   /// One step of length dt [s] from x = [q, v] under the joint torques u.
   VectorXd step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const;
   bool has_collision_geometry() const;

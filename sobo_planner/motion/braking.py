@@ -7,14 +7,18 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PlanningError
 from sobo_planner.motion.motion import Motion, follow
+from sobo_planner.robot import SEMI_IMPLICIT_EULER
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess, Instance, Solver
+from sobo_planner.solver import Guess
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains, commands
 
 Array = NDArray[np.float64]
 
 # Deceleration [rad/s^2] of a joint whose limit is far enough away: a third of a second from a UR5's rated speed.
 DECELERATION = 10.0
+# Share of the acceleration limits that is used where the way is long enough.
+SHARE = 0.95
 
 
 class Brakes:
@@ -27,17 +31,12 @@ class Brakes:
 
     def __init__(self, task: ArmReach, checker: PlanChecker) -> None:
         self._task, self._checker = task, checker
-        self._solver = Solver(task)
 
     def motion(self, x: Array, begin: float) -> Motion:
-        """The motion that stops the arm from a state (2n,) and keeps it where it comes to rest.
-
-        Its gains are those of a plan to the tool's position there.
-        """
+        """The motion that stops the arm from a state (2n,) and keeps it where it comes to rest."""
         guess = braking(self._task, x)
-        target = self._task.robot.tool_pose(guess.X[-1, : self._task.nu])[: self._task.goal_size]
-        gains = self._solver.gains(Instance(x, target), guess)
-        return Motion(begin, self._task.dt, guess.X, guess.U, gains)
+        U, K = commands(self._task, Gains.TRACKING, guess.X, guess.U, None)
+        return Motion(begin, self._task.dt, guess.X, U, K)
 
     def stop(self, x: Array, begin: float) -> Motion:
         """The same, checked like every plan.
@@ -65,10 +64,11 @@ def braking(task: ArmReach, x: Array) -> Guess:
     n, robot = task.nu, task.robot
     q, v = x[:n].copy(), x[n:].copy()
     room = np.maximum(np.where(v > 0, robot.position_upper - q, q - robot.position_lower), 1e-3)
-    deceleration = np.maximum(DECELERATION, v**2 / (2.0 * room))
+    usual = np.minimum(DECELERATION, SHARE * task.acceleration_limit)
+    deceleration = np.minimum(np.maximum(usual, v**2 / (2.0 * room)), task.acceleration_limit)
     states = np.empty((task.horizon, 2 * n))
     for t in range(task.horizon):
-        v = np.sign(v) * np.maximum(np.abs(v) - deceleration * task.dt, 0.0)
-        q = q + task.dt * v
+        before, v = v, np.sign(v) * np.maximum(np.abs(v) - deceleration * task.dt, 0.0)
+        q = q + task.dt * (v if task.integrator == SEMI_IMPLICIT_EULER else 0.5 * (before + v))
         states[t] = np.concatenate([q, v])
     return follow(task, x, states)

@@ -25,6 +25,11 @@ CLEARANCES = (SELF_WEIGHT, 10 * SELF_WEIGHT)
 # Motions that end further from the goal, as a multiple of what counts as reached, are near another local optimum. More
 # weight on the goal takes long to bring them closer: other starts come first.
 NEAR_MISS = 2.0
+# What does not reach the goal in the time that its way should take gets so much more, so many times at most: 2.4 times.
+LONGER = 1.25
+LENGTHENINGS = 4
+# A motion is made shorter where its way should take less than this share of its duration.
+TOO_LONG = 0.9
 # Joint positions [rad] by which two solutions may differ and still be one local optimum: the solver ends before they
 # agree.
 SAME = 0.02
@@ -52,6 +57,12 @@ class Cause(IntEnum):
     START = 0  # its start is to be tried
     COLLISION = 1  # the motion before collides: it is refined at once, with links kept further apart
     NEAR_MISS = 2  # the motion before may be executed, but ends just short of the goal: it is improved if possible
+    TOO_SHORT = 3  # the motion before ends short of the goal: it is refined at once, in more time
+    TOO_LONG = 4  # the motion before takes longer than its way should: it is improved if possible
+
+
+#: Attempts to improve on a motion that may be executed.
+IMPROVING = (Cause.NEAR_MISS, Cause.TOO_LONG)
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,8 @@ class Attempt:
         source: Where the start comes from.
         guess: The start.
         cause: Why.
+        duration: Of the motion [s]; None: the task's.
+        longer: How often it may be made longer.
     """
 
     stage: Stage
@@ -71,6 +84,8 @@ class Attempt:
     source: str
     guess: Guess
     cause: Cause = Cause.START
+    duration: float | None = None
+    longer: int = 0
 
 
 class Queue:
@@ -100,13 +115,24 @@ class Queue:
 def first_attempts(proposals: Sequence[Proposal]) -> list[Attempt]:
     """The attempts that planning begins with: the cheapest proposal first, and all again at the very end."""
     ordered = sorted(proposals, key=lambda proposal: proposal.cost)
-    first = [Attempt(Stage.FIRST, Refinement(iterations=CAPPED), each.source, each.guess) for each in ordered]
+    first = [_attempt(Stage.FIRST, Refinement(iterations=CAPPED), each) for each in ordered]
     full = [
-        Attempt(Stage.FULL, Refinement(position_limits=limits), each.source, each.guess)
-        for each in ordered
-        for limits in (False, True)
+        _attempt(Stage.FULL, Refinement(position_limits=limits), each) for each in ordered for limits in (False, True)
     ]
     return first + full
+
+
+def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attempt:
+    """An attempt with a proposal, which may be made longer if its duration was not asked for."""
+    duration = proposal.duration
+    return Attempt(
+        stage,
+        refinement,
+        proposal.source,
+        proposal.guess,
+        duration=duration,
+        longer=0 if duration is None else LENGTHENINGS,
+    )
 
 
 def alternative_attempts(
@@ -122,10 +148,10 @@ def alternative_attempts(
     """
     if not collided:
         refinement = Refinement(iterations=CAPPED)
-        return [Attempt(Stage.ALTERNATIVE, refinement, each.source, each.guess) for each in proposals]
+        return [_attempt(Stage.ALTERNATIVE, refinement, each) for each in proposals]
     refinement = Refinement(clearance=CLEARANCES[0], iterations=CAPPED)
     postures = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
-    return [Attempt(Stage.APART, refinement, each.source, each.guess) for each in postures]
+    return [_attempt(Stage.APART, refinement, each) for each in postures]
 
 
 def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
@@ -136,37 +162,62 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
         solution: What the solver made of it.
         verdict: The judgement of it.
     """
-    if attempt.cause is Cause.NEAR_MISS:
+    if attempt.cause in IMPROVING:
         return []
     refinement, stage, found = attempt.refinement, attempt.stage, []
     reached = Guess(solution.X, solution.U)
     if verdict.leaves_limits and not refinement.position_limits and stage in LIMITS_AFTER:
         within = replace(refinement, position_limits=True, iterations=CAPPED)
-        found.append(Attempt(LIMITS_AFTER[stage], within, attempt.source, attempt.guess))
+        found.append(replace(attempt, stage=LIMITS_AFTER[stage], refinement=within, cause=Cause.START))
     more = next((weight for weight in CLEARANCES if weight > refinement.clearance), None)
     if verdict.collides and more is not None:
         apart = replace(refinement, clearance=more, iterations=CAPPED)
-        found.append(Attempt(stage, apart, attempt.source, reached, Cause.COLLISION))
-    if verdict.reason or verdict.miss < 1 or refinement.precision is not Precision.TASK:
+        found.append(replace(attempt, refinement=apart, guess=reached, cause=Cause.COLLISION))
+    if verdict.reason:
         return found
-    precise = replace(refinement, precision=Precision.TERMINAL, iterations=None)
-    if verdict.miss <= NEAR_MISS:
-        found.append(Attempt(stage, precise, attempt.source, reached, Cause.NEAR_MISS))
+    if verdict.miss < 1:
+        return _shortened(attempt, solution, verdict)
+    if refinement.precision is not Precision.TASK:
+        return found
+    precise = replace(attempt, refinement=replace(refinement, precision=Precision.TERMINAL, iterations=None))
+    if attempt.duration is not None and attempt.longer > 0:
+        again = _lasting(attempt, reached, LONGER * attempt.duration, Cause.TOO_SHORT)
+        found.append(replace(again, longer=attempt.longer - 1))
+    elif verdict.miss <= NEAR_MISS:
+        found.append(replace(precise, guess=reached, cause=Cause.NEAR_MISS))
     elif stage < Stage.GOAL:
-        found.append(Attempt(Stage.GOAL, precise, attempt.source, reached))
+        found.append(replace(precise, stage=Stage.GOAL, guess=reached, cause=Cause.START))
     return found
+
+
+def _shortened(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
+    """What a motion that reaches the goal is improved by, if its way should take less time."""
+    if attempt.duration is None or not solution.converged or verdict.fitting >= TOO_LONG * attempt.duration:
+        return []
+    return [_lasting(attempt, Guess(solution.X, solution.U), verdict.fitting, Cause.TOO_LONG)]
+
+
+def _lasting(attempt: Attempt, reached: Guess, duration: float, cause: Cause) -> Attempt:
+    """The same with another duration [s], from what was reached, which goes as much slower or faster."""
+    assert attempt.duration is not None
+    X, n = reached.X.copy(), reached.X.shape[1] // 2
+    X[1:, n:] *= attempt.duration / duration
+    return replace(attempt, guess=Guess(X, reached.U), cause=cause, duration=duration)
 
 
 class KnownMotions:
     """The local optima that attempts have converged to. The same refinement would not lead on from there."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[Refinement, Array]] = []
+        self._known: list[tuple[tuple[Refinement, float | None], Array]] = []
 
-    def add(self, refinement: Refinement, X: Array) -> bool:
-        """Adds a motion X (T+1, nx). Returns whether it was not known for this refinement, whatever its iterations."""
-        Q = X[:, : X.shape[1] // 2]
-        if any(refinement.problem == other and np.abs(Q - known).max() <= SAME for other, known in self._known):
+    def add(self, refinement: Refinement, X: Array, duration: float | None = None) -> bool:
+        """Adds a motion X (T+1, nx).
+
+        Returns whether it was not known for this refinement, whatever its iterations, and duration.
+        """
+        Q, problem = X[:, : X.shape[1] // 2], (refinement.problem, duration)
+        if any(problem == other and np.abs(Q - known).max() <= SAME for other, known in self._known):
             return False
-        self._known.append((refinement.problem, Q))
+        self._known.append((problem, Q))
         return True

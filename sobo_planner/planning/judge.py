@@ -12,6 +12,7 @@ from sobo_planner.planning.plan import ORIENTED, REACHED
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Instance, Solution
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains, commands
 
 Array = NDArray[np.float64]
 
@@ -38,12 +39,14 @@ class Verdict:
         leaves_limits: Whether a joint leaves its position limits.
         miss: How far it ends from the goal, as a multiple of what still counts as reached; infinite where it may not be
             executed.
+        fitting: How long a motion along its way is to last [s]; infinite where durations do not fit.
     """
 
     objection: str = ""
     violation: Violation | None = None
     leaves_limits: bool = False
     miss: float = np.inf
+    fitting: float = np.inf
 
     @property
     def reason(self) -> str:
@@ -62,10 +65,15 @@ class Judge:
     Args:
         task: The task.
         checker: Looks at every motion that there is no objection to; None trusts solver and position limits.
+        gains: Which gains motions are executed with.
     """
 
-    def __init__(self, task: ArmReach, checker: Checker | None = None) -> None:
-        self._task, self._checker = task, checker
+    def __init__(self, task: ArmReach, checker: Checker | None = None, gains: Gains = Gains.TRACKING) -> None:
+        self._task, self._checker, self._gains = task, checker, gains
+
+    def of(self, task: ArmReach) -> Judge:
+        """The same for a view of the task at another pace."""
+        return Judge(task, self._checker, self._gains)
 
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""
@@ -77,7 +85,9 @@ class Judge:
         violation = self._check(solution)
         if violation is not None:
             return Verdict(violation=violation)
-        return Verdict(miss=self.miss(solution.X, instance.target))
+        way = solution.X[:, : self._task.nu]
+        fitting = self._task.duration_of(way, instance.x0) if self._task.fits else np.inf
+        return Verdict(miss=self.miss(solution.X, instance.target), fitting=fitting)
 
     def miss(self, X: Array, target: Array) -> float:
         """How far a trajectory X (T+1, nx) ends from the target, as a multiple of what still counts as reached."""
@@ -90,8 +100,8 @@ class Judge:
         if self._checker is None:
             return None
         time: Array = self._task.dt * np.arange(len(solution.X), dtype=np.float64)
-        limit = self._task.torque_limit
-        return self._checker.check(time, solution.X, np.clip(solution.U, -limit, limit), solution.K)
+        U, K = commands(self._task, self._gains, solution.X, solution.U, solution.K)
+        return self._checker.check(time, solution.X, U, K)
 
     def _leaves_limits(self, X: Array) -> str | None:
         """Which joint leaves its position limits on X (T+1, nx), and by how much; None if none does."""

@@ -58,6 +58,11 @@ class Plan:
     orientation_error: float | None = None
 
     @property
+    def duration(self) -> float:
+        """How long the motion lasts [s]."""
+        return float(self.time[-1])
+
+    @property
     def reached(self) -> bool:
         """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation if it has one."""
         return reached(self.tool_error, self.orientation_error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +17,12 @@ from sobo_planner.planning.starters import AlternativeStarter, InterpolationStar
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains, commands
+from sobo_planner.tasks.arm.timing import Pace
 
 Array = NDArray[np.float64]
 
+FULL_PACE = Pace()
 GOAL_TYPES = ("position", "pose")
 #: Refinements that more than one plan in a hundred needs; the solver of each problem takes 7 MB.
 PREPARED = (
@@ -51,6 +54,7 @@ class Planner:
         samples: Noise samples rolled out, the cheapest of which is refined; the task file's number by default.
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
         starters: Propose the first starts instead of policy and interpolation.
+        gains: Which gains plans have.
     """
 
     def __init__(
@@ -62,10 +66,11 @@ class Planner:
         samples: int | None = None,
         seed: int = 0,
         starters: Sequence[Starter] | None = None,
+        gains: Gains = Gains.TRACKING,
     ) -> None:
         self.task = task
         self.policy = policy
-        self._checker, self._seed = checker, seed
+        self._checker, self._seed, self._gains = checker, seed, gains
         self._proposing: PolicyStarter | None = None
         if policy is not None:
             self._proposing = PolicyStarter(policy, task.config.policy.samples if samples is None else samples, seed)
@@ -94,7 +99,9 @@ class Planner:
 
     def _make(self, task: ArmReach) -> _Parts:
         solvers = RefinementSolvers(task)
-        search = Search(task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker))
+        search = Search(
+            task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker, self._gains)
+        )
         q = np.array(task.config.robot.home)
         home = Instance(np.concatenate([q, np.zeros(task.nu)]), task.robot.tool_pose(q)[: task.goal_size])
         search.measure(home, task.gravity_rollout(home))
@@ -111,6 +118,7 @@ class Planner:
         goal: ArrayLike,
         deadline: float | None = None,
         interrupt: Interrupt | None = None,
+        pace: Pace = FULL_PACE,
     ) -> Plan:
         """Plans from a state to a goal.
 
@@ -119,6 +127,8 @@ class Planner:
             goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame.
             deadline: Wall time [s] within which to answer, see docs/solver.md for the bound; None to converge.
             interrupt: Another thread sets it to end planning, within one solver iteration.
+            pace: Shares of the robot's speeds and accelerations, and the duration if it is to be a certain one. Else
+                motions last as long as they have to.
 
         Returns:
             The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
@@ -126,7 +136,8 @@ class Planner:
 
         Raises:
             TaskError: The state or the goal is refused.
-            PlanningError: No start led to a plan within the limits; PlanRefusedError if the checker refused one,
+            PlanningError: No start led to a plan within the limits, or none reaches the goal within the duration that
+                was asked for; PlanRefusedError if the checker refused one,
                 DeadlineError if the time has passed, PlanInterruptedError after an interrupt.
         """
         if deadline is not None and not deadline > 0:
@@ -135,27 +146,38 @@ class Planner:
         instance = Instance(np.array(state, float), np.array(goal, float))
         parts = self._of("pose" if instance.target.shape == (7,) else "position")
         parts.task.check(instance, budget)
-        return _plan(parts.task, instance, parts.search.run(instance, budget), budget)
+        task = parts.task.paced(pace, instance.x0)
+        plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
+        if plan.status is PlanStatus.SHORT and pace.duration is not None:
+            fitting = parts.task.paced(replace(pace, duration=None), instance.x0)
+            longer = self._plan(fitting, instance, parts.search.of(fitting).run(instance, budget), budget)
+            if longer.status is not PlanStatus.SHORT and longer.duration > pace.duration:
+                raise PlanningError(
+                    f"the goal cannot be reached in {pace.duration:g} s: the shortest motion that was found takes "
+                    f"{longer.duration:.2f} s; ask for that or more, or for no duration"
+                )
+        return plan
 
-
-def _plan(task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
-    solution, limit, target = found.solution, task.torque_limit, instance.target
-    tool_error = task.final_error(solution.X, target)
-    angle = task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None
-    status = PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE
-    seconds = found.account.seconds | {"total": budget.elapsed()}
-    return Plan(
-        status=status if reached(tool_error, angle) else PlanStatus.SHORT,
-        time=np.linspace(0.0, task.horizon * task.dt, task.horizon + 1),
-        X=solution.X,
-        U=np.clip(solution.U, -limit, limit),  # the solver keeps the limits to its tolerance
-        K=solution.K,
-        cost=task.cost(solution.X, solution.U, target),
-        violation=solution.primal_residual,
-        iterations=found.account.iterations,
-        tool_error=tool_error,
-        orientation_error=angle,
-        source=found.source,
-        phases_ms={name: 1e3 * value for name, value in seconds.items()},
-        goal=target,
-    )
+    def _plan(self, task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
+        solution, target = found.solution, instance.target
+        tool_error = task.final_error(solution.X, target)
+        angle = task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None
+        status = PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE
+        view = task if found.duration is None else task.lasting(found.duration)
+        U, K = commands(view, self._gains, solution.X, solution.U, solution.K)
+        seconds = found.account.seconds | {"total": budget.elapsed()}
+        return Plan(
+            status=status if reached(tool_error, angle) else PlanStatus.SHORT,
+            time=np.linspace(0.0, view.duration, task.horizon + 1),
+            X=solution.X,
+            U=U,
+            K=K,
+            cost=view.cost(solution.X, solution.U, target),
+            violation=solution.primal_residual,
+            iterations=found.account.iterations,
+            tool_error=tool_error,
+            orientation_error=angle,
+            source=found.source,
+            phases_ms={name: 1e3 * value for name, value in seconds.items()},
+            goal=target,
+        )

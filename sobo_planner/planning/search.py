@@ -9,6 +9,7 @@ What follows from a result joins the queue:
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import (
+    IMPROVING,
     Attempt,
     Cause,
     KnownMotions,
@@ -54,12 +56,20 @@ class Solvers(Protocol):
         """The solver for a refinement."""
         ...
 
+    def of(self, task: ArmReach) -> Solvers:
+        """The same for a view of the task at another pace."""
+        ...
+
 
 class Judging(Protocol):
     """Judges solutions: a `Judge`."""
 
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""
+        ...
+
+    def of(self, task: ArmReach) -> Judging:
+        """The same for a view of the task at another pace."""
         ...
 
 
@@ -93,35 +103,46 @@ class Found:
         solution: What may be executed.
         source: Where its start came from.
         account: What it has taken.
+        duration: Of the motion [s]; None: the task's.
     """
 
     solution: Solution
     source: str
     account: Account
+    duration: float | None = None
 
 
 @dataclass
 class _Record:
     """What the attempts of one search have brought."""
 
-    best: tuple[tuple[bool, bool, float], Solution, str] | None = None
+    best: tuple[tuple[bool, bool, float], Solution, Attempt] | None = None
     reasons: list[str] = field(default_factory=list)
     refused: str = ""  # why the checker refused a motion, the first one that it did
     collided: bool = False
 
-    def take(self, attempt: Attempt, solution: Solution, verdict: Verdict, replaced: bool) -> bool:
-        """Records a result. Returns whether the search is over: it converged and reaches the goal."""
+    def take(self, attempt: Attempt, solution: Solution, verdict: Verdict, follow: set[Cause]) -> bool:
+        """Records a result.
+
+        Returns:
+            Whether the search is over: it converged and reaches the goal, and what follows would not improve it; or it
+            was to be an improvement of one that did.
+        """
+        if attempt.cause is Cause.TOO_LONG:
+            if not verdict.reason and verdict.miss < 1 and solution.converged:
+                self.best = (False, False, verdict.miss), solution, attempt
+            return True
         if verdict.violation is not None and attempt.cause is not Cause.NEAR_MISS:
             self.refused = self.refused or f"{attempt.source}: {verdict.reason}"
             self.collided |= verdict.collides
         if verdict.reason:
-            if not replaced:
+            if Cause.COLLISION not in follow:
                 self.reasons.append(f"{attempt.source}: {verdict.reason}")
             return False
         rank = (verdict.miss >= 1, not solution.converged, verdict.miss)
         if self.best is None or rank < self.best[0]:
-            self.best = rank, solution, attempt.source
-        return rank[:2] == (False, False)
+            self.best = rank, solution, attempt
+        return rank[:2] == (False, False) and Cause.TOO_LONG not in follow
 
     @property
     def misses(self) -> bool:
@@ -146,6 +167,15 @@ class Search:
         self._task, self._starters, self._alternatives = task, starters, alternatives
         self._solvers, self._judge = solvers, judge
         self._attempting, self._judging = Pace(), Pace()
+
+    def of(self, task: ArmReach) -> Search:
+        """The same search for a view of the task at another pace."""
+        other = copy.copy(self)
+        other._task, other._solvers, other._judge = task, self._solvers.of(task), self._judge.of(task)
+        return other
+
+    def _lasting(self, duration: float | None) -> Search:
+        return self if duration is None else self.of(self._task.lasting(duration))
 
     def measure(self, instance: Instance, guess: Guess) -> None:
         """Makes an attempt of one iteration, so that the first plan with a deadline knows how long one takes."""
@@ -174,15 +204,16 @@ class Search:
             attempt = queue.pop()
             if attempt is None:
                 break
-            solution = self._refine(attempt, instance, budget, account)
-            settled = solution.converged and attempt.cause is not Cause.NEAR_MISS
-            if settled and not known.add(attempt.refinement, solution.X):
+            paced = self._lasting(attempt.duration)
+            solution = paced._refine(attempt, instance, budget, account)
+            settled = solution.converged and attempt.cause not in IMPROVING
+            if settled and not known.add(attempt.refinement, solution.X, attempt.duration):
                 record.reasons.append(f"{attempt.source}: the same motion as from another start")
                 continue
-            verdict = self._judged(solution, instance)
+            verdict = paced._judged(solution, instance)
             further = follow_ups(attempt, solution, verdict)
             queue.add(further)
-            if record.take(attempt, solution, verdict, any(each.cause is Cause.COLLISION for each in further)):
+            if record.take(attempt, solution, verdict, {each.cause for each in further}):
                 break
         if late:
             self._attempting.not_begun()
@@ -217,9 +248,9 @@ class Search:
 
     def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
         """Whether a proposal collides, and its cost."""
-        guess = proposal.guess
-        collides = self._task.robot.first_collision(guess.X[:, : self._task.nu]) is not None
-        return collides, self._task.cost(guess.X, guess.U, instance.target)
+        guess, task = proposal.guess, self._lasting(proposal.duration)._task
+        collides = task.robot.first_collision(guess.X[:, : task.nu]) is not None
+        return collides, task.cost(guess.X, guess.U, instance.target)
 
     def _result(self, record: _Record, instance: Instance, budget: Budget, account: Account, late: bool) -> Found:
         if budget.interrupted:
@@ -228,10 +259,10 @@ class Search:
         if best is not None and record.misses and record.refused:
             # A motion that misses the goal does not stand in for one that the checker refused.
             miss = self._task.final_error(best[1].X, instance.target)
-            reasons.append(f"{best[2]}: ends {miss:.3f} m from the goal")
+            reasons.append(f"{best[2].source}: ends {miss:.3f} m from the goal")
             best = None
         if best is not None:
-            return Found(best[1], best[2], account)
+            return Found(best[1], best[2].source, account, best[2].duration)
         if record.refused:  # the refusal first: what was tried after it may have failed for other reasons
             tried = "; ".join([record.refused, *reasons])
             raise PlanRefusedError(f"no start led to a plan within the limits ({tried})")

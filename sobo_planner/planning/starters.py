@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -27,11 +27,13 @@ class Proposal:
         source: Where it comes from: `policy`, `interpolation`, `gravity` or `posture`.
         guess: The trajectory, all finite.
         cost: Its total cost; infinite where nobody asked for it.
+        duration: Of the trajectory [s]; None: the task's.
     """
 
     source: str
     guess: Guess
     cost: float = np.inf
+    duration: float | None = None
 
 
 class Starter(Protocol):
@@ -60,7 +62,7 @@ class InterpolationStarter:
 
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
-        return _priced(task, instance, "interpolation", [task.interpolate(instance, budget)])
+        return _priced(task, instance, "interpolation", [task.slow.interpolate(instance, budget)])
 
 
 class PolicyStarter:
@@ -85,7 +87,7 @@ class PolicyStarter:
         """See `Starter.propose`."""
         rng = np.random.default_rng(self._seed)
         try:
-            found = rollouts(task, self._policy, instance, rng=rng, samples=self._samples, budget=budget)
+            found = rollouts(task.nominal, self._policy, instance, rng=rng, samples=self._samples, budget=budget)
         except PolicyError:
             self.failures += 1
             return []
@@ -95,9 +97,13 @@ class PolicyStarter:
             self.failures += 1
             return []
         if task.goal_type == "pose":
-            bent = [task.bend(each.guess, instance, budget) for each in proposals]
-            proposals += _priced(task, instance, "policy", [guess for guess in bent if guess is not None])
-        return [min(proposals, key=lambda proposal: proposal.cost)]
+            bent = [task.nominal.bend(each.guess, instance, budget) for each in proposals]
+            proposals += _priced(task.nominal, instance, "policy", [guess for guess in bent if guess is not None])
+        cheapest = min(proposals, key=lambda proposal: proposal.cost)
+        if task is task.nominal:
+            return [cheapest]
+        guess = cheapest.guess if task.fits else task.along(cheapest.guess.X[:, : task.nu], instance)
+        return _priced(task, instance, "policy", [guess])
 
 
 class AlternativeStarter:
@@ -114,13 +120,28 @@ class AlternativeStarter:
 
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
-        _, gravity, *postures = task.starts(instance, MAX_STARTS, np.random.default_rng(self._seed), budget)
-        found = [(GRAVITY, gravity), *(("posture", guess) for guess in postures)]
-        return [Proposal(source, guess) for source, guess in found if guess.finite]
+        rng = np.random.default_rng(self._seed)
+        nearest, gravity, *postures = task.slow.starts(instance, MAX_STARTS, rng, budget)
+        still = replace(_fitted(task, instance, GRAVITY, nearest), guess=gravity)  # it has no way to take a time from
+        found = [still, *(_fitted(task, instance, "posture", guess) for guess in postures if guess.finite)]
+        return [proposal for proposal in found if proposal.guess.finite]
 
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
     """Finite trajectories with their costs."""
-    finite = (guess for guess in guesses if guess.finite)
-    priced = [Proposal(source, guess, task.cost(guess.X, guess.U, instance.target)) for guess in finite]
-    return [proposal for proposal in priced if np.isfinite(proposal.cost)]
+    found = []
+    for proposal in (_fitted(task, instance, source, guess) for guess in guesses if guess.finite):
+        view, guess = task if proposal.duration is None else task.lasting(proposal.duration), proposal.guess
+        cost = view.cost(guess.X, guess.U, instance.target) if guess.finite else np.inf
+        if np.isfinite(cost):
+            found.append(replace(proposal, cost=cost))
+    return found
+
+
+def _fitted(task: ArmReach, instance: Instance, source: str, guess: Guess) -> Proposal:
+    """A trajectory as a proposal; where durations fit, one along its way that lasts as long as that takes."""
+    if not task.fits:
+        return Proposal(source, guess)
+    way = guess.X[:, : task.nu]
+    duration = task.duration_of(way, instance.x0)
+    return Proposal(source, task.lasting(duration).along(way, instance), duration=duration)

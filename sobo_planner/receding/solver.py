@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sobo_planner.motion import Motion, follow
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE
+from sobo_planner.robot import SEMI_IMPLICIT_EULER
 from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Guess, Instance, Precision, Refinement, RefinementSolvers, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
@@ -108,7 +109,11 @@ class RecedingSolver:
             return self.cost(kept, instance.target), kept
         if not within:
             self._limited = True
-            states = np.hstack([Q, np.diff(Q, axis=0, prepend=instance.x0[None, :n]) / self._task.dt])
+            if self._task.integrator == SEMI_IMPLICIT_EULER:
+                V = np.diff(Q, axis=0, prepend=instance.x0[None, :n]) / self._task.dt
+            else:
+                V = np.where(states[:, :n] == Q, states[:, n:], 0.0)
+            states = np.hstack([Q, V])
         followed = follow(self._task, instance.x0, states)
         return self.cost(followed, instance.target), followed
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sobo_planner.robot.mechanics import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER
-from sobo_planner.robot.robot import Robot
+from sobo_planner.robot.robot import GRAVITY, Robot
 
-__all__ = ["CONSTANT_ACCELERATION", "SEMI_IMPLICIT_EULER", "Robot"]
+__all__ = ["CONSTANT_ACCELERATION", "GRAVITY", "SEMI_IMPLICIT_EULER", "Robot"]

@@ -10,6 +10,8 @@ from sobo_planner import _native
 Array = NDArray[np.float64]
 SEMI_IMPLICIT_EULER = "semi_implicit_euler"
 CONSTANT_ACCELERATION = "constant_acceleration"
+# Speed [rad/s] at which three quarters of dry friction are fed forward: a jump at rest would shake the arm.
+STILL = 0.05
 
 
 class Mechanics:
@@ -26,6 +28,7 @@ class Mechanics:
     nv: int
     velocity_limit: Array
     effort_limit: Array
+    friction: Array
 
     def tool_position(self, q: ArrayLike) -> Array:
         """Position of the tool frame at q (nq,), shape (3,) [m]."""
@@ -76,6 +79,16 @@ class Mechanics:
         """Torques (nv,) that give the accelerations a (nv,)."""
         return self.native.inverse_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(a, float))
 
+    def torque_jacobians(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """d tau / d [q, v, a] of inverse dynamics, (N, nv, 3 nv), at states X (N, 2 nv) and accelerations A (N, nv)."""
+        flat = self.native.torque_jacobians(np.asarray(X, float), np.asarray(A, float))
+        return flat.reshape(len(flat), self.nv, 3 * self.nv)
+
+    def friction_torque(self, v: ArrayLike) -> Array:
+        """Torques that overcome dry friction at speeds v (..., nv), smoothed within `STILL` of rest, (..., nv)."""
+        out: Array = self.friction * np.tanh(np.asarray(v, float) / STILL)
+        return out
+
     def gravity(self, q: ArrayLike) -> Array:
         """Torques (nv,) that hold the arm still at q."""
         return self.native.gravity(np.asarray(q, float))
@@ -98,7 +111,7 @@ class Mechanics:
         desired: ArrayLike,
         dt: float,
         blend: float,
-        velocity_share: float = 1.0,
+        velocity_share: ArrayLike = 1.0,
         *,
         acceleration_limit: ArrayLike | None = None,
         integrator: str = SEMI_IMPLICIT_EULER,
@@ -110,7 +123,7 @@ class Mechanics:
             desired: States to be in after 1 ... N steps, (N, 2 nv).
             dt: Step [s].
             blend: Share of the position error that is corrected in one step; 0 follows velocities alone.
-            velocity_share: Share of the velocity limits that may be used.
+            velocity_share: Share of the velocity limits that may be used, one for all joints or (nv,).
             acceleration_limit: Largest joint accelerations, (nv,); unlimited by default. Torque limits come first.
             integrator: As for `step`.
 
@@ -118,7 +131,7 @@ class Mechanics:
             X (N+1, 2 nv) and U (N, nv), consistent with `step`.
         """
         most = np.full(self.nv, np.inf) if acceleration_limit is None else np.asarray(acceleration_limit, float)
-        limits = (self.effort_limit, velocity_share * self.velocity_limit, most)
+        limits = (self.effort_limit, np.asarray(velocity_share, float) * self.velocity_limit, most)
         arrays = (np.asarray(x, float), np.asarray(desired, float))
         return _native.track(self.native, *arrays, dt, blend, *limits, integrator)
 

@@ -21,6 +21,9 @@ from sobo_planner.robot.urdf import identity, parse, read
 
 Array = NDArray[np.float64]
 
+#: Gravity of an arm that stands on the ground [m/s^2].
+GRAVITY = (0.0, 0.0, -9.81)
+
 
 class Robot(Mechanics):
     """An arm whose joints are revolute, continuous or prismatic, with one tool frame.
@@ -47,6 +50,10 @@ class Robot(Mechanics):
         effort_limit: Largest joint torques, (nv,).
         acceleration_limit: Largest joint accelerations, (nv,); those known of the arm, or a default
             (`robot.accelerations`), unless `with_acceleration_limits` says otherwise.
+        gravity_vector: Gravity in the root link's frame, (3,) [m/s^2].
+        damping: Viscous damping of the joints, part of all dynamics, (nv,) [Nm s/rad].
+        friction: Their dry friction, (nv,) [Nm]; no dynamics include it, see `friction_torque`.
+        payload: Mass [kg] that the tool carries beside the URDF's.
         hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
     """
 
@@ -98,6 +105,11 @@ class Robot(Mechanics):
         self.velocity_limit: Array = self.native.velocity_limit
         self.effort_limit: Array = self.native.effort_limit
         self.acceleration_limit: Array = acceleration_limits(self.name, self.joint_names, (), None)
+        self.gravity_vector: Array = np.array(GRAVITY)
+        self.damping: Array = self.native.damping
+        self.friction: Array = self.native.friction
+        self.payload = 0.0
+        self._bare: Robot | None = None
         check_mass_matrix(self.native)
 
     @classmethod
@@ -150,10 +162,56 @@ class Robot(Mechanics):
 
     def with_mass_scale(self, factor: float) -> Robot:
         """The same robot with the mass and inertia of every link multiplied by `factor`."""
-        scaled = Robot.__new__(Robot)
         native, recipe = self.native.with_mass_scale(factor), functools.partial(Robot.with_mass_scale, self, factor)
-        vars(scaled).update(vars(self), native=native, hash=f"{self.hash}*{factor}", _recipe=recipe)
-        return scaled
+        return self._changed(recipe, native=native, hash=f"{self.hash}*{factor}")
+
+    def with_payload(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> Robot:
+        """The same robot, with the same hash, with a point mass at its tool instead of the one that it had.
+
+        Args:
+            mass: Of what the tool carries [kg].
+            centre: Its centre of mass in the tool's frame, (3,) [m].
+
+        Raises:
+            RobotError: The mass is negative, or a number is not finite.
+        """
+        place = np.asarray(centre, float)
+        if place.shape != (3,):
+            raise RobotError(f"the centre of mass of a payload has 3 coordinates, got {place.tolist()}")
+        bare = self._bare or self
+        native = bare.native.with_payload(mass, place)
+        recipe = functools.partial(Robot.with_payload, bare, mass, tuple(place.tolist()))
+        return bare._changed(recipe, native=native, payload=mass, _bare=bare)
+
+    def with_surroundings(
+        self, gravity: Sequence[float] = GRAVITY, damping: Sequence[float] = (), friction: Sequence[float] = ()
+    ) -> Robot:
+        """The same robot with another direction of gravity, and other friction of its joints than the URDF's.
+
+        Args:
+            gravity: In the root link's frame, (3,) [m/s^2].
+            damping: Viscous damping of the joints [Nm s/rad], one for each; empty: the URDF's.
+            friction: Their dry friction [Nm], one for each; empty: the URDF's.
+
+        Raises:
+            RobotError: A size is wrong, or a number is negative or not finite.
+        """
+        down = np.asarray(gravity, float)
+        if down.shape != (3,) or not np.isfinite(down).all():
+            raise RobotError(f"robot.gravity needs three finite numbers [m/s^2], got {list(gravity)}")
+        viscous = _of_joints("robot.damping", damping, self.damping)
+        dry = _of_joints("robot.friction", friction, self.friction)
+        recipe = functools.partial(Robot.with_surroundings, self, tuple(gravity), tuple(damping), tuple(friction))
+        same = np.array_equal(down, self.gravity_vector) and np.array_equal(viscous, self.damping)
+        identity = self.hash if same else f"{self.hash} gravity {down.tolist()} damping {viscous.tolist()}"
+        native = self.native.with_surroundings(down, viscous)
+        return self._changed(recipe, native=native, gravity_vector=down, damping=viscous, friction=dry, hash=identity)
+
+    def _changed(self, recipe: functools.partial[Robot], **changes: Any) -> Robot:
+        """A copy with other attributes, which a pickle makes again by the recipe."""
+        other = Robot.__new__(Robot)
+        vars(other).update(vars(self), _recipe=recipe, **changes)
+        return other
 
     def with_acceleration_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:
         """The same robot with the acceleration limits that are given, or those in a MoveIt `joint_limits.yaml`.
@@ -163,9 +221,7 @@ class Robot(Mechanics):
         """
         limits = acceleration_limits(self.name, self.joint_names, given, file)
         recipe = functools.partial(Robot.with_acceleration_limits, self, tuple(float(limit) for limit in limits))
-        other = Robot.__new__(Robot)
-        vars(other).update(vars(self), acceleration_limit=limits, _recipe=recipe)
-        return other
+        return self._changed(recipe, acceleration_limit=limits)
 
     def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
         """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.
@@ -183,6 +239,16 @@ class Robot(Mechanics):
                 turns = np.round((out - np.asarray(reference, float))[..., free] / (2.0 * np.pi))
                 out[..., free] -= 2.0 * np.pi * turns
         return out
+
+
+def _of_joints(what: str, given: Sequence[float], otherwise: Array) -> Array:
+    """One number for each joint, those of the URDF where none are given."""
+    if not len(given):
+        return otherwise
+    out = np.asarray(given, float)
+    if out.shape != otherwise.shape or not (np.isfinite(out) & (out >= 0.0)).all():
+        raise RobotError(f"{what} needs {len(otherwise)} numbers of 0 or more, one for each joint, got {list(given)}")
+    return out
 
 
 def _in_one_line(message: str) -> str:

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-# A remaining speed below this [rad/s] is rounded to rest; a faster end gets a braking point of its own.
-REST_SPEED = 1e-2
+# A remaining speed that the last step could take away with less deceleration than this [rad/s^2] is rounded to rest; a
+# faster end gets a braking point of its own.
+REST_DECELERATION = 5e-3
 BRAKE_ACCELERATION = 5.0  # [rad/s^2], well under what a UR5 joint delivers
 # Where no velocity limit bounds the curve between two points, something must.
 MAX_PARTS = 300
@@ -44,7 +45,7 @@ class Trajectory:
         """The points of a motion.
 
         Without a lead the state at its beginning is left out, because the controller wants a first point after 0. The
-        last point is at rest: a motion that still moves faster than `REST_SPEED` at its end gets one more point, which
+        last point is at rest: a motion that still moves at its end (`REST_DECELERATION`) gets one more point, which
         brakes it at `BRAKE_ACCELERATION` or less; the cubic spline that leads there is a constant deceleration.
 
         Args:
@@ -58,7 +59,7 @@ class Trajectory:
         n, first, step = states.shape[1] // 2, 0 if lead > 0.0 else 1, float(times[-1] - times[-2])
         start, states, times = states[0], states[first:], times[first:] - times[0]
         speed = float(np.abs(states[-1, n:]).max())
-        if not moving_end and speed > REST_SPEED:
+        if not moving_end and speed > REST_DECELERATION * step:
             braking = max(step, speed / BRAKE_ACCELERATION)
             rest = np.concatenate([states[-1, :n] + 0.5 * braking * states[-1, n:], np.zeros(n)])
             times, states = np.append(times, times[-1] + braking), np.vstack([states, rest])

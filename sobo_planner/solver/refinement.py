@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -67,17 +68,19 @@ class _Refined:
 
 
 class _Shared:
-    """The native problem that all refinements of a task are solved with, one after the other."""
+    """The native problem that all refinements and paces of a task are solved with, one after the other."""
 
-    def __init__(self, task: RefinableProblem, refinement: Refinement) -> None:
-        self._task, self._refinement = task, refinement
-        self._worker = task.make_worker(refinement)
+    def __init__(self) -> None:
+        self._refined: _Refined | None = None
+        self._worker: _native.Worker | None = None
 
-    def adapted(self, refinement: Refinement) -> _native.Worker:
-        """The problem with the parts of a refinement switched on, which ends a sequence unless they are already."""
-        if refinement != self._refinement:
-            self._worker = self._task.adapt(self._worker, refinement)
-            self._refinement = refinement
+    def adapted(self, refined: _Refined) -> _native.Worker:
+        """The problem with these parts switched on, which ends a sequence unless they are already."""
+        if self._worker is None:
+            self._worker = refined.make_worker()
+        elif refined != self._refined:
+            self._worker = refined.task.adapt(self._worker, refined.refinement)
+        self._refined = refined
         return self._worker
 
 
@@ -85,12 +88,12 @@ class _RefinedSolver(Solver):
     """Solves one refinement of the shared problem."""
 
     def __init__(self, refined: _Refined, shared: _Shared, options: SolverOptions, sequence: bool) -> None:
-        self._problem, self._shared, self._refinement = refined, shared, refined.refinement
-        self.options, self._sequence = options, sequence
+        self._problem = self._refined = refined
+        self._shared, self.options, self._sequence = shared, options, sequence
         self._workers = [self._worker()]
 
     def _worker(self) -> _native.Worker:
-        return self._shared.adapted(self._refinement)
+        return self._shared.adapted(self._refined)
 
 
 class RefinementSolvers:
@@ -106,17 +109,22 @@ class RefinementSolvers:
 
     def __init__(self, task: RefinableProblem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
         self._task, self._options, self._sequence = task, options or task.solver_options, sequence
-        self._shared: _Shared | None = None
+        self._shared = _Shared()
         self._solvers: dict[Refinement, Solver] = {}
+
+    def of(self, task: RefinableProblem) -> RefinementSolvers:
+        """Those of a view of the task at another pace, with the same native problem."""
+        other = copy.copy(self)
+        other._task, other._solvers = task, {}
+        return other
 
     def solver(self, refinement: Refinement) -> Solver:
         """The solver for a refinement."""
-        problem = refinement.problem
+        problem, iterations = refinement.problem, refinement.iterations
         if problem not in self._solvers:
-            self._shared = self._shared or _Shared(self._task, problem)
             refined = _Refined(self._task, problem)
             self._solvers[problem] = _RefinedSolver(refined, self._shared, self._options, self._sequence)
-        solver, iterations = self._solvers[problem], refinement.iterations
+        solver = self._solvers[problem]
         if iterations is None:
             return solver
         most = min(iterations, self._options.max_iterations)

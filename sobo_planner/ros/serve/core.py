@@ -18,6 +18,7 @@ from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.solver import Interrupt
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.timing import Pace
 
 Vector = NDArray[np.float64]
 
@@ -54,6 +55,12 @@ class Core:
     info: Callable[[str], None]
     warn: Callable[[Status, str], None]
     defect: Callable[[str], None]
+
+    @property
+    def pace(self) -> Pace:
+        """Shares of the robot's speeds and accelerations that motions may use now."""
+        values = self.values
+        return Pace(velocity_scaling=values["velocity_scaling"], acceleration_scaling=values["acceleration_scaling"])
 
     def moves(self, x: Vector) -> bool:
         """Whether the arm in state x (2n,) moves."""

@@ -145,7 +145,7 @@ class PlanOnce(Server):
         deadline = self.core.values["deadline"] or None
         self.pulse.beat(math.inf if deadline is None else deadline)
         try:
-            plan = self._planner.plan(x, goal, deadline, self.core.inbox.interrupt)
+            plan = self._planner.plan(x, goal, deadline, self.core.inbox.interrupt, self.core.pace)
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
@@ -184,6 +184,7 @@ def details_of(plan: Plan) -> dict[str, Any]:
         "cost": float(plan.cost),
         "violation": float(plan.violation),
         "iterations": int(plan.iterations),
+        "duration": plan.duration,
         "tool_error": float(plan.tool_error),
         "orientation_error": plan.orientation_error,
         "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},

@@ -26,6 +26,7 @@ from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
+from sobo_planner.tasks.arm.commands import Gains
 
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.35
@@ -68,6 +69,7 @@ class Session:
             tool_box=_tool_box(values["tool_box"]),
             box_frame=base,
         )
+        gains = Gains(_one_of(values, "gains", node_parameters.TRACKING, node_parameters.TASK_GAINS))
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
         self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix, task.robot.unbounded)
@@ -76,7 +78,7 @@ class Session:
         self.brakes, self.watchdog_brakes = Brakes(task, self.checker), Brakes(task, self.checker)
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
-            self._planner = Planner(self.task, self._policy, self.checker)
+            self._planner = Planner(self.task, self._policy, self.checker, gains=gains)
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self._proposer: Proposer | None = None

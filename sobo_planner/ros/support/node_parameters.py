@@ -9,6 +9,7 @@ TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", r
 
 PLAN_ONCE, RECEDING_HORIZON = "plan_once", "receding_horizon"
 POSITION, POSE = "position", "pose"
+TRACKING, TASK_GAINS = "tracking", "task"
 
 PLANNER = (
     TASK,
@@ -46,6 +47,16 @@ PLANNER = (
         "base_frame",
         "",
         "Frame of tool_box and of reported goals, a link fixed to the URDF's root, without prefix; empty: the task's.",
+        read_only=True,
+    ),
+    ParameterSpec("velocity_scaling", 1.0, "Share of the robot's speeds that motions may use.", (0.001, 1.0)),
+    ParameterSpec(
+        "acceleration_scaling", 1.0, "Share of the robot's accelerations that motions may use.", (0.001, 1.0)
+    ),
+    ParameterSpec(
+        "gains",
+        TRACKING,
+        "Feedback gains: tracking holds the arm to its motion; task: the optimal control problem's own.",
         read_only=True,
     ),
     ParameterSpec("state_timeout", 0.5, "Age [s] of the joint state past which no plan is made.", (0.01, 60.0)),

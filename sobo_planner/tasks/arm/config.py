@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sobo_planner.errors import RobotError
-from sobo_planner.robot import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, Robot
+from sobo_planner.robot import CONSTANT_ACCELERATION, GRAVITY, SEMI_IMPLICIT_EULER, Robot
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 
 INTEGRATORS = (CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER, "rk2")
@@ -28,6 +28,9 @@ class RobotConfig:
         acceleration_limits: Largest joint accelerations [rad/s^2 or m/s^2], one for each joint or one for all; empty:
             those of `joint_limits`, else those known of the arm, else a default (`robot.accelerations`). They count
             with the integrator `constant_acceleration`.
+        gravity: In the URDF's root frame [m/s^2]: another direction for an arm on a wall or a ceiling.
+        damping: Viscous damping of each joint [Nm s/rad]; empty: the URDF's `<dynamics damping>`.
+        friction: Dry friction of each joint [Nm], which torques feed forward; empty: the URDF's `<dynamics friction>`.
         joint_limits: Path of a MoveIt `joint_limits.yaml` with acceleration limits, as `urdf`; empty for none.
     """
 
@@ -40,6 +43,9 @@ class RobotConfig:
     collision: bool = True
     acceleration_limits: tuple[float, ...] = ()
     joint_limits: str = ""
+    gravity: tuple[float, float, float] = GRAVITY
+    damping: tuple[float, ...] = ()
+    friction: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.base_frame
@@ -58,6 +64,7 @@ class RobotConfig:
             armature=self.armature,
             collision=self.collision,
         )
+        arm = arm.with_surroundings(self.gravity, self.damping, self.friction)
         robot = arm.with_acceleration_limits(self.acceleration_limits, joint_limits)
         try:
             robot.placement(self.base_frame or robot.root_link)
@@ -123,6 +130,26 @@ class PoseConfig:
 
 
 @dataclass(frozen=True)
+class TrackingConfig:
+    """Weights of the gains that hold an arm to its motion, relative to that of the squared acceleration.
+
+    They make every joint a spring and a damper, which bring it back to the motion with the frequency position^(1/4)
+    rad/s. No hash depends on them.
+
+    Attributes:
+        position: Of the squared position error [1/s^4].
+        velocity: Of the squared velocity error [1/s^2].
+    """
+
+    position: float = 2.5e5
+    velocity: float = 1.0e3
+
+    def __post_init__(self) -> None:
+        require(self.position > 0, f"tracking.position must be positive, got {self.position}")
+        require(self.velocity >= 0, f"tracking.velocity must not be negative, got {self.velocity}")
+
+
+@dataclass(frozen=True)
 class Distribution:
     """Which instances occur (the distribution of xi).
 
@@ -158,3 +185,4 @@ class ArmConfig(TaskConfig):
     problem: ProblemConfig
     distribution: Distribution
     pose: PoseConfig = PoseConfig()
+    tracking: TrackingConfig = TrackingConfig()

@@ -57,7 +57,8 @@ class ArmEncoding:
         rotation, origin = robot.joint_placement(np.zeros(n), 0)
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
         self._origin = origin
-        self._first = 1 if abs(abs(self._axis[2]) - 1.0) < 1e-9 else 0
+        down = robot.gravity_vector / (np.linalg.norm(robot.gravity_vector) or 1.0)
+        self._first = 1 if abs(abs(self._axis @ down) - 1.0) < 1e-9 else 0
         self._last = n - 1 if _idle_last_joint(robot) else n
         angles = self._last - self._first
         self.obs_dim = 2 * angles + 4 * n + 14

@@ -15,6 +15,7 @@ from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.arm.instances import LIMIT_TOLERANCE
+from sobo_planner.tasks.arm.paces import ArmPaces, Costs
 from sobo_planner.tasks.arm.starts import ArmStarts
 from sobo_planner.tasks.config import Weights
 
@@ -32,14 +33,16 @@ PRECISE = 100.0
 PLAIN = Refinement()
 
 
-class ArmReach(ArmEncoding, ArmStarts):
+class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
     """A task file of kind `arm_reach`; x = [q, v], u = joint torques.
 
-    It encodes as `ArmEncoding` says; its instances are those of `ArmInstances`, its starts those of `ArmStarts`. A task
-    file is about positions; `with_orientation` gives the same task for poses. All tasks made from one share its robot.
+    It encodes as `ArmEncoding` says; its instances are those of `ArmInstances`, its starts those of `ArmStarts`, and
+    `ArmPaces` makes it slower. A task file is about positions; `with_orientation` gives the same task for poses. All
+    tasks made from one share its robot.
 
     Attributes:
         torque_limit: Largest torques [Nm], (nu,).
+        velocity_limit: Largest speeds, (nu,): the robot's, or a share of them.
         acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
         integrator: Of rollouts and simulated motions, see `Robot.step`.
     """
@@ -65,7 +68,9 @@ class ArmReach(ArmEncoding, ArmStarts):
         self.control_lower, self.control_upper = -self.torque_limit, self.torque_limit
         self.integrator = config.problem.rollouts
         limited = config.problem.integrator == CONSTANT_ACCELERATION
+        self.velocity_limit = robot.velocity_limit
         self.acceleration_limit = robot.acceleration_limit if limited else np.full(self.nu, np.inf)
+        self.nominal, self._costs, self.fits = self, Costs(), False
         identity = f"{robot.hash} {robot.acceleration_limit.tolist()}"
         self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
         if goal_type == "pose":  # what a policy sees stays the same
@@ -119,7 +124,7 @@ class ArmReach(ArmEncoding, ArmStarts):
         spec.terminal = self._weights(problem.terminal, pose.terminal, 1.0, terminal, refinement.clearance)
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
-            spec.velocity = _native.Box(-self.robot.velocity_limit, self.robot.velocity_limit)
+            spec.velocity = _native.Box(-self.velocity_limit, self.velocity_limit)
         if np.isfinite(self.acceleration_limit).any():
             spec.acceleration = _native.Box(-self.acceleration_limit, self.acceleration_limit)
         if refinement.position_limits:
@@ -151,8 +156,9 @@ class ArmReach(ArmEncoding, ArmStarts):
 
     def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
         """Follows desired states (N, nx) from x (nx,) within the limits: X (N+1, nx), U (N, nu); see `Robot.track`."""
+        share = velocity_share * self.velocity_limit / self.robot.velocity_limit
         limit, how = self.acceleration_limit, self.integrator
-        return self.robot.track(x, desired, self.dt, blend, velocity_share, acceleration_limit=limit, integrator=how)
+        return self.robot.track(x, desired, self.dt, blend, share, acceleration_limit=limit, integrator=how)
 
     def actions(self, kind: str) -> Actions:
         """Chunks of states, joint positions relative to the present ones; or of torques."""

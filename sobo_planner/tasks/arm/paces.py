@@ -1,0 +1,132 @@
+"""Views of an arm's task: slower ones, and those whose motions last longer or shorter."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sobo_planner import _native
+from sobo_planner.robot.kinematics import minimum_jerk
+from sobo_planner.solver import Guess, Instance, Refinement
+from sobo_planner.tasks.arm.starts import ArmStarts
+from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
+
+Array = NDArray[np.float64]
+
+# Duration of motions that are made to fit later, over the task's own: six turns of a joint of the UR5.
+UNHURRIED = 6.0
+
+
+class Costs:
+    """The native problem that all views of a task compute costs with."""
+
+    def __init__(self) -> None:
+        self._worker: _native.Worker | None = None
+        self._task: Any = None
+
+    def worker(self, task: ArmPaces) -> _native.Worker:
+        """The problem with the weights and the step of a view."""
+        if self._worker is None:
+            self._worker = task.make_worker(Refinement())
+        elif self._task is not task:
+            self._worker = task.adapt(self._worker, Refinement())
+        self._task = task
+        return self._worker
+
+
+class ArmPaces(ArmStarts):
+    """Views share robot, hashes and the native problem that costs are computed with.
+
+    Attributes:
+        velocity_limit: Largest speeds, (n,).
+        acceleration_limit: Largest accelerations, (n,); infinite for problems without.
+        nominal: The task at its own pace, which policies are made for.
+        fits: Whether motions last as long as their way takes, instead of `horizon` times `dt`.
+    """
+
+    velocity_limit: Array
+    acceleration_limit: Array
+    nominal: Any
+    fits: bool
+    _costs: Costs
+
+    @abstractmethod
+    def make_worker(self, refinement: Refinement = ...) -> _native.Worker:
+        """Builds the native problem."""
+
+    @abstractmethod
+    def adapt(self, worker: _native.Worker, refinement: Refinement) -> _native.Worker:
+        """Switches the parts of a native problem."""
+
+    @property
+    def slow(self) -> Any:
+        """The task where durations do not fit yet: with all of the robot's limits, and time enough for any way."""
+        return self.nominal.lasting(UNHURRIED * self.nominal.duration) if self.fits else self
+
+    @property
+    def duration(self) -> float:
+        """How long motions last [s]."""
+        return self.horizon * self.dt
+
+    def paced(self, pace: Pace, x0: Array | None = None) -> Any:
+        """The task with shares of the robot's limits, and another duration.
+
+        Without a duration motions last as long as their way takes (`fits`); without limits on accelerations as long as
+        the task's own, and longer in proportion to a share of the speeds.
+
+        Args:
+            pace: Shares and duration.
+            x0: State at the beginning, (nx,): a joint that moves faster than its share need not be slower at once.
+        """
+        rated = self.robot.velocity_limit
+        speed = pace.velocity_scaling * rated
+        if x0 is not None:
+            speed = np.minimum(np.maximum(speed, np.abs(x0[self.nu :])), rated)
+        stretch = max(1.0 / pace.velocity_scaling, 1.0 / np.sqrt(pace.acceleration_scaling))
+        view = self.lasting(self.nominal.duration * stretch if pace.duration is None else pace.duration)
+        view.velocity_limit = speed
+        view.acceleration_limit = pace.acceleration_scaling * self.nominal.acceleration_limit
+        view.fits = pace.duration is None and bool(np.isfinite(self.acceleration_limit).all())
+        view._recipe = functools.partial(ArmPaces.paced, self.nominal, pace, x0)
+        return view
+
+    def lasting(self, duration: float) -> Any:
+        """The task for motions of another duration [s]."""
+        view = copy.copy(self)
+        view.dt = duration / self.horizon
+        view._recipe = functools.partial(ArmPaces.lasting, self, duration)
+        return view
+
+    def duration_of(self, way: Array, x0: Array) -> float:
+        """How long a motion along a way (N, n) from a state x0 (nx,) is to last [s]: the task's duration, or what fits.
+
+        A joint that moves at the beginning may have to come to rest first.
+        """
+        if not self.fits:
+            return self.duration
+        stopping = float((np.abs(x0[self.nu :]) / self.acceleration_limit).max())
+        fastest = least_duration(way, self.velocity_limit, self.acceleration_limit) + stopping
+        return max(SLACK * fastest, self.horizon * SHORTEST_STEP)
+
+    def along(self, way: Array, instance: Instance) -> Guess:
+        """A motion along a way (N, n) that lasts as long as the task's, within its limits."""
+        states = timed(way, self.velocity_limit, self.acceleration_limit, self.horizon, self.duration)
+        v0 = instance.x0[self.nu :]
+        if v0.any():  # fades while the joints that move come to rest
+            stopping = float((np.abs(v0) / self.acceleration_limit).max())
+            steps = min(2 + int(2.0 * stopping / self.dt), self.horizon)
+            Q, V = minimum_jerk(np.zeros(self.nu), np.zeros(self.nu), steps, self.dt, v0)
+            states[: steps + 1] += np.hstack([Q, V])
+        X, U = self.track(instance.x0, states[1:], self.config.policy.blend)
+        return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
+
+    def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
+        """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m], or the pose (7,)."""
+        X = np.asarray(X, float)
+        start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
+        return float(self._costs.worker(self).cost(start))
