@@ -43,6 +43,12 @@ class Plan(TaskCommand):
     """Policy artifact, or "none". By default the task's shipped policy, if there is one."""
     deadline: float | None = None
     """Time limit [s]."""
+    duration: float | None = None
+    """How long the motion is to last [s]. By default as long as it has to."""
+    velocity_scaling: float = 1.0
+    """Share of the robot's speeds that the motion may use, 0 < s <= 1."""
+    acceleration_scaling: float = 1.0
+    """Share of the robot's accelerations that the motion may use, 0 < s <= 1."""
     json: Flag = False
     """Print the result as JSON."""
     out: Path | None = None
@@ -55,17 +61,19 @@ class Plan(TaskCommand):
         from sobo_planner.planning.plan import PlanStatus
         from sobo_planner.planning.planner import Planner
         from sobo_planner.safety import PlanChecker
+        from sobo_planner.tasks.arm.timing import Pace
 
         if self.out is not None and self.out.suffix not in (".json", ".npz"):
             raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
         if self.out is not None:
             check_output(self.out)
+        pace = Pace(self.duration, self.velocity_scaling, self.acceleration_scaling)
         task = self.load_arm()
         if len(self.goal) not in (3, 7):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
         planner = Planner(task, policy_of(task, self.policy), PlanChecker(task))
         state = start_state(task, self.start)
-        result = planner.plan(state, np.asarray(self.goal), deadline=self.deadline)
+        result = planner.plan(state, np.asarray(self.goal), deadline=self.deadline, pace=pace)
         summary = summarise(task, state, result)
         out = self.out
         finish(
@@ -100,7 +108,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str
         "iterations": int(result.iterations),
         "tool_error": float(result.tool_error),
         "orientation_error": result.orientation_error,
-        "duration": float(result.time[-1]),
+        "duration": result.duration,
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
 

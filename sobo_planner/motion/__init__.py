@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sobo_planner.motion.braking import Brakes, braking
-from sobo_planner.motion.motion import Motion, follow, linear
+from sobo_planner.motion.motion import Motion, follow, splined
 from sobo_planner.motion.prediction import (
     LOST,
     POSITION_JUMP,
@@ -28,7 +28,7 @@ __all__ = [
     "coasting_state",
     "expected_state",
     "follow",
-    "linear",
+    "splined",
     "unwound",
     "within_limits",
 ]

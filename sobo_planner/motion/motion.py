@@ -56,8 +56,8 @@ class Motion:
         return Trajectory.of(self.time, self.X, self.U, lead=lead, moving_end=moving_end)
 
     def states(self, times: Array) -> Array:
-        """Desired states (N, 2n) at times (N,) [s], linear between knots; at rest after the end."""
-        out = linear(self.time, self.X, times - self.begin)
+        """Desired states (N, 2n) at times (N,) [s], along splines between knots; at rest after the end."""
+        out = splined(self.time, self.X, times - self.begin)
         out[times > self.end, self.X.shape[1] // 2 :] = 0.0
         return out
 
@@ -98,12 +98,21 @@ class Motion:
         return follow(task, x, states)
 
 
-def linear(knots: Array, values: Array, times: Array) -> Array:
-    """Values (N, m) at times (N,), linear between those (K, m) at knots (K,), and constant before and after them."""
+def splined(knots: Array, states: Array, times: Array) -> Array:
+    """States (N, 2n) at times (N,) along the cubic splines through states [q, v] (K, 2n) at knots (K,).
+
+    They are what a controller makes of the points, and exact where accelerations are constant from knot to knot. Before
+    the first knot and after the last one states are those there.
+    """
+    n = states.shape[1] // 2
     last = 1 + np.searchsorted(knots[1:-1], times, side="right")
-    share = np.clip((times - knots[last - 1]) / (knots[last] - knots[last - 1]), 0.0, 1.0)[:, None]
-    out: Array = (1.0 - share) * values[last - 1] + share * values[last]
-    return out
+    before, after, h = states[last - 1], states[last], (knots[last] - knots[last - 1])[:, None]
+    s = np.clip((times - knots[last - 1])[:, None] / h, 0.0, 1.0)
+    change = after[:, :n] - before[:, :n]
+    v0, v1 = h * before[:, n:], h * after[:, n:]
+    position = before[:, :n] + s * v0 + s**2 * (3.0 * change - 2.0 * v0 - v1) + s**3 * (v0 + v1 - 2.0 * change)
+    velocity = v0 + 2.0 * s * (3.0 * change - 2.0 * v0 - v1) + 3.0 * s**2 * (v0 + v1 - 2.0 * change)
+    return np.hstack([position, velocity / h])
 
 
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:

@@ -39,7 +39,9 @@ def expected_state(task: ArmReach, timeline: Timeline, x: Array, measured: float
     count = max(math.ceil((handover - measured) / PREDICTION_STEP), 0)
     times = measured + PREDICTION_STEP * np.arange(count, dtype=np.float64)
     steps = np.minimum(handover - times, PREDICTION_STEP)
-    x = task.robot.follow_feedback(x, *timeline.commands(times), steps, task.torque_limit, task.integrator)
+    states, torques, gains = timeline.commands(times)
+    acting = torques - task.robot.friction_torque(states[:, task.nu :])  # the rest overcomes dry friction
+    x = task.robot.follow_feedback(x, states, acting, gains, steps, task.torque_limit, task.integrator)
     n, desired = task.nu, timeline.state(handover)
     jump = np.concatenate([np.full(n, POSITION_JUMP), np.full(n, VELOCITY_JUMP)])
     deviation = x - desired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ class Policy:
         engine = select_engine(artifact, engines)
         artifact.check_files()  # again: an export may have replaced them while the engine read them
         return cls(artifact, engine, task)
+
+    def serving(self, task: Any) -> Policy:
+        """The same policy for a view of its task at another pace."""
+        other = copy.copy(self)
+        other.task, other._actions = task, task.actions(self.artifact.spec.action)
+        return other
 
     @property
     def actions(self) -> Actions:

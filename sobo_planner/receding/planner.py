@@ -26,11 +26,15 @@ from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import UNLIMITED, Guess, Instance, Solution
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains, commands
+from sobo_planner.tasks.arm.timing import Pace
 
 Array = NDArray[np.float64]
 
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
+# Share of the acceleration limits by which a joint that is too fast slows down at least.
+SLOWING = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class RecedingPlanner:
         propose_every: Cycles between two proposals of the policy while the goal stays.
         starts: Where cycles start from; made from checker, proposer and `propose_every` by default.
         solver: Refines starts; made for the task by default.
+        gains: Which gains motions have.
 
     Attributes:
         progress: Looked at by what may take long in a cycle: inverse kinematics.
@@ -92,8 +97,10 @@ class RecedingPlanner:
         propose_every: int,
         starts: CycleStarts | None = None,
         solver: RecedingSolver | None = None,
+        gains: Gains = Gains.TRACKING,
     ) -> None:
         self.task = task
+        self._pace, self._gains = Pace(), gains
         self.followed = followed
         self.progress = UNLIMITED
         self._checker, self._brakes, self._budget = checker, brakes, budget
@@ -105,6 +112,25 @@ class RecedingPlanner:
         self._target: Array | None = None  # what that one leads to
         self._sought: Array | None = None  # target of the last cycle
         self._tries = 0  # consecutive cycles without a motion to the target
+
+    def set_pace(self, pace: Pace) -> None:
+        """Sets the shares of the robot's speeds and accelerations that motions may use from the next cycle on."""
+        if pace != self._pace:
+            self._pace = pace
+            self._adopt(self.task.nominal.paced(pace))
+
+    def _adopt(self, task: ArmReach) -> None:
+        self.task = task
+        self._starts.adopt(task)
+        self._solver.adopt(task)
+
+    def _slow_down(self, x: Array) -> None:
+        """Where a joint is faster at a hand-over than its share, it may be so: a bit slower from step to step."""
+        n, nominal = self.task.nu, self.task.nominal
+        usual = self._pace.velocity_scaling * nominal.robot.velocity_limit
+        slower = np.maximum(np.abs(x[n:]) - SLOWING * self.task.acceleration_limit * self.task.dt, 0.0)
+        if (slower > usual).any() or (self.task.velocity_limit > usual).any():
+            self._adopt(nominal.paced(self._pace, np.concatenate([x[:n], slower])))
 
     def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
         """Plans the next motion towards a target.
@@ -126,6 +152,7 @@ class RecedingPlanner:
         timeline, lost = self._follow(followed, x, measured)
         moved = self._seek(x, target)
         instance = Instance(self._state_at(timeline, x, measured, handover), target)
+        self._slow_down(instance.x0)
         self._solver.choose(instance)
         tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
         before = self._draft or timeline.last
@@ -133,7 +160,8 @@ class RecedingPlanner:
         if source != "shifted":
             self._solver.restart()
         # Gains of what the solver has not finished are not those of the start.
-        gains = before.gains_from(handover) if self._solver.unfinished else None
+        unfinished = self._solver.unfinished and before.dt == self.task.dt
+        gains = before.gains_from(handover) if unfinished else None
         started = time.monotonic()
         start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))
         refined = time.monotonic()
@@ -211,7 +239,7 @@ class RecedingPlanner:
             options.append((refined[0], True, refined[1]))
         options.sort(key=lambda option: option[0])
         gains = solution.K
-        if not np.isfinite(gains).all():
+        if self._gains is Gains.TASK and not np.isfinite(gains).all():
             try:
                 gains = self._solver.gains(instance, start)
             except SolverError as missing:
@@ -219,7 +247,7 @@ class RecedingPlanner:
         objections: list[str] = []
         for cost, is_refined, guess in options:
             own = gains if is_refined or start_gains is None else start_gains
-            motion = Motion(handover, self.task.dt, guess.X, guess.U, own)
+            motion = Motion(handover, self.task.dt, guess.X, *commands(self.task, self._gains, guess.X, guess.U, own))
             violation = self._checker.check(motion.time, motion.X, motion.U, motion.K)
             if violation is None:
                 error = self.task.final_error(guess.X, instance.target)

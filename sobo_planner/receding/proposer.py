@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 class _Question:
     instance: Instance
     begin: float
+    task: ArmReach
+    policy: Policy
 
 
 class Proposer:
@@ -54,8 +56,13 @@ class Proposer:
     def ask(self, instance: Instance, begin: float) -> None:
         """Asks for a rollout from an instance whose state is that of a time; it replaces what was asked before."""
         with self._condition:
-            self._question = _Question(instance, begin)
+            self._question = _Question(instance, begin, self._task, self._policy)
             self._condition.notify()
+
+    def adopt(self, task: ArmReach) -> None:
+        """From the next question on, the motions of a view of the task at another pace are proposed."""
+        with self._condition:
+            self._task, self._policy, self._answer = task, self._policy.serving(task), None
 
     def take(self, target: Array) -> Motion | None:
         """The latest proposal, once, if it leads to this target."""
@@ -87,7 +94,7 @@ class Proposer:
     def _roll_out(self, question: _Question) -> Motion | None:
         rng = np.random.default_rng(self._seed)
         try:
-            found = rollouts(self._task, self._policy, question.instance, rng=rng, samples=self._samples)
+            found = rollouts(question.task, question.policy, question.instance, rng=rng, samples=self._samples)
             if not np.isfinite(found.costs).any():
                 raise PolicyError("no rollout of the policy is finite")
         except Exception as error:  # engines raise what they like, and the thread is to answer the next question
@@ -96,4 +103,4 @@ class Proposer:
             return None
         guess = found.best
         no_gains = np.zeros((len(guess.U), guess.U.shape[1], guess.X.shape[1]))
-        return Motion(question.begin, self._task.dt, guess.X, guess.U, no_gains)
+        return Motion(question.begin, question.task.dt, guess.X, guess.U, no_gains)

@@ -49,6 +49,12 @@ class RecedingSolver:
         self._unfinished: Motion | None = None
         self._unfinished_for = 0  # cycles
 
+    def adopt(self, task: ArmReach) -> None:
+        """Solves for a view of the task at another pace from now on."""
+        self._task, self._solvers = task, self._solvers.of(task)
+        self._solver = self._solvers.solver(_refinement(self._clear, self._limited, False))
+        self._unfinished = None
+
     @property
     def clear(self) -> bool:
         """Whether links are kept apart, because a motion to the target collided."""

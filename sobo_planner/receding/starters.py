@@ -30,10 +30,15 @@ class CycleStarts:
 
     def __init__(self, task: ArmReach, checker: PlanChecker, proposer: Proposer | None, propose_every: int) -> None:
         self._task, self._checker, self._proposer, self._propose_every = task, checker, proposer, propose_every
-        self._times = task.dt * np.arange(task.horizon + 1, dtype=np.float64)
         self._no_gains = np.zeros((task.horizon, task.nu, task.nx))
         self._cycles = 0
         self._rng = np.random.default_rng(0)
+
+    def adopt(self, task: ArmReach) -> None:
+        """Starts are motions of a view of the task at another pace from now on."""
+        self._task = task
+        if self._proposer is not None:
+            self._proposer.adopt(task)
 
     def best(
         self,
@@ -71,8 +76,9 @@ class CycleStarts:
         if len(starts) > 1:
             starts.sort(key=lambda start: solver.cost(start[1], instance.target))
         if tries is not None or starts[0][0] == "policy":
+            times = self._task.dt * np.arange(self._task.horizon + 1, dtype=np.float64)
             for start in starts:
-                if self._checker.check(self._times, start[1].X, start[1].U, self._no_gains) is None:
+                if self._checker.check(times, start[1].X, start[1].U, self._no_gains) is None:
                     return start
         return starts[0]
 

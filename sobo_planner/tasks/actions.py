@@ -69,14 +69,19 @@ class StateActions(Actions):
         hold: State kept after the end of a trajectory, as a matrix: hold @ x, (nx, nx).
         groups: Entries of like unit.
         follow: Executes desired states.
+        stretch: How many times slower the states of `history` and `follow` are than those of the chunks; velocities
+            are all entries but the relative ones.
     """
 
     kind = "state"
 
-    def __init__(self, relative: int, hold: Array, groups: Sequence[slice], follow: Follow) -> None:
+    def __init__(
+        self, relative: int, hold: Array, groups: Sequence[slice], follow: Follow, stretch: float = 1.0
+    ) -> None:
         self.dim = len(hold)
         self.groups = tuple(groups)
         self._relative, self._hold, self._follow = relative, hold, follow
+        self._rates = np.where(np.arange(self.dim) < relative, 1.0, stretch)
 
     def encode(self, X: Array, U: Array, length: int) -> Array:
         """Chunks (T, length, dim) from every step of a trajectory X (T+1, nx); U is not needed."""
@@ -102,11 +107,11 @@ class StateActions(Actions):
 
     def history(self, x: Array, u: Array) -> Array:
         """The present state, (1, dim)."""
-        return self._encode_one(x[None])
+        return self._encode_one((self._rates * x)[None])
 
     def decode(self, x: Array, actions: Array) -> Array:
         """Desired states (..., nx) that actions (..., dim) of a chunk starting at x (nx,) stand for."""
-        out = np.array(actions, float)
+        out = np.asarray(actions, float) / self._rates
         out[..., : self._relative] += x[: self._relative]
         return out
 

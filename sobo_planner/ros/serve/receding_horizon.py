@@ -114,6 +114,7 @@ class RecedingHorizon(Server):
     def _serve(self, goal: Vector) -> None:
         state, now = self.core.fresh_state(), self.core.now()
         began = time.monotonic()
+        self._planner.set_pace(self.core.pace)
         try:
             cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
             self._note_faults(cycle)

@@ -69,7 +69,7 @@ class Session:
             tool_box=_tool_box(values["tool_box"]),
             box_frame=base,
         )
-        gains = Gains(_one_of(values, "gains", node_parameters.TRACKING, node_parameters.TASK_GAINS))
+        self._gains = Gains(_one_of(values, "gains", node_parameters.TRACKING, node_parameters.TASK_GAINS))
         prefix = values["tf_prefix"]
         joint_names = [prefix + name for name in task.robot.joint_names]
         self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix, task.robot.unbounded)
@@ -78,7 +78,7 @@ class Session:
         self.brakes, self.watchdog_brakes = Brakes(task, self.checker), Brakes(task, self.checker)
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
-            self._planner = Planner(self.task, self._policy, self.checker, gains=gains)
+            self._planner = Planner(self.task, self._policy, self.checker, gains=self._gains)
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self._proposer: Proposer | None = None
@@ -103,6 +103,7 @@ class Session:
             self._proposer,
             budget=BUDGET_SHARE * period,
             propose_every=self._values["propose_every"],
+            gains=self._gains,
         )
         return RecedingHorizon(core, planner, self._proposer, self._values["rate"])
 

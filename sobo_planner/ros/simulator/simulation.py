@@ -43,9 +43,9 @@ class Push:
 class ArmSimulation:
     """Fixed-step simulation of one arm under the controller that plans are meant for.
 
-    The controller knows the nominal robot; the plant may be heavier or lighter. Without a plan the arm holds
-    its start. A plan is followed with u = u* + K (x - x*), limited to the effort limits; after its end the
-    last point is held with the nominal gravity torque there and the last gains.
+    The controller knows the nominal robot; the plant has its friction, too, and may be heavier or lighter. Without a
+    plan the arm holds its start. A plan is followed with u = u* + K (x - x*), limited to the effort limits; after its
+    end the last point is held with the nominal gravity torque there and the last gains.
 
     Attributes:
         x: state [q, v] (2n,) [rad, rad/s].
@@ -115,7 +115,8 @@ class ArmSimulation:
         self.torque = torque = self.control()
         if self.plan is not None and self.push.active(self.plan_time):
             torque = torque + self._nominal.tool_jacobian(self.x[: len(self._hold)]).T @ self.push.force
-        x = self._plant.step(self.x, torque, STEP)
+        friction = self._plant.friction_torque(self.x[len(self._hold) :])
+        x = self._plant.step(self.x, torque - friction, STEP)
         self.steps += 1
         if not np.isfinite(x).all() or np.abs(x[len(self._hold) :]).max() > SPEED_LIMIT:
             self.reset(self._hold)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion import linear
+from sobo_planner.motion import splined
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -49,8 +49,8 @@ class TrackedPlan:
         return float(self.time[-1])
 
     def reference(self, t: float) -> Vector:
-        """State (2n,) at time t [s], linear between knots, the last knot afterwards."""
-        return linear(self.time, self.X, np.array([t]))[0]
+        """State (2n,) at time t [s], along the splines between knots, the last knot afterwards."""
+        return splined(self.time, self.X, np.array([t]))[0]
 
     def control(self, t: float, x: Vector, use_gains: bool, end_torque: Vector) -> Vector:
         """Torque (n,) [Nm]: u* + K (x - x*), with u* and K held over each control step.

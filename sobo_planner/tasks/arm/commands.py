@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.tasks.arm.task import ArmReach
 
 Array = NDArray[np.float64]
@@ -30,17 +31,22 @@ def commands(task: ArmReach, gains: Gains, X: Array, U: Array, K: Array | None) 
         K: Its gains du/dx, (T, nu, nx); not needed for tracking.
 
     Returns:
-        Torques (T, nu), dry friction included, within the limits, and gains (T, nu, nx).
+        Torques (T, nu), within the limits, and gains (T, nu, nx). The torques include dry friction. With constant
+        accelerations they are those of the middle of each step, for they are held while the arm moves on.
     """
-    friction = task.robot.friction_torque(0.5 * (X[:-1] + X[1:])[:, task.nu :])
-    torques = np.clip(U + friction, -task.torque_limit, task.torque_limit)
-    if gains is Gains.TRACKING or K is None:
-        return torques, tracking_gains(task, X)
-    return torques, K
+    n, middle = task.nu, 0.5 * (X[:-1] + X[1:])
+    A = np.diff(X[:, n:], axis=0) / task.dt
+    jacobians = task.robot.torque_jacobians(X[:-1], A)
+    torques = U + task.robot.friction_torque(middle[:, n:])
+    if task.integrator == CONSTANT_ACCELERATION:
+        way = np.concatenate([middle[:, n:], A], axis=1)
+        torques += 0.5 * task.dt * (jacobians[:, :, : 2 * n] @ way[:, :, None])[:, :, 0]
+    torques = np.clip(torques, -task.torque_limit, task.torque_limit)
+    return torques, _tracking(task, jacobians) if gains is Gains.TRACKING or K is None else K
 
 
-def tracking_gains(task: ArmReach, X: Array) -> Array:
-    """Gains du/dx (T, nu, nx) of the LQ problem around a motion X (T+1, nx) whose steps are the task's.
+def _tracking(task: ArmReach, jacobians: Array) -> Array:
+    """Gains du/dx (T, nu, nx) of the LQ problem around a motion, from the derivatives of its inverse dynamics.
 
     Accelerations as controls make it one double integrator a joint, whose infinite horizon has the solution
 
@@ -52,7 +58,5 @@ def tracking_gains(task: ArmReach, X: Array) -> Array:
     weights, n = task.config.tracking, task.nu
     kp = np.sqrt(weights.position)
     kd = np.sqrt(weights.velocity + 2.0 * kp)
-    A = np.diff(X[:, n:], axis=0) / task.dt
-    jacobians = task.robot.torque_jacobians(X[:-1], A)
     inertia = jacobians[:, :, 2 * n :]
     return np.concatenate([jacobians[:, :, :n] - kp * inertia, jacobians[:, :, n : 2 * n] - kd * inertia], axis=2)

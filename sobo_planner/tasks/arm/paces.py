@@ -69,6 +69,11 @@ class ArmPaces(ArmStarts):
         return self.nominal.lasting(UNHURRIED * self.nominal.duration) if self.fits else self
 
     @property
+    def stretch(self) -> float:
+        """How many times longer motions last than at the task's own pace."""
+        return float(self.dt / self.nominal.dt)
+
+    @property
     def duration(self) -> float:
         """How long motions last [s]."""
         return self.horizon * self.dt

@@ -160,13 +160,19 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         limit, how = self.acceleration_limit, self.integrator
         return self.robot.track(x, desired, self.dt, blend, share, acceleration_limit=limit, integrator=how)
 
+    def observation(self, x: Array, target: Array, t: int = 0) -> Array:
+        """See `ArmEncoding.observation`; in a slower view, of a state that is as fast as the task's own."""
+        if self.stretch != 1.0:
+            x = np.concatenate([x[: self.nu], self.stretch * x[self.nu :]])
+        return super().observation(x, target, t)
+
     def actions(self, kind: str) -> Actions:
         """Chunks of states, joint positions relative to the present ones; or of torques."""
         if kind != "state":
             return super().actions(kind)
         n = self.nu
         hold = np.diag(np.concatenate([np.ones(n), np.zeros(n)]))
-        return StateActions(n, hold, self.state_groups, self._follow)
+        return StateActions(n, hold, self.state_groups, self._follow, self.stretch)
 
     def _follow(self, x: Array, desired: Array) -> tuple[Array, Array]:
         return self.track(x, desired, self.config.policy.blend)
