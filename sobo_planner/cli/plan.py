@@ -61,19 +61,24 @@ class Plan(TaskCommand):
         from sobo_planner.planning.plan import PlanStatus
         from sobo_planner.planning.planner import Planner
         from sobo_planner.safety import PlanChecker
-        from sobo_planner.tasks.arm.timing import Pace
 
         if self.out is not None and self.out.suffix not in (".json", ".npz"):
             raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
         if self.out is not None:
             check_output(self.out)
-        pace = Pace(self.duration, self.velocity_scaling, self.acceleration_scaling)
         task = self.load_arm()
         if len(self.goal) not in (3, 7):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
         planner = Planner(task, policy_of(task, self.policy), PlanChecker(task))
         state = start_state(task, self.start)
-        result = planner.plan(state, np.asarray(self.goal), deadline=self.deadline, pace=pace)
+        result = planner.plan(
+            state,
+            np.asarray(self.goal),
+            deadline=self.deadline,
+            duration=self.duration,
+            velocity_scaling=self.velocity_scaling,
+            acceleration_scaling=self.acceleration_scaling,
+        )
         summary = summarise(task, state, result)
         out = self.out
         finish(

@@ -22,7 +22,6 @@ from sobo_planner.tasks.arm.timing import Pace
 
 Array = NDArray[np.float64]
 
-FULL_PACE = Pace()
 GOAL_TYPES = ("position", "pose")
 #: Refinements that more than one plan in a hundred needs; the solver of each problem takes 7 MB.
 PREPARED = (
@@ -118,7 +117,10 @@ class Planner:
         goal: ArrayLike,
         deadline: float | None = None,
         interrupt: Interrupt | None = None,
-        pace: Pace = FULL_PACE,
+        *,
+        duration: float | None = None,
+        velocity_scaling: float = 1.0,
+        acceleration_scaling: float = 1.0,
     ) -> Plan:
         """Plans from a state to a goal.
 
@@ -127,8 +129,9 @@ class Planner:
             goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame.
             deadline: Wall time [s] within which to answer, see docs/solver.md for the bound; None to converge.
             interrupt: Another thread sets it to end planning, within one solver iteration.
-            pace: Shares of the robot's speeds and accelerations, and the duration if it is to be a certain one. Else
-                motions last as long as they have to.
+            duration: How long the motion is to last [s]; None: as long as it has to.
+            velocity_scaling: Share of the robot's speeds that it may use, 0 < s <= 1.
+            acceleration_scaling: The same for accelerations.
 
         Returns:
             The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
@@ -142,6 +145,7 @@ class Planner:
         """
         if deadline is not None and not deadline > 0:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
+        pace = Pace(duration, velocity_scaling, acceleration_scaling)
         budget = Budget(deadline, interrupt)
         instance = Instance(np.array(state, float), np.array(goal, float))
         parts = self._of("pose" if instance.target.shape == (7,) else "position")
