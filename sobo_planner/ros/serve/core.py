@@ -18,7 +18,6 @@ from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.solver import Interrupt
 from sobo_planner.tasks import ArmReach
-from sobo_planner.tasks.arm.timing import Pace
 
 Vector = NDArray[np.float64]
 
@@ -57,10 +56,9 @@ class Core:
     defect: Callable[[str], None]
 
     @property
-    def pace(self) -> Pace:
+    def shares(self) -> dict[str, float]:
         """Shares of the robot's speeds and accelerations that motions may use now."""
-        values = self.values
-        return Pace(velocity_scaling=values["velocity_scaling"], acceleration_scaling=values["acceleration_scaling"])
+        return {name: self.values[name] for name in ("velocity_scaling", "acceleration_scaling")}
 
     def moves(self, x: Vector) -> bool:
         """Whether the arm in state x (2n,) moves."""

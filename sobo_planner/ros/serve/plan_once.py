@@ -145,7 +145,7 @@ class PlanOnce(Server):
         deadline = self.core.values["deadline"] or None
         self.pulse.beat(math.inf if deadline is None else deadline)
         try:
-            plan = self._planner.plan(x, goal, deadline, self.core.inbox.interrupt, self.core.pace)
+            plan = self._planner.plan(x, goal, deadline, self.core.inbox.interrupt, **self.core.shares)
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:

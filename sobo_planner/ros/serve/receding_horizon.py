@@ -17,6 +17,7 @@ from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.tasks.arm.timing import Pace
 
 Vector = NDArray[np.float64]
 
@@ -114,7 +115,7 @@ class RecedingHorizon(Server):
     def _serve(self, goal: Vector) -> None:
         state, now = self.core.fresh_state(), self.core.now()
         began = time.monotonic()
-        self._planner.set_pace(self.core.pace)
+        self._planner.set_pace(Pace(**self.core.shares))
         try:
             cycle = self._planner.cycle(state.x, state.stamp, goal, now + self._lead())
             self._note_faults(cycle)
