@@ -184,6 +184,7 @@ void bind_specs(nb::module_ &m) {
       .def_rw("velocity", &ReachSpec::velocity)
       .def_rw("position", &ReachSpec::position)
       .def_rw("acceleration", &ReachSpec::acceleration)
+      .def_rw("joints", &ReachSpec::joints)
       .def_rw("adaptable", &ReachSpec::adaptable);
   m.def(
       "reach_cost",
@@ -256,7 +257,7 @@ void bind_worker(nb::module_ &m) {
           },
           "start"_a, "options"_a)
       .def("restart", &Worker::restart)
-      .def("adapt", &Worker::adapt, "spec"_a)
+      .def("adapt", &Worker::adapt, "robot"_a, "spec"_a)
       .def_prop_ro("shortest_solve", &Worker::shortest_solve)
       .def("cost", &Worker::cost, "start"_a);
   m.def(

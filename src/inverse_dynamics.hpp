@@ -26,6 +26,9 @@ public:
   /// Adds the second derivatives of weights' tau to a block over [q, v, a].
   void add_curvature(const VectorXd &x, const VectorXd &a, const VectorXd &weights, MatrixXd &block);
 
+  /// The model has changed: what was computed last is void.
+  void forget() { x_.resize(0); }
+
 private:
   bool move_to(const ConstVectorRef &x, const ConstVectorRef &a);
 

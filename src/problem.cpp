@@ -20,14 +20,15 @@ namespace {
 using aligator::StateErrorResidualTpl;
 using Dynamics = xyz::polymorphic<ExplicitDynamics>;
 
-Dynamics make_dynamics(const Robot &robot, const ReachSpec &spec, const std::shared_ptr<const ReachParts> &parts) {
+Dynamics make_dynamics(const std::shared_ptr<const pinocchio::Model> &model, const ReachSpec &spec,
+                       const std::shared_ptr<const ReachParts> &parts) {
   if (spec.integrator == "semi_implicit_euler")
-    return SemiImplicitEuler(robot.impl().model, spec.actuation, parts);
+    return SemiImplicitEuler(model, spec.actuation, parts);
   if (spec.integrator == "rk2") {
-    if (!robot.impl().model->damping.isZero(0.0))
+    if (!model->damping.isZero(0.0))
       throw SolverError("the integrator rk2 knows no damping of joints; use constant_acceleration");
     using Free = aligator::dynamics::MultibodyFreeFwdDynamicsTpl<double>;
-    const aligator::MultibodyPhaseSpace<double> space(*robot.impl().model);
+    const aligator::MultibodyPhaseSpace<double> space(*model);
     return aligator::dynamics::IntegratorRK2Tpl<double>(Free(space, spec.actuation), spec.dt);
   }
   throw SolverError("unknown integrator '" + spec.integrator + "'; use constant_acceleration, semi_implicit_euler or rk2");
@@ -54,10 +55,16 @@ Box state_box(const ReachSpec &spec, int nv) {
 
 /// What the stages of a reaching problem share.
 struct Shared {
+  std::shared_ptr<pinocchio::Model> model; // a copy: payload, gravity and damping change in place
   std::shared_ptr<ReachParts> parts = std::make_shared<ReachParts>();
   std::shared_ptr<Box> control, state, acceleration; // null where there are no rows for them
 
   void take(const Robot &robot, const ReachSpec &spec) const {
+    const pinocchio::Model &other = *robot.impl().model;
+    model->inertias = other.inertias;
+    model->armature = other.armature;
+    model->damping = other.damping;
+    model->gravity = other.gravity;
     parts->dt = spec.dt;
     parts->running = spec.running;
     parts->terminal = spec.terminal;
@@ -107,7 +114,7 @@ void check_alike(const ReachSpec &before, const ReachSpec &spec) {
   same(spec.horizon == before.horizon, "horizon");
   same(spec.integrator == before.integrator, "integrator");
   same(spec.actuation == before.actuation, "actuation");
-  same(oriented(spec) == oriented(before), "type of goal");
+  same(oriented(spec) == oriented(before) && spec.joints == before.joints, "type of goal");
   same(spec.running.self_margin == before.running.self_margin, "distance between links");
 }
 
@@ -116,7 +123,7 @@ void check_alike(const ReachSpec &before, const ReachSpec &spec) {
 void Problem::check_target(const VectorXd &value) const {
   if (!target)
     return;
-  const Eigen::Index size = rotation ? 7 : 3;
+  const Eigen::Index size = joint_goal ? nx / 2 : rotation ? 7 : 3;
   if (value.size() != size)
     throw SolverError("the target has " + std::to_string(value.size()) + " entries, expected " + std::to_string(size));
   if (!value.allFinite())
@@ -127,6 +134,11 @@ void Problem::check_target(const VectorXd &value) const {
 }
 
 void Problem::set_target(const VectorXd &value) const {
+  if (joint_goal) {
+    joint_goal->running.state_reference.head(nx / 2) = value;
+    joint_goal->terminal.state_reference.head(nx / 2) = value;
+    return;
+  }
   if (target)
     *target = value.head<3>();
   if (rotation)
@@ -138,7 +150,7 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());
   const auto row = [&](bool needed) { return needed || spec.adaptable ? std::make_shared<Box>() : nullptr; };
   const bool accelerations = spec.integrator == "constant_acceleration";
-  Shared shared_parts;
+  Shared shared_parts{std::make_shared<pinocchio::Model>(*robot.impl().model)};
   shared_parts.control = row(spec.control.has_value());
   shared_parts.state = row(spec.position || spec.velocity);
   if (accelerations)
@@ -147,13 +159,15 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   const auto &parts = shared_parts.parts;
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   const auto rotation = oriented(spec) ? std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity()) : nullptr;
-  const auto &impl = robot.impl();
-  const ReachCost running(impl.model, impl.tool, target, rotation, parts, false);
-  const ReachCost terminal(impl.model, impl.tool, target, rotation, parts, true);
+  const std::shared_ptr<const pinocchio::Model> model = shared_parts.model;
+  const auto tool = robot.impl().tool;
+  const ReachCost running(model, tool, target, rotation, parts, false);
+  const ReachCost terminal(model, tool, target, rotation, parts, true);
+  std::shared_ptr<InverseDynamics> dynamics;
   std::vector<StageBound> bounds;
   Problem problem;
   if (accelerations) {
-    const auto dynamics = std::make_shared<InverseDynamics>(impl.model);
+    dynamics = std::make_shared<InverseDynamics>(model);
     if (shared_parts.control)
       bounds.push_back({Torque(dynamics), shared_parts.control, true});
     if (shared_parts.state)
@@ -164,16 +178,22 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   } else {
     if (shared_parts.state)
       bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
-    problem = assemble(make_dynamics(robot, spec, parts), running, terminal, 2 * nv, nu, spec.horizon, shared_parts.control,
+    problem = assemble(make_dynamics(model, spec, parts), running, terminal, 2 * nv, nu, spec.horizon, shared_parts.control,
                        bounds);
   }
   problem.target = target;
   problem.rotation = rotation;
+  if (spec.joints)
+    problem.joint_goal = parts;
   if (spec.adaptable)
-    problem.adapt = [robot, spec, shared_parts](const ReachSpec &other) {
-      check_spec(robot, other);
+    problem.adapt = [nv, spec, shared_parts, dynamics](const Robot &changed, const ReachSpec &other) {
+      if (changed.nv() != nv)
+        throw SolverError("a problem cannot be adapted to a robot with another number of joints");
+      check_spec(changed, other);
       check_alike(spec, other);
-      shared_parts.take(robot, other);
+      shared_parts.take(changed, other);
+      if (dynamics)
+        dynamics->forget();
     };
   return problem;
 }

@@ -6,6 +6,7 @@
 
 #include <aligator/core/traj-opt-problem.hpp>
 
+#include "reach_parts.hpp"
 #include "robot.hpp"
 #include "spec.hpp"
 #include "torque_controls.hpp"
@@ -21,9 +22,11 @@ struct Problem {
   int nx = 0, nu = 0, horizon = 0;
   std::shared_ptr<Eigen::Matrix3d> rotation = nullptr; // of the target; null where no orientation is asked for
   std::shared_ptr<const TorqueControls> torques = nullptr; // where the controls inside are accelerations
-  std::function<void(const ReachSpec &)> adapt = nullptr;  // see Worker::adapt; null where nothing changes
+  std::shared_ptr<ReachParts> joint_goal = nullptr;        // where targets are positions of the joints
+  std::function<void(const Robot &, const ReachSpec &)> adapt = nullptr; // see Worker::adapt; null where nothing changes
 
-  /// Throws SolverError unless `value` is a position, or a pose [x, y, z, qx, qy, qz, qw] where orientation counts.
+  /// Throws SolverError unless `value` is a position, a pose [x, y, z, qx, qy, qz, qw] where orientation counts, or has
+  /// one finite number for each joint where those are the goal.
   void check_target(const VectorXd &value) const;
   void set_target(const VectorXd &value) const;
 };

@@ -30,6 +30,7 @@ struct ReachSpec {
   ReachWeights running, terminal;
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
   std::optional<Box> acceleration;                // bounds on a (nv), with constant accelerations alone
+  bool joints = false;    // whether targets are positions of the joints, the reference of the state's weights
   bool adaptable = false; // whether Worker::adapt may change dt, weights and bounds, also those that are absent now
 };
 

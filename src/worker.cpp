@@ -128,11 +128,11 @@ void Worker::load(const Start &start, bool closed) {
     impl_->problem.torques->differentiate(impl_->xs, impl_->us);
 }
 
-void Worker::adapt(const ReachSpec &spec) {
+void Worker::adapt(const Robot &robot, const ReachSpec &spec) {
   const Claim claim(impl_->busy);
   if (!impl_->problem.adapt)
     throw SolverError("this problem was not made to be adapted");
-  impl_->problem.adapt(spec);
+  impl_->problem.adapt(robot, spec);
   impl_->steps->read_bounds();
   impl_->continues = false;
 }

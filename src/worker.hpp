@@ -79,7 +79,7 @@ public:
   Result solve(const Start &start, const SolveOptions &options);
   /// Changes dt, weights and bounds in place, and ends a sequence. Throws SolverError unless the problem was made with an
   /// adaptable spec that agrees in everything else.
-  void adapt(const ReachSpec &spec);
+  void adapt(const Robot &robot, const ReachSpec &spec);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();
   /// CPU time [s] that a solve of one iteration takes, measured in the last one; 0 before that.

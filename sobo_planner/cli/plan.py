@@ -35,8 +35,10 @@ class Plan(TaskCommand):
     The exit status is 3 for a plan that ends too far from the goal; its report says how far (`tool_error`).
     """
 
-    goal: Annotated[tuple[float, ...], arg(metavar="X Y Z [QX QY QZ QW]")]
+    goal: Annotated[tuple[float, ...], arg(metavar="X Y Z [QX QY QZ QW]")] = ()
     """Tool position to reach, in the base frame [m]; with a unit quaternion, the pose."""
+    joints: Annotated[tuple[float, ...], arg(metavar="Q1 ... QN")] = ()
+    """Joint positions to reach instead [rad]."""
     start: Annotated[tuple[float, ...], arg(metavar="Q1 ... QN")] = ()
     """Joint positions to start from, at rest [rad]. Default: the task's home configuration."""
     policy: Annotated[str, arg(metavar="DIR|none")] = "shipped"
@@ -67,13 +69,18 @@ class Plan(TaskCommand):
         if self.out is not None:
             check_output(self.out)
         task = self.load_arm()
-        if len(self.goal) not in (3, 7):
+        if bool(self.goal) == bool(self.joints):
+            raise TaskError("give either --goal or --joints")
+        if self.goal and len(self.goal) not in (3, 7):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
+        if self.joints and len(self.joints) != task.nu:
+            raise TaskError(f"--joints has {len(self.joints)} values, {task.robot.name} has {task.nu} joints")
         planner = Planner(task, policy_of(task, self.policy), PlanChecker(task))
         state = start_state(task, self.start)
         result = planner.plan(
             state,
-            np.asarray(self.goal),
+            np.asarray(self.goal) if self.goal else None,
+            joints=np.asarray(self.joints) if self.joints else None,
             deadline=self.deadline,
             duration=self.duration,
             velocity_scaling=self.velocity_scaling,
@@ -113,6 +120,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str
         "iterations": int(result.iterations),
         "tool_error": float(result.tool_error),
         "orientation_error": result.orientation_error,
+        "joint_error": result.joint_error,
         "duration": result.duration,
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
@@ -142,10 +150,14 @@ def render(summary: dict[str, Any]) -> str:
     phases = ", ".join(f"{name} {value:.1f} ms" for name, value in summary["phases_ms"].items())
     goal = ", ".join(f"{value:.3f}" for value in summary["goal"])
     unit = "m" if summary["orientation_error"] is None else "m, quaternion"
+    if summary["joint_error"] is not None:
+        unit = "rad"
     error, angle = summary["tool_error"], summary["orientation_error"]
     distance = f"{1e3 * error:.1f} mm" if math.isfinite(error) else "unknown"
     if angle is not None:
         distance += f" and {math.degrees(angle):.2f} degrees"
+    if summary["joint_error"] is not None:
+        distance += f" and {summary['joint_error']:.4f} rad in a joint"
     return "\n".join(
         [
             f"{summary['task']} to ({goal}) {unit}: {summary['status']} after {summary['iterations']} iterations, "

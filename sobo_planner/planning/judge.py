@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.planning.plan import ORIENTED, REACHED
+from sobo_planner.planning.plan import IN_PLACE, ORIENTED, REACHED
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Instance, Solution
 from sobo_planner.tasks import ArmReach
@@ -91,6 +91,8 @@ class Judge:
 
     def miss(self, X: Array, target: Array) -> float:
         """How far a trajectory X (T+1, nx) ends from the target, as a multiple of what still counts as reached."""
+        if self._task.goal_type == "joints":
+            return max(self._task.tool_distance(X[-1], target) / REACHED, self._task.final_error(X, target) / IN_PLACE)
         miss = self._task.final_error(X, target) / REACHED
         if self._task.goal_type == "pose":
             miss = max(miss, self._task.orientation_error(X[-1], target) / ORIENTED)

@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 # A plan that ends further from the goal than this [m], or from its orientation than this [rad], does not reach it.
 REACHED = 0.01
 ORIENTED = 0.02
+# The same for each joint [rad or m] of a joint goal.
+IN_PLACE = 0.02
 
 
 class PlanStatus(str, Enum):
@@ -37,10 +39,11 @@ class Plan:
         violation: Largest violation of dynamics and limits.
         iterations: Solver iterations, over everything that was refined.
         tool_error: Distance of the tool to the goal at the end [m].
-        orientation_error: Angle of the tool to a pose goal at the end [rad]; None where the goal is a position.
+        orientation_error: Angle of the tool to a pose goal at the end [rad]; None for other goals.
+        joint_error: Distance of the farthest joint to a joint goal at the end [rad or m]; None for other goals.
         source: Where the start came from: `policy`, `interpolation`, `gravity` or `posture`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
-        goal: What to reach: position, (3,) [m]; or pose, (7,) [x, y, z, qx, qy, qz, qw].
+        goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
     """
 
     status: PlanStatus
@@ -56,6 +59,7 @@ class Plan:
     phases_ms: dict[str, float]
     goal: Array
     orientation_error: float | None = None
+    joint_error: float | None = None
 
     @property
     def duration(self) -> float:
@@ -64,8 +68,8 @@ class Plan:
 
     @property
     def reached(self) -> bool:
-        """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation if it has one."""
-        return reached(self.tool_error, self.orientation_error)
+        """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation or joints, if any."""
+        return reached(self.tool_error, self.orientation_error, self.joint_error)
 
     @property
     def reason(self) -> str:
@@ -76,9 +80,16 @@ class Plan:
         if self.orientation_error is not None:
             found += f" and {self.orientation_error:.3f} rad"
             allowed += f" and {ORIENTED:g} rad"
+        if self.joint_error is not None:
+            found += f" and {self.joint_error:.3f} rad in a joint"
+            allowed += f" and {IN_PLACE:g} rad"
         return f"the plan ends {found} from the goal, allowed are {allowed}; choose another goal or start"
 
 
-def reached(tool_error: float, orientation_error: float | None) -> bool:
-    """Whether a distance [m], and an angle [rad] for pose goals, is small enough."""
-    return tool_error < REACHED and (orientation_error is None or orientation_error < ORIENTED)
+def reached(tool_error: float, orientation_error: float | None, joint_error: float | None = None) -> bool:
+    """Whether a distance [m], an angle [rad] for pose goals, and a joint's [rad or m] for theirs, are small enough."""
+    return (
+        tool_error < REACHED
+        and (orientation_error is None or orientation_error < ORIENTED)
+        and (joint_error is None or joint_error < IN_PLACE)
+    )

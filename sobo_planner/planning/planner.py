@@ -18,11 +18,11 @@ from sobo_planner.policy import Policy
 from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
+from sobo_planner.tasks.arm.instances import GOAL_TYPES
 from sobo_planner.tasks.arm.timing import Pace
 
 Array = NDArray[np.float64]
 
-GOAL_TYPES = ("position", "pose")
 #: Refinements that more than one plan in a hundred needs; the solver of each problem takes 7 MB.
 PREPARED = (
     Refinement(),
@@ -86,13 +86,13 @@ class Planner:
         return 0 if self._proposing is None else self._proposing.failures
 
     def prepare(self, goal_type: str = "position") -> None:
-        """Builds all solvers for a type of goal, `position` or `pose`; otherwise the first plans that need them do.
+        """Builds all solvers for a type of goal (`GOAL_TYPES`); otherwise the first plans that need them do.
 
         Raises:
             PlanningError: There is no such type.
         """
         if goal_type not in GOAL_TYPES:
-            raise PlanningError(f"unknown type of goal {goal_type!r}; use {' or '.join(GOAL_TYPES)}")
+            raise PlanningError(f"unknown type of goal {goal_type!r}; use {', '.join(GOAL_TYPES)}")
         for refinement in PREPARED:
             self._of(goal_type).solvers.solver(refinement)
 
@@ -102,22 +102,24 @@ class Planner:
             task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker, self._gains)
         )
         q = np.array(task.config.robot.home)
-        home = Instance(np.concatenate([q, np.zeros(task.nu)]), task.robot.tool_pose(q)[: task.goal_size])
+        target = q if task.goal_type == "joints" else task.robot.tool_pose(q)[: task.goal_size]
+        home = Instance(np.concatenate([q, np.zeros(task.nu)]), target)
         search.measure(home, task.gravity_rollout(home))
         return _Parts(task, solvers, search)
 
     def _of(self, goal_type: str) -> _Parts:
         if goal_type not in self._parts:
-            self._parts[goal_type] = self._make(self.task.with_orientation())
+            self._parts[goal_type] = self._make(self.task.with_goal_type(goal_type))
         return self._parts[goal_type]
 
     def plan(
         self,
         state: ArrayLike,
-        goal: ArrayLike,
+        goal: ArrayLike | None = None,
         deadline: float | None = None,
         interrupt: Interrupt | None = None,
         *,
+        joints: ArrayLike | None = None,
         duration: float | None = None,
         velocity_scaling: float = 1.0,
         acceleration_scaling: float = 1.0,
@@ -126,9 +128,10 @@ class Planner:
 
         Args:
             state: [q, v], (nx,) [rad, rad/s].
-            goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame.
+            goal: Tool position, (3,) [m], or pose, (7,) [x, y, z, qx, qy, qz, qw], in the base frame; or None.
             deadline: Wall time [s] within which to answer, see docs/solver.md for the bound; None to converge.
             interrupt: Another thread sets it to end planning, within one solver iteration.
+            joints: Positions of the joints to reach instead, (n,); whole turns are left out where the limits allow.
             duration: How long the motion is to last [s]; None: as long as it has to.
             velocity_scaling: Share of the robot's speeds that it may use, 0 < s <= 1.
             acceleration_scaling: The same for accelerations.
@@ -147,9 +150,12 @@ class Planner:
             raise PlanningError(f"the deadline must be positive, got {deadline} s")
         pace = Pace(duration, velocity_scaling, acceleration_scaling)
         budget = Budget(deadline, interrupt)
-        instance = Instance(np.array(state, float), np.array(goal, float))
-        parts = self._of("pose" if instance.target.shape == (7,) else "position")
+        if (goal is None) == (joints is None):
+            raise PlanningError("give a goal of the tool, or joints")
+        instance = Instance(np.array(state, float), np.array(goal if joints is None else joints, float))
+        parts = self._of("joints" if goal is None else "pose" if instance.target.shape == (7,) else "position")
         parts.task.check(instance, budget)
+        instance = parts.task.nearest(instance)
         task = parts.task.paced(pace, instance.x0)
         plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
         if plan.status is PlanStatus.SHORT and pace.duration is not None:
@@ -164,14 +170,15 @@ class Planner:
 
     def _plan(self, task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
         solution, target = found.solution, instance.target
-        tool_error = task.final_error(solution.X, target)
+        tool_error = task.tool_distance(solution.X[-1], target)
+        off = task.final_error(solution.X, target) if task.goal_type == "joints" else None
         angle = task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None
         status = PlanStatus.CONVERGED if solution.converged else PlanStatus.FEASIBLE
         view = task if found.duration is None else task.lasting(found.duration)
         U, K = commands(view, self._gains, solution.X, solution.U, solution.K)
         seconds = found.account.seconds | {"total": budget.elapsed()}
         return Plan(
-            status=status if reached(tool_error, angle) else PlanStatus.SHORT,
+            status=status if reached(tool_error, angle, off) else PlanStatus.SHORT,
             time=np.linspace(0.0, view.duration, task.horizon + 1),
             X=solution.X,
             U=U,
@@ -181,6 +188,7 @@ class Planner:
             iterations=found.account.iterations,
             tool_error=tool_error,
             orientation_error=angle,
+            joint_error=off,
             source=found.source,
             phases_ms={name: 1e3 * value for name, value in seconds.items()},
             goal=target,

@@ -183,6 +183,12 @@ class Robot(Mechanics):
         recipe = functools.partial(Robot.with_payload, bare, mass, tuple(place.tolist()))
         return bare._changed(recipe, native=native, payload=mass, _bare=bare)
 
+    def carry(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> None:
+        """Puts a point mass at the tool of this very robot, for all that share it; otherwise as `with_payload`."""
+        loaded = self.with_payload(mass, centre)
+        bare = self._bare or self._changed(self._recipe)
+        vars(self).update(native=loaded.native, payload=mass, _bare=bare, _recipe=loaded._recipe)
+
     def with_surroundings(
         self, gravity: Sequence[float] = GRAVITY, damping: Sequence[float] = (), friction: Sequence[float] = ()
     ) -> Robot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -73,6 +73,7 @@ class PlannerNode(LifecycleNode):
         parameters = Parameters(self)
         self._values.update(parameters.declare(node_parameters.PLANNER))
         parameters.check_names()
+        parameters.objects = self._objection
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
@@ -136,7 +137,7 @@ class PlannerNode(LifecycleNode):
         watchdog = Watchdog(server, worker.is_alive, stopper, self._publish_diagnostics)
         session.outputs.open()
         self._serving = Serving(core.inbox, server, worker, watchdog)
-        self._requests.open(Desk(session.frames, core.inbox, server))
+        self._requests.open(Desk(session.frames, core.inbox, server, session.joint_names))
         worker.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
         return super().on_activate(state)
@@ -198,8 +199,14 @@ class PlannerNode(LifecycleNode):
     def _now(self) -> float:
         return float(1e-9 * self.get_clock().now().nanoseconds)
 
+    def _objection(self, values: Mapping[str, Any]) -> str:
+        return "" if self._session is None else self._session.objection(values)
+
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
-        self._values.update(changed(parameters, LIVE_PARAMETERS))
+        values = changed(parameters, LIVE_PARAMETERS)
+        self._values.update(values)
+        if self._session is not None:
+            self._session.take(values)
 
     def _on_joint_state(self, message: JointState) -> None:
         if self._serving is None or self._session is None:

@@ -78,6 +78,12 @@ class Trajectory:
             object.__setattr__(self, name, values)
 
     @property
+    def accelerations(self) -> Array:
+        """Those that act from each point on, (N, n) [rad/s^2], where they are constant between points; 0 at the end."""
+        h = 1e-9 * np.diff(self.nanoseconds)[:, None]
+        return np.vstack([np.diff(self.velocities, axis=0) / h, np.zeros_like(self.velocities[:1])])
+
+    @property
     def checksum(self) -> int:
         """CRC-32 of times, positions and velocities: little-endian, 64 bits a number, one array after the other."""
         data = self.nanoseconds.astype("<i8").tobytes()

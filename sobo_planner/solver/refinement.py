@@ -53,6 +53,11 @@ class RefinableProblem(Protocol):
         """Builds the native problem with these parts on, and a solver of its own."""
         ...
 
+    @property
+    def dynamics(self) -> _native.Robot:
+        """What moves; the problem is switched to another one, too."""
+        ...
+
     def adapt(self, worker: _native.Worker, refinement: Refinement) -> _native.Worker:
         """Switches the parts of a native problem that `make_worker` has built; another one where that is impossible."""
         ...
@@ -71,16 +76,17 @@ class _Shared:
     """The native problem that all refinements and paces of a task are solved with, one after the other."""
 
     def __init__(self) -> None:
-        self._refined: _Refined | None = None
+        self._made_for: tuple[_Refined, _native.Robot] | None = None
         self._worker: _native.Worker | None = None
 
     def adapted(self, refined: _Refined) -> _native.Worker:
         """The problem with these parts switched on, which ends a sequence unless they are already."""
+        made_for = (refined, refined.task.dynamics)
         if self._worker is None:
             self._worker = refined.make_worker()
-        elif refined != self._refined:
+        elif made_for != self._made_for:
             self._worker = refined.task.adapt(self._worker, refined.refinement)
-        self._refined = refined
+        self._made_for = made_for
         return self._worker
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.frames import GoalFrames, is_unit
 from sobo_planner.ros.support.status import Refused, Status
@@ -41,6 +44,30 @@ def read_goal(message: PoseStamped, frames: GoalFrames, goal_type: str = "positi
     _check_distance(position)
     goal = position if goal_type == "position" else np.concatenate([position, quaternion])
     return frames.base.goal(goal)
+
+
+def read_joint_goal(message: JointState, names: Sequence[str]) -> NDArray[np.float64]:
+    """Goal of the joints, (n,) [rad or m], in the robot's order.
+
+    Args:
+        message: Names and positions of all joints in any order, and of others too.
+        names: The joints, prefix included.
+
+    Raises:
+        Refused: BAD_GOAL for a joint that is missing or named twice, as many positions as there are no names, or a
+            number that is not finite.
+    """
+    given, positions = list(message.name), np.asarray(message.position, float)
+    if len(given) != len(positions):
+        raise Refused(Status.BAD_GOAL, f"goal with {len(given)} names but {len(positions)} positions")
+    for name in names:
+        if given.count(name) != 1:
+            what = "without joint" if name not in given else "that names twice the joint"
+            raise Refused(Status.BAD_GOAL, f"goal {what} {name}; it needs each of {', '.join(names)} once")
+    goal = positions[[given.index(name) for name in names]]
+    if not np.isfinite(goal).all():
+        raise Refused(Status.BAD_GOAL, f"goal not finite: {dict(zip(names, goal.tolist(), strict=True))}")
+    return goal
 
 
 def _check_distance(position: NDArray[np.float64]) -> None:

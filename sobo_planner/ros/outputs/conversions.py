@@ -41,6 +41,7 @@ def trajectory_message(
     joint_names: Sequence[str],
     stamp: Time,
     publish_effort: bool = False,
+    publish_acceleration: bool = False,
     *,
     points: list[JointTrajectoryPoint] | None = None,
 ) -> JointTrajectory:
@@ -52,11 +53,14 @@ def trajectory_message(
         stamp: What the points' times count from; also the plan's identity on the topics.
         publish_effort: also fill `effort`. Off by default: a controller without an effort interface refuses
             the whole message when it is filled.
+        publish_acceleration: also fill `accelerations`. Off by default: joint_trajectory_controller then makes quintic
+            splines of the points, which are not what was planned.
         points: points of an earlier message, which nobody needs any more, to be filled again; more are added.
     """
     n, pool = len(joint_names), [] if points is None else points
     positions, velocities = doubles(trajectory.positions), doubles(trajectory.velocities)
     effort = doubles(trajectory.effort) if publish_effort else None
+    acceleration = doubles(trajectory.accelerations) if publish_acceleration else None
     seconds, rest = (part.tolist() for part in np.divmod(trajectory.nanoseconds, 1_000_000_000))
     pool.extend(JointTrajectoryPoint() for _ in range(len(seconds) - len(pool)))
     message = JointTrajectory(joint_names=list(joint_names))
@@ -68,6 +72,8 @@ def trajectory_message(
         point.positions, point.velocities = positions[part], velocities[part]
         if effort is not None or point.effort:
             point.effort = array("d") if effort is None else effort[part]
+        if acceleration is not None or point.accelerations:
+            point.accelerations = array("d") if acceleration is None else acceleration[part]
         point.time_from_start.sec, point.time_from_start.nanosec = seconds[i], rest[i]
     return message
 

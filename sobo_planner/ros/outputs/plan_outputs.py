@@ -140,11 +140,13 @@ class PlanOutputs:
         self._last_stamp = nanoseconds
         stamp = Time(nanoseconds=nanoseconds).to_msg()
         lead = max(motion.begin - now, 0.0)
-        effort = self._values["publish_effort"]
+        effort, acceleration = self._values["publish_effort"], self._values["publish_acceleration"]
         moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
         points = motion.trajectory(lead, moving_end)
         self._check(points, motion)
-        trajectory = conversions.trajectory_message(points, self._joint_names, stamp, effort, points=self._points)
+        trajectory = conversions.trajectory_message(
+            points, self._joint_names, stamp, effort, acceleration, points=self._points
+        )
         broken = broken_rule(trajectory, Rules(tuple(self._joint_names), effort, moving_end))
         if broken:
             raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
@@ -186,8 +188,11 @@ class PlanOutputs:
                 self._report.publish(String(data=diagnostics.to_json(report)))
 
     def _in_base(self, goal: ArrayLike | None) -> list[float] | None:
-        """A goal, (3,) or (7,), in the base frame, as its sender may compare it."""
-        return None if goal is None else self._from_root.goal(np.asarray(goal, float)).tolist()
+        """A goal, as its sender may compare it: of the tool in the base frame, of the joints as it is."""
+        if goal is None:
+            return None
+        values = np.asarray(goal, float)
+        return (values if self._values["goal_type"] == "joints" else self._from_root.goal(values)).tolist()
 
     def publish_control(self, now: float) -> None:
         """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""

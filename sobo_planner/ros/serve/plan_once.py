@@ -145,7 +145,15 @@ class PlanOnce(Server):
         deadline = self.core.values["deadline"] or None
         self.pulse.beat(math.inf if deadline is None else deadline)
         try:
-            plan = self._planner.plan(x, goal, deadline, self.core.inbox.interrupt, **self.core.shares)
+            joints = goal if self.core.task.goal_type == "joints" else None
+            plan = self._planner.plan(
+                x,
+                goal if joints is None else None,
+                deadline,
+                self.core.inbox.interrupt,
+                joints=joints,
+                **self.core.shares,
+            )
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
@@ -187,5 +195,6 @@ def details_of(plan: Plan) -> dict[str, Any]:
         "duration": plan.duration,
         "tool_error": float(plan.tool_error),
         "orientation_error": plan.orientation_error,
+        **({} if plan.joint_error is None else {"joint_error": plan.joint_error}),
         "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},
     }

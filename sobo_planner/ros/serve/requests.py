@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.ros.inputs.frames import GoalFrames
-from sobo_planner.ros.inputs.goals import read_goal
+from sobo_planner.ros.inputs.goals import read_goal, read_joint_goal
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger, refusal_report, to_json
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
@@ -30,11 +33,13 @@ class Desk:
         frames: Brings goals into the base frame.
         inbox: What the planning thread takes from.
         server: Answers goals that are refused.
+        joint_names: The arm's joints, prefix included.
     """
 
     frames: GoalFrames
     inbox: Inbox
     server: Server
+    joint_names: Sequence[str]
 
 
 class Requests:
@@ -62,7 +67,10 @@ class Requests:
         self._desk: Desk | None = None
         self.held = False
         self.report = node.create_publisher(String, "plan_report", RELIABLE)
-        self._goals = node.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE)
+        self._subscriptions = (
+            node.create_subscription(PoseStamped, "goal_pose", self._on_goal, RELIABLE),
+            node.create_subscription(JointState, "goal_joints", self._on_goal, RELIABLE),
+        )
         node.create_service(Trigger, "~/cancel", self._on_cancel)
         node.create_service(SetBool, "~/hold", self._on_hold)
 
@@ -77,14 +85,15 @@ class Requests:
         self._desk = None
 
     def _take_waiting_goals(self) -> None:
-        with self._goals.handle:
-            for _ in range(RELIABLE.depth):  # what comes in meanwhile need not end
-                taken = self._goals.handle.take_message(PoseStamped, False)
-                if taken is None:
-                    return
-                self._on_goal(taken[0])
+        for subscription in self._subscriptions:
+            with subscription.handle:
+                for _ in range(RELIABLE.depth):  # what comes in meanwhile need not end
+                    taken = subscription.handle.take_message(subscription.msg_type, False)
+                    if taken is None:
+                        break
+                    self._on_goal(taken[0])
 
-    def _on_goal(self, message: PoseStamped) -> None:
+    def _on_goal(self, message: PoseStamped | JointState) -> None:
         desk = self._desk
         if desk is None:
             refusal = Refused(Status.INACTIVE, f"{INACTIVE} and send the goal again")
@@ -97,13 +106,22 @@ class Requests:
                 raise Refused(Status.NOT_RESPONDING, desk.server.lost)
             if self.held:
                 raise Refused(Status.HOLDING, "the arm is held; release it first: call `hold` with data: false")
-            goal = read_goal(message, desk.frames, self._values["goal_type"])
+            goal = self._read(message, desk)
         except Refused as refusal:
             desk.server.core.refuse(refusal, None)
             return
         replaced = desk.inbox.put(goal)
         if replaced is not None:
             desk.server.core.refuse(Refused(Status.SUPERSEDED, f"a newer goal {goal} came first"), replaced)
+
+    def _read(self, message: PoseStamped | JointState, desk: Desk) -> NDArray[np.float64]:
+        goal_type = self._values["goal_type"]
+        if isinstance(message, JointState) != (goal_type == "joints"):
+            topic = "goal_joints" if goal_type == "joints" else "goal_pose"
+            raise Refused(Status.BAD_GOAL, f"with goal_type {goal_type} this node takes goals on {topic} alone")
+        if isinstance(message, JointState):
+            return read_joint_goal(message, desk.joint_names)
+        return read_goal(message, desk.frames, goal_type)
 
     def _on_cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._desk is not None

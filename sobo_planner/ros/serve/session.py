@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
-from sobo_planner.errors import ConfigError, RobotError
+from sobo_planner.errors import ConfigError, RobotError, SoboError
 from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
@@ -27,6 +27,7 @@ from sobo_planner.ros.support import node_parameters
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 from sobo_planner.tasks.arm.commands import Gains
+from sobo_planner.tasks.arm.instances import GOAL_TYPES
 
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.35
@@ -46,6 +47,7 @@ class Session:
         outputs: Publishers.
         states: Reads joint states.
         frames: Brings goals into the base frame.
+        joint_names: The joints as the controller knows them, prefix included.
 
     Raises:
         SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
@@ -54,10 +56,12 @@ class Session:
     def __init__(self, node: Node, values: Mapping[str, Any], report: Publisher[String] | None = None) -> None:
         self._values = values
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
-        goal_type = _one_of(values, "goal_type", node_parameters.POSITION, node_parameters.POSE)
+        goal_type = _one_of(values, "goal_type", *GOAL_TYPES)
         task = load_arm(values["task"])
         self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
-        self.task: ArmReach = task.with_orientation() if goal_type == node_parameters.POSE else task
+        self.task: ArmReach = task if goal_type == node_parameters.POSITION else task.with_goal_type(goal_type)
+        self.task.check_payload(values["payload_mass"], values["payload_centre"])
+        self.task.robot.carry(values["payload_mass"], values["payload_centre"])
         base_frame = values["base_frame"] or task.config.robot.base_frame or task.robot.root_link
         try:
             base = task.robot.placement(base_frame)
@@ -71,7 +75,7 @@ class Session:
         )
         self._gains = Gains(_one_of(values, "gains", node_parameters.TRACKING, node_parameters.TASK_GAINS))
         prefix = values["tf_prefix"]
-        joint_names = [prefix + name for name in task.robot.joint_names]
+        self.joint_names = [prefix + name for name in task.robot.joint_names]
         self.states = StateIntake(task.robot.joint_names, task.robot.velocity_limit, prefix, task.robot.unbounded)
         self.followed = Followed()
         # The watchdog's are its own: a planning thread that hangs may hold the others.
@@ -86,15 +90,30 @@ class Session:
         fixed = {prefix + link: placement for link, placement in task.robot.fixed_links.items()}
         self.frames = GoalFrames.listening(node, prefix + base_frame, fixed)
         self.outputs = PlanOutputs(
-            node, task.robot, self.checker, self.followed, joint_names, policy_name, values, report, base
+            node, task.robot, self.checker, self.followed, self.joint_names, policy_name, values, report, base
         )
+
+    def objection(self, values: Mapping[str, Any]) -> str:
+        """What stands against new values of parameters; empty if nothing does."""
+        new = {**self._values, **values}
+        try:
+            self.task.check_payload(new["payload_mass"], new["payload_centre"])
+        except SoboError as error:
+            return str(error)
+        return ""
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Takes over what changed of the parameters."""
+        if not values.keys().isdisjoint(("payload_mass", "payload_centre")):
+            self.task.robot.carry(self._values["payload_mass"], self._values["payload_centre"])
 
     def server(self, core: Core) -> Server:
         """The server of the node's mode; `close` ends what it started."""
         if self._planner is not None:
             return PlanOnce(core, self._planner)
         period = 1.0 / self._values["rate"]
-        self._proposer = None if self._policy is None else Proposer(self.task, self._policy)
+        proposes = self._policy is not None and self.task.goal_type != node_parameters.JOINTS
+        self._proposer = Proposer(self.task, self._policy) if self._policy is not None and proposes else None
         planner = RecedingPlanner(
             self.task,
             self.checker,

@@ -8,7 +8,7 @@ from sobo_planner.ros.support.parameters import ParameterSpec
 TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", read_only=True)
 
 PLAN_ONCE, RECEDING_HORIZON = "plan_once", "receding_horizon"
-POSITION, POSE = "position", "pose"
+POSITION, POSE, JOINTS = "position", "pose", "joints"
 TRACKING, TASK_GAINS = "tracking", "task"
 
 PLANNER = (
@@ -28,7 +28,12 @@ PLANNER = (
     ParameterSpec(
         "mode", PLAN_ONCE, "plan_once: a trajectory per goal; receding_horizon: replan at `rate`.", read_only=True
     ),
-    ParameterSpec("goal_type", POSITION, "position: the tool's; pose: its orientation too.", read_only=True),
+    ParameterSpec(
+        "goal_type",
+        POSITION,
+        "position: the tool's; pose: its orientation too; joints: positions of the joints, on goal_joints.",
+        read_only=True,
+    ),
     ParameterSpec(
         "rate",
         100.0,
@@ -53,6 +58,8 @@ PLANNER = (
     ParameterSpec(
         "acceleration_scaling", 1.0, "Share of the robot's accelerations that motions may use.", (0.001, 1.0)
     ),
+    ParameterSpec("payload_mass", 0.0, "Mass [kg] that the tool carries beside the URDF's.", (0.0, 1000.0)),
+    ParameterSpec("payload_centre", [0.0, 0.0, 0.0], "Its centre of mass in the tool's frame [m].", size=3),
     ParameterSpec(
         "gains",
         TRACKING,
@@ -68,6 +75,11 @@ PLANNER = (
         "publish_effort",
         False,
         "Fill effort in the trajectory; joint_trajectory_controller refuses it without an effort interface.",
+    ),
+    ParameterSpec(
+        "publish_acceleration",
+        False,
+        "Fill accelerations in the trajectory; joint_trajectory_controller then makes quintic splines of the points.",
     ),
     ParameterSpec(
         "allow_nonzero_velocity_at_trajectory_end",

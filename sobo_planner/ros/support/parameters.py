@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,10 +93,15 @@ class Parameters:
     """The parameters of a node.
 
     Integers are taken for doubles, in parameter files, on the command line and when parameters are set.
+
+    Attributes:
+        objects: Says what stands against new values of some parameters, by name, beside types and ranges; empty if
+            nothing does.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.objects: Callable[[Mapping[str, Any]], str] = lambda values: ""
         self._specs: dict[str, ParameterSpec] = {}
         # What parameter files and command line set; rclpy offers it only to nodes that declare whatever they are given.
         self._overrides: Mapping[str, Parameter] = node._parameter_overrides
@@ -152,7 +157,7 @@ class Parameters:
 
     def _judged(self, given: Sequence[Parameter]) -> SetParametersResult:
         objections = (self._specs[each.name].objection(each) for each in given if each.name in self._specs)
-        reason = next(filter(None, objections), "")
+        reason = next(filter(None, objections), "") or self.objects({each.name: each.value for each in given})
         return SetParametersResult(successful=not reason, reason=reason)
 
 

@@ -130,6 +130,25 @@ class PoseConfig:
 
 
 @dataclass(frozen=True)
+class JointsConfig:
+    """The problem of a joint goal: weights of the squared distance of each joint to its goal [1/rad^2 or 1/m^2].
+
+    They take the place of those on the tool. No hash of a position task depends on them.
+
+    Attributes:
+        running: Along the way, per second.
+        terminal: At the end.
+    """
+
+    running: float = 2.0
+    terminal: float = 1000.0
+
+    def __post_init__(self) -> None:
+        require(self.running >= 0, f"joints.running must not be negative, got {self.running}")
+        require(self.terminal > 0, f"joints.terminal must be positive, got {self.terminal}")
+
+
+@dataclass(frozen=True)
 class TrackingConfig:
     """Weights of the gains that hold an arm to its motion, relative to that of the squared acceleration.
 
@@ -185,4 +204,5 @@ class ArmConfig(TaskConfig):
     problem: ProblemConfig
     distribution: Distribution
     pose: PoseConfig = PoseConfig()
+    joints: JointsConfig = JointsConfig()
     tracking: TrackingConfig = TrackingConfig()

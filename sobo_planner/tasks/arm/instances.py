@@ -30,16 +30,20 @@ POSTURE_ITERATIONS = 60
 SAME_POSTURE = 0.05
 # Size of a target by its type.
 GOAL_SIZES = {"position": 3, "pose": 7}
+#: What a target may be: where the tool is, where it is and how it is turned, or where all joints are.
+GOAL_TYPES = ("position", "pose", "joints")
 
 
 class ArmInstances:
-    """Starts x = [q, v] and targets of one arm: positions (3,) [m], or poses (7,) [x, y, z, qx, qy, qz, qw].
+    """Starts x = [q, v] and targets of one arm.
+
+    Targets are positions (3,) [m], poses (7,) [x, y, z, qx, qy, qz, qw], or positions of the joints (n,).
 
     Attributes:
         name: Name of the task.
         config: The resolved task file.
         robot: The arm.
-        goal_type: What a target is: `position` or `pose`.
+        goal_type: What a target is: `position`, `pose` or `joints`.
     """
 
     name: str
@@ -50,7 +54,7 @@ class ArmInstances:
     @property
     def goal_size(self) -> int:
         """Numbers of a target."""
-        return GOAL_SIZES[self.goal_type]
+        return GOAL_SIZES.get(self.goal_type, self.robot.nq)
 
     def sample(self, rng: np.random.Generator) -> Instance:
         """Draws a start at rest and a target; neither is in self-collision, both are within reach.
@@ -65,6 +69,8 @@ class ArmInstances:
             q = self._sample_configuration(rng, None)
         else:
             q = self._sample_configuration(rng, np.array(distribution.start_centre))
+        if self.goal_type == "joints":
+            return Instance(np.concatenate([q, np.zeros(self.robot.nv)]), self._sample_configuration(rng, None))
         if distribution.r_tgt:
             pose = self.robot.tool_pose(self._sample_configuration(rng, None))
         else:
@@ -99,10 +105,15 @@ class ArmInstances:
         """Refuses a target that no plan may lead to.
 
         Raises:
-            GoalError: Wrong size, a NaN, a quaternion off its norm, or out of reach.
+            GoalError: Wrong size, a NaN, a quaternion off its norm, out of reach, a joint out of its limits, or links
+                that touch.
             DeadlineError: The budget ran out before it was known whether the target can be reached.
         """
         target = _finite("target", instance.target, self.goal_size, GoalError)
+        if self.goal_type == "joints":
+            self._check_positions("joint", target, "would be", GoalError)
+            self._check_apart("the goal is", target, GoalError)
+            return
         if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
             norm = float(np.linalg.norm(target[3:]))
             raise GoalError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
@@ -116,17 +127,37 @@ class ArmInstances:
         """
         x, robot = _finite("state", x, 2 * self.robot.nv, StartError), self.robot
         q, v = x[: robot.nq], x[robot.nq :]
+        self._check_positions("joint", q, "is", StartError)
         for i, name in enumerate(robot.joint_names):
-            low, high = robot.position_lower[i], robot.position_upper[i]
-            if not low - LIMIT_TOLERANCE <= q[i] <= high + LIMIT_TOLERANCE:
-                raise StartError(f"joint {name} is at {q[i]:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
             if abs(v[i]) > robot.velocity_limit[i] + LIMIT_TOLERANCE:
                 raise StartError(
                     f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}"
                 )
-        pair = robot.colliding_pair(q)
+        self._check_apart("the start is", q, StartError)
+
+    def _check_positions(self, what: str, q: Array, verb: str, error: type[TaskError]) -> None:
+        for name, low, high, at in zip(
+            self.robot.joint_names, self.robot.position_lower, self.robot.position_upper, q, strict=True
+        ):
+            if not low - LIMIT_TOLERANCE <= at <= high + LIMIT_TOLERANCE:
+                raise error(f"{what} {name} {verb} at {at:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
+
+    def _check_apart(self, what: str, q: Array, error: type[TaskError]) -> None:
+        pair = self.robot.colliding_pair(q)
         if pair is not None:
-            raise StartError(f"the start is in self-collision: {pair[0]} touches {pair[1]}")
+            raise error(f"{what} in self-collision: {pair[0]} touches {pair[1]}")
+
+    def nearest(self, instance: Instance) -> Instance:
+        """The instance with the nearest of its equivalent targets: joints need not make whole turns.
+
+        Positions and poses are as they are.
+        """
+        if self.goal_type != "joints" or np.shape(instance.target) != (self.robot.nq,):
+            return instance
+        target = np.asarray(instance.target, float)
+        if not np.isfinite(target).all():
+            return instance
+        return Instance(instance.x0, self._unwound(target, instance.x0[: self.robot.nq]))
 
     def reachable_configuration(
         self, q: Array, target: Array, rng: np.random.Generator | None = None, budget: Budget = UNLIMITED
@@ -155,6 +186,8 @@ class ArmInstances:
             GoalError: The target is out of reach.
             DeadlineError: The budget ran out.
         """
+        if self.goal_type == "joints":
+            return instance.target
         q = self.reachable_configuration(instance.x0[: self.robot.nq], instance.target, budget=budget)
         if q is None:
             what = "m is" if self.goal_type == "position" else "(m, quaternion) is"
@@ -204,8 +237,15 @@ class ArmInstances:
     # ---------------------------------------------------------------- errors
 
     def distance(self, x: Array, target: Array) -> float:
-        """Of the tool [m]."""
-        return float(np.linalg.norm(self.robot.tool_position(x[: self.robot.nq]) - target[:3]))
+        """Of the tool [m]; of the farthest joint [rad or m] where joints are the goal."""
+        if self.goal_type == "joints":
+            return float(np.abs(x[: self.robot.nq] - target).max())
+        return self.tool_distance(x, target)
+
+    def tool_distance(self, x: Array, target: Array) -> float:
+        """Of the tool at the state x (nx,) to where the target puts it [m]."""
+        place = self.robot.tool_position(target) if self.goal_type == "joints" else target[:3]
+        return float(np.linalg.norm(self.robot.tool_position(x[: self.robot.nq]) - place))
 
     def orientation_error(self, x: Array, target: Array) -> float:
         """Angle between the tool at the state x (nx,) and the target pose (7,) [rad]."""

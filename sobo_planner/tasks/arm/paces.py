@@ -27,15 +27,16 @@ class Costs:
 
     def __init__(self) -> None:
         self._worker: _native.Worker | None = None
-        self._task: Any = None
+        self._made_for: Any = None
 
     def worker(self, task: ArmPaces) -> _native.Worker:
         """The problem with the weights and the step of a view."""
+        made_for = (task, task.robot.native)
         if self._worker is None:
             self._worker = task.make_worker(Refinement())
-        elif self._task is not task:
+        elif made_for != self._made_for:
             self._worker = task.adapt(self._worker, Refinement())
-        self._task = task
+        self._made_for = made_for
         return self._worker
 
 
@@ -62,6 +63,11 @@ class ArmPaces(ArmStarts):
     @abstractmethod
     def adapt(self, worker: _native.Worker, refinement: Refinement) -> _native.Worker:
         """Switches the parts of a native problem."""
+
+    @property
+    def dynamics(self) -> _native.Robot:
+        """What moves: another object after `Robot.carry`."""
+        return self.robot.native
 
     @property
     def slow(self) -> Any:

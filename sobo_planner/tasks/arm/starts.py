@@ -43,7 +43,7 @@ class ArmStarts(ArmInstances, Task):
 
     def _interpolations(self, instance: Instance, budget: Budget) -> list[Guess]:
         """To a position one, to a pose one to each of `goal_postures`, cheapest first."""
-        if self.goal_type == "position":
+        if self.goal_type != "pose":
             return [self._interpolate_to(instance, self.goal_configuration(instance, budget))]
         guesses = [self._interpolate_to(instance, q) for q in self.goal_postures(instance, budget)]
         return sorted(guesses, key=lambda guess: self._cost_if_finite(guess, instance))
@@ -56,6 +56,13 @@ class ArmStarts(ArmInstances, Task):
         q0, v0 = np.split(instance.x0, 2)
         Q, V = minimum_jerk(q0, q, self.horizon, self.dt, v0 if v0.any() else None)
         return self._follow_exactly(instance, np.hstack([Q, V]))
+
+    def _interpolate_over(self, instance: Instance, q: Array) -> Guess:
+        """To the goal of the joints by way of a configuration."""
+        half = self.horizon // 2
+        there = minimum_jerk(instance.x0[: self.nu], q, half, self.dt)
+        onwards = minimum_jerk(q, instance.target, self.horizon - half, self.dt)
+        return self._follow_exactly(instance, np.vstack([np.hstack(there)[:-1], np.hstack(onwards)]))
 
     def _follow_exactly(self, instance: Instance, desired: Array) -> Guess:
         """From the start after the velocities of desired states (T+1, nx), as far as the limits let it."""
@@ -84,6 +91,8 @@ class ArmStarts(ArmInstances, Task):
         """n different starts: nearest interpolation, gravity, interpolations to other postures, random ones last."""
         nearest, *others = self._interpolations(instance, budget)
         guesses = [nearest, self.gravity_rollout(instance), *others][:n]
+        while len(guesses) < n and self.goal_type == "joints":
+            guesses.append(self._interpolate_over(instance, self._sample_configuration(rng, None)))
         while len(guesses) < n:
             q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng, budget)
             guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])

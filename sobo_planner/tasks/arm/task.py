@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
-from sobo_planner.errors import ConfigError
+from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import CONSTANT_ACCELERATION, Robot
 from sobo_planner.solver import Precision, Refinement
 from sobo_planner.tasks.actions import Actions, StateActions
@@ -73,8 +73,8 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         self.nominal, self._costs, self.fits = self, Costs(), False
         identity = f"{robot.hash} {robot.acceleration_limit.tolist()}"
         self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
-        if goal_type == "pose":  # what a policy sees stays the same
-            self.hash = hashlib.sha256((self.hash + config.digest("pose")).encode()).hexdigest()
+        if goal_type != "position":  # what a policy sees stays the same
+            self.hash = hashlib.sha256((self.hash + config.digest(goal_type)).encode()).hexdigest()
 
     def _check_sizes(self) -> None:
         n = self.robot.nv
@@ -110,7 +110,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         spec = self._spec(refinement)
         if not spec.adaptable:
             return self.make_worker(refinement)
-        worker.adapt(spec)
+        worker.adapt(self.robot.native, spec)
         return worker
 
     def _spec(self, refinement: Refinement) -> _native.ReachSpec:
@@ -119,9 +119,10 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         running = PRECISE if refinement.precision is Precision.THROUGHOUT else 1.0
         spec = _native.ReachSpec()
         spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, problem.integrator
-        spec.actuation = np.eye(self.nu)
-        spec.running = self._weights(problem.running, pose.running, self.dt, running, refinement.clearance)
-        spec.terminal = self._weights(problem.terminal, pose.terminal, 1.0, terminal, refinement.clearance)
+        spec.joints, spec.actuation = self.goal_type == "joints", np.eye(self.nu)
+        goal = self.config.joints if self.goal_type == "joints" else pose
+        spec.running = self._weights(problem.running, goal.running, self.dt, running, refinement.clearance)
+        spec.terminal = self._weights(problem.terminal, goal.terminal, 1.0, terminal, refinement.clearance)
         spec.control = _native.Box(-self.torque_limit, self.torque_limit)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.velocity_limit, self.velocity_limit)
@@ -133,22 +134,54 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         return spec
 
     def _weights(
-        self, weights: Weights, orientation: float, scale: float, precision: float, clearance: float
+        self, weights: Weights, goal: float, scale: float, precision: float, clearance: float
     ) -> _native.ReachWeights:
-        """The weights of a running stage (`scale` is its length [s]) or of the end (1)."""
-        out = _native.ReachWeights()
+        """The weights of a running stage (`scale` is its length [s]) or of the end (1).
+
+        `goal` is that of the orientation, or of the joints.
+        """
+        out, joints = _native.ReachWeights(), self.goal_type == "joints"
         if self.goal_type == "pose":
-            out.orientation = np.full(3, scale * (precision * orientation))
+            out.orientation = np.full(3, scale * (precision * goal))
         out.self_distance, out.self_margin = min(scale, SELF_TIME) * clearance, SELF_MARGIN
-        out.position = np.full(3, scale * (precision * weights.position))
-        out.state = scale * np.concatenate([np.zeros(self.nu), np.full(self.nu, weights.velocity)])
+        out.position = np.full(3, 0.0 if joints else scale * (precision * weights.position))
+        position = precision * goal if joints else 0.0
+        out.state = scale * np.repeat([position, weights.velocity], self.nu)
         out.control = np.full(self.nu, scale * weights.torque)
         out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
         return out
 
     def with_orientation(self) -> ArmReach:
         """The same task for poses: targets are [x, y, z, qx, qy, qz, qw], and the angle left to them costs as well."""
-        return ArmReach(self.config, self.robot, "pose")
+        return self.with_goal_type("pose")
+
+    def with_goal_type(self, goal_type: str) -> ArmReach:
+        """The same task for targets of another type, see `ArmInstances`."""
+        return ArmReach(self.config, self.robot, goal_type)
+
+    def with_payload(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> ArmReach:
+        """The same task, for the same policies, with something at the tool; see `Robot.with_payload`.
+
+        Raises:
+            TaskError: See `check_payload`.
+        """
+        self.check_payload(mass, centre)
+        return ArmReach(self.config, self.robot.with_payload(mass, centre), self.goal_type)
+
+    def check_payload(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> None:
+        """Refuses a payload that the arm could not hold where the task is at home.
+
+        Raises:
+            TaskError: A torque limit is too small for it.
+            RobotError: It is malformed.
+        """
+        torque = np.abs(self.robot.with_payload(mass, centre).gravity(self.config.robot.home))
+        for joint, needed, limit in zip(self.robot.joint_names, torque, self.torque_limit, strict=True):
+            if needed > limit:
+                raise TaskError(
+                    f"a payload of {mass:g} kg cannot be held at home: {joint} would need {needed:.1f} Nm, its limit "
+                    f"is {limit:g}; use a lighter one"
+                )
 
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
