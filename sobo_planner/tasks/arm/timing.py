@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Pace:
 
 
 def least_duration(way: Array, speed: Array, acceleration: Array) -> float:
-    """Time [s] that the slowest joint needs for its part of a way, from rest to rest.
+    """Time [s] that a way takes from rest to rest, all joints in step, none beyond its limits.
 
     It is the least possible along a straight line in joint space, and an estimate along any other.
 
@@ -54,7 +55,7 @@ def least_duration(way: Array, speed: Array, acceleration: Array) -> float:
         speed: Largest speeds, (n,).
         acceleration: Largest accelerations, (n,); may be infinite.
     """
-    return float(_durations(way, speed, acceleration).max())
+    return _fastest(way, speed, acceleration)[0]
 
 
 def timed(way: Array, speed: Array, acceleration: Array, steps: int, duration: float) -> Array:
@@ -67,9 +68,7 @@ def timed(way: Array, speed: Array, acceleration: Array, steps: int, duration: f
         steps: Number of steps.
         duration: Of the motion [s]. The speeds are those of this duration, whatever the limits.
     """
-    times = _durations(way, speed, acceleration)
-    slowest = int(times.argmax())
-    ramp = 0.0 if times[slowest] == 0.0 else min(speed[slowest] / acceleration[slowest] / times[slowest], 0.5)
+    _, ramp = _fastest(way, speed, acceleration)
     moved = np.append(0.0, np.cumsum((np.abs(np.diff(way, axis=0)) / speed).max(axis=1)))
     knots = moved[-1] * _ramps(np.linspace(0.0, 1.0, steps + 1), ramp)
     positions = np.stack([np.interp(knots, moved, joint) for joint in way.T], axis=1)
@@ -78,14 +77,20 @@ def timed(way: Array, speed: Array, acceleration: Array, steps: int, duration: f
     return np.hstack([positions, velocities])
 
 
-def _durations(way: Array, speed: Array, acceleration: Array) -> Array:
-    """Time [s] that each joint needs for its part of a way, (n,): trapezoids or triangles of speed."""
+def _fastest(way: Array, speed: Array, acceleration: Array) -> tuple[float, float]:
+    """How long the fastest motion along a way takes [s], and the share of it in which it speeds up.
+
+    Its speed over time is a trapezoid, or a triangle. Which joint bounds the speed and which the acceleration is told
+    by how far each has to go.
+    """
     length = np.abs(np.diff(way, axis=0)).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cruising = length / speed + speed / acceleration
-        short = length * acceleration < speed**2
-        out: Array = np.where(short, 2.0 * np.sqrt(length / acceleration), cruising)
-    return out
+    cruise = float((length / speed).max())  # time at full speed all the way
+    if cruise == 0.0:
+        return 0.0, 0.0
+    rise = float((length / acceleration).max()) / cruise  # time to full speed
+    if rise < cruise:
+        return cruise + rise, rise / (cruise + rise)
+    return 2.0 * math.sqrt(cruise * rise), 0.5
 
 
 def _ramps(time: Array, ramp: float) -> Array:
