@@ -161,9 +161,9 @@ class Robot(Mechanics):
         return self.fixed_links[link]
 
     def with_mass_scale(self, factor: float) -> Robot:
-        """The same robot with the mass and inertia of every link multiplied by `factor`."""
+        """The same robot with the mass and inertia of every link, and of a payload, multiplied by `factor`."""
         native, recipe = self.native.with_mass_scale(factor), functools.partial(Robot.with_mass_scale, self, factor)
-        return self._changed(recipe, native=native, hash=f"{self.hash}*{factor}")
+        return self._changed(recipe, native=native, hash=f"{self.hash}*{factor}", payload=factor * self.payload)
 
     def with_payload(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> Robot:
         """The same robot, with the same hash, with a point mass at its tool instead of the one that it had.
@@ -217,6 +217,8 @@ class Robot(Mechanics):
         """A copy with other attributes, which a pickle makes again by the recipe."""
         other = Robot.__new__(Robot)
         vars(other).update(vars(self), _recipe=recipe, **changes)
+        if self._bare is not None:  # another payload replaces this one, and keeps the change
+            other._bare = recipe.func(self._bare, *recipe.args[1:])
         return other
 
     def with_acceleration_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:

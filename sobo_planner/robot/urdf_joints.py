@@ -95,7 +95,7 @@ def check_moving(joints: Iterable[Element]) -> None:
         joints: The joints that move.
 
     Raises:
-        RobotError: No axis, or limits that are missing or allow nothing.
+        RobotError: No axis, limits that are missing or allow nothing, or negative friction.
     """
     for joint in joints:
         where = f"joint {joint.get('name')!r}"
@@ -117,6 +117,10 @@ def check_moving(joints: Iterable[Element]) -> None:
                 raise RobotError(
                     f"{where}: limit needs a positive {name}, got {limit.get(name)}; lock what must not move"
                 )
+        dynamics = joint.find("dynamics")
+        for name in ("damping", "friction"):
+            if dynamics is not None and numbers_of(dynamics, name)[0] < 0.0:
+                raise RobotError(f"{where}: {name} of dynamics must not be negative, got {dynamics.get(name)}")
         if "lower" in needed and not numbers_of(limit, "lower")[0] < numbers_of(limit, "upper")[0]:
             raise RobotError(
                 f"{where}: lower limit {limit.get('lower')} is not below the upper one {limit.get('upper')}"
