@@ -1,4 +1,4 @@
-"""Direction of gravity, viscous damping and dry friction: in the robot's dynamics, the solver's problem, the encoding."""
+"""Direction of gravity, damping and dry friction: in the dynamics, the solver's problem and the encoding."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from abc import abstractmethod
 from typing import Any
@@ -88,12 +87,15 @@ class ArmPaces(ArmStarts):
         """The task with shares of the robot's limits, and another duration.
 
         Without a duration motions last as long as their way takes (`fits`); without limits on accelerations as long as
-        the task's own, and longer in proportion to a share of the speeds.
+        the task's own, and longer in proportion to a share of the speeds: at full pace it is the task itself.
 
         Args:
             pace: Shares and duration.
             x0: State at the beginning, (nx,): a joint that moves faster than its share need not be slower at once.
         """
+        limited = bool(np.isfinite(self.nominal.acceleration_limit).all())
+        if pace == Pace() and not limited:
+            return self.nominal
         rated = self.robot.velocity_limit
         speed = pace.velocity_scaling * rated
         if x0 is not None:
@@ -102,13 +104,14 @@ class ArmPaces(ArmStarts):
         view = self.lasting(self.nominal.duration * stretch if pace.duration is None else pace.duration)
         view.velocity_limit = speed
         view.acceleration_limit = pace.acceleration_scaling * self.nominal.acceleration_limit
-        view.fits = pace.duration is None and bool(np.isfinite(self.acceleration_limit).all())
+        view.fits = pace.duration is None and limited
         view._recipe = functools.partial(ArmPaces.paced, self.nominal, pace, x0)
         return view
 
     def lasting(self, duration: float) -> Any:
         """The task for motions of another duration [s]."""
-        view = copy.copy(self)
+        view = object.__new__(type(self))  # `copy` would build the task again, as a pickle does
+        vars(view).update(vars(self))
         view.dt = duration / self.horizon
         view._recipe = functools.partial(ArmPaces.lasting, self, duration)
         return view

@@ -1,0 +1,176 @@
+"""Views of an arm's task: slower ones, and those whose motions last longer, against tasks that were built that way."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sobo_planner.solver import Instance, Refinement, RefinementSolvers, Solver
+from sobo_planner.tasks import ArmReach, load_task
+from sobo_planner.tasks.arm.paces import UNHURRIED
+from sobo_planner.tasks.arm.timing import Pace
+
+PLAIN = Refinement()
+RATED, LIMIT = np.pi, 8.0  # of every joint of the arm as shipped
+
+
+@pytest.fixture(scope="module")
+def unlimited() -> ArmReach:
+    """The arm without limits on accelerations."""
+    return load_task("ur5", **{"problem.integrator": "semi_implicit_euler"})
+
+
+@pytest.fixture
+def instance(task: ArmReach, home: np.ndarray) -> Instance:
+    return Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+
+
+def moving(home: np.ndarray, *speeds: float) -> np.ndarray:
+    """A state at home whose first joints move."""
+    return np.concatenate([home, speeds, np.zeros(6 - len(speeds))])
+
+
+def straight(home: np.ndarray, *moves: float, points: int = 11) -> np.ndarray:
+    """A straight way from home."""
+    end = np.concatenate([moves, np.zeros(6 - len(moves))])
+    return home + np.linspace(0.0, 1.0, points)[:, None] * end
+
+
+# ---------------------------------------------------------------- shares and durations
+
+
+def test_a_view_is_the_same_task_at_another_pace_and_leaves_it_as_it_was(task: ArmReach) -> None:
+    before = dict(vars(task))
+    view = task.paced(Pace(3.0, 0.5, 0.25))
+    assert vars(task).keys() == before.keys() and all(vars(task)[name] is value for name, value in before.items())
+    assert view.robot is task.robot and view.nominal is task and view.config is task.config
+    assert (view.hash, view.policy_hash, view.robot_hash) == (task.hash, task.policy_hash, task.robot_hash)
+    assert view.dt == pytest.approx(0.03) and view.duration == pytest.approx(3.0) and view.horizon == task.horizon
+    np.testing.assert_allclose(view.velocity_limit, 0.5 * RATED)
+    np.testing.assert_allclose(view.acceleration_limit, 0.25 * LIMIT)
+    assert not view.fits and not task.fits
+
+
+def test_shares_are_those_of_the_robot_and_not_of_another_view(task: ArmReach) -> None:
+    again = task.paced(Pace(3.0, 0.5, 0.25)).paced(Pace(None, 0.8, 0.5))
+    np.testing.assert_allclose(again.velocity_limit, 0.8 * RATED)
+    np.testing.assert_allclose(again.acceleration_limit, 0.5 * LIMIT)
+    assert again.fits and again.nominal is task and again.duration == pytest.approx(2.0 / np.sqrt(0.5))
+
+
+@pytest.mark.parametrize(
+    "pace, duration",
+    [(Pace(), 2.0), (Pace(None, 0.25, 0.25), 8.0), (Pace(None, 0.5, 0.01), 20.0), (Pace(7.0, 0.5), 7.0)],
+)
+def test_without_a_duration_the_tasks_own_is_stretched_by_what_is_slower(task, pace, duration) -> None:
+    assert task.paced(pace).duration == pytest.approx(duration)
+
+
+def test_motions_fit_their_way_where_there_are_limits_on_accelerations(task, unlimited) -> None:
+    assert task.paced(Pace()).fits and task.paced(Pace(None, 0.5, 0.5)).fits
+    assert not task.paced(Pace(2.0)).fits and not unlimited.paced(Pace(None, 0.5)).fits
+    slower = unlimited.paced(Pace(None, 0.5, 0.5))
+    assert np.isinf(slower.acceleration_limit).all() and slower.duration == pytest.approx(4.0)
+    assert unlimited.paced(Pace()) is unlimited, "a policy's rollouts are good starts as they are"
+    assert unlimited.paced(Pace(2.0)) is not unlimited
+
+
+def test_a_joint_that_moves_too_fast_need_not_be_slower_at_once(task: ArmReach, home: np.ndarray) -> None:
+    pace = Pace(None, 0.25)
+    x = moving(home, 1.0, -2.0, 0.1, -(RATED + 1e-3))
+    expected = [1.0, 2.0, 0.25 * RATED, RATED, 0.25 * RATED, 0.25 * RATED]
+    np.testing.assert_allclose(task.paced(pace, x).velocity_limit, expected)
+    np.testing.assert_allclose(task.paced(pace, moving(home)).velocity_limit, 0.25 * RATED)
+    np.testing.assert_allclose(task.paced(pace).velocity_limit, 0.25 * RATED)
+    np.testing.assert_array_equal(task.paced(Pace(), x).velocity_limit, task.robot.velocity_limit)
+
+
+def test_another_duration_leaves_all_else(task: ArmReach) -> None:
+    view = task.paced(Pace(None, 0.5, 0.25))
+    longer = view.lasting(6.0)
+    assert longer.duration == pytest.approx(6.0) and longer.dt == pytest.approx(0.06) and view.dt != longer.dt
+    assert longer.fits and longer.nominal is task
+    for name in ("velocity_limit", "acceleration_limit", "torque_limit"):
+        assert getattr(longer, name) is getattr(view, name)
+
+
+def test_ways_that_are_timed_later_are_looked_for_in_time_enough_and_with_all_of_the_limits(task, unlimited) -> None:
+    slow = task.paced(Pace(None, 0.1, 0.1)).slow
+    assert slow.duration == pytest.approx(UNHURRIED * 2.0) and UNHURRIED == 6.0 and not slow.fits
+    assert slow.velocity_limit is task.velocity_limit and slow.acceleration_limit is task.acceleration_limit
+    for other in (task, task.paced(Pace(1.0, 0.5)), unlimited):
+        assert other.slow is other
+
+
+# ---------------------------------------------------------------- the problem of a view
+
+
+def figures(view: Any) -> dict[str, Any]:
+    names = ("dt", "fits", "horizon", "hash", "goal_type", "integrator")
+    limits = ("velocity_limit", "acceleration_limit", "torque_limit")
+    return {name: getattr(view, name) for name in names} | {name: getattr(view, name).tolist() for name in limits}
+
+
+def test_a_pickle_of_a_view_gives_the_same_view(task: ArmReach, home: np.ndarray, instance: Instance) -> None:
+    paced = task.paced(Pace(None, 0.5, 0.25), moving(home, 2.0))
+    way = straight(home, 0.5)
+    for view in (paced, paced.lasting(3.0), paced.lasting(3.0).lasting(1.5), task.lasting(5.0), task.paced(Pace(4.0))):
+        back = pickle.loads(pickle.dumps(view))
+        assert figures(back) == figures(view)
+        assert figures(back.nominal) == figures(task)
+        guess = view.along(way, instance)
+        np.testing.assert_array_equal(back.along(way, instance).X, guess.X)
+        target = instance.target
+        assert back.cost(guess.X, guess.U, target) == view.cost(guess.X, guess.U, target)
+
+
+def test_costs_are_those_of_a_task_with_these_steps(task: ArmReach, instance: Instance) -> None:
+    """One native problem for all views, asked in turn."""
+    built = {dt: load_task("ur5", **{"problem.dt": dt}) for dt in (0.01, 0.02, 0.05)}
+    views = {dt: task.lasting(100 * dt) for dt in built}
+    for dt in (0.01, 0.05, 0.02, 0.01, 0.01, 0.05):
+        guess = built[dt].interpolate(instance)
+        expected = built[dt].cost(guess.X, guess.U, instance.target)
+        assert views[dt].cost(guess.X, guess.U, instance.target) == pytest.approx(expected, rel=1e-12)
+    assert task.cost(guess.X, guess.U, instance.target) != pytest.approx(expected, rel=1e-3)
+
+
+def test_costs_of_all_views_take_one_native_problem(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm, made = load_task("ur5"), []
+    make = ArmReach.make_worker
+    monkeypatch.setattr(ArmReach, "make_worker", lambda self, *parts: made.append(self) or make(self, *parts))
+    guess = arm.interpolate(instance)
+    for view in (arm, arm.lasting(3.0), arm.paced(Pace(None, 0.5)), arm.lasting(4.0), arm):
+        view.cost(guess.X, guess.U, instance.target)
+    assert len(made) == 1
+
+
+def test_solvers_of_views_solve_what_tasks_with_these_steps_and_limits_do(task: ArmReach, instance: Instance) -> None:
+    """A view's motions keep its limits; the shared native problem is switched there and back."""
+    built = load_task("ur5", **{"problem.dt": 0.03, "robot.acceleration_limits": [2.0]})
+    view, solvers = task.paced(Pace(3.0, 1.0, 0.25)), RefinementSolvers(task)
+    guess = built.interpolate(instance)
+    expected, first = Solver(built).solve(instance, guess), solvers.solver(PLAIN).solve(instance, guess)
+    for _ in range(2):
+        found = solvers.of(view).solver(PLAIN).solve(instance, guess)
+        np.testing.assert_allclose(found.X, expected.X, atol=1e-12)
+        np.testing.assert_allclose(found.K, expected.K, rtol=1e-9, atol=1e-9)
+        assert np.abs(np.diff(found.X[:, 6:], axis=0)).max() / 0.03 <= 2.0 + 1e-2
+        np.testing.assert_array_equal(solvers.solver(PLAIN).solve(instance, guess).X, first.X)
+
+
+def test_speeds_of_a_solution_are_those_of_its_view(task: ArmReach, instance: Instance) -> None:
+    view = task.paced(Pace(3.0, 0.25))
+    found = RefinementSolvers(view).solver(PLAIN).solve(instance, view.interpolate(instance))
+    top = np.abs(found.X[:, 6:]).max()
+    assert found.converged and 0.98 * 0.25 * RATED < top <= 0.25 * RATED + 1e-3
+
+
+def test_following_keeps_the_speeds_of_a_view(task: ArmReach, home: np.ndarray, instance: Instance) -> None:
+    far = np.tile(np.concatenate([home + [1.0, -0.5, 0.0, 0.0, 0.5, 1.0], np.full(6, 9.0)]), (60, 1))
+    for view, share, most in ((task.paced(Pace(2.0, 0.2)), 1.0, 0.2), (task.paced(Pace(2.0, 0.2)), 0.5, 0.1)):
+        X, _ = view.track(instance.x0, far, 0.5, share)
+        assert np.abs(X[:, 6:]).max() == pytest.approx(most * RATED, rel=1e-6)
