@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from cells import Cell
 from experiment import arguments, run_cells
+from originals import paper_task
 from plotting import Figure, save
 from records import interval, machine, mean, mean_known, store
 from rollouts import solver_alone
-
-from sobo_planner.tasks import load_task
 
 SEEDS = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2, 3, 4)}
 INSTANCES = {"smoke": 2, "laptop": 50, "full": 50}
@@ -114,7 +113,7 @@ def main() -> None:
     for question, answers in questions(scale).items():
         variant = next(iter(answers.values()))[0].overrides
         if variant not in alone:
-            alone[variant] = mean(solver_alone(load_task("ur5", **dict(variant)), INSTANCES[scale], 1)["cost"])
+            alone[variant] = mean(solver_alone(paper_task("ur5", **dict(variant)), INSTANCES[scale], 1)["cost"])
         solvers[question] = alone[variant]
         results[question] = {n: figures(run_cells(cells, folder, args.jobs)) for n, cells in answers.items()}
         record = {"scale": scale, "machine": machine(), "solver": solvers, "questions": results}

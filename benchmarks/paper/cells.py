@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sobo_planner.tasks import load_task
+from originals import paper_task
+
 from sobo_training.config import TrainConfig
 
 
@@ -54,7 +55,7 @@ class Cell:
 
     def load_task(self) -> Any:
         """The task, in the cell's variant."""
-        return load_task(self.task, **dict(self.overrides))
+        return paper_task(self.task, **dict(self.overrides))
 
     def config(self, task: Any) -> TrainConfig:
         """The training run."""

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from experiment import arguments
 from loops import Loop, alone_figures, curves, over_iterations, reference, run_loops, table
+from originals import paper_task
 from panels import COLOURS
 from plotting import Figure, save
 from records import machine, store
-
-from sobo_planner.tasks import load_task
 
 METHODS = {
     "smoke": ("sob_diff",),
@@ -44,7 +43,7 @@ def loop_of(method: str, seed: int, scale: str) -> Loop:
     """One run."""
     epochs = EPOCHS[scale]
     if method in ("mlp", "sob_mlp"):  # whose epochs have T samples a trajectory instead of (T - T_h) / T_h
-        task = load_task("double_pendulum")
+        task = paper_task("double_pendulum")
         epochs = max(1, round(epochs * (1.0 / task.config.policy.T_h - 1.0 / task.horizon)))
     T_a = T_A[scale] if method == "sob_diff" else (LOOP_T_A,)
     return Loop("double_pendulum", (*LOOP[scale], ("epochs", epochs)), method, seed, T_a, INSTANCES[scale])

@@ -14,11 +14,10 @@ import numpy as np
 from cells import Cell
 from experiment import arguments, parallel, run_cells
 from matplotlib.patches import Circle
+from originals import paper_task
 from plotting import Figure, save
 from records import machine, mean, mean_known, store
 from rollouts import held_out, solver_alone
-
-from sobo_planner.tasks import load_task
 
 METHODS = ("sob_diff", "diff")
 COLUMNS = {"smoke": (1,), "laptop": (0, 1, 3, 9), "full": (0, 1, 3, 9)}
@@ -55,7 +54,7 @@ def cells_of(columns: int, scale: str) -> list[Cell]:
 
 def alone(columns: int, scale: str) -> dict[str, Any]:
     """The solver without a policy."""
-    return solver_alone(load_task("quadrotor", columns=columns), INSTANCES[scale], 4, DRAWN)
+    return solver_alone(paper_task("quadrotor", columns=columns), INSTANCES[scale], 4, DRAWN)
 
 
 def figures(records: list[dict[str, Any]], solver: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def plot(results: dict[int, Any], path: Path) -> None:
     figure = Figure(figsize=(3.2 * len(results), 9.6))
     axes = figure.subplots(3, len(results), squeeze=False)
     for column, (count, each) in enumerate(results.items()):
-        task = load_task("quadrotor", columns=count)
+        task = paper_task("quadrotor", columns=count)
         for axis, row in zip(axes[:, column], rows, strict=True):
             for x, y, radius in task.columns:
                 axis.add_patch(Circle((x, y), radius, color="0.7"))

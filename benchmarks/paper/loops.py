@@ -11,11 +11,11 @@ import numpy as np
 from cells import Cell, fingerprint
 from experiment import parallel
 from numpy.typing import NDArray
+from originals import paper_task
 from records import mean, mean_known, remember
 from rollouts import roll_out, solver_alone
 
 from sobo_planner.policy import Policy
-from sobo_planner.tasks import load_task
 from sobo_training.interplay.loop import InterplayOptions, interplay
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Loop:
 
     def load_task(self) -> Any:
         """The task, in the loop's variant."""
-        return load_task(self.task, **dict(self.overrides))
+        return paper_task(self.task, **dict(self.overrides))
 
     def name(self, task: Any) -> str:
         """Readable, and unique by a hash of every setting."""

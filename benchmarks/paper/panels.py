@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from cells import Cell
 from experiment import parallel, run_cells
+from originals import paper_task
 from plotting import Figure, save
 from records import interval, machine, mean, mean_known, store
 from rollouts import solver_alone
-
-from sobo_planner.tasks import load_task
 
 #: A dataset is large enough when it and all larger ones give policies within this factor of the solver's mean cost, in
 #: the mean over seeds.
@@ -82,7 +81,7 @@ def cells_of(panel: Panel, variant: str, scale: str, refine: bool) -> list[Cell]
 
 def alone(panel: Panel, scale: str) -> dict[str, Any]:
     """The solver without a policy."""
-    return solver_alone(load_task(panel.task, **dict(panel.overrides)), INSTANCES[scale], 6)
+    return solver_alone(paper_task(panel.task, **dict(panel.overrides)), INSTANCES[scale], 6)
 
 
 def summary(records: dict[str, list[dict[str, Any]]], solver: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class ProblemConfig:
     dt: float
     running: Weights
     terminal: Weights
-    integrator: str = "semi_implicit_euler"
+    integrator: str = CONSTANT_ACCELERATION
     torque_scale: float = 1.0
     velocity_limits: bool = False
 
