@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,19 +69,25 @@ class Clock:
 
 @dataclass
 class Task:
-    """As much of a task as the loop asks for: positions are distances to the goal, and costs."""
+    """As much of a task as the loop asks for: positions are distances to the goal, and costs per second."""
 
     nu: int = N
     goal_type: str = "position"
+    fits: bool = False
     robot: Any = field(default_factory=lambda: SimpleNamespace(first_collision=negative))
+    duration: float | None = None  # of a view
+
+    def lasting(self, duration: float) -> Task:
+        """A view for motions of another duration."""
+        return replace(self, duration=duration)
 
     def final_error(self, X: np.ndarray, target: np.ndarray) -> float:
         """The last position."""
         return float(abs(X[-1, 0]))
 
     def cost(self, X: np.ndarray, U: np.ndarray, target: np.ndarray) -> float:
-        """The first position."""
-        return float(abs(X[0, 0]))
+        """The first position, for each second."""
+        return float(abs(X[0, 0])) * (1.0 if self.duration is None else self.duration)
 
 
 @dataclass
@@ -108,6 +114,12 @@ class Solvers:
     shortest: float = 0.0
     asked: list[tuple[Refinement, float]] = field(default_factory=list)
     limits: list[float | None] = field(default_factory=list)
+    durations: list[float | None] = field(default_factory=list)  # of the views that were solved
+    task: Any = None
+
+    def of(self, task: Any) -> Solvers:
+        """Those of a view, which keep in the same place what was asked."""
+        return replace(self, task=task)
 
     def solver(self, refinement: Refinement) -> Any:
         """A solver of this refinement."""
@@ -116,6 +128,7 @@ class Solvers:
             value = float(start.X[-1, 0])
             self.asked.append((refinement, value))
             self.limits.append(time_limit)
+            self.durations.append(None if self.task is None else self.task.duration)
             return self.answer(refinement, value)
 
         return SimpleNamespace(solve=solve, shortest_solve=self.shortest)
@@ -126,9 +139,16 @@ class Judge:
     """Judges by a function of the last position."""
 
     verdict: Callable[[float], Verdict]
+    durations: list[float | None] = field(default_factory=list)  # of the views that were judged
+    task: Any = None
+
+    def of(self, task: Any) -> Judge:
+        """That of a view."""
+        return replace(self, task=task)
 
     def judge(self, found: Solution, instance: Instance) -> Verdict:
         """See `sobo_planner.planning.judge.Judge`."""
+        self.durations.append(None if self.task is None else self.task.duration)
         return self.verdict(float(found.X[-1, 0]))
 
 

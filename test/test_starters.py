@@ -28,11 +28,13 @@ def diverged() -> Guess:
 class Task:
     """Returns trajectories as a test says; costs are first positions."""
 
-    goal_type = "position"
+    goal_type, nu, fits = "position", 1, False
 
     def __init__(self, found: list[Guess], bent: list[Guess | None] | None = None) -> None:
         self.found, self.bent = found, list(bent or [])
         self.asked: list[Any] = []
+        self.slow: Any = self
+        self.nominal: Any = self
 
     def interpolate(self, instance: Instance, budget: Budget) -> Guess:
         """The first trajectory."""
@@ -51,6 +53,32 @@ class Task:
         """The first position."""
         assert np.isfinite(X).all()
         return float(X[0, 0])
+
+
+class Fitting(Task):
+    """A view whose motions last as long as a tenth of their first position, or a second to stay."""
+
+    fits, duration = True, 7.0
+
+    def __init__(self, found: list[Guess], bent: list[Guess | None] | None = None) -> None:
+        super().__init__([])
+        self.slow, self.nominal = Task(found), Task(found, bent)
+
+    def duration_of(self, way: np.ndarray, x0: np.ndarray) -> float:
+        """See `ArmPaces.duration_of`."""
+        assert x0 is INSTANCE.x0 and np.isfinite(way).all()
+        return 0.1 * float(way[0, 0]) or 1.0
+
+    def lasting(self, duration: float) -> Any:
+        """A view that costs its duration, beside the first position, and hurries along ways by moving them."""
+        view = Task([])
+        view.along = lambda way, instance: guess(way[0, 0] + duration)  # type: ignore[attr-defined]
+        view.cost = lambda X, U, target: 100.0 * duration + X[0, 0]  # type: ignore[method-assign]
+        return view
+
+    def along(self, way: np.ndarray, instance: Instance) -> Guess:
+        """See `ArmPaces.along`."""
+        return guess(way[0, 0] + 1000.0)
 
 
 def propose(starter: Any, task: Task, budget: Budget = UNLIMITED) -> list[tuple[str, float]]:
@@ -87,14 +115,41 @@ def test_alternatives_leave_the_interpolation_out_and_depend_on_the_seed_alone()
     assert n == 6 and first == again != other
 
 
+def test_where_durations_fit_ways_are_looked_for_slowly_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = InterpolationStarter().propose(Fitting([guess(3.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert (found.source, found.duration) == ("interpolation", pytest.approx(0.3))
+    assert found.guess.X[0, 0] == pytest.approx(3.3) and found.cost == pytest.approx(33.3)
+    gravity, posture = AlternativeStarter(0).propose(
+        Fitting([guess(2.0), guess(9.0), guess(5.0)]),
+        INSTANCE,
+        UNLIMITED,  # type: ignore[arg-type]
+    )
+    assert (gravity.source, gravity.duration, gravity.guess.X[0, 0]) == (GRAVITY, 0.2, 9.0), "to stay is no way"
+    assert (posture.source, posture.duration, posture.guess.X[0, 0]) == ("posture", 0.5, 5.5)
+    assert gravity.cost == posture.cost == np.inf
+
+
+def test_gravity_has_a_duration_where_the_interpolation_diverged() -> None:
+    (found,) = AlternativeStarter(0).propose(Fitting([diverged(), guess(4.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert (found.source, found.duration, found.guess.X[0, 0]) == (GRAVITY, 0.4, 4.0)
+
+
+def test_where_no_duration_fits_starts_have_the_tasks() -> None:
+    task = Task([guess(3.0), guess(4.0), guess(5.0)])
+    found = [*InterpolationStarter().propose(task, INSTANCE, UNLIMITED)]  # type: ignore[arg-type]
+    found += AlternativeStarter(0).propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert [each.duration for each in found] == [None, None, None]
+
+
 class Script:
     """Stands for `rollouts`: returns or raises what a test says, and keeps how it was called."""
 
     def __init__(self, result: Rollouts | Exception) -> None:
         self.result, self.options = result, {}
+        self.task: Any = None
 
     def __call__(self, task: Any, policy: Any, instance: Instance, **options: Any) -> Rollouts:
-        self.options = options
+        self.options, self.task = options, task
         if isinstance(self.result, Exception):
             raise self.result
         return self.result
@@ -137,6 +192,46 @@ def test_for_a_pose_rollouts_are_also_bent_and_the_cheapest_of_all_is_proposed(m
         task = Task([], bent)
         task.goal_type = "pose"
         assert propose(starter, task) == [("policy", cheapest)]
+
+
+def rolled(monkeypatch: pytest.MonkeyPatch, task: Task) -> Any:
+    """What is proposed of two rollouts, the second of which is cheaper; these are made at the nominal pace."""
+    starter, script = scripted(monkeypatch, Rollouts([guess(2.0), guess(6.0)], np.array([20.0, 10.0])))
+    (found,) = starter.propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert script.task is task.nominal and found.source == "policy"
+    return found
+
+
+def test_a_rollout_is_timed_along_its_way_where_durations_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = rolled(monkeypatch, Fitting([]))
+    assert (found.duration, found.guess.X[0, 0]) == (pytest.approx(0.6), 6.6) and found.cost == pytest.approx(66.6)
+
+
+def test_a_rollout_takes_the_duration_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Fitting([])
+    task.fits = False
+    found = rolled(monkeypatch, task)
+    assert (found.duration, found.guess.X[0, 0], found.cost) == (None, 1006.0, 1006.0)
+
+
+def test_a_rollout_at_the_nominal_pace_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = rolled(monkeypatch, Task([]))
+    assert (found.duration, found.guess.X[0, 0], found.cost) == (None, 6.0, 10.0)
+
+
+def test_rollouts_to_a_pose_are_bent_and_compared_at_the_nominal_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bent, way in (([guess(5.0), None], 5.0), ([guess(11.0), None], 6.0)):
+        task = Fitting([], bent)
+        task.goal_type = "pose"
+        found = rolled(monkeypatch, task)
+        assert (found.duration, found.guess.X[0, 0]) == (pytest.approx(0.1 * way), pytest.approx(1.1 * way))
+
+
+def test_where_the_joints_are_the_goal_a_policy_has_nothing_to_propose(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter, script = scripted(monkeypatch, PolicyError("not to be asked"))
+    task = Task([])
+    task.goal_type = "joints"
+    assert propose(starter, task) == [] and starter.failures == 0 and script.task is None
 
 
 # ---------------------------------------------------------------- with the real arm

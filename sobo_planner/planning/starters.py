@@ -124,7 +124,8 @@ class AlternativeStarter:
         """See `Starter.propose`."""
         rng = np.random.default_rng(self._seed)
         nearest, gravity, *postures = task.slow.starts(instance, MAX_STARTS, rng, budget)
-        still = replace(_fitted(task, instance, GRAVITY, nearest), guess=gravity)  # it has no way to take a time from
+        way = nearest if nearest.finite else gravity  # that of the interpolation: to stay has none to take a time from
+        still = replace(_fitted(task, instance, GRAVITY, way), guess=gravity)
         found = [still, *(_fitted(task, instance, "posture", guess) for guess in postures if guess.finite)]
         return [proposal for proposal in found if proposal.guess.finite]
 
