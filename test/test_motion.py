@@ -25,7 +25,10 @@ seeds = st.integers(0, 10_000)
 
 @pytest.fixture(scope="module")
 def motion(task: ArmReach, home: np.ndarray) -> Motion:
-    plan = Planner(task).plan([*home, *np.zeros(N)], task.robot.tool_position(home + 0.5))
+    """Of two seconds, with accelerations to spare for who is off it."""
+    plan = Planner(task).plan(
+        [*home, *np.zeros(N)], task.robot.tool_position(home + 0.5), duration=2.0, acceleration_scaling=0.5
+    )
     return Motion(BEGIN, task.dt, plan.X, plan.U, plan.K)
 
 
@@ -38,18 +41,42 @@ def noise_motion(seed: int, T: int = 8, begin: float = 0.0) -> Motion:
 # ---------------------------------------------------------------- Motion
 
 
+def bezier(points: np.ndarray, share: float) -> np.ndarray:
+    """A point of the curve with these control points (K, m), by de Casteljau's construction."""
+    while len(points) > 1:
+        points = (1.0 - share) * points[:-1] + share * points[1:]
+    out: np.ndarray = points[0]
+    return out
+
+
 @given(seeds, st.lists(st.floats(-0.3, 0.5), min_size=1, max_size=20), st.sampled_from([0.0, -3.0, BEGIN]))
-def test_states_are_linear_between_knots_and_at_rest_after_the_end(
+def test_states_lie_on_the_splines_through_the_knots_and_are_at_rest_after_the_end(
     seed: int, offsets: list[float], begin: float
 ) -> None:
-    motion = noise_motion(seed, begin=begin)
+    motion, h = noise_motion(seed, begin=begin), 0.02
     times = begin + np.array(offsets)
-    since = times - begin  # what is left of them, next to a large beginning
-    expected = np.column_stack([np.interp(since, 0.02 * np.arange(9), column) for column in motion.X.T])
-    expected[times > begin + 0.16, N:] = 0.0
     found = motion.states(times)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
     np.testing.assert_array_equal(found, [motion.state(time) for time in times])
+    for since, x in zip(times - begin, found, strict=True):  # what is left of them, next to a large beginning
+        if since <= 0.0:
+            np.testing.assert_allclose(x, motion.X[0], atol=1e-12)
+        elif since > 0.16:
+            np.testing.assert_allclose(x, [*motion.X[-1, :N], *np.zeros(N)], atol=1e-12)
+        else:
+            k = min(int(since / h), 7)
+            (q0, q1), (v0, v1) = motion.X[k : k + 2, :N], motion.X[k : k + 2, N:]
+            controls = np.array([q0, q0 + h * v0 / 3.0, q1 - h * v1 / 3.0, q1])
+            share = since / h - k
+            np.testing.assert_allclose(x[:N], bezier(controls, share), atol=1e-7)
+            np.testing.assert_allclose(x[N:], bezier(3.0 * np.diff(controls, axis=0) / h, share), atol=1e-5)
+
+
+def test_between_knots_a_planned_motion_has_constant_accelerations(task: ArmReach, motion: Motion) -> None:
+    for t in (0, 30, 99):
+        (q, v), half = np.split(motion.X[t], 2), 0.5 * task.dt
+        a = (motion.X[t + 1, N:] - v) / task.dt
+        middle = np.concatenate([q + half * v + 0.5 * half**2 * a, v + half * a])
+        np.testing.assert_allclose(motion.state(motion.begin + task.dt * (t + 0.5)), middle, atol=1e-5)
 
 
 @given(seeds)
@@ -58,8 +85,8 @@ def test_states_at_the_knots_are_the_knots(seed: int) -> None:
     np.testing.assert_allclose(motion.states(motion.time), motion.X, atol=1e-12)
     assert motion.end == pytest.approx(0.16)
     after = motion.state(motion.end + 1e-6)
-    np.testing.assert_array_equal(after, [*motion.X[-1, :N], *np.zeros(N)])
-    np.testing.assert_array_equal(motion.state(-1e9), motion.X[0])
+    np.testing.assert_allclose(after, [*motion.X[-1, :N], *np.zeros(N)], atol=1e-12)
+    np.testing.assert_allclose(motion.state(-1e9), motion.X[0], atol=1e-12)
     np.testing.assert_array_equal(motion.state(1e9), after)
 
 
@@ -113,7 +140,9 @@ def test_the_rest_of_a_motion_begins_at_the_state_and_returns_to_it(
     guess = motion.from_time(task, begin, x)
     assert guess.X.shape == (task.horizon + 1, 2 * N) and guess.U.shape == (task.horizon, N)
     np.testing.assert_array_equal(guess.X[0], x)
-    replayed = np.array([task.robot.step(*pair, task.dt) for pair in zip(guess.X, guess.U, strict=False)])
+    replayed = np.array(
+        [task.robot.step(*pair, task.dt, task.integrator) for pair in zip(guess.X, guess.U, strict=False)]
+    )
     np.testing.assert_allclose(replayed, guess.X[1:], atol=1e-12)
     assert (np.abs(guess.U) <= task.torque_limit).all()
     joined = round(JOIN / task.dt) + 5

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sobo_planner.safety import BRAKE_ACCELERATION, Trajectory
+from sobo_planner.safety import BRAKE_ACCELERATION, REST_DECELERATION, Trajectory
 from sobo_planner.safety.points import sampled
 
 N, T, DT = 3, 5, 0.02
-REST_SPEED = 0.01  # [rad/s] at an end that counts as at rest
+REST_SPEED = 5e-3 * DT  # [rad/s] at an end that counts as at rest: the last step stops it at 5 mrad/s^2
 
 
 def motion(end: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,6 +82,14 @@ def test_a_fast_end_is_braked_by_a_constant_deceleration(end: float, lead: float
     np.testing.assert_allclose(q, X[-1, :N] + (share - 0.5 * share**2)[:, None] * braking * X[-1, N:], atol=1e-8)
 
 
+def test_what_counts_as_rest_depends_on_the_length_of_the_last_step() -> None:
+    time, X, U = motion(2.0 * REST_SPEED)
+    assert len(Trajectory.of(time, X, U).positions) == T + 1
+    assert len(Trajectory.of(3.0 * time, X, U).positions) == T
+    time[-1] += 2.0 * DT
+    assert len(Trajectory.of(time, X, U).positions) == T and REST_DECELERATION == 5e-3
+
+
 @pytest.mark.parametrize("end", [0.0, REST_SPEED, -0.9 * REST_SPEED])
 def test_a_slow_end_is_rounded_to_rest(end: float) -> None:
     time, X, U = motion(end)
@@ -97,6 +105,13 @@ def test_a_moving_end_stays_for_a_controller_that_takes_it() -> None:
     np.testing.assert_array_equal(np.hstack([points.positions, points.velocities]), X[1:])
     time, X, U = motion(0.5 * REST_SPEED)
     np.testing.assert_array_equal(Trajectory.of(time, X, U, moving_end=True).velocities[-1], X[-1, N:])
+
+
+def test_accelerations_are_those_between_a_point_and_the_next() -> None:
+    time, X, U = motion(0.0)
+    found = Trajectory.of(time, X, U, lead=0.1).accelerations
+    np.testing.assert_allclose(found[:-1], np.diff(X[:, N:], axis=0) / DT, rtol=1e-6)
+    assert found.shape == (T + 1, N) and not found[-1].any()
 
 
 def test_a_motion_of_one_step() -> None:

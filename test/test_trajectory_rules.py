@@ -24,7 +24,7 @@ from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
-from sobo_planner.safety import BRAKE_ACCELERATION, REST_SPEED
+from sobo_planner.safety import BRAKE_ACCELERATION, REST_DECELERATION
 from sobo_planner.tasks import ArmReach
 
 NAMES = ("a", "b", "c")
@@ -205,7 +205,7 @@ def check_end(states: np.ndarray, times: np.ndarray, plan: Plan, moving: bool) -
         np.testing.assert_array_equal(states[-1], plan.X[-1])
         return
     np.testing.assert_array_equal(states[-1, 6:], 0.0)
-    if np.abs(plan.X[-1, 6:]).max() > REST_SPEED:
+    if np.abs(plan.X[-1, 6:]).max() > REST_DECELERATION * plan.time[1]:
         brake = times[-1] - times[-2]
         deceleration = np.abs(plan.X[-1, 6:]) / brake
         assert deceleration.max() <= BRAKE_ACCELERATION * (1 + 1e-6)
