@@ -55,6 +55,12 @@ def task() -> ArmReach:
 
 
 @pytest.fixture(scope="session")
+def unlimited() -> ArmReach:
+    """The same arm without limits on accelerations, whose plans last two seconds."""
+    return load_task("ur5", **{"problem.integrator": "semi_implicit_euler"})
+
+
+@pytest.fixture(scope="session")
 def home(task: ArmReach) -> np.ndarray:
     """The UR5's home posture."""
     return np.array(task.config.robot.home)

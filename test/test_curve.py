@@ -44,7 +44,7 @@ def test_plans_keep_their_limits_between_the_points(arm) -> None:
     for _ in range(5):
         instance = arm.sample(rng)
         plan = planner.plan(instance.x0, instance.target)
-        found = extremes(arm.dt * np.arange(len(plan.X)), plan.X[:, :6], plan.X[:, 6:])
+        found = extremes(plan.time, plan.X[:, :6], plan.X[:, 6:])
         assert max(np.abs(side).max() for side in found.acceleration) <= 1.01 * LIMIT
         assert max(np.abs(side).max() for side in found.velocity) <= arm.robot.velocity_limit[0] + 1e-3
 
@@ -100,5 +100,5 @@ def test_positions_and_boxes_count_between_the_points(arm) -> None:
     assert found is not None and found.limit is Limit.POSITION
 
 
-def test_tasks_without_these_limits_are_checked_at_the_points(task) -> None:
-    assert PlanChecker(task).check(*motion([0.0, 0.0, 0.0], [0.6, -0.6, 0.0])) is None
+def test_tasks_without_these_limits_are_checked_at_the_points(unlimited) -> None:
+    assert PlanChecker(unlimited).check(*motion([0.0, 0.0, 0.0], [0.6, -0.6, 0.0])) is None

@@ -17,12 +17,6 @@ PLAIN = Refinement()
 RATED, LIMIT = np.pi, 8.0  # of every joint of the arm as shipped
 
 
-@pytest.fixture(scope="module")
-def unlimited() -> ArmReach:
-    """The arm without limits on accelerations."""
-    return load_task("ur5", **{"problem.integrator": "semi_implicit_euler"})
-
-
 @pytest.fixture
 def instance(task: ArmReach, home: np.ndarray) -> Instance:
     return Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))

@@ -12,18 +12,23 @@ from hypothesis import strategies as st
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.planning.planner import FEASIBLE, Plan, Planner
-from sobo_planner.policy import Policy
 from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, TORQUE_TOLERANCE, Limit, PlanChecker, Trajectory
-from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks import ArmReach, load_task
 
 N = 6
 T = 20
 
 
+@pytest.fixture(scope="session")
+def task(unlimited: ArmReach) -> ArmReach:
+    """The arm without limits on accelerations, whose motions are checked at their points."""
+    return unlimited
+
+
 @pytest.fixture(scope="module")
-def plan(task: ArmReach, policy: Policy, home: np.ndarray) -> Plan:
+def plan(task: ArmReach, home: np.ndarray) -> Plan:
     start = np.concatenate([home, np.zeros(N)])
-    return Planner(task, policy).plan(start, task.robot.tool_position(home + 0.4))
+    return Planner(task).plan(start, task.robot.tool_position(home + 0.4))
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,15 @@ def test_a_real_plan_passes(checker: PlanChecker, plan: Plan) -> None:
     multiples = np.abs(plan.K).max(axis=(0, 2)) / checker._task.torque_limit
     assert multiples.max() < GAIN_CAP / 3, "the cap is far from real gains"
     assert TOLERANCE == FEASIBLE, "what the planner lets through is not refused afterwards"
+
+
+def test_a_real_plan_of_the_arm_as_shipped_passes(home: np.ndarray) -> None:
+    shipped = load_task("ur5")
+    start = np.concatenate([home, np.zeros(N)])
+    for options in ({}, {"duration": 1.5}, {"velocity_scaling": 0.3, "acceleration_scaling": 0.3}):
+        plan = Planner(shipped).plan(start, shipped.robot.tool_position(home + 0.4), **options)
+        assert PlanChecker(shipped).check(plan.time, plan.X, plan.U, plan.K) is None
+        assert (np.abs(plan.K).max(axis=(0, 2)) / shipped.torque_limit).max() < GAIN_CAP / 3
 
 
 @pytest.mark.parametrize("name", ["time", "X", "U", "K"])

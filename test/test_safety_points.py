@@ -11,17 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sobo_planner.planning.planner import Plan, Planner
-from sobo_planner.policy import Policy
 from sobo_planner.safety import TOLERANCE, Limit, PlanChecker, Trajectory
 from sobo_planner.tasks import ArmReach
 
 N = 6
 
 
+@pytest.fixture(scope="session")
+def task(unlimited: ArmReach) -> ArmReach:
+    """The arm without limits on accelerations, whose motions are checked at their points."""
+    return unlimited
+
+
 @pytest.fixture(scope="module")
-def plan(task: ArmReach, policy: Policy, home: np.ndarray) -> Plan:
+def plan(task: ArmReach, home: np.ndarray) -> Plan:
     start = np.concatenate([home, np.zeros(N)])
-    return Planner(task, policy).plan(start, task.robot.tool_position(home + 0.4))
+    return Planner(task).plan(start, task.robot.tool_position(home + 0.4))
 
 
 @pytest.fixture(scope="module")

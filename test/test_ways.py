@@ -8,16 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sobo_planner.solver import Instance
-from sobo_planner.tasks import ArmReach, load_task
+from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
 
 RATED, LIMIT = np.pi, 8.0  # of every joint of the arm as shipped
-
-
-@pytest.fixture(scope="module")
-def unlimited() -> ArmReach:
-    """The arm without limits on accelerations."""
-    return load_task("ur5", **{"problem.integrator": "semi_implicit_euler"})
 
 
 def moving(home: np.ndarray, *speeds: float) -> np.ndarray:

@@ -110,7 +110,7 @@ def sampled(times: Array, positions: Array, velocities: Array, step: float) -> t
         velocities: At the knots, (N, n).
         step: Bound on the distance of two samples in any joint, as far as `MAX_PARTS` samples an interval allow.
     """
-    h = np.diff(times)[:, None]
+    h = np.diff(times).round(9)[:, None]  # whole nanoseconds: the same samples whatever times count from
     before, after = h * velocities[:-1], h * velocities[1:]
     change = np.diff(positions, axis=0)
     # The way in a share of the interval is at most that share of the largest of these (Bezier coefficients).
