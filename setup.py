@@ -168,6 +168,8 @@ INSTALL_REQUIRES = [
     "safetensors>=0.5",
     "tyro>=0.9.10",
 ]
+# The core bindings: no viewer. Friction of joints depends on its solver, hence one version.
+MUJOCO = "mujoco-core==4.0.0; python_version >= '3.11'"
 # Exact versions of everything that was tested together: constraints.txt.
 EXTRAS = {
     # Only where no ROS distribution provides these.
@@ -197,6 +199,7 @@ EXTRAS = {
     "ray": ["ray==2.60.0"],
     "bags": ["rosbags>=0.11"],
     "docs": ["pdoc>=16.0"],
+    "sim": [MUJOCO],
     "viz": ["viser>=1.0"],
     "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],
     "test": [
@@ -208,6 +211,7 @@ EXTRAS = {
         "types-tqdm",
         "example-robot-data==6.0.0",
         "scipy>=1.13",
+        MUJOCO,
         "colcon-core>=0.18",
         "colcon-ros>=0.5",
         "catkin-pkg>=1.0",

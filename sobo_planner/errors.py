@@ -57,3 +57,7 @@ class PlanInterruptedError(PlanningError):
 
 class PlanRefusedError(PlanningError):
     """Plans were found, but leave a limit or a box that was set for them, or links would touch."""
+
+
+class PlantError(SoboError):
+    """The plant that takes the place of an arm cannot be made."""

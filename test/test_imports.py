@@ -25,6 +25,7 @@ LAYERS = (
     "sobo_planner.policy",
     "sobo_planner.motion",
     "sobo_planner.planning sobo_planner.planner",
+    "sobo_planner.plant",
     "sobo_planner.receding",
     "sobo_planner.ros.support",
     "sobo_planner.ros.inputs",

@@ -38,6 +38,8 @@ class Robot(Mechanics):
         urdf: The URDF's text.
         path: The file that the text is from, absolute; None if it is from none.
         description: The checked form of it that Pinocchio was given.
+        tool_frame: Link or frame that is brought to the target.
+        armature: Rotor inertia of each joint seen through its gear, (nv,) [kg m^2].
         root_link: The URDF's root link.
         fixed_links: All links that do not move, and where they are in the root link's frame.
         name: Name written in the URDF.
@@ -88,6 +90,7 @@ class Robot(Mechanics):
         folders = [str(folder) for folder in path.parents] if path else []
         self.description = checked = read(urdf, locked)
         rotors = np.asarray(armature, float)
+        self.tool_frame = tool_frame
         try:
             self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
         except RobotError as e:
@@ -105,6 +108,7 @@ class Robot(Mechanics):
         self.velocity_limit: Array = self.native.velocity_limit
         self.effort_limit: Array = self.native.effort_limit
         self.acceleration_limit: Array = acceleration_limits(self.name, self.joint_names, (), None)
+        self.armature: Array = rotors if len(rotors) else np.zeros(self.nv)
         self.gravity_vector: Array = np.array(GRAVITY)
         self.damping: Array = self.native.damping
         self.friction: Array = self.native.friction
