@@ -1,7 +1,8 @@
-"""Planner for the UR5; on request also the simulated arm, its state publisher and RViz.
+r"""Planner for the UR5; on request also the simulated arm, its state publisher and RViz.
 
 On a real robot the driver publishes joint_states, and `trajectory_topic` names the controller's topic:
-    ros2 launch sobo_planner ur5.launch.py trajectory_topic:=/joint_trajectory_controller/joint_trajectory
+    ros2 launch sobo_planner ur5.launch.py velocity_scaling:=0.2 acceleration_scaling:=0.2 \
+        trajectory_topic:=/joint_trajectory_controller/joint_trajectory
 Without a robot:
     ros2 launch sobo_planner ur5.launch.py simulator:=true rviz:=true
 """
@@ -13,6 +14,10 @@ from launch_ros.actions import Node
 
 from launch import LaunchDescription
 from sobo_planner.paths import share_path
+
+
+# Parameters of the planner that are arguments, too.
+PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "autostart")
 
 
 def arguments():
@@ -37,8 +42,18 @@ def arguments():
         DeclareLaunchArgument(
             "goal_type",
             default_value="position",
-            choices=["position", "pose"],
-            description="Whether goals are positions of the tool, or poses.",
+            choices=["position", "pose", "joints"],
+            description="Whether goals are positions of the tool, poses, or positions of the joints.",
+        ),
+        DeclareLaunchArgument(
+            "velocity_scaling",
+            default_value="1.0",
+            description="Share of the robot's speeds that motions may use.",
+        ),
+        DeclareLaunchArgument(
+            "acceleration_scaling",
+            default_value="1.0",
+            description="Share of the robot's accelerations that motions may use.",
         ),
         DeclareLaunchArgument(
             "autostart",
@@ -88,7 +103,7 @@ def generate_launch_description():
     params = argument("params_file")
     shared = {"tf_prefix": argument("tf_prefix"), "use_sim_time": argument("use_sim_time")}
     trajectory = [("joint_trajectory", argument("trajectory_topic"))]
-    planner = {name: argument(name) for name in ("policy", "mode", "goal_type", "autostart")}
+    planner = {name: argument(name) for name in PLANNER}
     simulated = IfCondition(argument("simulator"))
     description = {"robot_description": share_path("urdf/ur5.urdf").read_text(encoding="utf-8")}
     nodes = [
