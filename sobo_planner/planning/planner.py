@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import PlanningError
+from sobo_planner.errors import PlanInterruptedError, PlanningError
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
@@ -159,14 +159,25 @@ class Planner:
         task = parts.task.paced(pace, instance.x0)
         plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
         if plan.status is PlanStatus.SHORT and pace.duration is not None:
-            fitting = parts.task.paced(replace(pace, duration=None), instance.x0)
-            longer = self._plan(fitting, instance, parts.search.of(fitting).run(instance, budget), budget)
-            if longer.status is not PlanStatus.SHORT and longer.duration > pace.duration:
-                raise PlanningError(
-                    f"the goal cannot be reached in {pace.duration:g} s: the shortest motion that was found takes "
-                    f"{longer.duration:.2f} s; ask for that or more, or for no duration"
-                )
+            self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
         return plan
+
+    def _refuse_if_more_time_would_do(
+        self, parts: _Parts, pace: Pace, duration: float, instance: Instance, budget: Budget
+    ) -> None:
+        """Raises PlanningError if a motion that lasts longer than asked for reaches the goal."""
+        task = parts.task.paced(replace(pace, duration=None), instance.x0)
+        try:
+            longer = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
+        except PlanInterruptedError:
+            raise
+        except PlanningError:  # of that time nothing is known
+            return
+        if longer.status is not PlanStatus.SHORT and longer.duration > duration:
+            raise PlanningError(
+                f"the goal cannot be reached in {duration:g} s: the shortest motion that was found takes "
+                f"{longer.duration:.2f} s; ask for that or more, or for no duration"
+            )
 
     def _plan(self, task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
         solution, target = found.solution, instance.target
