@@ -114,8 +114,11 @@ class ScriptedPlanner:
         self.status = PlanStatus.CONVERGED
         self.policy_failures = 0
 
-    def plan(self, state: np.ndarray, goal: np.ndarray, deadline: float | None = None, interrupt: Any = None) -> Plan:
+    def plan(
+        self, state: np.ndarray, goal: np.ndarray, deadline: float | None = None, interrupt: Any = None, **how: Any
+    ) -> Plan:
         self.starts.append(np.array(state))
+        self.how = how
         self.deadlines.append(deadline)
         self.meanwhile()
         if self.raises is not None:
@@ -137,7 +140,12 @@ class Script:
 
     def __init__(self, task: ArmReach, home: np.ndarray) -> None:
         self.task, self.home, self.time = task, home, 1000.0
-        self.values: dict[str, Any] = {"state_timeout": 60.0, "deadline": 5.0}
+        self.values: dict[str, Any] = {
+            "state_timeout": 60.0,
+            "deadline": 5.0,
+            "velocity_scaling": 1.0,
+            "acceleration_scaling": 1.0,
+        }
         self.followed, self.inbox, self.ledger = Followed(), Inbox(), Ledger()
         self.outputs, self.brakes = ScriptedOutputs(self.followed), ScriptedBrakes(task)
         self.said: list[str] = []

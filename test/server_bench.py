@@ -41,6 +41,10 @@ class Bench:
             "state_timeout": 60.0,
             "deadline": 0.0,
             "publish_effort": False,
+            "publish_acceleration": False,
+            "velocity_scaling": 1.0,
+            "acceleration_scaling": 1.0,
+            "goal_type": "position",
             "allow_nonzero_velocity_at_trajectory_end": False,
         }
         self.checker = PlanChecker(task)

@@ -24,7 +24,12 @@ from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 
 DETAILS = {"status": "converged", "phases_ms": {}}
-VALUES = {"publish_effort": False, "allow_nonzero_velocity_at_trajectory_end": False}
+VALUES = {
+    "publish_effort": False,
+    "publish_acceleration": False,
+    "allow_nonzero_velocity_at_trajectory_end": False,
+    "goal_type": "position",
+}
 BEGIN = 100.0
 
 
@@ -41,7 +46,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def motion(task: ArmReach, home: np.ndarray) -> Motion:
     plan = Planner(task).plan([*home, *np.zeros(6)], task.robot.tool_position(home + 0.3))
-    return Motion(BEGIN, task.dt, plan.X, plan.U, plan.K)
+    return Motion(BEGIN, plan.time[1], plan.X, plan.U, plan.K)
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_the_stream_follows_the_motion(outputs: PlanOutputs, stream: Recorder, m
     assert stream.messages == []  # nothing before it begins
     for t in (0.0, 0.015, 0.5, motion.end - BEGIN):
         outputs.publish_control(BEGIN + t)
-        message, stage = stream.messages[-1], min(int(t / task.dt + 1e-9), task.horizon - 1)
+        message, stage = stream.messages[-1], min(int(t / motion.dt + 1e-9), task.horizon - 1)
         state = message.initial_state.joint_state
         assert list(state.name) == task.robot.joint_names
         np.testing.assert_allclose([*state.position, *state.velocity], motion.state(BEGIN + t))

@@ -58,11 +58,12 @@ def test_only_a_plan_that_ends_short_has_a_reason_and_none_counts_as_refused(ben
 
 def test_plans_begin_on_arrival_at_rest_and_later_at_speed(bench: Bench) -> None:
     server = PlanOnce(bench.core, Planner(bench.task))
+    bench.values["velocity_scaling"] = 0.2
     bench.measure()
     server._serve(bench.goal(0.5))
     first = bench.followed.timeline
     assert first is not None and first.last.begin == bench.time
-    bench.time += 0.6
+    bench.time += 0.4 * (first.end - first.last.begin)
     bench.measure()
     server._serve(bench.goal(-0.3))
     second = bench.followed.timeline

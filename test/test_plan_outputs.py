@@ -25,7 +25,12 @@ from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.support.status import Refused, Status
 
 NAMES = [f"joint_{i}" for i in range(N)]
-VALUES = {"publish_effort": False, "allow_nonzero_velocity_at_trajectory_end": False}
+VALUES = {
+    "publish_effort": False,
+    "publish_acceleration": False,
+    "allow_nonzero_velocity_at_trajectory_end": False,
+    "goal_type": "position",
+}
 DETAILS: dict[str, Any] = {"status": "converged", "phases_ms": {}}
 TOPICS = ["joint_trajectory", "feedback_gains", "feedforward", "plan_report"]
 BEGIN = 100.0

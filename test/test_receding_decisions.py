@@ -18,6 +18,7 @@ from sobo_planner.errors import GoalError, SolverError, StartError
 from sobo_planner.receding import NEAR, Cycle
 from sobo_planner.ros.serve.receding_horizon import LEAD_PERIODS, LONGEST_LEAD, WINDOW, RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.tasks.arm.timing import Pace
 from sobo_planner.tasks import ArmReach
 
 # As docs/ros.md says.
@@ -41,6 +42,9 @@ class ScriptedCycles:
         self.change: dict[str, Any] = {}
         self.raises: Exception | None = None
         self.meanwhile: Callable[[], object] = lambda: None
+
+    def set_pace(self, pace: Pace) -> None:
+        self.pace = pace
 
     def cycle(self, x: np.ndarray, measured: float, target: np.ndarray, handover: float) -> Cycle:
         self.asked.append((x, measured, target, handover))

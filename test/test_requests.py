@@ -49,7 +49,7 @@ class Office:
             node, self.ledger, lambda status, text: self.warned.append((status, text)), self.values
         )
         self.inbox, self.server = Inbox(), Answers()
-        self.desk = Desk(GoalFrames("base_link"), self.inbox, self.server)  # type: ignore[arg-type]
+        self.desk = Desk(GoalFrames("base_link"), self.inbox, self.server, ("a", "b"))  # type: ignore[arg-type]
         self._publisher = node.create_publisher(PoseStamped, "goal_pose", RELIABLE)
         while not self._publisher.get_subscription_count():
             time.sleep(0.01)
@@ -243,8 +243,8 @@ def test_a_flood_of_goals_does_not_keep_a_request_waiting(active: Office) -> Non
             pass
 
     class Subscription:
-        handle = Endless()
+        handle, msg_type = Endless(), PoseStamped
 
-    active.requests._goals = Subscription()  # type: ignore[assignment]
+    active.requests._subscriptions = (Subscription(),)  # type: ignore[assignment]
     active.cancel()
     assert len(taken) == RELIABLE.depth and active.next() == "stop"

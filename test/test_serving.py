@@ -134,7 +134,7 @@ def test_a_stop_goes_on_from_what_is_followed(bench: Bench) -> None:
     server._serve(bench.goal(0.5))
     followed = bench.followed.timeline
     assert followed is not None
-    bench.time += 0.8
+    bench.time += 0.5 * (followed.end - followed.last.begin)
     bench.measure()
     stop = server.stop_arm()
     assert stop is not None and stop.begin == bench.time + STOP_LEADS[0]
@@ -152,7 +152,7 @@ def test_an_arm_is_stopped_without_a_fresh_state_too(bench: Bench) -> None:
     server._serve(bench.goal(0.5))
     followed = bench.followed.timeline
     assert followed is not None
-    bench.time += 0.8
+    bench.time += 0.5 * (followed.end - followed.last.begin)
     bench.values["state_timeout"] = 0.0
     stop = server.stop_arm()
     assert stop is not None
