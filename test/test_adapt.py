@@ -8,6 +8,7 @@ import pytest
 from sobo_planner.errors import SolverError
 from sobo_planner.solver import Precision, Refinement, RefinementSolvers, Solver
 from sobo_planner.tasks import load_task
+from sobo_planner.tasks.arm.timing import Pace
 
 REFINEMENTS = (
     Refinement(),
@@ -39,9 +40,11 @@ def test_switched_parts_are_those_of_a_problem_that_was_built_with_them(arm) -> 
     for refinement in (*REFINEMENTS, *REFINEMENTS[:2]):
         switched = solvers.solver(refinement).solve(instance, guess)
         built = Solver(Built(arm, refinement)).solve(instance, guess)
-        assert (switched.iterations, switched.cost) == (built.iterations, built.cost)
-        np.testing.assert_array_equal(switched.X, built.X)
-        np.testing.assert_array_equal(switched.K, built.K)
+        # Where links are kept apart, the search for their distance begins where the last one ended.
+        off = 1e-6 if refinement.clearance else 0.0
+        assert switched.iterations == built.iterations and switched.cost == pytest.approx(built.cost, rel=off, abs=0.0)
+        np.testing.assert_allclose(switched.X, built.X, rtol=0.0, atol=off)
+        np.testing.assert_allclose(switched.K, built.K, rtol=off, atol=1e3 * off)
 
 
 def test_views_of_the_same_problem_do_not_disturb_each_other(arm) -> None:
@@ -56,8 +59,7 @@ def test_views_of_the_same_problem_do_not_disturb_each_other(arm) -> None:
 
 def test_another_step_and_other_bounds(arm) -> None:
     """A problem with steps of 30 ms and half of the speed, from one with 20 ms."""
-    slow = load_task("ur5", integrator=arm.integrator, dt=0.03)
-    slow.robot.velocity_limit = 0.5 * slow.robot.velocity_limit
+    slow = load_task("ur5", integrator=arm.integrator, dt=0.03).paced(Pace(3.0, velocity_scaling=0.5))
     instance = arm.sample(np.random.default_rng(5))
     worker = arm.make_worker()
     slow.adapt(worker, Refinement())
@@ -79,6 +81,7 @@ def test_what_cannot_be_switched_is_named(arm) -> None:
     for other, what in (
         (load_task("ur5", integrator=arm.integrator, horizon=50), "horizon"),
         (arm.with_orientation(), "type of goal"),
+        (arm.with_goal_type("joints"), "type of goal"),
     ):
         with pytest.raises(SolverError, match=f"cannot be adapted to another {what}"):
             other.adapt(worker, Refinement())
@@ -88,5 +91,5 @@ def test_what_cannot_be_switched_is_named(arm) -> None:
             arm.adapt(worker, Refinement())
         finally:
             arm.dt = 0.02
-    midpoint = load_task("ur5", integrator="rk2")
+    midpoint = load_task("ur5", integrator="rk2", **{"robot.damping": []})
     assert midpoint.adapt(worker, Refinement(position_limits=True)) is not worker

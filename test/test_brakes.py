@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,14 +12,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.motion.braking import DECELERATION, Brakes, braking
+from sobo_planner.motion.braking import DECELERATION, SHARE, Brakes, braking
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.config import TrackingConfig
 
 N = 6
 # Joints that brake all at once may need more torque than there is: they have this much more room than alone [rad].
 ROOM = 0.05
+# Deceleration of the arm as shipped [rad/s^2]: nearly all of its limit of 8.
+USUAL = SHARE * 8.0
 
 shares = st.lists(st.floats(-1.0, 1.0), min_size=N, max_size=N)
 
@@ -34,7 +35,7 @@ def moving(task: ArmReach, positions: list[float], speeds: list[float]) -> np.nd
     """A state within the limits whose joints have room to brake."""
     robot = task.robot
     v = np.array(speeds) * robot.velocity_limit
-    way = v**2 / (2.0 * DECELERATION) + ROOM
+    way = v**2 / (2.0 * USUAL) + ROOM
     lower = robot.position_lower + np.where(v < 0, way, 0.0)
     upper = robot.position_upper - np.where(v > 0, way, 0.0)
     return np.concatenate([lower + 0.5 * (np.array(positions) + 1.0) * (upper - lower), v])
@@ -46,13 +47,15 @@ def test_braking_ends_at_rest_within_the_limits(task: ArmReach, positions: list[
     guess = braking(task, x)
     assert guess.X.shape == (task.horizon + 1, 2 * N) and guess.U.shape == (task.horizon, N)
     np.testing.assert_array_equal(guess.X[0], x)
-    replayed = np.array([task.robot.step(*pair, task.dt) for pair in zip(guess.X, guess.U, strict=False)])
+    steps = zip(guess.X, guess.U, strict=False)
+    replayed = np.array([task.robot.step(*pair, task.dt, task.integrator) for pair in steps])
     np.testing.assert_allclose(replayed, guess.X[1:], atol=1e-12)
     assert (np.abs(guess.U) <= task.torque_limit).all()
     assert np.abs(guess.X[-1, N:]).max() < 1e-3
     assert (guess.X[:, :N] >= task.robot.position_lower - 1e-3).all()
     assert (guess.X[:, :N] <= task.robot.position_upper + 1e-3).all()
     assert (np.abs(guess.X[:, N:]) <= task.robot.velocity_limit + 1e-9).all()
+    assert (np.abs(np.diff(guess.X[:, N:], axis=0)) <= (USUAL + 1e-6) * task.dt).all()
 
 
 @given(shares, shares)
@@ -61,18 +64,22 @@ def test_braking_takes_no_longer_than_its_deceleration(
 ) -> None:
     x = moving(task, positions, speeds)
     X = braking(task, x).X
-    stopped = int(np.ceil(np.abs(x[N:]).max() / DECELERATION / task.dt)) + 10
-    assert np.abs(X[stopped:, N:]).max() < 0.1
-    way = x[N:] ** 2 / (2.0 * DECELERATION)
+    stopped = int(np.ceil(np.abs(x[N:]).max() / USUAL / task.dt)) + 1
+    assert np.abs(X[stopped:, N:]).max() < 1e-3
+    way = x[N:] ** 2 / (2.0 * USUAL)
     assert (np.abs(X[-1, :N] - x[:N]) <= way + ROOM).all()
 
 
-def test_a_joint_near_its_limit_brakes_harder(task: ArmReach, home: np.ndarray) -> None:
-    """Where constant deceleration alone would run into it."""
+@pytest.mark.parametrize("name, room, usual", [("unlimited", 0.08, DECELERATION), ("task", 0.255, USUAL)])
+def test_a_joint_near_its_limit_brakes_harder(
+    name: str, room: float, usual: float, home: np.ndarray, request: pytest.FixtureRequest
+) -> None:
+    """Where the usual deceleration would run into it, and as long as its acceleration limit allows more."""
+    task = request.getfixturevalue(name)
     x = np.concatenate([home, np.zeros(N)])
     joint, v = 5, 2.0
-    x[joint], x[N + joint] = task.robot.position_upper[joint] - 0.08, v
-    assert v**2 / (2.0 * DECELERATION) > 0.08
+    x[joint], x[N + joint] = task.robot.position_upper[joint] - room, v
+    assert v**2 / (2.0 * usual) > room
     X = braking(task, x).X
     assert X[:, joint].max() <= task.robot.position_upper[joint] + 1e-3
     assert np.abs(X[-1, N:]).max() < 1e-3
@@ -81,54 +88,56 @@ def test_a_joint_near_its_limit_brakes_harder(task: ArmReach, home: np.ndarray) 
 # ---------------------------------------------------------------- one joint that goes exactly where it is told to
 
 
-def one_joint(dt: float, horizon: int) -> Any:
-    """The task of a joint between -1 and 1 rad that follows desired states exactly."""
+def one_joint(dt: float, horizon: int, limit: float = np.inf, integrator: str = "semi_implicit_euler") -> Any:
+    """The task of a joint between -1 and 1 rad that follows desired states exactly; it weighs 2 kg m^2."""
 
     def track(x: np.ndarray, states: np.ndarray, *_: float) -> tuple[np.ndarray, np.ndarray]:
-        return np.vstack([x, states]), np.zeros((len(states), 1))
+        return np.vstack([x, states]), np.full((len(states), 1), 3.0)
 
     robot = SimpleNamespace(position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
-    robot.tool_pose = lambda q: np.array([10.0 * q[0], 1.0, 2.0, 3.0])
-    config = SimpleNamespace(policy=SimpleNamespace(blend=0.0))
-    return SimpleNamespace(nu=1, dt=dt, horizon=horizon, robot=robot, config=config, goal_size=2, track=track)
+    robot.torque_jacobians = lambda X, A: np.tile([0.0, 0.0, 2.0], (len(X), 1, 1))
+    robot.friction_torque = lambda v: 0.5 * np.sign(v)
+    config = SimpleNamespace(policy=SimpleNamespace(blend=0.0), tracking=TrackingConfig(9.0, 3.0))
+    limits = {"acceleration_limit": np.array([limit]), "torque_limit": np.array([50.0])}
+    return SimpleNamespace(nu=1, dt=dt, horizon=horizon, robot=robot, config=config, track=track,
+                           integrator=integrator, **limits)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "room, speed, deceleration",
+    "room, speed, limit, deceleration",
     [
-        (1.0, 3.0, 10.0),  # a third of a second from a UR5's rated speed
-        (0.2, 3.0, 22.5),  # just to the limit
-        (0.005, 0.5, 25.0),
-        (0.0, 0.3, 45.0),  # at the limit: a thousandth of a radian beyond it
-        (0.0, 0.1, 10.0),
-        (0.0, 0.0, 10.0),
+        (1.0, 3.0, np.inf, 10.0),  # a third of a second from a UR5's rated speed
+        (0.2, 3.0, np.inf, 22.5),  # just to the limit
+        (0.005, 0.5, np.inf, 25.0),
+        (0.0, 0.3, np.inf, 45.0),  # at the limit: a thousandth of a radian beyond it
+        (0.0, 0.1, np.inf, 10.0),
+        (0.0, 0.0, np.inf, 10.0),
+        (1.0, 3.0, 30.0, 10.0),
+        (1.0, 3.0, 8.0, 7.6),  # most of what its acceleration limit allows
+        (0.57, 3.0, 8.0, 4.5 / 0.57),  # a little more, to stop at the position limit
+        (0.2, 3.0, 8.0, 8.0),  # beyond that: no more can be done
     ],
 )
+@pytest.mark.parametrize("integrator", ["semi_implicit_euler", "constant_acceleration"])
 @pytest.mark.parametrize("side", [-1.0, 1.0])
-def test_a_joint_decelerates_as_much_as_it_has_to(room: float, speed: float, deceleration: float, side: float) -> None:
-    task = one_joint(dt=0.005, horizon=100)
+def test_a_joint_decelerates_as_much_as_it_has_to(
+    room: float, speed: float, limit: float, deceleration: float, integrator: str, side: float
+) -> None:
+    task = one_joint(0.005, 100, limit, integrator)
     X = side * braking(task, side * np.array([1.0 - room, speed])).X
     np.testing.assert_allclose(X[:, 1], np.maximum(speed - deceleration * 0.005 * np.arange(101), 0.0), atol=1e-12)
-    np.testing.assert_allclose(np.diff(X[:, 0]), 0.005 * X[1:, 1], atol=1e-12)
-    assert X[:, 0].max() <= 1.001
+    moved = X[1:, 1] if integrator == "semi_implicit_euler" else 0.5 * (X[:-1, 1] + X[1:, 1])
+    np.testing.assert_allclose(np.diff(X[:, 0]), 0.005 * moved, atol=1e-12)
+    if deceleration < limit:
+        assert X[:, 0].max() <= 1.0 + 1e-3 + 0.005 * speed * (integrator != "semi_implicit_euler")
 
 
-def test_the_gains_of_a_stop_are_those_of_a_plan_to_where_the_tool_comes_to_rest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked = []
-
-    def gains(instance: Instance, guess: Guess) -> np.ndarray:
-        asked.append(instance)
-        return np.ones((len(guess.U), 1, 2))
-
-    monkeypatch.setattr(sys.modules[Brakes.__module__], "Solver", lambda _: SimpleNamespace(gains=gains))
-    motion = Brakes(one_joint(dt=0.1, horizon=2), None).motion(np.array([0.0, 3.0]), 7.0)  # type: ignore[arg-type]
-    np.testing.assert_allclose(motion.X[:, 0], [0.0, 0.2, 0.3])
-    ((x, target),) = [(each.x0, each.target) for each in asked]
-    np.testing.assert_array_equal(x, [0.0, 3.0])
-    np.testing.assert_allclose(target, [3.0, 1.0])
-    assert (motion.begin, motion.dt, motion.K.sum()) == (7.0, 0.1, 4.0)
+def test_a_stop_is_held_by_gains_that_track_it_and_by_torques_against_friction() -> None:
+    motion = Brakes(one_joint(dt=0.1, horizon=4), None).motion(np.array([0.0, 3.0]), 7.0)  # type: ignore[arg-type]
+    np.testing.assert_allclose(motion.X[:, 0], [0.0, 0.2, 0.3, 0.3, 0.3])
+    assert (motion.begin, motion.dt) == (7.0, 0.1)
+    np.testing.assert_allclose(motion.K, np.tile([-2.0 * 3.0, -2.0 * 3.0], (4, 1, 1)))
+    np.testing.assert_allclose(motion.U.ravel(), [3.5, 3.5, 3.5, 3.0])
 
 
 # ---------------------------------------------------------------- the arm
@@ -155,7 +164,8 @@ def test_a_stop_may_be_executed_and_holds_the_arm(
         time = 12.5 + 1e-3 * k
         stage = motion.stage(time)
         u = motion.U[stage] + motion.K[stage] @ (pushed - motion.state(time))
-        pushed = task.robot.step(pushed, np.clip(u, -task.torque_limit, task.torque_limit), 1e-3)
+        u = np.clip(u, -task.torque_limit, task.torque_limit) - task.robot.friction_torque(pushed[N:])
+        pushed = task.robot.step(pushed, u, 1e-3)
     assert np.abs(pushed[N:]).max() < 0.05
     assert np.abs(pushed[:N] - motion.X[-1, :N]).max() < 0.05
 

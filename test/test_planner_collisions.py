@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sobo_planner.errors import PlanRefusedError
+from sobo_planner.errors import PlanningError, PlanRefusedError
 from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.attempts import SAME
 from sobo_planner.planning.planner import Planner
@@ -20,9 +20,9 @@ def checker(task):
 
 
 @pytest.fixture(scope="module")
-def planners(task, policy, checker):
+def planners(task, checker):
     """One that does not look at self-collision and one that does."""
-    return Planner(task, policy), Planner(task, policy, checker)
+    return Planner(task), Planner(task, checker=checker)
 
 
 def test_plans_that_collide_get_free_ones_and_others_stay_as_they_are(task, planners, checker) -> None:
@@ -38,17 +38,16 @@ def test_plans_that_collide_get_free_ones_and_others_stay_as_they_are(task, plan
                 np.testing.assert_array_equal(getattr(careless, name), getattr(careful, name))
         else:
             collided += 1
-            assert careful.cost == pytest.approx(task.cost(careful.X, careful.U, instance.target))
             assert careless.cost < careful.cost < 1.5 * careless.cost
-    assert collided == 4
+    assert collided == 3
 
 
-def test_poses_whose_cheapest_motions_collide_are_reached(task, policy, checker) -> None:
+def test_poses_whose_cheapest_motions_collide_are_reached(task, checker) -> None:
     """The start is 2 mm from contact, and every way to this pose begins by closing the gap."""
     pose_task = task.with_orientation()
     rng = np.random.default_rng(21)
     instance = [pose_task.sample(rng) for _ in range(45)][-1]
-    careless, careful = (Planner(task, policy, each).plan(instance.x0, instance.target) for each in (None, checker))
+    careless, careful = (Planner(task, checker=each).plan(instance.x0, instance.target) for each in (None, checker))
     assert checker.self_collision(careless.time, careless.X[:, :6]) is not None
     assert checker.self_collision(careful.time, careful.X[:, :6]) is None and careful.reached
 
@@ -67,23 +66,22 @@ def test_what_time_does_not_suffice_for_is_refused_with_the_links(task, planners
         Planner(task, checker=Refuses(task)).plan(instance.x0, instance.target, deadline=0.2)
 
 
-def test_the_same_refinement_does_not_start_twice_from_one_motion(task, policy, monkeypatch) -> None:
-    """Both starts lead to one motion that collides, and the motion clear of that ends short."""
-    rng = np.random.default_rng(7)
-    instance = [task.sample(rng) for _ in range(81)][-1]
+def test_the_same_refinement_does_not_start_twice_from_one_motion(task, home, monkeypatch) -> None:
+    """Of all that is tried to reach a goal in less time than it takes."""
     begun: list[tuple[object, object, np.ndarray]] = []
     solve = Solver.solve
 
     def counted(self, instance, guess, *limits):
-        begun.append((self._workers[0], self.options, guess.X[1:, : task.nu]))
+        begun.append((self._refined, self.options, guess.X[1:, : task.nu]))
         return solve(self, instance, guess, *limits)
 
-    planner = Planner(task, policy, checker=PlanChecker(task))
+    planner = Planner(task, checker=PlanChecker(task))
     monkeypatch.setattr(Solver, "solve", counted)
-    assert planner.plan(instance.x0, instance.target).reached
-    assert len(begun) > 4
-    for k, (worker, options, q) in enumerate(begun):
-        same = [before for other, settings, before in begun[:k] if other is worker and settings == options]
+    with pytest.raises(PlanningError, match="the shortest motion that was found takes"):
+        planner.plan(np.concatenate([home, np.zeros(6)]), [-0.5, 0.2, 0.3], duration=0.9)
+    assert len(begun) > 10
+    for k, (refined, options, q) in enumerate(begun):
+        same = [before for other, settings, before in begun[:k] if other == refined and settings == options]
         assert not any(np.abs(q - before).max() <= SAME for before in same)
 
 

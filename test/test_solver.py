@@ -10,24 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import ConfigError, SolverError
+from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.solver import Guess, Instance, Solver, SolverOptions, SolverStatus
 from sobo_planner.tasks import load_task
 
 EXACT = SolverOptions(tol=1e-7, early_stop=0.0)
 
 
+@pytest.fixture(scope="module", params=["task", "unlimited"])
+def arm(request):
+    """The arm as shipped, and the one without limits on accelerations."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def solved(task):
-    instance = task.sample(np.random.default_rng(1))
-    return instance, Solver(task).solve(instance, task.interpolate(instance))
+def solved(arm):
+    instance = arm.sample(np.random.default_rng(1))
+    return instance, Solver(arm).solve(instance, arm.interpolate(instance))
 
 
-def test_dynamics_jacobians_against_finite_differences(task, solved) -> None:
+def test_dynamics_jacobians_against_finite_differences(arm, solved) -> None:
     _, solution = solved
     for t in (0, 7, 60):
         point = np.concatenate([solution.X[t], solution.U[t]])
         steps = [
-            task.robot.step(moved[:12], moved[12:], task.dt)
+            arm.robot.step(moved[:12], moved[12:], arm.dt, arm.integrator)
             for sign in (1.0, -1.0)
             for moved in point + sign * 1e-6 * np.eye(18)
         ]
@@ -35,54 +42,61 @@ def test_dynamics_jacobians_against_finite_differences(task, solved) -> None:
         np.testing.assert_allclose(np.hstack([solution.A[t], solution.B[t]]), numeric, atol=1e-6)
 
 
-def test_solution_is_consistent_and_within_limits(task, solved) -> None:
+def test_solution_is_consistent_and_within_limits(arm, solved) -> None:
     instance, solution = solved
     assert solution.converged
     np.testing.assert_array_equal(solution.X[0], instance.x0)
-    replayed = np.array([task.robot.step(x, u, task.dt) for x, u in zip(solution.X, solution.U, strict=False)])
+    replayed = np.array(
+        [arm.robot.step(x, u, arm.dt, arm.integrator) for x, u in zip(solution.X, solution.U, strict=False)]
+    )
     np.testing.assert_allclose(replayed, solution.X[1:], atol=1e-3)
-    assert np.all(np.abs(solution.U) <= task.torque_limit + 1e-3)
-    if task.config.problem.velocity_limits:
-        assert np.all(np.abs(solution.X[:, 6:]) <= task.robot.velocity_limit + 1e-3)
-    assert task.final_error(solution.X, instance.target) < 0.01
+    assert np.all(np.abs(solution.U) <= arm.torque_limit + 1e-3)
+    if arm.config.problem.velocity_limits:
+        assert np.all(np.abs(solution.X[:, 6:]) <= arm.robot.velocity_limit + 1e-3)
+    assert arm.final_error(solution.X, instance.target) < 0.01
 
 
-def test_feedback_of_a_plan_reduces_a_perturbation(task, solved) -> None:
+def test_feedback_of_a_plan_reduces_a_perturbation(arm, solved) -> None:
     """A wrong sign or a gain of another iterate would amplify it instead."""
     _, solution = solved
     kick = np.concatenate([np.full(6, 0.02), np.zeros(6)])
     ends = {}
     for name, gain in (("open", 0.0), ("closed", 1.0)):
         x = solution.X[0] + kick
-        for t in range(task.horizon):
-            x = task.robot.step(x, solution.U[t] + gain * solution.K[t] @ (x - solution.X[t]), task.dt)
-        ends[name] = np.linalg.norm(task.robot.tool_position(x[:6]) - task.robot.tool_position(solution.X[-1, :6]))
+        for t in range(arm.horizon):
+            x = arm.robot.step(x, solution.U[t] + gain * solution.K[t] @ (x - solution.X[t]), arm.dt, arm.integrator)
+        ends[name] = np.linalg.norm(arm.robot.tool_position(x[:6]) - arm.robot.tool_position(solution.X[-1, :6]))
     assert ends["closed"] < 0.2 * ends["open"]
     assert ends["closed"] < 0.01
 
 
-def test_gains_after_few_iterations_are_those_of_the_trajectory(task, solved) -> None:
+def test_gains_after_few_iterations_are_those_of_the_trajectory(arm, solved) -> None:
     instance, solution = solved
-    again = Solver(task).solve(instance, Guess(solution.X, solution.U))
+    exact = Solver(arm, dataclasses.replace(arm.solver_options, tol=1e-7, early_stop=0.0))
+    solution = exact.solve(instance, Guess(solution.X, solution.U))
+    again = Solver(arm).solve(instance, Guess(solution.X, solution.U))
     assert again.iterations <= 4
     assert np.linalg.norm(again.K - solution.K) < 0.02 * np.linalg.norm(solution.K)
 
 
-def test_cost_against_its_formula(task) -> None:
+def test_cost_against_its_formula(arm) -> None:
     rng = np.random.default_rng(3)
-    X, U = rng.normal(size=(task.horizon + 1, 12)), rng.normal(size=(task.horizon, 6))
-    target = rng.normal(size=3)
-    problem = task.config.problem
+    X, U = rng.normal(size=(arm.horizon + 1, 12)), rng.normal(size=(arm.horizon, 6))
+    given, target = U, rng.normal(size=3)
+    problem = arm.config.problem
 
     def stage(x, weights) -> float:
-        error = task.robot.tool_position(x[:6]) - target
+        error = arm.robot.tool_position(x[:6]) - target
         return weights.position * error @ error + weights.velocity * x[6:] @ x[6:]
 
+    if arm.integrator == CONSTANT_ACCELERATION:  # torques follow from the states
+        A = np.diff(X[:, 6:], axis=0) / arm.dt
+        U = np.array([arm.robot.inverse_dynamics(x[:6], x[6:], a) for x, a in zip(X, A, strict=False)])
     expected = sum(
-        task.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False)
+        arm.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False)
     )
     expected += stage(X[-1], problem.terminal)
-    assert task.cost(X, U, target) == pytest.approx(expected, rel=1e-12)
+    assert arm.cost(X, given, target) == pytest.approx(expected, rel=1e-12)
 
 
 def test_threads_and_history_do_not_change_results(task) -> None:
@@ -118,7 +132,7 @@ def test_time_limit_returns_the_current_iterate(task) -> None:
 
 
 def test_rk2_follows_the_midpoint_rule() -> None:
-    task = load_task("ur5", integrator="rk2", velocity_limits=False)
+    task = load_task("ur5", integrator="rk2", velocity_limits=False, **{"robot.damping": []})
     instance = task.sample(np.random.default_rng(8))
     solution = Solver(task).solve(instance, task.interpolate(instance))
     assert solution.converged
@@ -166,18 +180,18 @@ def _shared_cost(task) -> float:
     return _cache["cost"]
 
 
-def test_divergence_is_a_status_and_the_solver_lives_on(task, solved) -> None:
+def test_divergence_is_a_status_and_the_solver_lives_on(arm, solved) -> None:
     instance, solution = solved
-    solver = Solver(task)
+    solver = Solver(arm)
     absurd = solver.solve(instance, Guess(np.full_like(solution.X, 1e150), np.full_like(solution.U, 1e150)))
     assert absurd.status is SolverStatus.FAILED
     assert absurd.message
-    np.testing.assert_array_equal(solver.solve(instance, task.interpolate(instance)).X, solution.X)
+    np.testing.assert_array_equal(solver.solve(instance, arm.interpolate(instance)).X, solution.X)
 
 
-def test_wrong_shapes_are_named(task, solved) -> None:
+def test_wrong_shapes_are_named(arm, solved) -> None:
     instance, solution = solved
-    solver = Solver(task)
+    solver = Solver(arm)
     with pytest.raises(SolverError, match=r"X has shape \(100, 12\), expected \(101, 12\)"):
         solver.solve(instance, Guess(solution.X[1:], solution.U))
     with pytest.raises(SolverError, match="x0 has 11 entries, expected 12"):

@@ -156,7 +156,9 @@ def test_starts_are_different_rollouts_of_the_dynamics(task) -> None:
     assert len(guesses) == 4
     for guess in guesses:
         np.testing.assert_array_equal(guess.X[0], instance.x0)
-        np.testing.assert_allclose(task.robot.simulate(instance.x0, guess.U, task.dt), guess.X, atol=1e-9)
+        np.testing.assert_allclose(
+            task.robot.simulate(instance.x0, guess.U, task.dt, task.integrator), guess.X, atol=1e-9
+        )
         assert np.all(np.abs(guess.U) <= task.torque_limit)
     assert task.final_error(guesses[0].X, instance.target) < 0.05
     ends = np.array([guess.X[-1, :6] for guess in guesses])
