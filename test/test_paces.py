@@ -142,6 +142,33 @@ def test_costs_of_all_views_take_one_native_problem(instance: Instance, monkeypa
     assert len(made) == 1
 
 
+def test_costs_of_one_view_after_another_switch_the_problem_once(instance: Instance, monkeypatch) -> None:
+    arm, switched = load_task("ur5"), []
+    adapt = ArmReach.adapt
+    monkeypatch.setattr(ArmReach, "adapt", lambda self, *parts: switched.append(self) or adapt(self, *parts))
+    guess, view = arm.interpolate(instance), arm.lasting(3.0)
+    for each in (arm, arm, view, view, view, arm):
+        each.cost(guess.X, guess.U, instance.target)
+    assert len(switched) == 2 and switched[0] is view and switched[1] is arm
+
+
+def test_a_policy_sees_a_slower_view_as_the_task_that_it_was_made_for(task: ArmReach, instance: Instance) -> None:
+    """Observations and chunks are those of the same motion at the task's own pace."""
+    view, rng = task.lasting(6.0), np.random.default_rng(2)
+    x = np.concatenate([instance.x0[:6], rng.normal(size=6)])
+    own = np.concatenate([x[:6], 3.0 * x[6:]])
+    assert view.stretch == pytest.approx(3.0) and task.stretch == 1.0
+    for t in (0, 40):
+        expected = task.observation(own, instance.target, t)
+        np.testing.assert_allclose(view.observation(x, instance.target, t), expected, atol=1e-12)
+    chunk = rng.normal(size=(5, 12))
+    found, usual = view.actions("state").decode(x, chunk), task.actions("state").decode(own, chunk)
+    np.testing.assert_allclose(found[:, :6], usual[:, :6], atol=1e-12)
+    np.testing.assert_allclose(3.0 * found[:, 6:], usual[:, 6:], atol=1e-12)
+    u = np.zeros(6)
+    np.testing.assert_allclose(view.actions("state").history(x, u), task.actions("state").history(own, u), atol=1e-12)
+
+
 def test_solvers_of_views_solve_what_tasks_with_these_steps_and_limits_do(task: ArmReach, instance: Instance) -> None:
     """A view's motions keep its limits; the shared native problem is switched there and back."""
     built = load_task("ur5", **{"problem.dt": 0.03, "robot.acceleration_limits": [2.0]})

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sobo_planner.errors import RobotError
+from sobo_planner.errors import RobotError, TaskError
 from sobo_planner.robot import Robot
-from sobo_planner.tasks import ArmReach
+from sobo_planner.solver import Instance, Refinement, RefinementSolvers, Solver
+from sobo_planner.tasks import ArmReach, load_task
 
 MASS, CENTRE = 3.0, (0.02, -0.05, 0.15)
 angles = st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=6).map(np.array)
@@ -130,6 +131,41 @@ def test_a_task_plans_with_what_is_carried(task: ArmReach, loaded: Robot, home: 
     np.testing.assert_allclose(carrying.simulate(X[0], U), X, atol=1e-9)
     assert np.abs(task.simulate(X[0], U) - X).max() > 0.1
     assert carrying.hash == task.hash
+
+
+def test_an_arm_that_is_loaded_in_place_is_loaded_for_all_that_share_it(home: np.ndarray, rng) -> None:
+    """A view, its costs and its solvers follow, without being built again; and it can be put down."""
+    arm = load_task("ur5")
+    bare, loaded = ArmReach(arm.config, arm.robot.with_payload(0.0)), arm.with_payload(MASS, CENTRE)
+    view, solvers = arm.lasting(1.5), RefinementSolvers(arm)
+    instance, motion = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4])), {}
+    for mass, expected in ((0.0, bare), (MASS, loaded), (5.0, arm.with_payload(5.0)), (0.0, bare)):
+        if mass:
+            arm.robot.carry(mass, CENTRE if mass == MASS else (0.0, 0.0, 0.0))
+        elif motion:
+            arm.robot.carry(0.0)
+        same(arm.robot, expected.robot, rng)
+        same(pickle.loads(pickle.dumps(arm.robot)), expected.robot, rng)
+        same(loaded.robot.with_payload(1.0), arm.robot.with_payload(1.0), rng)
+        guess = bare.interpolate(instance)
+        cost = view.cost(guess.X, guess.U, instance.target)
+        assert cost == pytest.approx(expected.lasting(1.5).cost(guess.X, guess.U, instance.target), rel=1e-12)
+        solution = solvers.of(view).solver(Refinement()).solve(instance, guess)
+        built = Solver(expected.lasting(1.5)).solve(instance, guess)
+        np.testing.assert_allclose(solution.X, built.X, atol=1e-9)
+        np.testing.assert_allclose(solution.U, built.U, atol=1e-6)
+        motion[mass] = solution
+    assert np.abs(motion[0.0].U - motion[MASS].U).max() > 5.0
+
+
+def test_what_cannot_be_held_at_home_is_refused_with_the_joint(task: ArmReach) -> None:
+    told = (
+        r"payload of 60 kg cannot be held at home: \w+_joint would need [\d.]+ Nm, its limit is \d+; use a lighter one"
+    )
+    with pytest.raises(TaskError, match=told):
+        task.with_payload(60.0)
+    task.check_payload(5.0)
+    assert task.with_payload(5.0).robot.payload == 5.0 and task.robot.payload == 0.0
 
 
 @pytest.mark.parametrize("mass", [-0.001, float("nan"), float("inf")])

@@ -182,7 +182,7 @@ class Robot(Mechanics):
         place = np.asarray(centre, float)
         if place.shape != (3,):
             raise RobotError(f"the centre of mass of a payload has 3 coordinates, got {place.tolist()}")
-        bare = self._bare or self
+        bare = self._bare or self._changed(self._recipe)  # a copy: `carry` changes this very robot
         native = bare.native.with_payload(mass, place)
         recipe = functools.partial(Robot.with_payload, bare, mass, tuple(place.tolist()))
         return bare._changed(recipe, native=native, payload=mass, _bare=bare)
@@ -190,8 +190,7 @@ class Robot(Mechanics):
     def carry(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> None:
         """Puts a point mass at the tool of this very robot, for all that share it; otherwise as `with_payload`."""
         loaded = self.with_payload(mass, centre)
-        bare = self._bare or self._changed(self._recipe)
-        vars(self).update(native=loaded.native, payload=mass, _bare=bare, _recipe=loaded._recipe)
+        vars(self).update(native=loaded.native, payload=mass, _bare=loaded._bare, _recipe=loaded._recipe)
 
     def with_surroundings(
         self, gravity: Sequence[float] = GRAVITY, damping: Sequence[float] = (), friction: Sequence[float] = ()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
+from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.robot.kinematics import minimum_jerk
 from sobo_planner.solver import Guess, Instance, Refinement
 from sobo_planner.tasks.arm.starts import ArmStarts
@@ -93,7 +94,7 @@ class ArmPaces(ArmStarts):
             pace: Shares and duration.
             x0: State at the beginning, (nx,): a joint that moves faster than its share need not be slower at once.
         """
-        limited = bool(np.isfinite(self.nominal.acceleration_limit).all())
+        limited = self.config.problem.integrator == CONSTANT_ACCELERATION
         if pace == Pace() and not limited:
             return self.nominal
         rated = self.robot.velocity_limit
@@ -131,11 +132,10 @@ class ArmPaces(ArmStarts):
         """A motion along a way (N, n) that lasts as long as the task's, within its limits."""
         states = timed(way, self.velocity_limit, self.acceleration_limit, self.horizon, self.duration)
         v0 = instance.x0[self.nu :]
-        if v0.any():  # fades while the joints that move come to rest
-            stopping = float((np.abs(v0) / self.acceleration_limit).max())
-            steps = min(2 + int(2.0 * stopping / self.dt), self.horizon)
-            Q, V = minimum_jerk(np.zeros(self.nu), np.zeros(self.nu), steps, self.dt, v0)
-            states[: steps + 1] += np.hstack([Q, V])
+        stopping = float((np.abs(v0) / self.acceleration_limit).max())
+        steps = min(2 + int(2.0 * stopping / self.dt), self.horizon)  # in which the speed of the start fades
+        Q, V = minimum_jerk(np.zeros(self.nu), np.zeros(self.nu), steps, self.dt, v0)
+        states[: steps + 1] += np.hstack([Q, V])
         X, U = self.track(instance.x0, states[1:], self.config.policy.blend)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
 
