@@ -28,6 +28,8 @@ from sobo_planner.tasks import load_task
 from sobo_training.bench import machine
 
 STARTS = 6
+# The UR5 before it had limits on accelerations, with the weights that it had then.
+NOVEMBER = {"integrator": "semi_implicit_euler", "problem.terminal.position": 100.0, "problem.terminal.velocity": 1.0}
 OTHER_LIMIT = 15.0  # [rad/s^2]
 #: URDF below the package's folder of robots, tool frame, home and locked joints.
 ARMS: dict[str, tuple[str, str, list[float], dict[str, float]]] = {
@@ -98,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
 
     rows: dict[str, dict[str, float]] = {}
-    free = solved(load_task("ur5", integrator="semi_implicit_euler"), options.instances, options.seed)
+    free = solved(load_task("ur5", **NOVEMBER), options.instances, options.seed)
     rows["ur5, semi-implicit Euler, no limit"] = figures(free)
     for limit in (12.0, 8.0):
         task = load_task("ur5", integrator="constant_acceleration", acceleration_limits=[limit])

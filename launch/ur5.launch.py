@@ -15,7 +15,6 @@ from launch_ros.actions import Node
 from launch import LaunchDescription
 from sobo_planner.paths import share_path
 
-
 # Parameters of the planner that are arguments, too.
 PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "autostart")
 

@@ -31,7 +31,7 @@ class Robot:
     def damping(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
     @property
     def friction(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
-    def torque_jacobians(
+    def linear_torques(
         self,
         X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
         A: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],

@@ -103,7 +103,7 @@ void bind_robot(nb::module_ &m) {
       .def("with_surroundings", &Robot::with_surroundings, "gravity"_a, "damping"_a)
       .def_prop_ro("damping", &Robot::damping)
       .def_prop_ro("friction", &Robot::friction)
-      .def("torque_jacobians", &Robot::torque_jacobians, "X"_a, "A"_a)
+      .def("linear_torques", &Robot::linear_torques, "X"_a, "A"_a)
       .def_prop_ro("name", &Robot::name)
       .def_prop_ro("nq", &Robot::nq)
       .def_prop_ro("nv", &Robot::nv)

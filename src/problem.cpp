@@ -150,7 +150,8 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());
   const auto row = [&](bool needed) { return needed || spec.adaptable ? std::make_shared<Box>() : nullptr; };
   const bool accelerations = spec.integrator == "constant_acceleration";
-  Shared shared_parts{std::make_shared<pinocchio::Model>(*robot.impl().model)};
+  Shared shared_parts;
+  shared_parts.model = std::make_shared<pinocchio::Model>(*robot.impl().model);
   shared_parts.control = row(spec.control.has_value());
   shared_parts.state = row(spec.position || spec.velocity);
   if (accelerations)

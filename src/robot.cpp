@@ -85,16 +85,18 @@ Robot Robot::with_surroundings(const Vector3d &gravity, const VectorXd &damping)
 VectorXd Robot::damping() const { return impl_->model->damping; }
 VectorXd Robot::friction() const { return impl_->model->upperDryFrictionLimit; }
 
-RowMatrixXd Robot::torque_jacobians(const RowMatrixXd &X, const RowMatrixXd &A) const {
+RowMatrixXd Robot::linear_torques(const RowMatrixXd &X, const RowMatrixXd &A) const {
   const int n = impl_->model->nv;
   if (X.cols() != 2 * n || A.cols() != n || X.rows() != A.rows())
-    throw RobotError("torque_jacobians needs as many rows of " + std::to_string(2 * n) + " and " + std::to_string(n) +
+    throw RobotError("linear_torques needs as many rows of " + std::to_string(2 * n) + " and " + std::to_string(n) +
                      " numbers");
   InverseDynamics dynamics(impl_->model);
-  RowMatrixXd out(X.rows(), n * 3 * n);
+  RowMatrixXd out(X.rows(), n * (3 * n + 1));
   for (Eigen::Index t = 0; t < X.rows(); ++t) {
     const VectorXd x = X.row(t), a = A.row(t);
-    Eigen::Map<RowMatrixXd>(out.row(t).data(), n, 3 * n) = dynamics.jacobian(x, a);
+    Eigen::Map<RowMatrixXd> block(out.row(t).data(), n, 3 * n + 1);
+    block.rightCols(3 * n) = dynamics.jacobian(x, a);
+    block.col(0) = dynamics.torque(x, a);
   }
   return out;
 }

@@ -77,8 +77,8 @@ public:
   VectorXd damping() const;
   /// Dry friction of the joints [Nm]. No dynamics here include it.
   VectorXd friction() const;
-  /// d tau / d [q, v, a] of the inverse dynamics at rows of X = [q, v] and A, a row-major nv x 3 nv matrix a row.
-  RowMatrixXd torque_jacobians(const RowMatrixXd &X, const RowMatrixXd &A) const;
+  /// Inverse dynamics at rows of X = [q, v] and A, a row-major nv x (3 nv + 1) matrix a row: tau and d tau / d [q, v, a].
+  RowMatrixXd linear_torques(const RowMatrixXd &X, const RowMatrixXd &A) const;
   /// One step of length dt [s] from x = [q, v] under the joint torques u.
   VectorXd step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const;
   bool has_collision_geometry() const;

@@ -14,6 +14,7 @@ from sobo_planner.receding.proposer import Proposer, _Question
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains
 
 Array = NDArray[np.float64]
 
@@ -34,12 +35,24 @@ class PromptProposer(Proposer):
 
 
 def receding(
-    task: ArmReach, proposer: Proposer | None = None, *, checker: PlanChecker | None = None, propose_every: int = 25
+    task: ArmReach,
+    proposer: Proposer | None = None,
+    *,
+    checker: PlanChecker | None = None,
+    propose_every: int = 25,
+    gains: Gains = Gains.TRACKING,
 ) -> RecedingPlanner:
     """A planner whose cycles end when their iterations do."""
     checker = checker or PlanChecker(task)
     return RecedingPlanner(
-        task, checker, Brakes(task, checker), Followed(), proposer, budget=UNHURRIED, propose_every=propose_every
+        task,
+        checker,
+        Brakes(task, checker),
+        Followed(),
+        proposer,
+        budget=UNHURRIED,
+        propose_every=propose_every,
+        gains=gains,
     )
 
 
@@ -113,11 +126,17 @@ class Loop:
         assert motion is not None
         assert motion.begin == self.now + LEAD * PERIOD
         assert self._checker.check(motion.time, motion.X, motion.U, motion.K) is None
-        replayed = self.task.simulate(motion.X[0], motion.U)
-        assert np.abs(replayed[1] - motion.X[1]).max() <= 1e-3
+        assert np.abs(self._needed(motion) - motion.U).max() <= 0.1, "torques of the middle of each step"
         if self.motions and not cycle.lost:
             step = motion.X[0] - self.motions[-1].state(motion.begin)
             assert (np.abs(step) <= JUMP).all(), step
+
+    def _needed(self, motion: Motion) -> Array:
+        """Torques within the limits that follow the states of a motion, (T, n)."""
+        robot, limit = self.task.robot, self.task.torque_limit
+        middle, a = 0.5 * (motion.X[:-1] + motion.X[1:]), np.diff(motion.X[:, N:], axis=0) / motion.dt
+        torques = [robot.inverse_dynamics(x[:N], x[N:], each) for x, each in zip(middle, a, strict=True)]
+        return np.clip(torques + robot.friction_torque(middle[:, N:]), -limit, limit)
 
     def _step(self) -> None:
         motion = self.followed(self.now)
@@ -128,5 +147,6 @@ class Loop:
             torque = motion.U[stage] + motion.K[stage] @ (self.x - motion.state(self.now))
         if not self.frozen:
             limit = self.task.torque_limit
-            self.x = self._plant.step(self.x, np.clip(torque, -limit, limit), STEP)
+            friction = self._plant.friction_torque(self.x[N:])
+            self.x = self._plant.step(self.x, np.clip(torque, -limit, limit) - friction, STEP)
         self._steps += 1

@@ -13,6 +13,7 @@ from sobo_planner.receding.planner import RecedingPlanner
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Guess, Instance, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains
 
 HANDOVER = 100.02
 
@@ -128,6 +129,7 @@ class Setup:
         self.planner = RecedingPlanner(
             task, self.checker, Brakes(task), self.followed,  # type: ignore[arg-type]
             budget=0.004, propose_every=25, starts=self.starts, solver=self.solver,  # type: ignore[arg-type]
+            gains=Gains.TASK,
         )  # fmt: skip
 
     def cycle(self, x: np.ndarray | None = None, target: np.ndarray | None = None, publish: bool = False) -> Any:

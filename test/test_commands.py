@@ -131,7 +131,10 @@ def joint(friction: float, limit: float, integrator: str = "semi_implicit_euler"
     """As much of a task of one joint as commands ask for: its torque is 100 q + 10 v + 3 a."""
     robot = SimpleNamespace(
         friction_torque=lambda v: friction * np.sign(v),
-        torque_jacobians=lambda X, A: np.tile([100.0, 10.0, 3.0], (len(X), 1, 1)),
+        linear_torques=lambda X, A: (
+            X @ [[100.0], [10.0]] + 3.0 * A,
+            np.tile([100.0, 10.0, 3.0], (len(X), 1, 1)),
+        ),
     )
     tracking, limits = TrackingConfig(4.0, 0.0), np.array([limit])
     config = SimpleNamespace(tracking=tracking)
@@ -150,11 +153,11 @@ def test_friction_is_added_by_the_speed_halfway_and_torques_stay_within_limits()
 
 
 def test_with_constant_accelerations_the_torques_are_those_of_the_middle_of_each_step() -> None:
-    """By a line: half a step further at the speed halfway, and half of the step's change of speed."""
+    """At the position and the speed halfway; the solver's torques, those of a step's beginning, do not count."""
     X = np.array([[0.0, 2.0], [0.1, 0.0], [0.1, 0.4]])
     U, task = np.array([[1.0], [2.0]]), joint(0.0, 99.0, "constant_acceleration")
     torques, _ = commands(task, Gains.TRACKING, X, U, None)
-    np.testing.assert_allclose(torques.ravel(), [1.0 + 100 * 0.05 * 1.0 - 10 * 1.0, 2.0 + 100 * 0.05 * 0.2 + 10 * 0.2])
+    np.testing.assert_allclose(torques.ravel(), [5.0 + 10.0 - 60.0, 10.0 + 2.0 + 12.0])
     np.testing.assert_array_equal(U.ravel(), [1.0, 2.0])
     task.torque_limit = np.array([3.5])
     np.testing.assert_allclose(commands(task, Gains.TRACKING, X, U, None)[0].ravel(), [-3.5, 3.5])

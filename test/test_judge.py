@@ -29,7 +29,7 @@ class Arm(Task):
     def __init__(self, goal_type: str = "position", angle: float = 0.0, off: float = 0.0) -> None:
         robot = SimpleNamespace(joint_names=["a"], position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
         robot.friction_torque = lambda v: 0.25 * np.sign(v)
-        robot.torque_jacobians = lambda X, A: np.tile([0.0, 0.0, 1.0], (len(X), 1, 1))
+        robot.linear_torques = lambda X, A: (np.full_like(A, np.nan), np.tile([0.0, 0.0, 1.0], (len(X), 1, 1)))
         super().__init__(goal_type=goal_type, robot=robot)
         self.angle, self.off = angle, off
 

@@ -23,6 +23,7 @@ from builtin_interfaces.msg import Time
 from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
+from sobo_planner.motion import splined
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros.outputs import conversions, linear_feedback
@@ -105,9 +106,9 @@ class Controller:
 
 
 def desired(plan: Plan, t: float) -> tuple[np.ndarray, int]:
-    """State of the plan at time t [s], linear between knots, and its control step."""
-    state = [np.interp(t, plan.time, column) for column in plan.X.T]
-    return np.array(state), min(int(t / plan.time[1] + 1e-9), len(plan.U) - 1)
+    """State of the plan at time t [s], along splines between knots, and its control step."""
+    state = splined(plan.time, plan.X, np.array([t]))[0]
+    return state, min(int(t / plan.time[1] + 1e-9), len(plan.U) - 1)
 
 
 def final_error(task: ArmReach, plan: Plan, controller: Controller, send: Any) -> float:
@@ -117,7 +118,8 @@ def final_error(task: ArmReach, plan: Plan, controller: Controller, send: Any) -
     for i in range(round(plan.time[-1] / STEP)):
         if i % MESSAGE_PERIOD == 0:
             send(controller, plan, *desired(plan, i * STEP))
-        x = plant.step(x, np.clip(controller.torque(x), -limit, limit), STEP)
+        friction = plant.friction_torque(x[6:])
+        x = plant.step(x, np.clip(controller.torque(x), -limit, limit) - friction, STEP)
         if not np.isfinite(x).all() or np.abs(x).max() > 1e3:
             return np.inf
     return float(np.linalg.norm(task.robot.tool_position(x[:6]) - plan.goal))

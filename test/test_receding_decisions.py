@@ -18,8 +18,8 @@ from sobo_planner.errors import GoalError, SolverError, StartError
 from sobo_planner.receding import NEAR, Cycle
 from sobo_planner.ros.serve.receding_horizon import LEAD_PERIODS, LONGEST_LEAD, WINDOW, RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
-from sobo_planner.tasks.arm.timing import Pace
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.timing import Pace
 
 # As docs/ros.md says.
 MAX_TRIES = 80

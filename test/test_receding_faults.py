@@ -14,6 +14,7 @@ from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains
 
 N = 6
 
@@ -74,7 +75,7 @@ def test_a_solver_gone_wrong_does_not_harm(
 def test_absurd_gains_are_not_published(
     task: ArmReach, start: np.ndarray, target: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = Loop(task, receding(task), start)
+    loop = Loop(task, receding(task, gains=Gains.TASK), start)
     loop.run(target, 3)
     spoiled(monkeypatch, lambda s: replace(s, K=s.K * 1e6))
     cycles = loop.run(target, 10)
@@ -88,7 +89,7 @@ def test_absurd_gains_are_not_published(
 def test_gains_that_cannot_be_had_are_an_objection(
     task: ArmReach, start: np.ndarray, target: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = Loop(task, receding(task), start)
+    loop = Loop(task, receding(task, gains=Gains.TASK), start)
     loop.run(target, 3)
     spoiled(monkeypatch, lambda s: replace(s, K=s.K * np.nan))
 

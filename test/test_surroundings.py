@@ -115,10 +115,10 @@ def test_jacobians_of_the_torques_against_finite_differences(damped: Robot, rng:
 
 @pytest.mark.parametrize("rows", [(2, 3), (3, 2)])
 def test_jacobians_need_as_many_states_as_accelerations(robot: Robot, rows: tuple[int, int]) -> None:
-    with pytest.raises(RobotError, match="torque_jacobians needs as many rows of 12 and 6 numbers"):
+    with pytest.raises(RobotError, match="linear_torques needs as many rows of 12 and 6 numbers"):
         robot.torque_jacobians(np.zeros((rows[0], 12)), np.zeros((rows[1], 6)))
     for sizes in ((11, 6), (12, 5)):
-        with pytest.raises(RobotError, match="torque_jacobians needs as many rows"):
+        with pytest.raises(RobotError, match="linear_torques needs as many rows"):
             robot.torque_jacobians(np.zeros((2, sizes[0])), np.zeros((2, sizes[1])))
 
 

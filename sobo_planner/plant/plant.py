@@ -14,9 +14,9 @@ from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
 
-# Longest step of the integration [s]. MuJoCo's integrator `implicitfast` treats damping implicitly, so that light wrists
-# stay stable; its error is of first order. Along plans of the UR5 the tool is within 0.12 mm of where steps of 25 us
-# lead, with steps of 1 ms within 0.5 mm.
+# Longest step of the integration [s]. MuJoCo's integrator `implicitfast` treats damping implicitly, so that light
+# wrists stay stable; its error is of first order. Along plans of the UR5 the tool is within 0.12 mm of where steps of
+# 25 us lead, with steps of 1 ms within 0.5 mm.
 STEP = 2.5e-4
 
 

@@ -23,8 +23,6 @@ Array = NDArray[np.float64]
 class _Question:
     instance: Instance
     begin: float
-    task: ArmReach
-    policy: Policy
 
 
 class Proposer:
@@ -43,7 +41,7 @@ class Proposer:
     """
 
     def __init__(self, task: ArmReach, policy: Policy, *, samples: int = 1, seed: int = 0) -> None:
-        self._task, self._policy, self._samples, self._seed = task, policy, samples, seed
+        self._serving, self._samples, self._seed = (task, policy), samples, seed
         self._condition = threading.Condition()
         self._question: _Question | None = None
         self._answer: tuple[Array, Motion] | None = None
@@ -56,13 +54,13 @@ class Proposer:
     def ask(self, instance: Instance, begin: float) -> None:
         """Asks for a rollout from an instance whose state is that of a time; it replaces what was asked before."""
         with self._condition:
-            self._question = _Question(instance, begin, self._task, self._policy)
+            self._question = _Question(instance, begin)
             self._condition.notify()
 
     def adopt(self, task: ArmReach) -> None:
         """From the next question on, the motions of a view of the task at another pace are proposed."""
         with self._condition:
-            self._task, self._policy, self._answer = task, self._policy.serving(task), None
+            self._serving, self._answer = (task, self._serving[1].serving(task)), None
 
     def take(self, target: Array) -> Motion | None:
         """The latest proposal, once, if it leads to this target."""
@@ -92,9 +90,9 @@ class Proposer:
                 self._answer = None if motion is None else (question.instance.target, motion)
 
     def _roll_out(self, question: _Question) -> Motion | None:
-        rng = np.random.default_rng(self._seed)
+        rng, (task, policy) = np.random.default_rng(self._seed), self._serving
         try:
-            found = rollouts(question.task, question.policy, question.instance, rng=rng, samples=self._samples)
+            found = rollouts(task, policy, question.instance, rng=rng, samples=self._samples)
             if not np.isfinite(found.costs).any():
                 raise PolicyError("no rollout of the policy is finite")
         except Exception as error:  # engines raise what they like, and the thread is to answer the next question
@@ -103,4 +101,4 @@ class Proposer:
             return None
         guess = found.best
         no_gains = np.zeros((len(guess.U), guess.U.shape[1], guess.X.shape[1]))
-        return Motion(question.begin, question.task.dt, guess.X, guess.U, no_gains)
+        return Motion(question.begin, task.dt, guess.X, guess.U, no_gains)

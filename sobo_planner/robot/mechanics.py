@@ -79,10 +79,19 @@ class Mechanics:
         """Torques (nv,) that give the accelerations a (nv,)."""
         return self.native.inverse_dynamics(np.asarray(q, float), np.asarray(v, float), np.asarray(a, float))
 
+    def linear_torques(self, X: ArrayLike, A: ArrayLike) -> tuple[Array, Array]:
+        """Inverse dynamics at states X (N, 2 nv) and accelerations A (N, nv).
+
+        Returns:
+            Torques (N, nv), and their derivatives d tau / d [q, v, a], (N, nv, 3 nv).
+        """
+        flat = self.native.linear_torques(np.asarray(X, float), np.asarray(A, float))
+        blocks = flat.reshape(len(flat), self.nv, 3 * self.nv + 1)
+        return blocks[:, :, 0], blocks[:, :, 1:]
+
     def torque_jacobians(self, X: ArrayLike, A: ArrayLike) -> Array:
-        """d tau / d [q, v, a] of inverse dynamics, (N, nv, 3 nv), at states X (N, 2 nv) and accelerations A (N, nv)."""
-        flat = self.native.torque_jacobians(np.asarray(X, float), np.asarray(A, float))
-        return flat.reshape(len(flat), self.nv, 3 * self.nv)
+        """The derivatives of `linear_torques` alone."""
+        return self.linear_torques(X, A)[1]
 
     def friction_torque(self, v: ArrayLike) -> Array:
         """Torques that overcome dry friction at speeds v (..., nv), smoothed within `STILL` of rest, (..., nv)."""

@@ -97,7 +97,7 @@ class PlannerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
-            self._session = Session(self, self._values, self._requests.report)
+            self._session = Session(self, self._values, self._requests.report, self._execution_failed)
         except SoboError as error:
             self._failure = error
             self.get_logger().error(f"not configured: {type(error).__name__}: {error}")
@@ -225,6 +225,10 @@ class PlannerNode(LifecycleNode):
     def _defect(self, text: str) -> None:
         """Logs the exception that is being handled, with its traceback; rclpy's loggers take no `exc_info`."""
         self.get_logger().error(f"{text}\n{traceback.format_exc()}")
+
+    def _execution_failed(self, refusal: Refused) -> None:
+        self._ledger.count(refusal.status, refusal.detail)
+        self._warn(refusal.status, refusal.detail)
 
     def _warn(self, status: Status, detail: str) -> None:
         now = time.monotonic()

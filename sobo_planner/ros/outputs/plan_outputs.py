@@ -21,6 +21,7 @@ from sobo_planner.motion import Followed, Motion
 from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
@@ -48,6 +49,7 @@ class PlanOutputs:
         values: The node's parameters; those that may change are looked up for each message.
         report: Publisher of reports, which stays when these outputs are destroyed. None: one that does not.
         base: The base frame, which reports give goals in, in the root link's frame. None: the root link's frame.
+        execution: Takes every trajectory, too, as an action's goal.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PlanOutputs:
         values: Mapping[str, Any],
         report: Publisher[String] | None = None,
         base: Placement | None = None,
+        execution: Execution | None = None,
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
         self._checker, self._followed = checker, followed
@@ -79,7 +82,7 @@ class PlanOutputs:
         if linear_feedback.available():
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
-        self._lent = report
+        self._lent, self._execution = report, execution
         self._from_root = (base or Placement.identity()).inverse()
 
     def open(self) -> None:
@@ -100,6 +103,8 @@ class PlanOutputs:
         end = time.monotonic() + HANDED_OVER_WITHIN
         for publisher in self._publishers:
             publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
+        if self._execution is not None:
+            self._execution.destroy()
         for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
             if publisher is not self._lent:
                 self._node.destroy_publisher(publisher)
@@ -132,7 +137,8 @@ class PlanOutputs:
             The report; None when the outputs were closed or `unless` was set meanwhile.
 
         Raises:
-            Refused: PLAN_REFUSED, the checker refuses it, or a message would break a rule of the controller.
+            Refused: PLAN_REFUSED, the checker refuses it, or a message would break a rule of the controller;
+                EXECUTION_FAILED, no controller takes goals.
         """
         nanoseconds = round(now * 1e9)
         if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
@@ -156,6 +162,8 @@ class PlanOutputs:
                 return None
             if still_fresh is not None:
                 still_fresh()
+            if self._execution is not None:
+                self._execution.check()
             self._plan_id += 1
             report = diagnostics.plan_report(
                 self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}
@@ -169,6 +177,8 @@ class PlanOutputs:
             self._gains.publish(gains)
             self._feedforward.publish(feedforward)
             self._trajectory.publish(trajectory)
+            if self._execution is not None:
+                self._execution.send(trajectory)
             self._report.publish(String(data=diagnostics.to_json(report)))
             self._followed.add(motion, now)
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])

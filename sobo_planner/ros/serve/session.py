@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sobo_planner.receding import RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.intake import StateIntake
+from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.plan_once import PlanOnce
@@ -24,6 +25,7 @@ from sobo_planner.ros.serve.policy_source import open_policy
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support import node_parameters
+from sobo_planner.ros.support.status import Refused
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 from sobo_planner.tasks.arm.commands import Gains
@@ -40,6 +42,7 @@ class Session:
         node: The node.
         values: Its parameters; those that may change are looked up when they are needed.
         report: Publisher of reports, which the node keeps; None: one of their own for the outputs.
+        note: Told what went wrong with a trajectory that a controller executes.
 
     Attributes:
         task: The task, for the type of goals that the node takes.
@@ -53,7 +56,13 @@ class Session:
         SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
     """
 
-    def __init__(self, node: Node, values: Mapping[str, Any], report: Publisher[String] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        values: Mapping[str, Any],
+        report: Publisher[String] | None = None,
+        note: Callable[[Refused], None] = lambda refusal: None,
+    ) -> None:
         self._values = values
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
         goal_type = _one_of(values, "goal_type", *GOAL_TYPES)
@@ -86,11 +95,21 @@ class Session:
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self._proposer: Proposer | None = None
+        executes = _one_of(values, "execute", node_parameters.TOPIC, node_parameters.ACTION) == node_parameters.ACTION
         # Last, what the node holds: nothing is left of a session that cannot be made.
         fixed = {prefix + link: placement for link, placement in task.robot.fixed_links.items()}
         self.frames = GoalFrames.listening(node, prefix + base_frame, fixed)
         self.outputs = PlanOutputs(
-            node, task.robot, self.checker, self.followed, self.joint_names, policy_name, values, report, base
+            node,
+            task.robot,
+            self.checker,
+            self.followed,
+            self.joint_names,
+            policy_name,
+            values,
+            report,
+            base,
+            Execution.of(node, note) if executes else None,
         )
 
     def objection(self, values: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ TASK = ParameterSpec("task", "ur5", "Task name, or path of a task YAML file.", r
 
 PLAN_ONCE, RECEDING_HORIZON = "plan_once", "receding_horizon"
 POSITION, POSE, JOINTS = "position", "pose", "joints"
+TOPIC, ACTION = "topic", "action"
 TRACKING, TASK_GAINS = "tracking", "task"
 
 PLANNER = (
@@ -57,6 +58,12 @@ PLANNER = (
     ParameterSpec("velocity_scaling", 1.0, "Share of the robot's speeds that motions may use.", (0.001, 1.0)),
     ParameterSpec(
         "acceleration_scaling", 1.0, "Share of the robot's accelerations that motions may use.", (0.001, 1.0)
+    ),
+    ParameterSpec(
+        "execute",
+        TOPIC,
+        "topic: trajectories are messages; action: also goals of follow_joint_trajectory, whose results are told.",
+        read_only=True,
     ),
     ParameterSpec("payload_mass", 0.0, "Mass [kg] that the tool carries beside the URDF's.", (0.0, 1000.0)),
     ParameterSpec("payload_centre", [0.0, 0.0, 0.0], "Its centre of mass in the tool's frame [m].", size=3),

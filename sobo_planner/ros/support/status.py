@@ -41,6 +41,7 @@ class Status(str, Enum):
     FALLBACK = "FALLBACK"
     TRACKING_LOST = "TRACKING_LOST"
     CLOCK_JUMP = "CLOCK_JUMP"
+    EXECUTION_FAILED = "EXECUTION_FAILED"
     NOT_RESPONDING = "NOT_RESPONDING"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     # the simulated arm
@@ -141,6 +142,11 @@ TEXTS: dict[Status, Text] = {
         ERROR,
         "the planning thread died or hangs; goals are refused, and a moving arm is braked",
         "deactivate the node and activate it again, or start it anew; report it with the log",
+    ),
+    Status.EXECUTION_FAILED: Text(
+        WARN,
+        "`execute: action`: no controller takes goals, or it did not accept, aborted or cancelled the newest one",
+        "check that the controller is active, its tolerances and its log; send the goal again",
     ),
     Status.INTERNAL_ERROR: Text(ERROR, "a defect; the traceback is in the log", "report it"),
     Status.BAD_PLAN: Text(WARN, "a message of a plan is malformed; the simulated arm ignores it", "check its sender"),

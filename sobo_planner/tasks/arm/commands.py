@@ -34,15 +34,13 @@ def commands(task: ArmReach, gains: Gains, X: Array, U: Array, K: Array | None) 
         Torques (T, nu), within the limits, and gains (T, nu, nx). The torques include dry friction. With constant
         accelerations they are those of the middle of each step, for they are held while the arm moves on.
     """
-    n, middle = task.nu, 0.5 * (X[:-1] + X[1:])
-    A = np.diff(X[:, n:], axis=0) / task.dt
-    jacobians = task.robot.torque_jacobians(X[:-1], A)
-    torques = U + task.robot.friction_torque(middle[:, n:])
-    if task.integrator == CONSTANT_ACCELERATION:
-        way = np.concatenate([middle[:, n:], A], axis=1)
-        torques += 0.5 * task.dt * (jacobians[:, :, : 2 * n] @ way[:, :, None])[:, :, 0]
-    torques = np.clip(torques, -task.torque_limit, task.torque_limit)
-    return torques, _tracking(task, jacobians) if gains is Gains.TRACKING or K is None else K
+    n, A = task.nu, np.diff(X[:, task.nu :], axis=0) / task.dt
+    middle = 0.5 * (X[:-1] + X[1:])
+    torques, jacobians = task.robot.linear_torques(middle, A)
+    if task.integrator != CONSTANT_ACCELERATION:
+        torques = U
+    limited = np.clip(torques + task.robot.friction_torque(middle[:, n:]), -task.torque_limit, task.torque_limit)
+    return limited, _tracking(task, jacobians) if gains is Gains.TRACKING or K is None else K
 
 
 def _tracking(task: ArmReach, jacobians: Array) -> Array:
