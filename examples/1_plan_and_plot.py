@@ -56,7 +56,8 @@ for t in range(0, len(Q), 10):
     axes.plot(*chain(Q[t]).T, "-o", color=colours(t / len(Q)), markersize=3, linewidth=2)
 axes.plot(*robot.tool_positions(np.ascontiguousarray(Q)).T, color="0.4", linewidth=1, label="path of the tool")
 axes.plot(*plan.goal[:, None], "r*", markersize=14, label="goal")
-axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", title="The arm every 0.2 s, from dark to light")
+axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]")
+axes.set_title(f"The arm every {10 * plan.time[1]:.2f} s, from dark to light")
 axes.set_aspect("equal")
 axes.set_box_aspect(None, zoom=0.85)  # leaves space for the labels
 axes.locator_params(nbins=5)

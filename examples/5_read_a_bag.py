@@ -60,7 +60,7 @@ def record(path: Path) -> None:
     task = load_task("ur5")
     home = np.concatenate([task.config.robot.home, np.zeros(6)])
     plan = Planner(task, Policy.load(share_path("config/policies/ur5"), task)).plan(home, [-0.3, 0.5, 0.5])
-    motion = Motion(BEGIN, task.dt, plan.X, plan.U, plan.K)
+    motion = Motion(BEGIN, plan.time[1], plan.X, plan.U, plan.K)
     empty = np.zeros(0)
     points = [
         message(
@@ -101,7 +101,8 @@ def record(path: Path) -> None:
                 write("/joint_states", time, message("sensor_msgs/JointState", header=header(time), **fields))
             stage = motion.stage(time)
             torque = motion.U[stage] + motion.K[stage] @ (x - motion.state(time))
-            x = plant.step(x, np.clip(torque, -task.torque_limit, task.torque_limit), STEP)
+            acting = np.clip(torque, -task.torque_limit, task.torque_limit) - plant.friction_torque(x[6:])
+            x = plant.step(x, acting, STEP)
 
 
 def seconds(stamp: object) -> float:

@@ -57,7 +57,7 @@ def test_controls_are_applied_within_their_bounds(task: Task) -> None:
     X, applied = task.actions("control").follow(x0, U)
     np.testing.assert_array_equal(applied, np.clip(U, task.control_lower, task.control_upper))
     assert np.any(applied != U)
-    np.testing.assert_array_equal(X, task.robot.simulate(x0, applied, task.dt))
+    np.testing.assert_array_equal(X, task.robot.simulate(x0, applied, task.dt, task.integrator))
 
 
 @settings(max_examples=20)

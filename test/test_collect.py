@@ -51,7 +51,7 @@ def test_solutions_are_those_of_the_solver(task, whole):
     assert len(data) + sum(len(info.rejected) for info in data.shards) == COUNT
     for i in range(len(data)):
         np.testing.assert_array_equal(data.X[i, 0], data.x0[i])
-        steps = [task.robot.step(x, u, task.dt) for x, u in zip(data.X[i], data.U[i], strict=False)]
+        steps = [task.robot.step(x, u, task.dt, task.integrator) for x, u in zip(data.X[i], data.U[i], strict=False)]
         np.testing.assert_allclose(steps, data.X[i, 1:], atol=1e-3)
         assert task.cost(data.X[i], data.U[i], data.target[i]) == pytest.approx(data.cost[i])
     assert data.K.shape == (len(data), task.horizon, task.nu, task.ndx)
