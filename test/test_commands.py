@@ -63,7 +63,7 @@ def test_gains_are_those_of_an_optimally_held_double_integrator(arm, motion, pos
     K = tracking_gains(held, motion.X)
     assert K.shape == (100, N, 2 * N)
     for t in (0, 7, 50, 99):
-        x, a = motion.X[t], (motion.X[t + 1, N:] - motion.X[t, N:]) / 0.015
+        x, a = 0.5 * (motion.X[t] + motion.X[t + 1]), (motion.X[t + 1, N:] - motion.X[t, N:]) / 0.015
 
         def torque(moved: np.ndarray, x: np.ndarray = x, a: np.ndarray = a) -> np.ndarray:
             q, v = np.split(moved - x, 2)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.robot import CONSTANT_ACCELERATION
-from sobo_planner.robot.kinematics import minimum_jerk
 from sobo_planner.solver import Guess, Instance, Refinement
 from sobo_planner.tasks.arm.starts import ArmStarts
 from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
@@ -131,11 +130,7 @@ class ArmPaces(ArmStarts):
     def along(self, way: Array, instance: Instance) -> Guess:
         """A motion along a way (N, n) that lasts as long as the task's, within its limits."""
         states = timed(way, self.velocity_limit, self.acceleration_limit, self.horizon, self.duration)
-        v0 = instance.x0[self.nu :]
-        stopping = float((np.abs(v0) / self.acceleration_limit).max())
-        steps = min(2 + int(2.0 * stopping / self.dt), self.horizon)  # in which the speed of the start fades
-        Q, V = minimum_jerk(np.zeros(self.nu), np.zeros(self.nu), steps, self.dt, v0)
-        states[: steps + 1] += np.hstack([Q, V])
+        states += self._stopping(instance.x0)
         X, U = self.track(instance.x0, states[1:], self.config.policy.blend)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
 

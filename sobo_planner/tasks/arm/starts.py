@@ -21,10 +21,12 @@ class ArmStarts(ArmInstances, Task):
 
     Attributes:
         torque_limit: Largest torques [Nm], (nu,).
+        acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
     """
 
     config: ArmConfig
     torque_limit: Array
+    acceleration_limit: Array
 
     @abstractmethod
     def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
@@ -53,9 +55,20 @@ class ArmStarts(ArmInstances, Task):
         return self.cost(guess.X, guess.U, instance.target) if guess.finite else np.inf
 
     def _interpolate_to(self, instance: Instance, q: Array) -> Guess:
-        q0, v0 = np.split(instance.x0, 2)
-        Q, V = minimum_jerk(q0, q, self.horizon, self.dt, v0 if v0.any() else None)
-        return self._follow_exactly(instance, np.hstack([Q, V]))
+        Q, V = minimum_jerk(instance.x0[: self.nu], q, self.horizon, self.dt)
+        return self._follow_exactly(instance, np.hstack([Q, V]) + self._stopping(instance.x0))
+
+    def _stopping(self, x0: Array) -> Array:
+        """What a start in motion adds to a motion from rest, states (T+1, 2n): it goes on, and comes back.
+
+        Within twice the time that the limits on accelerations need to stop the arm; without them, by the end.
+        """
+        n, v0 = self.nu, x0[self.nu :]
+        stopping = float((np.abs(v0) / self.acceleration_limit).max())
+        steps = self.horizon if stopping == 0.0 else min(2 + int(2.0 * stopping / self.dt), self.horizon)
+        out = np.zeros((self.horizon + 1, 2 * n))
+        out[: steps + 1] = np.hstack(minimum_jerk(np.zeros(n), np.zeros(n), steps, self.dt, v0))
+        return out
 
     def _interpolate_over(self, instance: Instance, q: Array) -> Guess:
         """To the goal of the joints by way of a configuration."""
