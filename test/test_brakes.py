@@ -95,7 +95,7 @@ def one_joint(dt: float, horizon: int, limit: float = np.inf, integrator: str = 
         return np.vstack([x, states]), np.full((len(states), 1), 3.0)
 
     robot = SimpleNamespace(position_lower=np.array([-1.0]), position_upper=np.array([1.0]))
-    robot.torque_jacobians = lambda X, A: np.tile([0.0, 0.0, 2.0], (len(X), 1, 1))
+    robot.linear_torques = lambda X, A: (np.full_like(A, np.nan), np.tile([0.0, 0.0, 2.0], (len(X), 1, 1)))
     robot.friction_torque = lambda v: 0.5 * np.sign(v)
     config = SimpleNamespace(policy=SimpleNamespace(blend=0.0), tracking=TrackingConfig(9.0, 3.0))
     limits = {"acceleration_limit": np.array([limit]), "torque_limit": np.array([50.0])}

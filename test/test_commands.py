@@ -57,7 +57,7 @@ def optimal(position: float, velocity: float) -> np.ndarray:
 
 @pytest.mark.parametrize("position, velocity", [(2.5e5, 1e3), (1e4, 0.0), (81.0, 500.0)])
 def test_gains_are_those_of_an_optimally_held_double_integrator(arm, motion, position, velocity) -> None:
-    """Against derivatives of the torques that inverse dynamics gives for accelerations that lead back."""
+    """Against derivatives, halfway, of the torques that inverse dynamics gives for accelerations that lead back."""
     held = with_weights(arm, position, velocity)
     kp, kd = optimal(position, velocity)
     K = tracking_gains(held, motion.X)

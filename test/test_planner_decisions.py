@@ -43,7 +43,9 @@ def plan(planner: Planner, state: np.ndarray, goal: np.ndarray, result: Found, m
     return planner.plan(state, goal)
 
 
-def test_a_plan_is_what_the_search_found(task, planner, state, monkeypatch) -> None:
+def test_a_plan_is_what_the_search_found(unlimited, state, monkeypatch) -> None:
+    """Of the arm whose torques are the solver's, within the limits."""
+    task, planner = unlimited, Planner(unlimited)
     goal = task.robot.tool_position(state[:6])
     result = found(task, state)
     made = plan(planner, state, goal, result, monkeypatch)

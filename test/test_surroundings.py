@@ -105,8 +105,12 @@ def test_damping_takes_torque_in_proportion_to_speed(robot: Robot, damped: Robot
 
 def test_jacobians_of_the_torques_against_finite_differences(damped: Robot, rng: np.random.Generator) -> None:
     points = draw(rng)
-    found = damped.torque_jacobians(points[:, :2].reshape(-1, 12), points[:, 2])
-    assert found.shape == (5, 6, 18)
+    states = points[:, :2].reshape(-1, 12)
+    found = damped.torque_jacobians(states, points[:, 2])
+    torques, same = damped.linear_torques(states, points[:, 2])
+    assert found.shape == (5, 6, 18) and torques.shape == (5, 6)
+    np.testing.assert_array_equal(same, found)
+    np.testing.assert_allclose(torques, [damped.inverse_dynamics(*each) for each in points], atol=1e-9)
     for point, jacobian in zip(points, found, strict=True):
         moved = [point.ravel() + sign * step for sign in (1.0, -1.0) for step in 1e-6 * np.eye(18)]
         torques = np.array([damped.inverse_dynamics(*each.reshape(3, 6)) for each in moved])
