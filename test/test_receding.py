@@ -48,7 +48,7 @@ def test_a_goal_is_reached_and_held(task: ArmReach, planner: RecedingPlanner, st
     assert {"interpolation", "shifted"} <= {cycle.source for cycle in cycles} <= {"interpolation", "policy", "shifted"}
     assert not any(cycle.lost for cycle in cycles)
     cycles = loop.run(target, 40)
-    assert all(cycle.refined for cycle in cycles)
+    assert all(cycle.refined or cycle.iterations == 0 for cycle in cycles), "a start may be optimal already"
     distances = []
     for _ in range(4):
         loop.run(target, 5)
