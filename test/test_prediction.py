@@ -27,7 +27,7 @@ seeds = st.integers(0, 10_000)
 
 @pytest.fixture(scope="module")
 def motion(task: ArmReach, home: np.ndarray) -> Motion:
-    plan = Planner(task).plan([*home, *np.zeros(N)], task.robot.tool_position(home + 0.5))
+    plan = Planner(task).plan([*home, *np.zeros(N)], task.robot.tool_position(home + 0.5), duration=2.0)
     return Motion(BEGIN, task.dt, plan.X, plan.U, plan.K)
 
 
@@ -43,10 +43,10 @@ def simulated(task: ArmReach, motions: list[Motion], x: np.ndarray, begin: float
         motion = [motion for motion in motions if motion.begin <= time + 1e-9][-1]
         since = time - motion.begin
         stage = min(int(since / motion.dt + 1e-6), len(motion.U) - 1)
-        desired = np.array([np.interp(since, motion.time, column) for column in motion.X.T])
+        desired = motion.state(time)
         u = np.clip(motion.U[stage] + motion.K[stage] @ (x - desired), -task.torque_limit, task.torque_limit)
         q, v = np.split(x, 2)
-        v = v + 1e-4 * task.robot.forward_dynamics(q, v, u)
+        v = v + 1e-4 * task.robot.forward_dynamics(q, v, u - task.robot.friction_torque(v))
         x = np.concatenate([q + 1e-4 * v, v])
     return x
 
@@ -59,7 +59,8 @@ def test_expected_is_what_a_simulation_says(
     measured, x = BEGIN + since, motion.state(BEGIN + since) + off
     found = expected_state(task, Timeline(motion), x, measured, measured + lead)
     expected = simulated(task, [motion], x, measured, measured + lead)
-    assert (np.abs(found - expected) <= 0.1 * JUMP).all(), "the prediction's steps are twenty times as long"
+    # The prediction's steps are twenty times as long, and its friction is that of the speed that is desired.
+    assert (np.abs(found - expected) <= 0.2 * JUMP).all()
     if lead == 0.0:
         np.testing.assert_allclose(found, x, atol=1e-12)
 
@@ -73,7 +74,7 @@ def test_expected_across_a_hand_over(task: ArmReach, motion: Motion) -> None:
     x = motion.state(measured) + 0.2 * JUMP
     expected = simulated(task, [motion, stop], x, measured, handover)
     assert (np.abs(expected - simulated(task, [motion], x, measured, handover)) > JUMP).any()
-    assert (np.abs(expected_state(task, timeline, x, measured, handover) - expected) <= 0.1 * JUMP).all()
+    assert (np.abs(expected_state(task, timeline, x, measured, handover) - expected) <= 0.2 * JUMP).all()
 
 
 def test_expected_torques_are_clipped_as_the_controllers_are(task: ArmReach, motion: Motion) -> None:

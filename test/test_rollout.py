@@ -28,11 +28,13 @@ def test_rollout_is_algorithm_2(task, policy, instance) -> None:
                 break
             q, v = x[:6], x[6:]
             desired = policy.actions.decode(start, chunk[s])
-            v_des = desired[6:] + task.config.policy.blend * ((desired[:6] - q) / task.dt - desired[6:])
+            mean = 0.5 * (v + desired[6:])
+            v_des = desired[6:] + task.config.policy.blend * ((desired[:6] - q) / task.dt - mean)
             v_des = np.clip(v_des, -task.robot.velocity_limit, task.robot.velocity_limit)
-            u = task.robot.inverse_dynamics(q, v, (v_des - v) / task.dt)
+            a = np.clip((v_des - v) / task.dt, -task.acceleration_limit, task.acceleration_limit)
+            u = task.robot.inverse_dynamics(q, v, a)
             U.append(np.clip(u, -task.torque_limit, task.torque_limit))
-            x = task.robot.step(x, U[-1], task.dt)
+            x = task.robot.step(x, U[-1], task.dt, task.integrator)
             X.append(x)
     np.testing.assert_allclose(guess.X, X, atol=1e-8)
     np.testing.assert_allclose(guess.U, U, atol=1e-6)
