@@ -55,7 +55,7 @@ def optimal(position: float, velocity: float) -> np.ndarray:
     return (B.T @ cost).ravel()
 
 
-@pytest.mark.parametrize("position, velocity", [(2.5e5, 1e3), (1e4, 0.0), (81.0, 500.0)])
+@pytest.mark.parametrize("position, velocity", [(2.56e6, 3.2e3), (1e4, 0.0), (81.0, 500.0)])
 def test_gains_are_those_of_an_optimally_held_double_integrator(arm, motion, position, velocity) -> None:
     """Against derivatives, halfway, of the torques that inverse dynamics gives for accelerations that lead back."""
     held = with_weights(arm, position, velocity)
@@ -85,13 +85,13 @@ def poles(arm: ArmReach, x: np.ndarray, u: np.ndarray, K: np.ndarray) -> np.ndar
 
 
 def test_as_shipped_every_joint_comes_back_as_fast_as_it_can_without_overshoot(arm: ArmReach, home: np.ndarray) -> None:
-    """Critical damping: a double pole a joint, at position^(1/4) = 22.4 rad/s."""
+    """Critical damping: a double pole a joint, at position^(1/4) = 40 rad/s."""
     X = np.tile(np.concatenate([home, np.zeros(N)]), (101, 1))
     found = poles(arm, X[0], arm.robot.gravity(home), tracking_gains(arm, X)[0])
-    np.testing.assert_allclose(found.real, -(2.5e5**0.25), rtol=0.02)
+    np.testing.assert_allclose(found.real, -40.0, rtol=0.02)
     assert np.abs(found.imag).max() < 0.5  # of a double pole, rounding makes two
     weights = arm.config.tracking
-    assert (weights.position, weights.velocity) == (2.5e5, 1e3)
+    assert (weights.position, weights.velocity) == (2.56e6, 3.2e3)
 
 
 @pytest.mark.parametrize("velocity", [0.0, 1e3, 5e4])
