@@ -106,7 +106,7 @@ def test_gains_are_the_derivatives_of_the_optimal_torques(arm) -> None:
 
 
 def test_torque_limits_hold_where_they_are_what_limits_the_motion() -> None:
-    """With two fifths of its torque the arm has to lift with care."""
+    """With two fifths of its torque the arm has to lift with care; what overcomes dry friction is kept for that."""
     weak = load_task("ur5", torque_scale=0.4, **OPTIONS)
     solver, rng = Solver(weak), np.random.default_rng(3)
     shares = []
@@ -114,9 +114,14 @@ def test_torque_limits_hold_where_they_are_what_limits_the_motion() -> None:
         instance = weak.sample(rng)
         solution = solver.solve(instance, weak.interpolate(instance))
         assert solution.converged
-        shares.append(np.abs(solution.U / weak.torque_limit).max())
+        shares.append(np.abs(solution.U / (weak.torque_limit - weak.robot.friction)).max())
     assert max(shares) > 0.999  # or the test is of no use
     assert max(shares) < 1.0 + 1e-4
+
+
+def test_dry_friction_that_leaves_no_torque_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the dry friction of wrist_1_joint, 14 Nm, is not below its torque limit"):
+        load_task("ur5", torque_scale=0.5, **{"robot.friction": [4.0, 4.0, 3.0, 14.0, 1.0, 1.0]}, **OPTIONS)
 
 
 def test_the_cost_of_a_trajectory_is_that_of_the_solution(arm, solved) -> None:

@@ -70,8 +70,8 @@ def seen_by(task, arrays):
     X, U = arrays["probe_X"], arrays["probe_U"]
     return {
         "joint_names": task.robot.joint_names,
-        "torque_lower": (-task.torque_limit).tolist(),
-        "torque_upper": task.torque_limit.tolist(),
+        "torque_lower": task.control_lower.tolist(),
+        "torque_upper": task.control_upper.tolist(),
         "costs": [task.cost(*probe) for probe in zip(X, U, arrays["probe_target"], strict=True)],
         "next_states": [task.robot.step(x[0], u[0], task.dt).tolist() for x, u in zip(X, U, strict=True)],
     }
@@ -85,7 +85,7 @@ def test_exported_numbers_are_the_task(task, exported):
     assert info["horizon"] == task.horizon and info["dt"] == task.dt
     assert info["urdf"] == task.robot.description.text and info["tool_frame"] == "tool0"
     np.testing.assert_array_equal(arrays["armature"], task.config.robot.armature)
-    np.testing.assert_array_equal(arrays["torque_limit"], task.robot.effort_limit)
+    np.testing.assert_array_equal(arrays["torque_limit"], task.robot.effort_limit - task.robot.friction)
     np.testing.assert_array_equal(arrays["x0"], [instance.x0 for instance in instances])
     np.testing.assert_array_equal(arrays["guess_U"], [guess.U for guess in guesses])
     running, terminal = info["weights"]["running"], info["weights"]["terminal"]

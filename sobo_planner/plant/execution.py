@@ -67,7 +67,8 @@ def execute(task: ArmReach, plan: Plan, plant: Plant, interface: Interface) -> E
         torque[k] = law.torque(k, sensor.measure(X[k]))
         X[k + 1] = plant.step(X[k], torque[k], PERIOD)
     tool, meant = (plant.tool_positions(states[:, :n]) for states in (X, law.desired))
-    errors = np.linalg.norm(tool - plan.goal[:3], axis=1)
+    goal = plan.goal[:3] if plan.joint_error is None else plant.tool_position(plan.goal)
+    errors = np.linalg.norm(tool - goal, axis=1)
     return Execution(
         time=times,
         X=X,

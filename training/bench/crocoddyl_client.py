@@ -94,7 +94,7 @@ def export_problem(
     }
     arrays = {
         "armature": np.array(task.config.robot.armature, float),
-        "torque_limit": task.torque_limit,
+        "torque_limit": task.control_upper,
         "x0": np.stack([instance.x0 for instance in instances]),
         "target": np.stack([instance.target for instance in instances]),
         "guess_X": np.stack([guess.X for guess in guesses]),
@@ -121,7 +121,7 @@ def compare(task: ArmReach, arrays: dict[str, NDArray[Any]], seen: dict[str, Any
     """
     if list(seen["joint_names"]) != task.robot.joint_names:
         raise NotMeasured(f"Crocoddyl sees the joints {seen['joint_names']}, the task has {task.robot.joint_names}")
-    for name, expected in (("torque_lower", -task.torque_limit), ("torque_upper", task.torque_limit)):
+    for name, expected in (("torque_lower", task.control_lower), ("torque_upper", task.control_upper)):
         if not np.array_equal(seen[name], expected):
             raise NotMeasured(f"{name} differs: {seen[name]} in Crocoddyl, {expected.tolist()} here")
     X, U, target = arrays["probe_X"], arrays["probe_U"], arrays["probe_target"]

@@ -153,9 +153,9 @@ class TrackingConfig:
     """Weights of the gains that hold an arm to its motion, relative to that of the squared acceleration.
 
     They make every joint a spring and a damper, which bring it back to the motion with the frequency position^(1/4)
-    rad/s; the defaults are 40 rad/s and critical damping. With 22 rad/s, what the plan does not know of friction, masses
-    and payloads takes the arm three times as far from it; 50 rad/s gain little, and cost torque where the state is late
-    or noisy. No hash depends on them.
+    rad/s; the defaults are 40 rad/s and critical damping. With 22 rad/s, what the plan does not know of friction and
+    masses takes the arm three times as far from it; 50 rad/s gain little, and cost torque where the state is late or
+    noisy. No hash depends on them.
 
     Attributes:
         position: Of the squared position error [1/s^4].

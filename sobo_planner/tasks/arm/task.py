@@ -41,7 +41,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
     tasks made from one share its robot.
 
     Attributes:
-        torque_limit: Largest torques [Nm], (nu,).
+        torque_limit: Largest torques [Nm], (nu,). Controls of the problem keep dry friction away from it.
         velocity_limit: Largest speeds, (nu,): the robot's, or a share of them.
         acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
         integrator: Of rollouts and simulated motions, see `Robot.step`.
@@ -65,7 +65,8 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         self.nu = self.robot.nv
         self.nx = 2 * self.robot.nv
         self.torque_limit = config.problem.torque_scale * self.robot.effort_limit
-        self.control_lower, self.control_upper = -self.torque_limit, self.torque_limit
+        self.control_upper = self._torques_left()
+        self.control_lower = -self.control_upper
         self.integrator = config.problem.rollouts
         limited = config.problem.integrator == CONSTANT_ACCELERATION
         self.velocity_limit = robot.velocity_limit
@@ -87,6 +88,14 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
             self._check_within_limits(name, np.array(values))
         if not np.all(np.isfinite(self.robot.effort_limit)) or np.any(self.robot.effort_limit <= 0):
             raise ConfigError(f"the URDF of {self.robot.name} gives no effort limit for every joint")
+
+    def _torques_left(self) -> Array:
+        """What the limits leave beside dry friction, which is fed forward later, (nu,) [Nm]."""
+        left = self.torque_limit - self.robot.friction
+        for joint, torque, friction in zip(self.robot.joint_names, left, self.robot.friction, strict=True):
+            if torque <= 0.0:
+                raise ConfigError(f"the dry friction of {joint}, {friction:g} Nm, is not below its torque limit")
+        return left
 
     def _check_within_limits(self, name: str, q: Array) -> None:
         low, high = self.robot.position_lower - LIMIT_TOLERANCE, self.robot.position_upper + LIMIT_TOLERANCE
@@ -123,7 +132,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         goal = self.config.joints if self.goal_type == "joints" else pose
         spec.running = self._weights(problem.running, goal.running, self.dt, running, refinement.clearance)
         spec.terminal = self._weights(problem.terminal, goal.terminal, 1.0, terminal, refinement.clearance)
-        spec.control = _native.Box(-self.torque_limit, self.torque_limit)
+        spec.control = _native.Box(self.control_lower, self.control_upper)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.velocity_limit, self.velocity_limit)
         if np.isfinite(self.acceleration_limit).any():
