@@ -12,7 +12,7 @@ from sobo_planner.motion import Followed, Motion
 from sobo_planner.receding.planner import RecedingPlanner
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Guess, Instance, Solution, SolverStatus
-from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks import ArmReach, load_task
 from sobo_planner.tasks.arm.commands import Gains
 
 HANDOVER = 100.02
@@ -115,7 +115,9 @@ def resting(task: ArmReach, x: np.ndarray, begin: float = 100.0, gain: float = 0
 class Setup:
     """A planner among scripted parts, the arm at home and at rest, with the tool at the target."""
 
-    def __init__(self, task: ArmReach, home: np.ndarray) -> None:
+    def __init__(self, home: np.ndarray) -> None:
+        # Its torques leave as they are: they mark the trajectories here.
+        task = load_task("ur5", integrator="semi_implicit_euler")
         self.task, self.x = task, np.concatenate([home, np.zeros(6)])
         self.target = task.robot.tool_position(home)
         gains = np.full((task.horizon, 6, 12), 3.0)

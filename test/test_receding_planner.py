@@ -23,7 +23,7 @@ OVERSHOOT = 0.05  # [rad] beyond its limit that a joint may be while it follows
 
 @pytest.fixture
 def setup(task: ArmReach, home: np.ndarray) -> Setup:
-    return Setup(task, home)
+    return Setup(home)
 
 
 # ---------------------------------------------------------------- what is returned
