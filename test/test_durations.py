@@ -52,6 +52,7 @@ def test_proposals_bring_their_durations_and_may_be_made_longer_unless_these_wer
     made += alternative_attempts([fitted, asked], True, rank)
     found = {(each.source, each.duration, each.longer) for each in made}
     assert found == {("a", 1.5, LENGTHENINGS), ("b", None, 0)} and LENGTHENINGS == 4
+    assert (FIRST.duration, FIRST.longer, FIRST.cause) == (None, 0, Cause.START)
 
 
 @pytest.mark.parametrize("miss", [1.0, NEAR_MISS, 50.0])

@@ -132,6 +132,14 @@ def test_costs_are_those_of_a_task_with_these_steps(task: ArmReach, instance: In
     assert task.cost(guess.X, guess.U, instance.target) != pytest.approx(expected, rel=1e-3)
 
 
+def test_costs_begin_with_the_first_state(task: ArmReach, instance: Instance) -> None:
+    """The position of the tool there costs, and the torques of the first step."""
+    guess = task.interpolate(instance)
+    before, X = task.cost(guess.X, guess.U, instance.target), guess.X.copy()
+    X[0, 1] += 0.1
+    assert abs(task.cost(X, guess.U, instance.target) - before) > 1e-3
+
+
 def test_costs_of_all_views_take_one_native_problem(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     arm, made = load_task("ur5"), []
     make = ArmReach.make_worker

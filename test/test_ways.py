@@ -104,6 +104,13 @@ def test_the_speed_of_a_start_fades_while_its_joint_could_stop(task, home, speed
         assert more[1, 7] == pytest.approx(speed, rel=0.1)
 
 
+def test_without_limits_on_accelerations_the_speed_of_a_start_fades_by_the_end(unlimited, home) -> None:
+    way, view = straight(home, 0.5), exactly(unlimited.lasting(1.0))
+    moved, rest = (view.along(way, Instance(moving(home, v), np.zeros(3))).X for v in (1.5, 0.0))
+    more = (moved - rest)[:, 0]
+    assert (more[1:-1] > 1e-12).all() and abs(more[-1]) < 1e-12 and more.max() == pytest.approx(0.25, rel=0.2)
+
+
 def test_from_a_moving_start_the_arm_ends_at_rest_at_the_end_of_its_way(task: ArmReach, home: np.ndarray) -> None:
     x = moving(home, -1.0, 0.5, 1.0)
     way, view = straight(home, 1.0, -0.5), task.paced(Pace(), x)

@@ -34,7 +34,7 @@ TESTS = {
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_safety_points test_points test_limits test_curve",
     "*/arm/timing.py": "test_timing",
-    "*/arm/paces.py": "test_paces test_ways",
+    "*/arm/paces.py": "test_paces test_ways test_payload",
     "*/arm/commands.py": "test_commands",
     "*/motion/*.py": "test_motion test_prediction test_brakes test_stopping",
     "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
