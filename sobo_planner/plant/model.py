@@ -30,9 +30,7 @@ def mujoco() -> Any:
     try:
         import mujoco as module
     except ImportError as error:
-        raise PlantError(
-            "MuJoCo is not installed: pip install 'sobo_planner[sim]' (Python 3.11 or later), or use the plant `model`"
-        ) from error
+        raise PlantError("MuJoCo is not installed: pip install 'sobo_planner[sim]' (Python 3.11 or later)") from error
     return module
 
 

@@ -7,6 +7,7 @@ The sections of the report:
     plan       `Planner.plan` by phase, with the policy and without
     training   vjp, jvp, augment and plain diffusion, ms a gradient step
     process    memory and CPU time of the run-time process
+    plant      plans played in MuJoCo, with friction and masses that they do not know
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sobo_planner.errors import PolicyError
-from sobo_training.bench import footprint, inference, machine, planning, solver, training_step
+from sobo_training.bench import footprint, inference, machine, planning, plant, solver, training_step
 from sobo_training.bench.options import BenchOptions, NotMeasured
 from sobo_training.bench.render import render
 
@@ -28,7 +29,7 @@ __all__ = ["SECTIONS", "BenchOptions", "NotMeasured", "bench", "ratios", "render
 
 logger = logging.getLogger(__name__)
 
-SECTIONS = ("solver", "chunk", "plan", "training", "process")
+SECTIONS = ("solver", "chunk", "plan", "training", "process", "plant")
 
 
 def bench(task: ArmReach, policy_folder: Path | None, options: BenchOptions | None = None) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def _measures(task: ArmReach, folder: Path | None, options: BenchOptions) -> dic
         "plan": lambda: with_policy(planning.measure),
         "training": lambda: training_step.measure(task, options),
         "process": lambda: footprint.measure(task, folder, options),
+        "plant": lambda: plant.measure(task, options),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sobo_planner
 
-PACKAGES = ("libaligator", "pin", "numpy", "onnxruntime", "torch")
+PACKAGES = ("libaligator", "pin", "numpy", "onnxruntime", "torch", "mujoco-core")
 
 
 def processor() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sobo_training.bench import plant
 from sobo_training.evaluation.statistics import number, table
 
 RATIOS = {
@@ -34,6 +35,7 @@ def render(report: dict[str, Any]) -> str:
         ("plan", _plan),
         ("training", _training),
         ("process", _process),
+        ("plant", _plant),
     ):
         blocks.append(
             f"{name}: not measured: {report['skipped'][name]}" if report[name] is None else write(report[name])
@@ -136,3 +138,7 @@ def _process(part: dict[str, Any]) -> str:
             verdict = "within" if part[kind]["within_targets"] else "ABOVE"
             lines.append(f"{kind}: {verdict} {targets['rss_mb']:.0f} MB and {targets['ready_cpu_s']:.0f} s of CPU time")
     return "\n".join(lines)
+
+
+def _plant(part: dict[str, Any]) -> str:
+    return "plant: errors of the tool in mm, speeds and torques as shares of the limits\n" + plant.table(part)
