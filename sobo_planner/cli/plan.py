@@ -122,6 +122,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str
         "orientation_error": result.orientation_error,
         "joint_error": result.joint_error,
         "duration": result.duration,
+        "acceleration_jump": result.acceleration_jump,
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
 

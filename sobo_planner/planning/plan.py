@@ -67,6 +67,13 @@ class Plan:
         return float(self.time[-1])
 
     @property
+    def acceleration_jump(self) -> float:
+        """Largest change of an acceleration from one step to the next, beginning and end included [rad/s^2]."""
+        V = self.X[:, self.X.shape[1] // 2 :]
+        accelerations = np.diff(V, axis=0) / np.diff(self.time)[:, None]
+        return float(np.abs(np.diff(accelerations, axis=0, prepend=0.0, append=0.0)).max())
+
+    @property
     def reached(self) -> bool:
         """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation or joints, if any."""
         return reached(self.tool_error, self.orientation_error, self.joint_error)
