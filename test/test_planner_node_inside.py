@@ -68,7 +68,7 @@ class Inside:
         assert self.node._serving is not None
         server = self.node._serving.server
         wait(lambda: server.serving is None)
-        self.node._session._planner.plan = lambda *_: end.wait(30.0)  # type: ignore[assignment, method-assign]
+        self.node._session._planner.plan = lambda *_, **__: end.wait(30.0)  # type: ignore[assignment, method-assign]
         return end
 
     def diagnosed(self) -> str:
@@ -84,6 +84,7 @@ def inside(task: ArmReach, home: np.ndarray, monkeypatch: pytest.MonkeyPatch) ->
     context = Context()
     rclpy.init(context=context, domain_id=domain.free_domain())
     overrides = {"policy": "none", "autostart": False, "deadline": 30.0, "state_timeout": 30.0}
+    overrides["velocity_scaling"] = 0.05  # motions last two seconds
     parameters = [Parameter(name, value=value) for name, value in overrides.items()]
     node = PlannerNode(context=context, parameter_overrides=parameters)
     inside = Inside(node, task, home)
@@ -187,7 +188,7 @@ def test_a_defect_is_logged_with_its_traceback_and_the_node_serves_on(
     """Seen: the logger took no traceback, and the exception of that ended the thread."""
     inside.activate()
     inside.measure()
-    monkeypatch.setattr(inside.node._session._planner, "plan", lambda *_: 1 / 0)
+    monkeypatch.setattr(inside.node._session._planner, "plan", lambda *_, **__: 1 / 0)
     inside.put(goal(inside))
     wait(lambda: inside.node._ledger.values()["count_INTERNAL_ERROR"] == "1")
     monkeypatch.undo()
@@ -250,7 +251,7 @@ def test_a_thread_that_dies_is_noticed_and_its_goals_are_answered(
     assert serving is not None
     inside.measure()
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise SystemExit("out of luck")
 
     refused: list[Any] = []
