@@ -4,6 +4,7 @@ VENV ?= .venv
 CROCODDYL := .venv-crocoddyl
 GOALS ?= 10
 SEED ?= 0
+PLANT ?= model
 ROUNDS ?= 3
 
 # A sourced ROS distribution brings its own rclpy (and the numpy that it was built with): the wheels stay out then.
@@ -32,10 +33,10 @@ NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
-	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) (demo), ROUNDS=$(ROUNDS) (bench), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
+	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) PLANT=$(PLANT) (demo), ROUNDS=$(ROUNDS) (bench), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
 
-demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n
-	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --out out/demo
+demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n PLANT=model|mujoco
+	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --plant $(PLANT) --out out/demo
 
 bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Crocoddyl among them; ROUNDS=n
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --json out/bench/ur5.json

@@ -88,6 +88,12 @@ def arguments():
             description="Start the simulated arm and robot_state_publisher.",
         ),
         DeclareLaunchArgument(
+            "plant",
+            default_value="model",
+            choices=["model", "mujoco"],
+            description="What the simulated arm is: the planner's own model of it, or MuJoCo's.",
+        ),
+        DeclareLaunchArgument(
             "rviz",
             default_value="false",
             choices=["true", "false"],
@@ -119,7 +125,7 @@ def generate_launch_description():
             executable="arm_simulator_node",
             name="arm_simulator",
             output="screen",
-            parameters=[params, shared],
+            parameters=[params, {**shared, "plant": argument("plant")}],
             remappings=trajectory,
             condition=simulated,
         ),

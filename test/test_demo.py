@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from sobo_planner.ros.demo import command as demo
+from sobo_planner.ros.demo.__main__ import main as demo_main
 from sobo_planner.ros.demo.processes import DemoError, Processes
 from sobo_planner.ros.demo.results import GoalResult, Trial, goal_table, trial_table
 
@@ -69,6 +71,27 @@ def test_two_goals(tmp_path: Path) -> None:
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "mean" in done.stdout and "gains on" in done.stdout
     assert not children_of(out)
+
+
+def test_mujoco_as_the_arm(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco", reason="needs the extra `sim`")
+    command = demo_command(tmp_path, "--goals", "1", "--disturbed-goals", "0", "--plant", "mujoco")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["plant"] == "mujoco" and summary["reached"] == 1
+    assert "plant: mujoco" in (tmp_path / "log" / "arm_simulator.log").read_text()
+
+
+def test_without_mujoco_the_demo_says_so_before_it_starts_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    monkeypatch.setattr(demo.domain, "apply", lambda environment: None)
+    assert demo_main(["--plant", "mujoco", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("demo: the parameter plant: MuJoCo is not installed") and "\n" not in error
+    assert not (tmp_path / "log" / "arm_simulator.log").exists()
 
 
 def test_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:

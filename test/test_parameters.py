@@ -212,6 +212,7 @@ def test_no_two_parameters_are_so_similar_that_one_is_taken_for_the_other() -> N
         ("planner", ["-p", "policy:=~/no_such_policy"], "the policy folder HOME/no_such_policy does not exist"),
         ("simulator", ["-p", "mass_error:=9"], "mass_error must lie between -0.9 and 5, got 9"),
         ("simulator", ["-p", "start_position:=[0, 0]"], "start_position needs 6 finite numbers, got [0.0, 0.0]"),
+        ("simulator", ["-p", "plant:=real"], "the parameter plant must be one of model, mujoco, got 'real'"),
         ("simulator", ["-p", "use_gain:=false"], "there is no parameter use_gain; did you mean use_gains?"),
     ],
 )

@@ -67,6 +67,12 @@ def test_torques_are_cut_off_at_the_limits() -> None:
         assert plant.acceleration([0.0, 0.0], [torque])[0] == pytest.approx(used / INERTIA, rel=1e-12)
 
 
+def test_pushes_have_no_limit() -> None:
+    plant = wheel()
+    assert plant.step([0.0, 0.0], [60.0], 0.1, [60.0])[1] == pytest.approx(0.1 * (6.0 + 60.0) / INERTIA, rel=1e-9)
+    assert plant.step([0.0, 0.0], [1.0], 0.1)[1] == pytest.approx(0.1 * 1.0 / INERTIA, rel=1e-9)
+
+
 def test_a_swing_as_pinocchio_computes_it() -> None:
     """A second from rest without torques; Pinocchio in steps of 0.1 ms, with the position of constant accelerations."""
     robot = load_task("ur5").robot

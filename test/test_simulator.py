@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ros_harness import Probe, RosProcess, ros_system
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from sobo_planner.errors import ConfigError
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.diagnostics import to_json
@@ -100,6 +102,39 @@ def test_gains_beat_feedforward_alone_when_disturbed(
         run(simulation, tracked.duration)
         errors[gains] = error(task, simulation, target)
     assert errors[True] < 0.5 * errors[False], errors
+
+
+def test_mujoco_as_the_arm(task: Task, home: np.ndarray, target: np.ndarray, tracked: TrackedPlan) -> None:
+    """It follows a plan, feels pushes and masses, and is another arm than the model's."""
+    pytest.importorskip("mujoco", reason="needs the extra `sim`")
+    ends = {}
+    for name, plant, error_of_mass in (("model", "model", 0.0), ("mujoco", "mujoco", 0.0), ("heavy", "mujoco", 0.2)):
+        simulation = ArmSimulation(task.robot, home, plant)
+        simulation.set_mass_error(error_of_mass)
+        simulation.follow(tracked)
+        assert run(simulation, tracked.duration)
+        ends[name] = simulation.x[:6]
+        assert error(task, simulation, target) < 0.01
+    assert 1e-6 < np.abs(ends["model"] - ends["mujoco"]).max() < 2e-3
+    assert np.abs(ends["heavy"] - ends["mujoco"]).max() > 1e-4
+    pushed = ArmSimulation(task.robot, home, "mujoco")
+    pushed.push = Push(np.array([0.0, 60.0, 0.0]), time=0.1, duration=0.1)
+    pushed.follow(tracked)
+    run(pushed, 0.2)
+    moved = task.robot.tool_position(pushed.x[:6])
+    pushed.push = Push()
+    pushed.reset(home)
+    pushed.follow(tracked)
+    run(pushed, 0.2)
+    assert moved[1] > task.robot.tool_position(pushed.x[:6])[1] + 1e-4
+
+
+def test_plants_that_are_none(task: Task, home: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="^the parameter plant must be one of model, mujoco, got 'real'$"):
+        ArmSimulation(task.robot, home, "real")
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(ConfigError, match="^the parameter plant: MuJoCo is not installed: .*; or set it to model$"):
+        ArmSimulation(task.robot, home, "mujoco")
 
 
 def test_push_acts_for_its_time_only(task: Task, home: np.ndarray, tracked: TrackedPlan) -> None:

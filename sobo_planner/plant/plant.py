@@ -93,11 +93,19 @@ class Plant:
         model.body_inertia[links] *= factor
         self._module.mj_setConst(model, self._module.MjData(model))
 
-    def step(self, x: ArrayLike, u: ArrayLike, dt: float) -> Array:
-        """State (2 nv,) after torques u (nv,) have acted for dt [s] on x = [q, v], in steps of `STEP` or less."""
+    def step(self, x: ArrayLike, u: ArrayLike, dt: float, external: ArrayLike = 0.0) -> Array:
+        """State (2 nv,) after torques have acted for dt [s] on x = [q, v], in steps of `STEP` or less.
+
+        Args:
+            x: State, (2 nv,).
+            u: Torques of the drives, which the effort limits cut off, (nv,).
+            dt: For how long [s].
+            external: Torques from outside, (nv,).
+        """
         count = int(np.ceil(dt / STEP - 1e-9))
         self._model.opt.timestep = dt / count
         self._set(x, u)
+        self._data.qfrc_applied += external
         self._module.mj_step(self._model, self._data, count)
         return np.concatenate([self._data.qpos, self._data.qvel])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic as clock
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rclpy
@@ -21,6 +21,7 @@ from sobo_planner.ros.demo.plots import PLOTS, plot_all
 from sobo_planner.ros.demo.processes import Processes
 from sobo_planner.ros.demo.results import GoalResult, Trial, goal_table, trial_table, write_summary
 from sobo_planner.ros.demo.scenario import DISTURBANCE, compare_gains, reach_goals
+from sobo_planner.ros.simulator.plants import make_plant
 from sobo_planner.ros.support import domain
 from sobo_planner.tasks import load_arm
 
@@ -43,6 +44,8 @@ class DemoConfig:
     """Folder of a policy artifact; empty: the shipped one; none: plan from interpolation."""
     disturbed_goals: int = 3
     """Goals of the comparison under a mass error and a push."""
+    plant: Literal["model", "mujoco"] = "model"
+    """What the simulated arm is: the planner's own model of it, or MuJoCo's (extra `sim`)."""
 
     def __post_init__(self) -> None:
         if self.goals < 1 or self.disturbed_goals < 0:
@@ -57,12 +60,14 @@ def run(config: DemoConfig) -> None:
     environment = domain.isolated_environment(str(log_folder / "ros"))
     domain.apply(environment)
     task = load_arm(config.task)
-    began = time.monotonic()
+    make_plant(config.plant, task.robot, 0.0)  # what stands against it is better said here than in a log
+    began = clock()
     with Processes(log_folder, environment) as processes:
         common = ["--ros-args", "-p", f"task:={config.task}"]
         policy = ["-p", f"policy:={config.policy}"] if config.policy else []
         processes.start("planner", "sobo_planner.ros.planner_node", common + policy)
-        processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common)
+        plant = ["-p", f"plant:={config.plant}"]
+        processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common + plant)
         rclpy.init()
         client = DemoClient(task.robot.joint_names, task.robot.root_link, processes.check)
         try:
@@ -75,7 +80,7 @@ def run(config: DemoConfig) -> None:
         finally:
             client.destroy_node()
             rclpy.try_shutdown()
-    extra = {"seed": config.seed, "policy": planner["policy"], "seconds": time.monotonic() - began}
+    extra = {"seed": config.seed, "plant": config.plant, "policy": planner["policy"], "seconds": clock() - began}
     try:
         print_results(goals, trials)
     finally:

@@ -56,7 +56,7 @@ class ArmSimulatorNode(Node):
         parameters.check_names()
         self._joint_names = [values["tf_prefix"] + name for name in task.robot.joint_names]
         self._base = task.robot.placement(task.config.robot.base_frame or task.robot.root_link)
-        self._simulation = ArmSimulation(task.robot, np.array(self._values["start_position"]))
+        self._simulation = ArmSimulation(task.robot, np.array(self._values["start_position"]), values["plant"])
         self._configure(self._values)
         self._assembler = PlanAssembler(self._joint_names)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -65,7 +65,9 @@ class ArmSimulatorNode(Node):
         self._create_interfaces()
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._worker.start()
-        self.get_logger().info(f"task {task.name}: simulating {task.robot.name} at {1 / STEP:.0f} Hz")
+        self.get_logger().info(
+            f"task {task.name}: simulating {task.robot.name} at {1 / STEP:.0f} Hz, plant: {values['plant']}"
+        )
 
     def _create_interfaces(self) -> None:
         self._states = self.create_publisher(JointState, "joint_states", RELIABLE)

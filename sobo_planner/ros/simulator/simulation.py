@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.robot import Robot
+from sobo_planner.ros.simulator.plants import MODEL, make_plant
 from sobo_planner.ros.simulator.tracking import TrackedPlan
 
 Vector = NDArray[np.float64]
@@ -55,9 +56,9 @@ class ArmSimulation:
         push: disturbance during plans.
     """
 
-    def __init__(self, robot: Robot, start: Vector) -> None:
-        self._nominal = robot
-        self._plant = robot
+    def __init__(self, robot: Robot, start: Vector, plant: str = MODEL) -> None:
+        self._nominal, self._kind = robot, plant
+        self._plant = make_plant(plant, robot, 0.0)
         self.steps = 0
         self.use_gains = True
         self.push = Push()
@@ -74,7 +75,7 @@ class ArmSimulation:
 
     def set_mass_error(self, error: float) -> None:
         """Makes every link heavier by the share `error` (0.2: by 20 %) than the controller knows."""
-        self._plant = self._nominal.with_mass_scale(1.0 + error) if error else self._nominal
+        self._plant = make_plant(self._kind, self._nominal, error)
 
     def follow(self, plan: TrackedPlan, delay: float = 0.0) -> None:
         """Follows a plan from `delay` [s] on; it may have begun already.
@@ -112,11 +113,10 @@ class ArmSimulation:
         """Advances by `STEP`. Returns False when the arm left all bounds and was put back to its start."""
         while self._waiting and self._waiting[0][1] <= self.steps:
             self._begin(*self._waiting.pop(0))
-        self.torque = torque = self.control()
+        self.torque, pushed = self.control(), np.zeros(len(self._hold))
         if self.plan is not None and self.push.active(self.plan_time):
-            torque = torque + self._nominal.tool_jacobian(self.x[: len(self._hold)]).T @ self.push.force
-        friction = self._plant.friction_torque(self.x[len(self._hold) :])
-        x = self._plant.step(self.x, torque - friction, STEP)
+            pushed = self._nominal.tool_jacobian(self.x[: len(self._hold)]).T @ self.push.force
+        x = self._plant.step(self.x, self.torque, STEP, pushed)
         self.steps += 1
         if not np.isfinite(x).all() or np.abs(x[len(self._hold) :]).max() > SPEED_LIMIT:
             self.reset(self._hold)
