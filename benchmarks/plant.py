@@ -16,11 +16,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sobo_planner.errors import SoboError
 from sobo_planner.files import check_output, write_json
 from sobo_planner.plant import Conditions, Interface
 from sobo_planner.tasks import ArmReach, load_task
 from sobo_planner.tasks.arm.timing import Pace
+from sobo_planner.terminal import run_command
 from sobo_training.bench import machine
 from sobo_training.bench.plant import Plans, Row, table
 
@@ -89,36 +89,36 @@ def progress(numbers: Iterable[int], title: str) -> Iterable[int]:
     return tqdm(numbers, desc=title, leave=False)
 
 
-def main() -> None:
+def run(goals: int, seed: int, record: Path | None) -> int:
     """Plays all rows, prints the table, stores the record."""
+    if record:
+        check_output(record)
+    plans = Plans(goals, seed, progress)
+    found: dict[str, dict[str, Any]] = {}
+    for row, target, met in rows():
+        played = plans.play(row)
+        found[row.name] = {**played, "target": target, "met": met(played)}
+    print(table(found))
+    print("\nErrors of the tool in mm, medians and maxima; tracking: on the way; speed, torque: shares of the limits.")
+    for name, each in found.items():
+        print(f"{'reached' if each['met'] else 'MISSED '}  {name}: {each['target']}")
+        for number, reason in each["reasons"].items():
+            print(f"         no plan for goal {number}: {reason}")
+    if record:
+        settings = {"goals": goals, "seed": seed, "mujoco": version("mujoco-core")}
+        write_json(record, {"machine": machine.describe(), **settings, "rows": found})
+    return 0
+
+
+def main() -> int:
+    """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--goals", type=int, default=50, help="goals of each row")
     parser.add_argument("--seed", type=int, default=0, help="of the goals")
     parser.add_argument("--json", type=Path, help="file for the record")
     options = parser.parse_args()
-
-    if options.json:
-        check_output(options.json)
-    plans = Plans(options.goals, options.seed, progress)
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        for row, target, met in rows():
-            played = plans.play(row)
-            found[row.name] = {**played, "target": target, "met": met(played)}
-    except SoboError as error:
-        raise SystemExit(f"plant: {error}") from error
-    print(table(found))
-    print(
-        "\nErrors of the tool in mm, medians and maxima; tracking: on the way; speed and torque: shares of the limits."
-    )
-    for name, each in found.items():
-        print(f"{'reached' if each['met'] else 'MISSED '}  {name}: {each['target']}")
-        for number, reason in each["reasons"].items():
-            print(f"         no plan for goal {number}: {reason}")
-    if options.json:
-        settings = {"goals": options.goals, "seed": options.seed, "mujoco": version("mujoco-core")}
-        write_json(options.json, {"machine": machine.describe(), **settings, "rows": found})
+    return run_command("plant", lambda: run(options.goals, options.seed, options.json))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
