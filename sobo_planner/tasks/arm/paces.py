@@ -79,6 +79,14 @@ class ArmPaces(ArmStarts):
         return float(self.dt / self.nominal.dt)
 
     @property
+    def cost_scale(self) -> float:
+        """Factor on all costs in the native problem: that of a step then is no larger than at the task's own pace.
+
+        The solver's penalties on bounds are made for that. No optimum depends on it.
+        """
+        return min(1.0, 1.0 / self.stretch)
+
+    @property
     def duration(self) -> float:
         """How long motions last [s]."""
         return self.horizon * self.dt
@@ -138,4 +146,4 @@ class ArmPaces(ArmStarts):
         """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m], or the pose (7,)."""
         X = np.asarray(X, float)
         start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
-        return float(self._costs.worker(self).cost(start))
+        return float(self._costs.worker(self).cost(start)) / self.cost_scale

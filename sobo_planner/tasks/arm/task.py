@@ -145,14 +145,16 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
     def _weights(
         self, weights: Weights, goal: float, scale: float, precision: float, clearance: float
     ) -> _native.ReachWeights:
-        """The weights of a running stage (`scale` is its length [s]) or of the end (1).
+        """The weights of a running stage (`scale` is its length [s]) or of the end (1), times `cost_scale`.
 
         `goal` is that of the orientation, or of the joints.
         """
         out, joints = _native.ReachWeights(), self.goal_type == "joints"
+        clearance *= self.cost_scale * min(scale, SELF_TIME)
+        scale *= self.cost_scale
         if self.goal_type == "pose":
             out.orientation = np.full(3, scale * (precision * goal))
-        out.self_distance, out.self_margin = min(scale, SELF_TIME) * clearance, SELF_MARGIN
+        out.self_distance, out.self_margin = clearance, SELF_MARGIN
         out.position = np.full(3, 0.0 if joints else scale * (precision * weights.position))
         position = precision * goal if joints else 0.0
         out.state = scale * np.repeat([position, weights.velocity], self.nu)
