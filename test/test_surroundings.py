@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from robots import PANDA_FINGERS, PANDA_TOOL_FRAME, panda_urdf
 
-from sobo_planner.errors import RobotError, SolverError
+from sobo_planner.errors import ConfigError, RobotError, SolverError
 from sobo_planner.robot import GRAVITY, Robot
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import ArmReach, load_task
@@ -169,6 +169,20 @@ def test_the_torque_against_friction_is_smooth_at_rest(damped: Robot) -> None:
     np.testing.assert_allclose(found[1], 0.7616 * np.array(FRICTION), rtol=1e-3)
     np.testing.assert_allclose(found[2], -np.array(FRICTION), rtol=1e-3)
     np.testing.assert_array_equal(found[3], FRICTION)
+
+
+def test_torques_of_the_problem_leave_room_for_dry_friction() -> None:
+    arm = load_task("ur5", **{"robot.friction": list(FRICTION)})
+    np.testing.assert_allclose(arm.control_upper, arm.torque_limit - FRICTION)
+    np.testing.assert_allclose(arm.control_lower, -arm.control_upper)
+    with pytest.raises(
+        ConfigError, match=r"robot.friction: 28 Nm of joint wrist_3_joint is not below its .*, 28 Nm \("
+    ):
+        load_task("ur5", **{"robot.friction": [0.0] * 5 + [28.0]})
+    with pytest.raises(
+        ConfigError, match=r"robot.friction: 6 Nm of joint shoulder_pan_joint .* 1.5 Nm \(problem.torque_s"
+    ):
+        load_task("ur5", **{"robot.friction": list(FRICTION), "problem.torque_scale": 0.01})
 
 
 # ---------------------------------------------------------------- where the numbers come from

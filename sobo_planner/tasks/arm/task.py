@@ -91,11 +91,14 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
 
     def _torques_left(self) -> Array:
         """What the limits leave beside dry friction, which is fed forward later, (nu,) [Nm]."""
-        left = self.torque_limit - self.robot.friction
-        for joint, torque, friction in zip(self.robot.joint_names, left, self.robot.friction, strict=True):
-            if torque <= 0.0:
-                raise ConfigError(f"the dry friction of {joint}, {friction:g} Nm, is not below its torque limit")
-        return left
+        limits, friction = self.torque_limit, self.robot.friction
+        for i in np.flatnonzero(friction >= limits)[:1]:
+            raise ConfigError(
+                f"robot.friction: {friction[i]:g} Nm of joint {self.robot.joint_names[i]} is not below its torque limit, "
+                f"{limits[i]:g} Nm (problem.torque_scale times the URDF's)"
+            )
+        out: Array = limits - friction
+        return out
 
     def _check_within_limits(self, name: str, q: Array) -> None:
         low, high = self.robot.position_lower - LIMIT_TOLERANCE, self.robot.position_upper + LIMIT_TOLERANCE
