@@ -93,9 +93,10 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         """What the limits leave beside dry friction, which is fed forward later, (nu,) [Nm]."""
         limits, friction = self.torque_limit, self.robot.friction
         for i in np.flatnonzero(friction >= limits)[:1]:
+            joint = self.robot.joint_names[i]
             raise ConfigError(
-                f"robot.friction: {friction[i]:g} Nm of joint {self.robot.joint_names[i]} is not below its torque limit, "
-                f"{limits[i]:g} Nm (problem.torque_scale times the URDF's)"
+                f"robot.friction: {friction[i]:g} Nm of joint {joint} is not below its torque limit, {limits[i]:g} Nm "
+                "(problem.torque_scale times the URDF's)"
             )
         out: Array = limits - friction
         return out
