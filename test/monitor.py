@@ -151,7 +151,7 @@ class Monitor:
             self._require("stamp" not in report and "start" not in report, "neither a plan nor a refusal")
             return
         stamp = (report["stamp"]["sec"], report["stamp"]["nanosec"])
-        self._ages.told(stamp, f"{report['status']}, from a state of {report.get('state_age_s')} s")
+        self._ages.told(stamp, report["status"], report.get("state_age_s"))
         if report["status"] == "braking":  # an arm whose states have stopped is not left to go on
             self._ages.excuse(stamp)
         start, limit = np.array(report["start"]), self._task.robot.velocity_limit
