@@ -14,6 +14,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.time import Time
 from ros_harness import Probe, RosProcess, ros_system
+from scipy.interpolate import CubicHermiteSpline
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -63,7 +64,10 @@ class Desired:
             if times[0] <= moment:
                 if moment >= times[-1]:
                     return np.concatenate([np.split(states[-1], 2)[0], np.zeros(states.shape[1] // 2)])
-                return np.array([np.interp(moment, times, column) for column in states.T])
+                k = int(np.searchsorted(times, moment, side="right"))
+                q, v = np.split(states[k - 1 : k + 1], 2, axis=1)
+                spline = CubicHermiteSpline(times[k - 1 : k + 1], q, v)  # as joint_trajectory_controller does
+                return np.concatenate([spline(moment), spline(moment, 1)])
         return self._rest
 
 

@@ -31,6 +31,7 @@ LATE = 0.1  # [s] that states out of order come late
 ROUNDING = 1e-4  # of the times of points and stamps, as positions [rad] and velocities [rad/s]
 FADES = 0.5  # [s] from a jump of the arm to when the motions before it no longer matter
 GOALS = 1.5  # [s] between two goals
+PROMPT = 0.02  # [s] within which a trajectory that begins at once comes, and the arm has hardly moved
 
 
 class FaultyDriver:
@@ -103,7 +104,7 @@ class Truth:
             stamp = message.header.stamp
             self._before[stamp.sec, stamp.nanosec] = copy.copy(self._desired)
             self._desired.add(message)
-            if now > seconds(stamp) + seconds(message.points[0].time_from_start):
+            if now > seconds(stamp) + max(seconds(message.points[0].time_from_start), PROMPT):
                 self._late.append(now)
 
     def start_errors(self) -> np.ndarray:

@@ -128,8 +128,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the weight on clearance is the larger of two",
         "sobo_planner/tasks/arm/task.py",
-        "min(scale, SELF_TIME) * clearance",
-        "max(scale, SELF_TIME) * clearance",
+        "self.cost_scale * min(scale, SELF_TIME)",
+        "self.cost_scale * max(scale, SELF_TIME)",
     ),
     Bug(
         "trust does not depend on the number of elements",
