@@ -17,7 +17,6 @@ from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
-from sobo_planner.tasks.arm.commands import Gains
 
 N = 6
 TAKEN_UP = 0.01  # [m] from a goal that the motion towards it ends at most
@@ -100,31 +99,13 @@ def test_a_goal_whose_ways_collide_is_taken_up_in_the_end(
     """Other postures are tried for as long as no motion leads to the goal; every cycle says what was wrong."""
     rng = np.random.default_rng(seed)
     loop = Loop(task, planner, start)
-    for _ in range(draws):
-        target = task.sample(rng).target
-        cycles = loop.run(target, 45)
+    for _ in range(draws - 1):
+        loop.run(task.sample(rng).target, 45)
+    cycles = loop.run(task.sample(rng).target, 80)  # as many as the node gives a goal
     late = [cycle for cycle in cycles if cycle.motion is None or cycle.tool_error > NEAR]
     assert late, "this goal is a hard one"
     assert all(cycle.objection for cycle in late if cycle.motion is None)
     assert cycles[-1].tool_error < NEAR
-
-
-def test_gains_are_not_those_of_unfinished_work(
-    task: ArmReach, start: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the solver goes on with an iterate that is not feasible, the motion before keeps its own gains."""
-    planner, rng, unfinished, seen = receding(task, gains=Gains.TASK), np.random.default_rng(3), [], 0
-    loop, solve = Loop(task, planner, start), planner._solver.solve
-    monkeypatch.setattr(planner._solver, "solve", lambda *a: unfinished.append(planner._solver.unfinished) or solve(*a))
-    for _ in range(10):
-        target = task.sample(rng).target
-        for _ in range(15):
-            before = planner._draft
-            cycle = loop.run(target, 1)[0]
-            if unfinished[-1] and before is not None and cycle.motion is not None and not cycle.refined:
-                np.testing.assert_array_equal(cycle.motion.K, before.gains_from(cycle.motion.begin))
-                seen += 1
-    assert seen > 0
 
 
 def test_without_a_policy_interpolation_starts(task: ArmReach, start: np.ndarray, goal) -> None:
