@@ -77,8 +77,8 @@ public:
   /// Throws SolverError on malformed input, and in a second thread at the same time; a solve that diverges returns
   /// Status::Failed.
   Result solve(const Start &start, const SolveOptions &options);
-  /// Changes dt, weights and bounds in place, and ends a sequence. Throws SolverError unless the problem was made with an
-  /// adaptable spec that agrees in everything else.
+  /// Changes dt, weights, bounds, and the robot's masses, gravity and damping in place, and ends a sequence. Throws
+  /// SolverError unless the problem was made with an adaptable spec that agrees in everything else.
   void adapt(const Robot &robot, const ReachSpec &spec);
   /// Ends a sequence: the next solve is not like the one before.
   void restart();

@@ -8,7 +8,7 @@ import pytest
 from scripted_planning import Clock
 
 from sobo_planner.errors import DeadlineError, PlanInterruptedError
-from sobo_planner.solver import UNLIMITED, Budget, Interrupt, Pace
+from sobo_planner.solver import UNLIMITED, Budget, Interrupt, WorkEstimate
 
 
 def test_time_passes() -> None:
@@ -62,7 +62,7 @@ def test_a_check_names_what_did_not_finish_and_the_deadline() -> None:
 
 
 def test_the_pace_is_that_of_the_slowest_work_for_a_while() -> None:
-    pace = Pace()
+    pace = WorkEstimate()
     assert pace.seconds == 0.0
     pace.not_begun()
     assert pace.seconds == 0.0
@@ -76,7 +76,7 @@ def test_the_pace_is_that_of_the_slowest_work_for_a_while() -> None:
 
 
 def test_work_that_is_not_begun_brings_the_pace_back_to_the_shortest_so_far_and_no_further() -> None:
-    pace = Pace()
+    pace = WorkEstimate()
     pace.measured(2.0)
     pace.measured(4.0)
     pace.measured(3.0)

@@ -168,6 +168,25 @@ def test_trajectories_after_the_last_state_are_seen(messages: dict[str, Any], ba
                 monitor.verdict()
 
 
+@pytest.mark.parametrize(("told", "fine"), [(0.03, True), (0.6, True), (0.62, False), (None, False)])
+def test_a_state_that_the_probe_lost_counts_by_what_the_planner_says_of_it(
+    messages: dict[str, Any], told: float | None, fine: bool
+) -> None:
+    """It is sent as best effort; allowed are the timeout of 0.5 s and what checking and writing take."""
+    monitor, report = Monitor(), {key: messages["report"][key] for key in messages["report"] if key != "state_age_s"}
+    monitor.state(state(), PUBLISHED - 10**9)
+    monitor.trajectory(messages["trajectory"], PUBLISHED)
+    monitor.gains(messages["gains"])
+    monitor.feedforward(messages["feedforward"])
+    said = {} if told is None else {"state_age_s": told}
+    monitor.report(String(data=json.dumps(report | said | {"status": "refined"})))
+    if fine:
+        monitor.verdict()
+    else:
+        with pytest.raises(AssertionError, match=f"the planner says: refined, from a state of {told} s"):
+            monitor.verdict()
+
+
 def test_one_stamp_one_meaning(messages: dict[str, Any]) -> None:
     monitor = Monitor()
     assert judge(messages, monitor=monitor) == []

@@ -30,7 +30,7 @@ from sobo_planner.planning.attempts import (
 )
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.starters import Proposal, Starter
-from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Pace, Refinement, Solution
+from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Refinement, Solution, WorkEstimate
 from sobo_planner.tasks import ArmReach
 
 
@@ -166,7 +166,7 @@ class Search:
     ) -> None:
         self._task, self._starters, self._alternatives = task, starters, alternatives
         self._solvers, self._judge = solvers, judge
-        self._attempting, self._judging = Pace(), Pace()
+        self._attempting, self._judging = WorkEstimate(), WorkEstimate()
 
     def of(self, task: ArmReach) -> Search:
         """The same search for a view of the task at another pace."""

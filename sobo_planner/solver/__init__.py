@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt, Pace
+from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt, WorkEstimate
 from sobo_planner.solver.refinement import Precision, Refinement, RefinementSolvers
 from sobo_planner.solver.solver import LinearQuadratic, Problem, Solution, Solver, SolverOptions, SolverStatus
 from sobo_planner.solver.trajectory import Guess, Instance
@@ -14,7 +14,7 @@ __all__ = [
     "Instance",
     "Interrupt",
     "LinearQuadratic",
-    "Pace",
+    "WorkEstimate",
     "Precision",
     "Problem",
     "Refinement",

@@ -71,7 +71,7 @@ class Budget:
             raise DeadlineError(f"{what} did not finish within the deadline of {self.limit:g} s; allow more time")
 
 
-class Pace:
+class WorkEstimate:
     """How long the shortest piece of work takes, from the last ones: what would end after the deadline is not begun."""
 
     #: Share of a measurement that still counts after the next one, or after work that was not begun because of it.
