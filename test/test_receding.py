@@ -17,6 +17,7 @@ from sobo_planner.receding.starters import CycleStarts
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.timing import Pace
 
 N = 6
 TAKEN_UP = 0.01  # [m] from a goal that the motion towards it ends at most
@@ -106,6 +107,31 @@ def test_a_goal_whose_ways_collide_is_taken_up_in_the_end(
     assert late, "this goal is a hard one"
     assert all(cycle.objection for cycle in late if cycle.motion is None)
     assert cycles[-1].tool_error < NEAR
+
+
+def speeds(task: ArmReach, motions: list[Motion]) -> np.ndarray:
+    """Largest share of its rated speed that any joint reaches, motion by motion."""
+    return np.array([(np.abs(motion.X[:, N:]) / task.robot.velocity_limit).max() for motion in motions])
+
+
+def test_a_share_of_the_speeds_is_kept_from_the_next_cycle_on(task: ArmReach, start: np.ndarray, goal) -> None:
+    """An arm that is faster when the share is lowered slows down, and never speeds up on the way."""
+    planner = receding(task)
+    loop = Loop(task, planner, start)
+    loop.run(goal(0.9), 30)
+    assert speeds(task, loop.motions).max() > 0.6
+    before = len(loop.motions)
+    planner.set_pace(Pace(velocity_scaling=0.2))
+    cycles = loop.run(goal(0.9), 60)
+    slower = speeds(task, loop.motions[before:])
+    # A motion begins as fast as the arm will be, which may be a little more than it was to be.
+    assert slower[0] > 0.4 and (np.diff(slower) <= 0.01).all() and slower[-10:].max() <= 0.205
+    assert all(motion.dt == pytest.approx(5.0 * task.dt) for motion in loop.motions[before:])
+    assert all(cycle.motion is not None for cycle in cycles[2:]) and cycles[-1].tool_error < TAKEN_UP
+    assert sum(cycle.refined for cycle in cycles[:40]) >= 34, "the problem is not infeasible while it slows down"
+    planner.set_pace(Pace())
+    loop.run(goal(-0.5), 40)
+    assert loop.motions[-1].dt == task.dt and speeds(task, loop.motions[-10:]).max() > 0.4
 
 
 def test_without_a_policy_interpolation_starts(task: ArmReach, start: np.ndarray, goal) -> None:
