@@ -203,3 +203,19 @@ def test_following_keeps_the_speeds_of_a_view(task: ArmReach, home: np.ndarray, 
     for view, share, most in ((task.paced(Pace(2.0, 0.2)), 1.0, 0.2), (task.paced(Pace(2.0, 0.2)), 0.5, 0.1)):
         X, _ = view.track(instance.x0, far, 0.5, share)
         assert np.abs(X[:, 6:]).max() == pytest.approx(most * RATED, rel=1e-6)
+
+
+def test_costs_of_slow_motions_are_smaller_in_the_native_problem_and_as_they_are_outside(
+    task: ArmReach, instance: Instance
+) -> None:
+    """The cost of a step is no larger than at the task's own pace; faster motions are as they are."""
+    own, slow, fast = task._spec(PLAIN), task.lasting(4.0 * task.duration), task.lasting(0.5 * task.duration)
+    assert (slow.cost_scale, task.cost_scale, fast.cost_scale) == (0.25, 1.0, 1.0)
+    np.testing.assert_allclose(slow._spec(PLAIN).running.position, own.running.position)
+    np.testing.assert_allclose(slow._spec(PLAIN).terminal.position, 0.25 * own.terminal.position)
+    np.testing.assert_allclose(fast._spec(PLAIN).running.position, 0.5 * own.running.position)
+    np.testing.assert_allclose(fast._spec(PLAIN).terminal.position, own.terminal.position)
+    guess = slow.interpolate(instance)
+    solver = RefinementSolvers(slow).solver(PLAIN)
+    outside = slow.cost(guess.X, guess.U, instance.target)
+    assert solver.cost(guess.X, guess.U, instance.target) == pytest.approx(0.25 * outside)
