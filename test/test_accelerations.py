@@ -120,7 +120,7 @@ def test_torque_limits_hold_where_they_are_what_limits_the_motion() -> None:
 
 
 def test_dry_friction_that_leaves_no_torque_is_refused() -> None:
-    with pytest.raises(ConfigError, match="the dry friction of wrist_1_joint, 14 Nm, is not below its torque limit"):
+    with pytest.raises(ConfigError, match="robot.friction: 14 Nm of joint wrist_1_joint is not below its torque limit"):
         load_task("ur5", torque_scale=0.5, **{"robot.friction": [4.0, 4.0, 3.0, 14.0, 1.0, 1.0]}, **OPTIONS)
 
 
