@@ -16,6 +16,7 @@ namespace {
 constexpr double no_gap = 1e-9; // between the steps of a trajectory that satisfies its dynamics
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
 constexpr double nearly = 1e-2;     // relative change of the cost below which Newton steps pay for all of the curvature
+constexpr double near = 0.05;       // the same below which all of the curvature is tried first
 constexpr int direct_sweeps = 4;     // with the bounds that the sweep before exceeds
 constexpr double exactness = 1e-3;  // of a step, as a share of what the step before promised
 constexpr double negligible = 1e-8; // relative change of the cost below which a prediction is rounding
@@ -85,9 +86,12 @@ bool BoundedRiccati::backward(double mu) {
   return true;
 }
 
-// A share twice as large as that of the step before, where that is all that a step's length depends on.
+// A share twice as large as that of the step before, where that is all that a step's length depends on; all of it near a
+// solution.
 std::array<double, 3>::const_iterator BoundedRiccati::first_share() const {
   const auto begin = shares.begin();
+  if (promised_ < near * std::abs(solver_.results_.traj_cost_))
+    return begin;
   return closed_ && std::isfinite(promised_) && share_ < 0.5 ? begin + (share_ > 0.0 ? 1 : 2) : begin;
 }
 

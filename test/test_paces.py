@@ -99,6 +99,21 @@ def test_ways_that_are_timed_later_are_looked_for_in_time_enough_and_with_all_of
         assert other.slow is other
 
 
+def test_the_cost_along_a_way_is_that_of_its_motion_without_limits(task: ArmReach, instance: Instance) -> None:
+    """Equal to the motion's own where that keeps to the way; along a bend it ends at rest, where a limited one cannot."""
+    home = instance.x0[:6]
+    view = task.lasting(2.0)
+    way = straight(home, 0.3, -0.2)
+    guess = view.along(way, instance)
+    assert view.cost_along(way, instance) == pytest.approx(view.cost(guess.X, guess.U, instance.target), rel=0.02)
+    bent = np.vstack([straight(home, 1.0), straight(home, 1.0, 1.0)[-1:] + [0, 0, 0, 1, 0, 0]])
+    hurried = task.lasting(0.6)
+    guess = hurried.along(bent, instance)
+    assert hurried.cost(guess.X, guess.U, instance.target) > 2.0 * hurried.cost_along(bent, instance)
+    twice = hurried.cost_along(np.repeat(bent, 2, axis=0), instance)
+    assert twice == pytest.approx(hurried.cost_along(bent, instance), rel=1e-6)
+
+
 # ---------------------------------------------------------------- the problem of a view
 
 

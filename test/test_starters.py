@@ -73,12 +73,16 @@ class Fitting(Task):
         """A view that costs its duration, beside the first position, and hurries along ways by moving them."""
         view = Task([])
         view.along = lambda way, instance: guess(way[0, 0] + duration)  # type: ignore[attr-defined]
-        view.cost = lambda X, U, target: 100.0 * duration + X[0, 0]  # type: ignore[method-assign]
+        view.cost_along = lambda way, instance: 100.0 * duration + way[0, 0]  # type: ignore[attr-defined]
         return view
 
     def along(self, way: np.ndarray, instance: Instance) -> Guess:
         """See `ArmPaces.along`."""
         return guess(way[0, 0] + 1000.0)
+
+    def cost_along(self, way: np.ndarray, instance: Instance) -> float:
+        """See `ArmPaces.cost_along`."""
+        return 10.0 * float(way[0, 0])
 
 
 def propose(starter: Any, task: Task, budget: Budget = UNLIMITED) -> list[tuple[str, float]]:
@@ -118,7 +122,7 @@ def test_alternatives_leave_the_interpolation_out_and_depend_on_the_seed_alone()
 def test_where_durations_fit_ways_are_looked_for_slowly_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = InterpolationStarter().propose(Fitting([guess(3.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert (found.source, found.duration) == ("interpolation", pytest.approx(0.3))
-    assert found.guess.X[0, 0] == pytest.approx(3.3) and found.cost == pytest.approx(33.3)
+    assert found.guess.X[0, 0] == pytest.approx(3.3) and found.cost == pytest.approx(33.0)
     gravity, posture = AlternativeStarter(0).propose(
         Fitting([guess(2.0), guess(9.0), guess(5.0)]),
         INSTANCE,
@@ -195,23 +199,24 @@ def test_for_a_pose_rollouts_are_also_bent_and_the_cheapest_of_all_is_proposed(m
 
 
 def rolled(monkeypatch: pytest.MonkeyPatch, task: Task) -> Any:
-    """What is proposed of two rollouts, the second of which is cheaper; these are made at the nominal pace."""
+    """What is proposed of two rollouts, the second of which is cheaper at the nominal pace, where both are made."""
     starter, script = scripted(monkeypatch, Rollouts([guess(2.0), guess(6.0)], np.array([20.0, 10.0])))
     (found,) = starter.propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert script.task is task.nominal and found.source == "policy"
     return found
 
 
-def test_a_rollout_is_timed_along_its_way_where_durations_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollouts_are_timed_along_their_ways_where_durations_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cheapest is proposed as it then is; what it costs does not depend on where a limited motion ends."""
     found = rolled(monkeypatch, Fitting([]))
-    assert (found.duration, found.guess.X[0, 0]) == (pytest.approx(0.6), 6.6) and found.cost == pytest.approx(66.6)
+    assert (found.duration, found.guess.X[0, 0], found.cost) == (pytest.approx(0.2), 2.2, 22.0)
 
 
-def test_a_rollout_takes_the_duration_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollouts_take_the_duration_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     task = Fitting([])
     task.fits = False
     found = rolled(monkeypatch, task)
-    assert (found.duration, found.guess.X[0, 0], found.cost) == (None, 1006.0, 1006.0)
+    assert (found.duration, found.guess.X[0, 0], found.cost) == (None, 1002.0, 20.0)
 
 
 def test_a_rollout_at_the_nominal_pace_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,12 +224,22 @@ def test_a_rollout_at_the_nominal_pace_stays_as_it_is(monkeypatch: pytest.Monkey
     assert (found.duration, found.guess.X[0, 0], found.cost) == (None, 6.0, 10.0)
 
 
-def test_rollouts_to_a_pose_are_bent_and_compared_at_the_nominal_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    for bent, way in (([guess(5.0), None], 5.0), ([guess(11.0), None], 6.0)):
+def test_rollouts_to_a_pose_are_bent_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bent, way in (([guess(1.0), None], 1.0), ([guess(11.0), None], 2.0)):
         task = Fitting([], bent)
         task.goal_type = "pose"
         found = rolled(monkeypatch, task)
         assert (found.duration, found.guess.X[0, 0]) == (pytest.approx(0.1 * way), pytest.approx(1.1 * way))
+
+
+def test_what_diverges_on_its_way_is_not_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for broken in ("along", "cost_along"):
+        task = Fitting([])
+        task.fits = False
+        bad = diverged() if broken == "along" else np.inf
+        monkeypatch.setattr(task, broken, lambda way, instance, bad=bad: bad)
+        starter, _ = scripted(monkeypatch, Rollouts([guess(2.0)], np.array([20.0])))
+        assert propose(starter, task) == []
 
 
 def test_where_the_joints_are_the_goal_a_policy_has_nothing_to_propose(monkeypatch: pytest.MonkeyPatch) -> None:

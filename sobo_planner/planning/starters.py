@@ -101,11 +101,9 @@ class PolicyStarter:
         if task.goal_type == "pose":
             bent = [task.nominal.bend(each.guess, instance, budget) for each in proposals]
             proposals += _priced(task.nominal, instance, "policy", [guess for guess in bent if guess is not None])
-        cheapest = min(proposals, key=lambda proposal: proposal.cost)
-        if task is task.nominal:
-            return [cheapest]
-        guess = cheapest.guess if task.fits else task.along(cheapest.guess.X[:, : task.nu], instance)
-        return _priced(task, instance, "policy", [guess])
+        if task is not task.nominal:
+            proposals = _timed(task, instance, "policy", [each.guess for each in proposals])
+        return [min(proposals, key=lambda proposal: proposal.cost)] if proposals else []
 
 
 class AlternativeStarter:
@@ -132,12 +130,27 @@ class AlternativeStarter:
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
     """Finite trajectories with their costs."""
+    if task.fits:
+        return _timed(task, instance, source, guesses)
+    found = ((guess, task.cost(guess.X, guess.U, instance.target)) for guess in guesses if guess.finite)
+    return [Proposal(source, guess, cost) for guess, cost in found if np.isfinite(cost)]
+
+
+def _timed(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
+    """Motions along the ways of trajectories, with what they would cost without limits.
+
+    Limited motions overshoot the end of a way with bends: their cost says little about what the solver makes of them.
+    """
     found = []
-    for proposal in (_fitted(task, instance, source, guess) for guess in guesses if guess.finite):
-        view, guess = task if proposal.duration is None else task.lasting(proposal.duration), proposal.guess
-        cost = view.cost(guess.X, guess.U, instance.target) if guess.finite else np.inf
-        if np.isfinite(cost):
-            found.append(replace(proposal, cost=cost))
+    for guess in guesses:
+        if not guess.finite:
+            continue
+        way = guess.X[:, : task.nu]
+        duration = task.duration_of(way, instance.x0) if task.fits else None
+        view = task if duration is None else task.lasting(duration)
+        motion, cost = view.along(way, instance), view.cost_along(way, instance)
+        if motion.finite and np.isfinite(cost):
+            found.append(Proposal(source, motion, cost, duration))
     return found
 
 

@@ -137,10 +137,23 @@ class ArmPaces(ArmStarts):
 
     def along(self, way: Array, instance: Instance) -> Guess:
         """A motion along a way (N, n) that lasts as long as the task's, within its limits."""
-        states = timed(way, self.velocity_limit, self.acceleration_limit, self.horizon, self.duration)
-        states += self._stopping(instance.x0)
+        states = self._timed(way, instance)
         X, U = self.track(instance.x0, states[1:], self.config.policy.blend)
         return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit))
+
+    def cost_along(self, way: Array, instance: Instance) -> float:
+        """What a motion along a way (N, n) would cost without limits.
+
+        A limited one overshoots the end of a way with bends: its cost says little about what the solver makes of it.
+        """
+        X = self._timed(way, instance)
+        torques, _ = self.robot.linear_torques(X[:-1], np.diff(X[:, self.nu :], axis=0) / self.dt)
+        return self.cost(X, torques, instance.target)
+
+    def _timed(self, way: Array, instance: Instance) -> Array:
+        """States (T+1, nx) along a way in the time of the task's motions."""
+        states = timed(way, self.velocity_limit, self.acceleration_limit, self.horizon, self.duration)
+        return states + self._stopping(instance.x0)
 
     def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
         """Total cost of a trajectory X (T+1, nx), U (T, nu) towards the target (3,) [m], or the pose (7,)."""
