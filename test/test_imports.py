@@ -37,6 +37,7 @@ LAYERS = (
     "sobo_training.config",
     "sobo_training.networks",
     "sobo_training.data",
+    "sobo_training.bags",
     "sobo_training.learning",
     "sobo_training.export",
     "sobo_training.evaluation",

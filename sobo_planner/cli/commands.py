@@ -10,12 +10,14 @@ from sobo_planner.cli.bench import Bench
 from sobo_planner.cli.collect import Collect
 from sobo_planner.cli.evaluate import Evaluate
 from sobo_planner.cli.export import Export
+from sobo_planner.cli.from_bag import FromBag
 from sobo_planner.cli.interplay import Interplay
 from sobo_planner.cli.plan import Plan
 from sobo_planner.cli.train import Train
 
 AnyCommand = (
     Annotated[Collect, subcommand("collect")]
+    | Annotated[FromBag, subcommand("from-bag")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Interplay, subcommand("interplay")]
     | Annotated[Export, subcommand("export")]

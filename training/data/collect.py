@@ -10,8 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from tqdm import tqdm
@@ -63,9 +64,11 @@ def cause_of_failure(solution: Solution) -> str | None:
     return None if all(np.isfinite(value).all() for value in values) else "not_finite"
 
 
-def cheapest(solutions: list[Solution]) -> tuple[int | None, tuple[str, ...]]:
-    """Index of the cheapest usable solution, None if there is none, and the causes of the failed ones."""
-    causes = [cause_of_failure(solution) for solution in solutions]
+def cheapest(
+    solutions: list[Solution], objection: Callable[[Solution], str | None] = cause_of_failure
+) -> tuple[int | None, tuple[str, ...]]:
+    """Index of the cheapest usable solution, None if there is none, and the causes of the others (`objection`)."""
+    causes = [objection(solution) for solution in solutions]
     usable = [index for index, cause in enumerate(causes) if cause is None]
     best = min(usable, key=lambda index: solutions[index].cost) if usable else None
     return best, tuple(cause for cause in causes if cause is not None)
@@ -82,6 +85,8 @@ class Collector:
         policy: Gives one more start, if any.
     """
 
+    label: ClassVar[str] = "collect"
+
     task: Task
     solver: Solver
     options: CollectOptions
@@ -97,21 +102,30 @@ class Collector:
 
     def solve(self, numbers: list[int]) -> list[Outcome]:
         """Solve some instances, all starts of all of them in one native batch."""
-        drawn = [draw(self.task, Stream.COLLECT, self.options.seed, number) for number in numbers]
-        starts = [self._starts(each, rng) for each, rng in drawn]
+        drawn = [self.drawn(number) for number in numbers]
+        starts = [self.starts(number, *each) for number, each in zip(numbers, drawn, strict=True)]
         instances = [each for (each, _), guesses in zip(drawn, starts, strict=True) for _ in guesses]
         flat = [guess for guesses in starts for guess in guesses]
         solved = iter(self.solver.solve_batch(instances, flat, threads=self.options.threads))
         outcomes = []
         for number, (instance, _), guesses in zip(numbers, drawn, starts, strict=True):
             solutions = [next(solved) for _ in guesses]
-            start, causes = cheapest(solutions)
+            start, causes = cheapest(solutions, partial(self.objection, instance))
             best = None if start is None else solutions[start]
             causes = causes if solutions else ("no_start",)
             outcomes.append(Outcome(number, instance, start, best, causes))
         return outcomes
 
-    def _starts(self, instance: Instance, rng: np.random.Generator) -> list[Guess]:
+    def drawn(self, number: int) -> tuple[Instance, np.random.Generator]:
+        """The instance of a number, and the generator to draw its starts from."""
+        return draw(self.task, Stream.COLLECT, self.options.seed, number)
+
+    def objection(self, instance: Instance, solution: Solution) -> str | None:
+        """Why a solution of an instance is not kept, or None if it may be."""
+        return cause_of_failure(solution)
+
+    def starts(self, number: int, instance: Instance, rng: np.random.Generator) -> list[Guess]:
+        """What the instance of a number is solved from."""
         try:
             return draw_starts(self.task, instance, self.options.starts, rng, self.policy)
         except SoboError as error:
@@ -227,7 +241,7 @@ def fill(
     summary = CollectSummary(folder=str(folder))
     with ShardWriter(folder) as writer:
         done = finished(Path(folder), config, summary)
-        with tqdm(initial=len(done), desc="collect", unit="inst", disable=not progress) as bar:
+        with tqdm(initial=len(done), desc=collector.label, unit="inst", disable=not progress) as bar:
             while numbers := options.remaining(done, summary.collected):
                 bar.total = len(done) + len(numbers)
                 began = time.perf_counter()

@@ -25,6 +25,7 @@ class Stream(IntEnum):
 
     COLLECT = 1
     EVALUATE = 2
+    LOGGED = 3
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

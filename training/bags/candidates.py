@@ -1,0 +1,243 @@
+"""Instances from bags, each with what was recorded of it: what the solver is given."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from sobo_planner.errors import GoalError, StartError
+from sobo_planner.motion import splined
+from sobo_planner.solver import Instance
+from sobo_planner.tasks import ArmReach
+from sobo_training.bags.goals import Goal
+from sobo_training.bags.joint_states import Array
+from sobo_training.bags.motions import SECOND, Motion
+from sobo_training.bags.plans import SOLVED, LoggedPlan
+from sobo_training.bags.records import Times
+from sobo_training.bags.survey import Contents
+
+#: Kinds of candidates: plans of this package, what was measured, what others commanded, goals that led to no motion.
+KINDS = ("plan", "motion", "trajectory", "goal")
+# A motion belongs to the last goal up to this long before it [s], and to a plan recorded up to this long before it.
+SERVED_WITHIN, PLANNED_BEFORE = 10.0, 1.5
+# A motion counts as begun after a goal that was recorded this much later [s].
+EARLY = 0.5
+# A goal without a motion needs a state that is no older than this [s].
+STATE_AGE = 0.5
+# How far the tool may have ended from a goal that counts as reached [m].
+REACHED = 0.02
+# Positions this far outside a limit [rad or m] are moved to it: encoders, and arms that rest at a limit.
+NOISE = 0.01
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What of the bags is used.
+
+    Attributes:
+        statuses: Of plans.
+        region: Box of tool goals, lower and upper corner (2, 3) [m] in the task's base frame; None: everywhere.
+        tool_error: How far from their goal plans and motions may have ended [m]; None: anywhere.
+    """
+
+    statuses: tuple[str, ...] = SOLVED
+    region: Array | None = None
+    tool_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An instance from a bag.
+
+    Attributes:
+        kind: One of `KINDS`.
+        bag: Path of the bag.
+        recorded: When [ns].
+        instance: Start and target, at the task's pace.
+        states: What was recorded, at the task's knots and pace, (T+1, nx); None for a goal without a motion.
+        controls: The solver's controls with it, (T, nu), where they belong to this very problem.
+        stretch: How many times longer than the task's motions the recorded one took.
+    """
+
+    kind: str
+    bag: str
+    recorded: int
+    instance: Instance
+    states: Array | None = None
+    controls: Array | None = None
+    stretch: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The same for the same recording, whatever file it is in."""
+        parts = [self.instance.x0, self.instance.target, *([] if self.states is None else [self.states])]
+        content = b"".join(np.round(part, 9).tobytes() for part in parts)
+        return hashlib.sha256(f"{self.kind} {self.recorded} ".encode() + content).hexdigest()
+
+
+@dataclass
+class Found:
+    """Candidates, and what gave none: how many of each kind, by cause."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    unused: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
+
+
+class _Unused(Exception):
+    """A cause."""
+
+
+class Selection:
+    """Makes candidates of what is in bags; what comes twice counts once.
+
+    Args:
+        task: The present task.
+        filters: What is used.
+    """
+
+    def __init__(self, task: ArmReach, filters: Filters) -> None:
+        self._task, self._filters = task, filters
+        self._base = task.robot.placement(task.config.robot.base_frame or task.robot.root_link)
+        self._known: set[str] = set()
+        self.found = Found()
+
+    def add(self, contents: Contents) -> None:
+        """Adds the candidates of a bag."""
+        unused = self.found.unused
+        for kind, causes in (("motion", contents.unused_motions), ("plan", contents.unused_plans)):
+            unused[kind].update(causes)
+        bag = str(contents.bag.path)
+        for plan in contents.plans:
+            self._keep("plan", partial(self._of_plan, plan, bag))
+        plans = np.array(sorted(plan.recorded for plan in contents.plans), np.int64)
+        for motion in contents.motions:
+            self._keep("motion", partial(self._of_motion, motion, contents, plans))
+        measured = np.array(sorted((motion.begin, motion.end) for motion in contents.motions), np.int64).reshape(-1, 2)
+        for motion in contents.trajectories:
+            self._keep("trajectory", partial(self._of_trajectory, motion, bag, measured, plans))
+        begun = np.sort(np.concatenate([plans, measured[:, 0], [each.begin for each in contents.trajectories]]))
+        for goal in contents.goals:
+            self._keep("goal", partial(self._of_goal, goal, contents, begun, measured))
+
+    def _keep(self, kind: str, make: Callable[[], Candidate]) -> None:
+        try:
+            candidate = make()
+            if candidate.key in self._known:
+                raise _Unused("recorded twice")
+            self._known.add(candidate.key)
+            self.found.candidates.append(candidate)
+        except _Unused as error:
+            self.found.unused[kind][str(error)] += 1
+
+    # ---------------------------------------------------------------- kinds
+
+    def _of_plan(self, plan: LoggedPlan, bag: str) -> Candidate:
+        task, n = self._task, self._task.nu
+        if plan.status not in self._filters.statuses:
+            raise _Unused(f"status {plan.status}")
+        self._check_error(plan.error)
+        stretch = plan.duration / task.nominal.duration
+        states = plan.X
+        if len(states) != task.horizon + 1:
+            knots = plan.dt * np.arange(len(states), dtype=np.float64)
+            states = splined(knots, states, np.linspace(0.0, knots[-1], task.horizon + 1))
+        same = len(plan.X) == task.horizon + 1 and abs(stretch - 1.0) < 1e-6
+        states = np.hstack([states[:, :n], states[:, n:] * stretch])
+        target = task.robot.tool_position(states[-1, :n])
+        if plan.goal is not None and len(plan.goal) in (3, 7) and plan.error <= REACHED:
+            target = self._base.goal(plan.goal[:3])
+        instance = self._instance(states[0], target)
+        controls = plan.U if same and plan.nominal else None
+        return Candidate("plan", bag, plan.begin, instance, states, controls, 1.0 if same else stretch)
+
+    def _of_motion(self, motion: Motion, contents: Contents, plans: Times) -> Candidate:
+        first = np.searchsorted(plans, motion.begin - round(PLANNED_BEFORE * SECOND))
+        if first < len(plans) and plans[first] <= motion.end:
+            raise _Unused("its plan was recorded, which counts instead")
+        end = self._task.robot.tool_position(motion.position[-1])
+        goal = _last(contents.goals, motion.begin - round(SERVED_WITHIN * SECOND), motion.end)
+        error = np.nan if goal is None else float(np.linalg.norm(goal.target - end))
+        self._check_error(error)
+        target = end if goal is None or error > REACHED else goal.target
+        return self._of_path("motion", motion, str(contents.bag.path), target)
+
+    def _of_trajectory(self, motion: Motion, bag: str, measured: Times, plans: Times) -> Candidate:
+        if ((measured[:, 0] <= motion.end) & (measured[:, 1] >= motion.begin)).any():
+            raise _Unused("the motion was measured, which counts instead")
+        first = np.searchsorted(plans, motion.begin - SECOND)
+        if first < len(plans) and plans[first] <= motion.begin + SECOND:
+            raise _Unused("its plan was recorded, which counts instead")
+        return self._of_path("trajectory", motion, bag, self._task.robot.tool_position(motion.position[-1]))
+
+    def _of_path(self, kind: str, motion: Motion, bag: str, target: Array) -> Candidate:
+        task = self._task
+        position = self._inside(motion.at(np.linspace(0.0, 1.0, task.horizon + 1)))
+        velocity = np.gradient(position, task.nominal.dt, axis=0)
+        velocity[[0, -1]] = 0.0
+        states = np.hstack([position, velocity])
+        instance = self._instance(states[0], target)
+        return Candidate(kind, bag, motion.stamp, instance, states, None, motion.duration / task.nominal.duration)
+
+    def _of_goal(self, goal: Goal, contents: Contents, begun: Times, measured: Times) -> Candidate:
+        later = [each.recorded for each in contents.goals if each.recorded > goal.recorded]
+        until = min([goal.recorded + round(SERVED_WITHIN * SECOND), *later])
+        first = np.searchsorted(begun, goal.recorded - round(EARLY * SECOND))
+        moving = ((measured[:, 0] <= goal.recorded) & (measured[:, 1] >= goal.recorded)).any()
+        if moving or (first < len(begun) and begun[first] <= until):
+            raise _Unused("a plan or a motion follows, which counts instead")
+        x0 = self._state_at(goal.recorded, contents.history)
+        return Candidate("goal", str(contents.bag.path), goal.recorded, self._instance(x0, goal.target))
+
+    def _state_at(self, time: int, history: list[tuple[int, Array]]) -> Array:
+        """The arm at rest at a time [ns], (nx,)."""
+        place = bisect_right(history, time, key=lambda each: each[0]) - 1
+        if place < 0 or time - history[place][0] > STATE_AGE * SECOND:
+            raise _Unused("no state of the arm at that time")
+        q = history[place][1]
+        return np.concatenate([self._inside(q), np.zeros(self._task.nu)])
+
+    # ---------------------------------------------------------------- checks
+
+    def _check_error(self, error: float) -> None:
+        most = self._filters.tool_error
+        if most is not None and error > most:
+            raise _Unused(f"ended more than {most:g} m from its goal")
+
+    def _inside(self, position: Array) -> Array:
+        """Positions (..., n) within the limits, where noise alone takes them outside."""
+        robot = self._task.robot
+        clipped = np.clip(position, robot.position_lower, robot.position_upper)
+        if np.abs(clipped - position).max() > NOISE:
+            raise _Unused("a joint is beyond its limits")
+        return clipped
+
+    def _instance(self, x0: Array, target: Array) -> Instance:
+        task, region = self._task, self._filters.region
+        if region is not None:
+            place = self._base.inverse().goal(target)
+            if (place < region[0]).any() or (place > region[1]).any():
+                raise _Unused("outside of the region")
+        instance = Instance(x0, target)
+        try:
+            task.check_start(x0)
+        except StartError as error:
+            raise _Unused(
+                "links touch at the start" if "collision" in str(error) else "the start is beyond a limit"
+            ) from error
+        try:
+            task.check_goal(instance)
+        except GoalError as error:
+            raise _Unused("the goal is out of reach") from error
+        return instance
+
+
+def _last(goals: list[Goal], begin: int, end: int) -> Goal | None:
+    """The last goal between two times [ns]."""
+    between = [goal for goal in goals if begin <= goal.recorded <= end]
+    return max(between, key=lambda goal: goal.recorded) if between else None

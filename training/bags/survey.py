@@ -1,0 +1,270 @@
+"""What is in a bag: motions, plans, goals and trajectories, and what became of every message."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sobo_planner.tasks import ArmReach
+from sobo_training.bags import plans, topics
+from sobo_training.bags.arm_states import ArmStates
+from sobo_training.bags.decoding import Decode
+from sobo_training.bags.files import Bag, read
+from sobo_training.bags.goals import Goal, commanded, joint_goal, tool_goal
+from sobo_training.bags.joint_states import Array
+from sobo_training.bags.mcap_chunks import unpack_zstd
+from sobo_training.bags.motions import SECOND, Motion, MotionFinder
+from sobo_training.bags.plans import LoggedPlan, Plans, Refusal
+from sobo_training.bags.records import ZSTD, Batch, Channel, Damage, Findings, Times
+from sobo_training.bags.topics import Names
+
+# Times of this size [s] and more are UNIX times; smaller ones count from the beginning of a bag.
+UNIX_TIME = 1e9
+NOT_USED, OUTSIDE = "of a topic that is not used", "outside of the time range"
+UNDECODED = "cannot be decoded"
+# A trajectory that another one replaces within this time [s] moved nothing far.
+REPLACED = 0.5
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """The part of a bag that is read: begin and end [s], since the bag's beginning or in UNIX time; None: all."""
+
+    begin: float | None = None
+    end: float | None = None
+
+    def holds(self, times: Times, first: int) -> NDArray[np.bool_]:
+        """Whether times [ns] are inside; `first` is that of the bag's beginning."""
+
+        def bound(value: float) -> float:
+            return value * SECOND if value >= UNIX_TIME else first + value * SECOND
+
+        inside = np.ones(len(times), bool)
+        if self.begin is not None:
+            inside &= times >= bound(self.begin)
+        if self.end is not None:
+            inside &= times <= bound(self.end)
+        return inside
+
+
+@dataclass
+class Contents:
+    """What is in a bag.
+
+    Attributes:
+        bag: The bag.
+        names: How it names things.
+        motions: What the arm did from rest to rest.
+        plans: Plans of this package.
+        refusals: Goals that its node refused.
+        goals: Goals that were sent, refused or not.
+        trajectories: What others commanded.
+        history: Where the arm was, now and then: time of the recording [ns] and positions.
+        uses: What became of the messages of each topic.
+        totals: Messages of each topic.
+        types: Type of each topic.
+        damages: Parts of the files that cannot be read.
+        unused_motions, unused_plans: By cause.
+        notes: What else is to be known.
+        first, last: When the first and the last message were recorded [ns]; None without any.
+    """
+
+    bag: Bag
+    names: Names
+    motions: list[Motion] = field(default_factory=list)
+    plans: list[LoggedPlan] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    trajectories: list[Motion] = field(default_factory=list)
+    history: list[tuple[int, Array]] = field(default_factory=list)
+    uses: dict[str, Counter[str]] = field(default_factory=dict)
+    totals: Counter[str] = field(default_factory=Counter)
+    types: dict[str, str] = field(default_factory=dict)
+    damages: list[Damage] = field(default_factory=list)
+    unused_motions: Counter[str] = field(default_factory=Counter)
+    unused_plans: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+
+
+class Survey:
+    """Reads one bag.
+
+    Args:
+        bag: The bag.
+        task: Whose arm it is about.
+        names: How things are named, where the task's own names are not used.
+        decode: Decodes messages.
+        time_range: What to read.
+        advance: Called with the number of messages of every block.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        task: ArmReach,
+        names: Names,
+        decode: Decode,
+        time_range: TimeRange,
+        advance: Callable[[int], object],
+    ) -> None:
+        self._task, self._decode, self._range, self._advance = task, decode, time_range, advance
+        names = topics.recorded_names(bag, decode).given(names)
+        prefix = names.prefix
+        joints = names.joints or tuple(prefix + name for name in task.robot.joint_names)
+        self._joints = joints
+        self._contents = Contents(bag, Names(names.topics, joints, prefix, names.base))
+        self._arms: dict[str, tuple[ArmStates, MotionFinder]] = {}
+        self._plans = Plans(decode, joints)
+        self._latest: tuple[Channel, int, bytes] | None = None  # trajectory that the next one may replace
+
+    def run(self) -> Contents:
+        """Reads all files."""
+        contents = self._contents
+        for path in contents.bag.files:
+            findings = Findings(damages=contents.damages)
+            for block in read(path, lambda channel: contents.names.role(channel) is not None, findings):
+                for batch in block:
+                    self._batch(batch)
+                self._plans.settle(contents.last or 0)
+                self._advance(sum(len(batch.payloads) for batch in block))
+            for topic, count in findings.skipped.items():
+                self._use(topic, NOT_USED, count)
+            contents.totals.update(findings.skipped)
+            contents.types.update(findings.types)
+            self._advance(sum(findings.skipped.values()))
+        self._finish()
+        return contents
+
+    def _use(self, topic: str, what: str, count: int = 1) -> None:
+        if count:
+            self._contents.uses.setdefault(topic, Counter())[what] += count
+
+    # ---------------------------------------------------------------- batches
+
+    def _batch(self, batch: Batch) -> None:
+        contents, channel = self._contents, batch.channel
+        contents.totals[channel.topic] += len(batch.payloads)
+        contents.types.setdefault(channel.topic, channel.type)
+        if contents.first is None:
+            contents.first = int(batch.times[0])
+        contents.last = int(batch.times[-1])
+        batch = self._within(batch, contents.first)
+        batch = self._plain(batch)
+        role = contents.names.role(channel)
+        if not len(batch.payloads) or role is None:
+            return
+        if role == topics.JOINT_STATES:
+            self._joint_states(batch)
+        elif role in (topics.GOAL, topics.GOAL_JOINTS):
+            self._each(batch, self._goal)
+        else:
+            if role == plans.TRAJECTORY and plans.REPORT not in contents.names.topics:
+                self._trajectories(batch)
+            else:
+                self._use(channel.topic, "parts of plans", len(batch.payloads))
+            self._plans.add(role, batch)
+
+    def _within(self, batch: Batch, first: int) -> Batch:
+        inside = self._range.holds(batch.times, first)
+        if inside.all():
+            return batch
+        self._use(batch.channel.topic, OUTSIDE, int((~inside).sum()))
+        payloads = [payload for payload, kept in zip(batch.payloads, inside, strict=True) if kept]
+        return Batch(batch.channel, batch.times[inside], payloads)
+
+    def _plain(self, batch: Batch) -> Batch:
+        """Without messages that cannot be decoded in any case; those that were compressed one by one unpacked."""
+        if batch.channel.encoding != "cdr":
+            self._use(batch.channel.topic, f"serialised as {batch.channel.encoding!r}", len(batch.payloads))
+            return Batch(batch.channel, batch.times[:0], [])
+        if not any(payload[:4] == ZSTD for payload in batch.payloads):
+            return batch
+        times, payloads = [], []
+        for time, payload in zip(batch.times, batch.payloads, strict=True):
+            try:
+                payloads.append(unpack_zstd(bytes(payload)) if payload[:4] == ZSTD else payload)
+                times.append(time)
+            except Exception:  # the library's own
+                self._use(batch.channel.topic, "cannot be decompressed")
+        return Batch(batch.channel, np.array(times, np.int64), payloads)
+
+    def _joint_states(self, batch: Batch) -> None:
+        topic, robot = batch.channel.topic, self._task.robot
+        if topic not in self._arms:
+            arm = ArmStates(self._joints, robot.position_lower, robot.position_upper)
+            self._arms[topic] = arm, MotionFinder()
+        arm, finder = self._arms[topic]
+        track = arm.read(batch)
+        if track is not None:
+            finder.add(track)
+
+    def _each(self, batch: Batch, take: Callable[[str, int, bytes], str]) -> None:
+        for time, payload in zip(batch.times.tolist(), batch.payloads, strict=True):
+            try:
+                use = take(batch.channel.type, time, bytes(payload))
+            except ValueError as error:
+                use = str(error)
+                use = UNDECODED if use.startswith(UNDECODED) else use
+            self._use(batch.channel.topic, use)
+
+    def _goal(self, type_name: str, time: int, payload: bytes) -> str:
+        message, robot = self._decode(type_name, payload), self._task.robot
+        if type_name == topics.JOINT_STATE:
+            target = robot.tool_position(joint_goal(message, self._joints))
+        else:
+            target = tool_goal(message, robot.fixed_links, self._contents.names.prefix)
+        self._contents.goals.append(Goal(time, target))
+        return "goals"
+
+    def _trajectories(self, batch: Batch) -> None:
+        """Keeps those that nothing replaced at once: planners may send a hundred a second."""
+        for time, payload in zip(batch.times.tolist(), batch.payloads, strict=True):
+            latest = self._latest
+            if latest is not None and latest[0] == batch.channel and 0 <= time - latest[1] <= REPLACED * SECOND:
+                self._use(batch.channel.topic, "trajectories that were replaced at once")
+            else:
+                self._take_latest()
+            self._latest = (batch.channel, time, bytes(payload))
+
+    def _take_latest(self) -> None:
+        if self._latest is not None:
+            channel, time, payload = self._latest
+            self._each(Batch(channel, np.array([time]), [payload]), self._trajectory)
+        self._latest = None
+
+    def _trajectory(self, type_name: str, time: int, payload: bytes) -> str:
+        self._contents.trajectories.append(commanded(self._decode(type_name, payload), time, self._joints))
+        return "trajectories"
+
+    # ---------------------------------------------------------------- the end of a bag
+
+    def _finish(self) -> None:
+        contents = self._contents
+        self._take_latest()
+        self._plans.settle(contents.last or 0, final=True)
+        contents.plans, contents.refusals = self._plans.plans, self._plans.refusals
+        contents.unused_plans = self._plans.unused
+        for topic, (arm, finder) in self._arms.items():
+            finder.finish()
+            for what, count in (arm.unused + finder.states).items():
+                self._use(topic, what, count)
+            contents.motions += finder.motions
+            contents.unused_motions += finder.unused
+            contents.history += finder.history
+            missing = [name for name in self._joints if name not in arm.seen]
+            if missing:
+                seen = ", ".join(sorted(arm.seen)[:12]) or "none"
+                contents.notes.append(f"{topic}: no state of the joints {', '.join(missing)}; the joints there: {seen}")
+            for count, what in (
+                (finder.clock_jumps, "the clock of the stamps was set"),
+                (finder.gaps, "states are missing"),
+            ):
+                if count:
+                    contents.notes.append(f"{topic}: {what} {count} times; motions across are not used")
+        contents.history.sort(key=lambda each: each[0])
