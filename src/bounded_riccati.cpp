@@ -17,6 +17,9 @@ constexpr double no_gap = 1e-9; // between the steps of a trajectory that satisf
 constexpr std::array<double, 3> shares{1.0, 0.5, 0.25}; // of the curvature beyond Gauss-Newton, tried in turn before 0
 constexpr double nearly = 1e-2;     // relative change of the cost below which Newton steps pay for all of the curvature
 constexpr double near = 0.05;       // the same below which all of the curvature is tried first
+// The same below which Gauss-Newton steps would crawl along a direction of negative curvature: the curvature without such
+// directions is tried before them. Where dynamics are nonlinear this leads a pendulum to other, worse optima.
+constexpr double slow = 0.03;
 constexpr int direct_sweeps = 4;     // with the bounds that the sweep before exceeds
 constexpr double exactness = 1e-3;  // of a step, as a share of what the step before promised
 constexpr double negligible = 1e-8; // relative change of the cost below which a prediction is rounding
@@ -49,6 +52,7 @@ bool BoundedRiccati::backward(double mu) {
   rows_.read();
   given_ = false;
   bool found = false;
+  exact_ = true;
   if (!missing_.empty()) {
     missing_.compute(solver_, fine_ || promised_ < nearly * std::abs(solver_.results_.traj_cost_));
     const double small = std::max(tolerance_, negligible) * std::abs(solver_.results_.traj_cost_);
@@ -57,6 +61,12 @@ bool BoundedRiccati::backward(double mu) {
       // One that predicts more than the step before is barely convex, and the line search would truncate its long step.
       found = bounded_step(mu) && cost_change() <= std::max(promised_, small);
     }
+  }
+  if (!found && closed_ && !missing_.empty() && promised_ < slow * std::abs(solver_.results_.traj_cost_)) {
+    missing_.make_convex(solver_);
+    share_ = 1.0;
+    exact_ = false;
+    found = bounded_step(mu);
   }
   if (!found) {
     share_ = 0.0;
@@ -73,7 +83,7 @@ bool BoundedRiccati::backward(double mu) {
   promised_ = cost_change();
   auto &results = solver_.results_;
   choose_line_search();
-  if (share_ == 1.0 && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
+  if (share_ == 1.0 && exact_ && promised_ < tolerance_ * std::abs(results.traj_cost_) &&
       (close_gaps() || results.prim_infeas <= feasible)) {
     stopped_ = true;
     // The step's multipliers are the better ones, and the only ones at an optimum that needed no iteration.
@@ -90,7 +100,7 @@ bool BoundedRiccati::backward(double mu) {
 // solution.
 std::array<double, 3>::const_iterator BoundedRiccati::first_share() const {
   const auto begin = shares.begin();
-  if (promised_ < near * std::abs(solver_.results_.traj_cost_))
+  if (closed_ && promised_ < near * std::abs(solver_.results_.traj_cost_))
     return begin;
   return closed_ && std::isfinite(promised_) && share_ < 0.5 ? begin + (share_ > 0.0 ? 1 : 2) : begin;
 }

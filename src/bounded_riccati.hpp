@@ -90,6 +90,7 @@ private:
   InteriorPoint interior_;
   BoundRows rows_;
   double share_ = 0.0;              // of the missing curvature that is in the subproblem
+  bool exact_ = true;               // whether no direction was taken from it
   double tolerance_ = 0.0;
   double promised_ = 0.0;           // change of the cost that the model predicted for the last step
   bool stopped_ = false, swept_ = false, fine_ = false;

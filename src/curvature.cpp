@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <Eigen/Eigenvalues>
 #include <aligator/core/stage-data.hpp>
 
 namespace sobo {
@@ -67,6 +68,26 @@ void Curvature::find_costates(const Solver &solver) {
     const auto &stage = *data.stage_data[t];
     costates_[t] = stage.cost_data->Lx_;
     costates_[t].noalias() += stage.dynamics_data->Jx().transpose() * costates_[t + 1];
+  }
+}
+
+void Curvature::make_convex(const Solver &solver) {
+  const auto &data = solver.workspace_.problem_data;
+  for (std::size_t t = 0; t < blocks_.size(); ++t) {
+    auto &block = blocks_[t];
+    const auto &cost = t + 1 < blocks_.size() ? *data.stage_data[t]->cost_data : *data.term_cost_data;
+    const Eigen::Index nx = cost.Lxx_.rows(), nu = block.rows() - nx;
+    MatrixXd hessian = block;
+    hessian.topLeftCorner(nx, nx) += cost.Lxx_;
+    if (nu > 0) {
+      hessian.bottomLeftCorner(nu, nx) += cost.Lxu_.transpose();
+      hessian.bottomRightCorner(nu, nu) += cost.Luu_;
+    }
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(hessian); // of the lower triangle
+    for (Eigen::Index i = 0; i < hessian.rows() && eigen.eigenvalues()[i] < 0.0; ++i) {
+      const auto direction = eigen.eigenvectors().col(i);
+      block.noalias() -= eigen.eigenvalues()[i] * direction * direction.transpose();
+    }
   }
 }
 

@@ -26,6 +26,8 @@ public:
   /// At the solver's current trajectory and multipliers, whose first derivatives it must hold; `fine` parts cost time and
   /// matter for the last steps and for gains alone.
   void compute(const Solver &solver, bool fine);
+  /// Takes from each stage the directions in which its Hessian would be negative.
+  void make_convex(const Solver &solver);
   /// Adds this share of it to the Hessians of the LQ subproblem.
   void add_to(aligator::gar::LqrProblemTpl<double> &lqr, double share) const;
 
