@@ -45,6 +45,7 @@ def string(data: dict[str, Any]) -> Any:
 def joint_state(names: Sequence[str], position: np.ndarray, time: int, velocity: np.ndarray | None = None) -> Any:
     """A joint state."""
     velocity = np.array([]) if velocity is None else velocity
+    position = np.ascontiguousarray(position)
     fields = {"name": list(names), "position": position, "velocity": velocity, "effort": np.array([])}
     return message("sensor_msgs/msg/JointState", header=header(time), **fields)
 
@@ -93,8 +94,8 @@ def trajectory(names: Sequence[str], times: np.ndarray, X: np.ndarray, time: int
     points = [
         message(
             "trajectory_msgs/msg/JointTrajectoryPoint",
-            positions=x[:n],
-            velocities=x[n:],
+            positions=np.ascontiguousarray(x[:n]),
+            velocities=np.ascontiguousarray(x[n:]),
             accelerations=np.array([]),
             effort=np.array([]),
             time_from_start=message(
@@ -132,7 +133,9 @@ def recording(task: ArmReach) -> Message:
     return "/planner/recording", "std_msgs/msg/String", BEGIN, string(data)
 
 
-def plan(task: ArmReach, solution: Solution, target: np.ndarray, dt: float, time: int, **report: Any) -> list[Message]:
+def plan(
+    task: ArmReach, solution: Solution, target: np.ndarray, dt: float, time: int, report: dict[str, Any] | None = None
+) -> list[Message]:
     """The messages of a plan, as the node records them."""
     base = task.robot.placement(task.config.robot.base_frame)
     T, kind = len(solution.U), "std_msgs/msg/Float64MultiArray"
@@ -159,7 +162,7 @@ def plan(task: ArmReach, solution: Solution, target: np.ndarray, dt: float, time
         ("/feedback_gains", kind, time, gains),
         ("/feedforward", kind, time, feedforward),
         trajectory(task.robot.joint_names, dt * np.arange(1, T + 1), points, time),
-        ("/plan_report", "std_msgs/msg/String", time, string(common | about | report)),
+        ("/plan_report", "std_msgs/msg/String", time, string(common | about | (report or {}))),
         ("/planner/plan_data", "std_msgs/msg/String", time, string(common | data | scaling)),
         ("/planner/solver_controls", kind, time, array(solution.U, ("T", "nu"))),
         ("/planner/solver_gains", kind, time, array(solution.K, ("T", "rows", "cols"))),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +102,116 @@ def test_same_call_again_resumes(own: Path, data: Path, capsys: pytest.CaptureFi
 def test_data_is_trained_on(data: Path, tmp_path: Path) -> None:
     steps = ("--steps", "1", "--batch", "2", "--method", "mlp")
     assert main(["train", "ur5", "--data", str(data), "--out", str(tmp_path / "run"), *steps]) == 0
+
+
+# ---------------------------------------------------------------- plans
+
+
+def planned(
+    task: ArmReach, solution: Solution, step: float, report: dict[str, Any] | None = None
+) -> list[logged.Message]:
+    """A recording of one plan."""
+    target = task.robot.tool_position(solution.X[-1, : task.nu])
+    return [logged.recording(task), *logged.plan(task, solution, target, step, PLANNED_AT, report)]
+
+
+def test_faster_plan_is_solved_again(
+    task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Plans last as long as they have to; policies are made for the task's own duration."""
+    quick = replace(solution, X=np.hstack([solution.X[:, : task.nu], 2.0 * solution.X[:, task.nu :]]))
+    logged.write(tmp_path / "bag", planned(task, quick, 0.5 * task.dt))
+    status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
+    assert status == 0 and report["instances"][0]["stretch"] == pytest.approx(0.5)
+    assert "the recorded plan is still optimal" not in report["kinds"]["plan"]["outcomes"]
+    dataset = load(tmp_path / "data", task)
+    assert np.allclose(dataset.x0[0], solution.X[0]) and dataset.cost[0] <= 1.01 * solution.cost
+
+
+@pytest.mark.parametrize(
+    "spoil, cause",
+    [
+        ({"status": "refined"}, "a cycle of a receding horizon: the motion is taken from the joint states"),
+        ({"status": "braking"}, "status braking"),
+        ({"checksums": {"feedback_gains": 1, "feedforward": 2}}, "its feedforward is missing"),
+        ({"stamp": {"sec": 1, "nanosec": 2}}, "its trajectory is missing"),
+        ({"dt": None}, "the report lacks a part"),
+        ({"dt": 0.5}, "its parts contradict each other"),
+    ],
+)
+def test_plan_that_gives_none_is_named(
+    spoil: dict[str, Any],
+    cause: str,
+    task: ArmReach,
+    solution: Solution,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logged.write(tmp_path / "bag", planned(task, solution, task.dt, spoil))
+    status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
+    assert status == 1 and report["kinds"]["plan"]["not_used"] == {cause: 1} and report["dataset"] is None
+    assert not (tmp_path / "data").exists() and accounted(report)
+
+
+def test_filters_of_plans(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, report = run(own, "--status", "feasible", "--tool-error", "1e-9", "--out", tmp_path / "data", capsys=capsys)
+    assert report["kinds"]["plan"]["not_used"] == {"status converged": 1}
+    # no solution ends as near as that
+    assert status == 1 and report["kinds"]["motion"]["outcomes"] == {
+        "not solved: ends more than 1e-09 m from the goal": 2
+    }
+
+
+def test_refused_goal_is_solved_from_where_the_arm_was(
+    task: ArmReach,
+    states: list[logged.Message],
+    stops: list[np.ndarray],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    time = states[-1][2]
+    place = task.robot.placement("base_link").inverse().goal(task.robot.tool_position(stops[0]))
+    refusal = logged.string({"status": "refused", "reason": "DEADLINE_MISSED", "detail": "", "goal": place.tolist()})
+    goal = [logged.pose_goal(place, time), ("/plan_report", "std_msgs/msg/String", time, refusal)]
+    logged.write(tmp_path / "bag", [logged.recording(task), *states, *goal])
+    status, report = run(tmp_path / "bag", "--from", "5.9", "--out", tmp_path / "data", capsys=capsys)
+    assert status == 0 and report["bags"][0]["refused_goals"] == {"DEADLINE_MISSED": 1}
+    assert report["kinds"]["goal"]["outcomes"] == {"solved from the task's own starts": 1}
+    assert np.allclose(load(tmp_path / "data", task).x0[0, : task.nu], stops[-1], atol=1e-6)
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["--joints", "a", "b"], "--joints needs one name for each of the 6 joints, got 2"),
+        (["--region", "1", "0", "0", "0", "1", "1"], "--region needs lower bounds below upper ones"),
+    ],
+)
+def test_wrong_options(arguments: list[str], reason: str, own: Path, tmp_path: Path, capsys: Any) -> None:
+    out = ("--out", str(tmp_path / "data"))
+    assert main(["from-bag", str(own), "--task", "ur5", *out, *arguments]) == 2
+    assert reason in capsys.readouterr().err and not (tmp_path / "data").exists()
+
+
+def test_data_of_other_bags_is_refused(
+    data: Path, task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in data.iterdir())
+    logged.write(tmp_path / "bag", planned(task, solution, task.dt))
+    assert main(["from-bag", str(tmp_path / "bag"), "--task", "ur5", "--starts", "2", "--out", str(data)]) == 2
+    assert "was collected with other arguments: bags.candidates" in capsys.readouterr().err
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
+def test_fuzzed_bags() -> None:
+    """The benchmark raises for a crash, half a dataset, or a message that is not accounted for."""
+    script = Path(__file__).parents[1] / "benchmarks" / "bags.py"
+    command = [sys.executable, str(script), "--fuzz", "20", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert sum(results.values()) == 20 and results.keys() <= {"data", "data, damage named", "a reason"}
+    assert min(results["data, damage named"], results["a reason"]) > 0

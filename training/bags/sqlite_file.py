@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import struct
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,10 @@ from sobo_training.bags.records import Batch, Channel, Damage, Findings, Wanted
 BLOCK = 2048
 LARGEST_ID = 1 << 62
 HEADER = b"SQLite format 3\0"
+# The beginning of a file: its size of a page at byte 16, its number of pages at byte 28.
+PAGES = struct.Struct(">16xH10xI")
+# What a damaged head may ask to be set aside [bytes]; a file system that knows holes does not set it aside.
+LARGEST_FILE = 1 << 36
 
 
 class SqliteFile:
@@ -34,7 +42,7 @@ class SqliteFile:
     def blocks(self) -> Iterator[list[Batch]]:
         """Yields blocks of messages in the order of the file."""
         try:
-            with closing(self._open()) as database:
+            with self._whole() as path, closing(_open(path)) as database:
                 channels = self._channels(database)
                 yield from self._messages(database, channels)
         except (sqlite3.Error, OverflowError) as error:
@@ -42,19 +50,24 @@ class SqliteFile:
         if self._unreadable:
             self._damage("rows are damaged", self._unreadable)
 
-    def _open(self) -> sqlite3.Connection:
-        """Opens the file without changing it; where the journal of a killed recorder cannot be used, without it."""
-        failure: sqlite3.Error | None = None
-        for how in ("mode=ro", "mode=ro&immutable=1"):
-            database = sqlite3.connect(f"{self._path.resolve().as_uri()}?{how}", uri=True)
-            database.text_factory = lambda raw: raw.decode(errors="replace")
-            try:
-                database.execute("SELECT count(*) FROM topics").fetchone()
-                return database
-            except sqlite3.Error as error:
-                failure = error
-                database.close()
-        raise failure or sqlite3.DatabaseError("it cannot be opened")
+    @contextmanager
+    def _whole(self) -> Iterator[Path]:
+        """The file; of one that is cut a copy with empty pages for those missing, for SQLite reads no other."""
+        with self._path.open("rb") as file:
+            head = file.read(PAGES.size)
+        missing = 0
+        if len(head) == PAGES.size and head.startswith(HEADER):
+            page, count = PAGES.unpack(head)
+            missing = (65536 if page == 1 else page) * count - self._path.stat().st_size
+        if not 0 < missing <= LARGEST_FILE:
+            yield self._path
+            return
+        self._damage(f"the file is cut: {missing} bytes are missing")
+        with tempfile.TemporaryDirectory(prefix="sobo-bag-") as folder:
+            copy = Path(folder) / self._path.name
+            shutil.copyfile(self._path, copy)
+            os.truncate(copy, copy.stat().st_size + missing)
+            yield copy
 
     def _channels(self, database: sqlite3.Connection) -> dict[int, Channel]:
         channels = {}
@@ -98,6 +111,21 @@ class SqliteFile:
 
     def _damage(self, what: str, messages: int | None = None) -> None:
         self._findings.damages.append(Damage(self._path.name, what, messages))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Opens a file without changing it; where the journal of a killed recorder cannot be used, without it."""
+    failure: sqlite3.Error | None = None
+    for how in ("mode=ro", "mode=ro&immutable=1"):
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
+        database.text_factory = lambda raw: raw.decode(errors="replace")
+        try:
+            database.execute("SELECT count(*) FROM topics").fetchone()
+            return database
+        except sqlite3.Error as error:
+            failure = error
+            database.close()
+    raise failure or sqlite3.DatabaseError("it cannot be opened")
 
 
 def _rows(database: sqlite3.Connection, last: int) -> tuple[list[tuple[Any, ...]], sqlite3.Error | None]:
