@@ -205,6 +205,7 @@ EXTRAS = {
     "test": [
         "pytest>=8.3",
         "hypothesis>=6.130",
+        "mcap>=1.3",
         "ruff==0.17.5",
         "mypy==2.4.1",
         "types-PyYAML",

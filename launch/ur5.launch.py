@@ -16,7 +16,7 @@ from launch import LaunchDescription
 from sobo_planner.paths import share_path
 
 # Parameters of the planner that are arguments, too.
-PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "autostart")
+PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "record", "autostart")
 
 
 def arguments():
@@ -53,6 +53,11 @@ def arguments():
             "acceleration_scaling",
             default_value="1.0",
             description="Share of the robot's accelerations that motions may use.",
+        ),
+        DeclareLaunchArgument(
+            "record",
+            default_value="",
+            description="Folder for bags of what the planner hears and says; empty: none.",
         ),
         DeclareLaunchArgument(
             "autostart",

@@ -109,3 +109,10 @@ def test_a_policy_that_could_not_be_used_is_a_warning() -> None:
     message = health(session=session).message({})
     assert message.level == DiagnosticStatus.WARN and "no policy is shipped" in message.message
     assert values(message)["policy_error"] == "no policy is shipped"
+
+
+def test_a_recording_that_ended_is_a_warning() -> None:
+    recording = SimpleNamespace(values=lambda: {"recording_dropped": "7"}, problem="recording ended: the disk is full")
+    message = health(recording=recording).message({})
+    assert message.level == DiagnosticStatus.WARN and "the disk is full" in message.message
+    assert values(message)["recording_dropped"] == "7"

@@ -28,6 +28,7 @@ LAYERS = (
     "sobo_planner.plant",
     "sobo_planner.receding",
     "sobo_planner.ros.support",
+    "sobo_planner.ros.record",
     "sobo_planner.ros.inputs",
     "sobo_planner.ros.outputs",
     "sobo_planner.ros.serve",

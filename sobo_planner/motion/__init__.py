@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sobo_planner.motion.braking import Brakes, braking
-from sobo_planner.motion.motion import Motion, follow, splined
+from sobo_planner.motion.motion import Motion, Optimum, follow, splined
 from sobo_planner.motion.prediction import (
     LOST,
     POSITION_JUMP,
@@ -23,6 +23,7 @@ __all__ = [
     "Brakes",
     "Followed",
     "Motion",
+    "Optimum",
     "Timeline",
     "braking",
     "coasting_state",

@@ -23,6 +23,19 @@ SPEED_SHARE = 0.99
 
 
 @dataclass(frozen=True)
+class Optimum:
+    """What the solver found, before it became a motion: controls and gains of the optimal control problem.
+
+    Attributes:
+        U: Controls, (T, n).
+        K: Gains du/dx, (T, n, 2n).
+    """
+
+    U: Array
+    K: Array
+
+
+@dataclass(frozen=True)
 class Motion:
     """States, torques and gains from a moment on.
 
@@ -32,6 +45,7 @@ class Motion:
         X: States [q, v], (T+1, 2n).
         U: Torques [Nm], (T, n).
         K: Feedback gains du/dx, (T, n, 2n).
+        optimum: The solution that it was made of; None where it was not made of one.
     """
 
     begin: float
@@ -39,6 +53,7 @@ class Motion:
     X: Array
     U: Array
     K: Array
+    optimum: Optimum | None = None
 
     @property
     def time(self) -> Array:

@@ -8,6 +8,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner.motion import Optimum
+
 Array = NDArray[np.float64]
 
 # A plan that ends further from the goal than this [m], or from its orientation than this [rad], does not reach it.
@@ -44,6 +46,7 @@ class Plan:
         source: Where the start came from: `policy`, `interpolation`, `gravity` or `posture`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
+        optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
     """
 
     status: PlanStatus
@@ -60,6 +63,7 @@ class Plan:
     goal: Array
     orientation_error: float | None = None
     joint_error: float | None = None
+    optimum: Optimum | None = None
 
     @property
     def duration(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner.errors import PlanInterruptedError, PlanningError
+from sobo_planner.motion import Optimum
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
@@ -203,4 +204,5 @@ class Planner:
             source=found.source,
             phases_ms={name: 1e3 * value for name, value in seconds.items()},
             goal=target,
+            optimum=Optimum(solution.U, solution.K),
         )

@@ -24,6 +24,7 @@ from sobo_planner.errors import SoboError
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
@@ -68,8 +69,9 @@ class PlannerNode(LifecycleNode):
         self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
         self._values: dict[str, Any] = {}
+        self._recording = Recording(self)
         # Before the parameters: a node whose parameters are refused is destroyed, too.
-        self._requests = Requests(self, self._ledger, self._warn, self._values)
+        self._requests = Requests(self, self._ledger, self._warn, self._values, self._recording)
         parameters = Parameters(self)
         self._values.update(parameters.declare(node_parameters.PLANNER))
         parameters.check_names()
@@ -97,9 +99,12 @@ class PlannerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
-            self._session = Session(self, self._values, self._requests.report, self._execution_failed)
+            report = self._requests.report
+            self._session = Session(self, self._values, report, self._execution_failed, self._recording)
+            self._recording.begin(self._values, self._session.description)
         except SoboError as error:
             self._failure = error
+            self._drop_session()
             self.get_logger().error(f"not configured: {type(error).__name__}: {error}")
             return FAILURE
         self._failure = None
@@ -185,8 +190,11 @@ class PlannerNode(LifecycleNode):
 
     def _drop_session(self) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            session.drop()
+        try:
+            if session is not None:
+                session.drop()
+        finally:
+            self._recording.end()
 
     def destroy_node(self) -> None:
         """Brings the arm to rest, ends the planning thread, then the node."""
@@ -203,12 +211,14 @@ class PlannerNode(LifecycleNode):
         return "" if self._session is None else self._session.objection(values)
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
+        self._recording.parameters(parameters)
         values = changed(parameters, LIVE_PARAMETERS)
         self._values.update(values)
         if self._session is not None:
             self._session.take(values)
 
     def _on_joint_state(self, message: JointState) -> None:
+        self._recording.note("joint_states", message)
         if self._serving is None or self._session is None:
             return
         self._serving.server.clock_jumped()
@@ -247,7 +257,8 @@ class PlannerNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         inbox, server = (None, None) if self._serving is None else (self._serving.inbox, self._serving.server)
-        health = Health(self._session, inbox, server, self._requests.held, self._failure, self._values)
+        held, failure = self._requests.held, self._failure
+        health = Health(self._session, inbox, server, held, failure, self._values, self._recording)
         status = health.message(self._ledger.values())
         stamp, name = self.get_clock().now().to_msg(), self.get_fully_qualified_name()
         self._diagnostics.publish(diagnostics.diagnostics_message(stamp, status, name))

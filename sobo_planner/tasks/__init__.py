@@ -25,7 +25,19 @@ KINDS: dict[str, tuple[type[TaskConfig], Any]] = {
     "swing_up": (SwingUpConfig, SwingUp),
 }
 
-__all__ = ["KINDS", "ArmReach", "Lqr", "QuadrotorReach", "SwingUp", "Task", "TaskConfig", "load_arm", "load_task"]
+__all__ = [
+    "KINDS",
+    "ArmReach",
+    "Lqr",
+    "QuadrotorReach",
+    "SwingUp",
+    "Task",
+    "TaskConfig",
+    "load_arm",
+    "load_task",
+    "robot_files",
+    "task_path",
+]
 
 
 def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more than a Task
@@ -42,23 +54,41 @@ def load_task(name: str | Path, **overrides: Any) -> Any:  # each kind has more 
         ConfigError: Unknown task, unreadable file, or a key or value that is not allowed.
         RobotError: The robot description cannot be used.
     """
-    path = user_path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        path = _shipped(str(name))
+    path = task_path(name)
     config = read_config(path, overrides, {kind: each for kind, (each, _) in KINDS.items()})
     make = KINDS[config.kind][1]
     robot: Any = getattr(config, "robot", None)
     if not hasattr(robot, "urdf"):
         return make(config)
     try:
-        files = [_locate(path.parent, "urdf", robot.urdf)]
-        if getattr(robot, "joint_limits", ""):
-            files.append(_locate(path.parent, "joint_limits", robot.joint_limits))
-        return make(config, robot.load(*files))
+        return make(config, robot.load(*robot_files(path, config)))
     except (ConfigError, RobotError) as error:
         place = place_of(path, "robot", str(error), overrides)
         named = str(error) if isinstance(error, ConfigError) else f"robot: {error}"
         raise type(error)(f"{place}: {named}") from error
+
+
+def task_path(name: str | Path) -> Path:
+    """The file of a task: a shipped one by its name, or the path itself.
+
+    Raises:
+        ConfigError: No task of this name is shipped.
+    """
+    path = user_path(name)
+    return path if path.suffix in (".yaml", ".yml") else _shipped(str(name))
+
+
+def robot_files(path: Path, config: Any) -> list[Path]:
+    """The files that an arm is made from beside its task file: the URDF and, if there is one, that of joint limits.
+
+    Raises:
+        ConfigError: One is not there.
+    """
+    robot = config.robot
+    files = [_locate(path.parent, "urdf", robot.urdf)]
+    if getattr(robot, "joint_limits", ""):
+        files.append(_locate(path.parent, "joint_limits", robot.joint_limits))
+    return files
 
 
 def _shipped(name: str) -> Path:

@@ -23,6 +23,8 @@ from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
+from sobo_planner.ros.record.plans import Published
+from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
 from sobo_planner.solver import Interrupt
@@ -32,6 +34,9 @@ STANDSTILL = 10**6
 
 # Time given to subscribers to take what was published last [s].
 HANDED_OVER_WITHIN = 1.0
+
+# Parameters that a plan depends on, for its recording.
+RECORDED = ("goal_type", "velocity_scaling", "acceleration_scaling", "payload_mass", "payload_centre")
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -50,6 +55,7 @@ class PlanOutputs:
         report: Publisher of reports, which stays when these outputs are destroyed. None: one that does not.
         base: The base frame, which reports give goals in, in the root link's frame. None: the root link's frame.
         execution: Takes every trajectory, too, as an action's goal.
+        recording: Records what is published.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class PlanOutputs:
         report: Publisher[String] | None = None,
         base: Placement | None = None,
         execution: Execution | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
         self._checker, self._followed = checker, followed
@@ -82,7 +89,7 @@ class PlanOutputs:
         if linear_feedback.available():
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
-        self._lent, self._execution = report, execution
+        self._lent, self._execution, self._recording = report, execution, recording
         self._from_root = (base or Placement.identity()).inverse()
 
     def open(self) -> None:
@@ -179,9 +186,16 @@ class PlanOutputs:
             self._trajectory.publish(trajectory)
             if self._execution is not None:
                 self._execution.send(trajectory)
-            self._report.publish(String(data=diagnostics.to_json(report)))
+            told = String(data=diagnostics.to_json(report))
+            self._report.publish(told)
             self._followed.add(motion, now)
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
+            if self._recording is not None:
+                context = {name: self._values[name] for name in RECORDED} | {"goal": details.get("goal")}
+                flags = effort, acceleration
+                published = Published(self._plan_id, stamp, lead, motion, points, self._joint_names, *flags, context)
+                arrays = {"feedback_gains": gains, "feedforward": feedforward}
+                self._recording.plan(published, arrays | {"plan_report": told})
         return report
 
     def _check(self, points: Trajectory, motion: Motion) -> None:
@@ -195,7 +209,9 @@ class PlanOutputs:
         report = diagnostics.refusal_report(refusal, self._in_base(goal))
         with self._lock:
             if self._open:
-                self._report.publish(String(data=diagnostics.to_json(report)))
+                told = String(data=diagnostics.to_json(report))
+                self._report.publish(told)
+                self._note("plan_report", told)
 
     def _in_base(self, goal: ArrayLike | None) -> list[float] | None:
         """A goal, as its sender may compare it: of the tool in the base frame, of the joints as it is."""
@@ -220,3 +236,8 @@ class PlanOutputs:
                 stamp, self._joint_names, motion.state(now), torque, motion.K[stage]
             )
             self._control.publish(message)
+            self._note("control", message)
+
+    def _note(self, role: str, message: Any) -> None:
+        if self._recording is not None:
+            self._recording.note(role, message)

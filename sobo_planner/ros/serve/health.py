@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs import diagnostics
+from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.session import Session
 from sobo_planner.ros.support.status import Status
@@ -27,6 +28,7 @@ class Health:
         held: Whether the arm is held.
         failure: Why the node could not be configured.
         values: The node's parameters.
+        recording: What the node records.
     """
 
     session: Session | None
@@ -35,6 +37,7 @@ class Health:
     held: bool
     failure: Exception | None
     values: Mapping[str, Any]
+    recording: Recording | None = None
 
     def status(self) -> tuple[Status, str]:
         """What the node is doing, or what keeps it from that, and what exactly (may be empty)."""
@@ -65,5 +68,9 @@ class Health:
             **session.states.counters(time.monotonic()),
             **session.outputs.subscribers(),
         }
-        problems = [session.policy_problem] if session.policy_problem else []
+        recording_problem = ""
+        if self.recording is not None:
+            values |= self.recording.values()
+            recording_problem = self.recording.problem
+        problems = [problem for problem in (session.policy_problem, recording_problem) if problem]
         return diagnostics.status_message(session.task.robot.name, status, detail, problems, values)

@@ -172,7 +172,7 @@ class PlanOnce(Server):
         return plan
 
     def _publish(self, plan: Plan, start: Start) -> None:
-        motion = Motion(start.begin, float(plan.time[1]), plan.X, plan.U, plan.K)
+        motion = Motion(start.begin, float(plan.time[1]), plan.X, plan.U, plan.K, plan.optimum)
         report = self.publish(motion, start.state, details_of(plan))
         self.status = Status.PLANNED
         self.detail = (

@@ -19,6 +19,7 @@ from sobo_planner.ros.inputs.goals import read_goal, read_joint_goal
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger, refusal_report, to_json
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -54,6 +55,7 @@ class Requests:
         ledger: Where refusals are counted.
         warn: Logs a warning.
         values: The node's parameters.
+        recording: Records goals, and the reports that are published here.
 
     Attributes:
         held: Whether the arm is held.
@@ -61,9 +63,15 @@ class Requests:
     """
 
     def __init__(
-        self, node: Node, ledger: Ledger, warn: Callable[[Status, str], None], values: Mapping[str, Any]
+        self,
+        node: Node,
+        ledger: Ledger,
+        warn: Callable[[Status, str], None],
+        values: Mapping[str, Any],
+        recording: Recording | None = None,
     ) -> None:
         self._ledger, self._warn, self._values = ledger, warn, values
+        self._note = (lambda role, message: None) if recording is None else recording.note
         self._desk: Desk | None = None
         self.held = False
         self.report = node.create_publisher(String, "plan_report", RELIABLE)
@@ -94,12 +102,15 @@ class Requests:
                     self._on_goal(taken[0])
 
     def _on_goal(self, message: PoseStamped | JointState) -> None:
+        self._note("goal_joints" if isinstance(message, JointState) else "goal_pose", message)
         desk = self._desk
         if desk is None:
             refusal = Refused(Status.INACTIVE, f"{INACTIVE} and send the goal again")
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, f"goal refused: {refusal.detail}")
-            self.report.publish(String(data=to_json(refusal_report(refusal, None))))
+            told = String(data=to_json(refusal_report(refusal, None)))
+            self.report.publish(told)
+            self._note("plan_report", told)
             return
         try:
             if desk.server.lost:

@@ -19,6 +19,8 @@ from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.intake import StateIntake
 from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.record.recording import Recording
+from sobo_planner.ros.record.topics import description
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.policy_source import open_policy
@@ -43,6 +45,7 @@ class Session:
         values: Its parameters; those that may change are looked up when they are needed.
         report: Publisher of reports, which the node keeps; None: one of their own for the outputs.
         note: Told what went wrong with a trajectory that a controller executes.
+        recording: Records what is published; it is the node's.
 
     Attributes:
         task: The task, for the type of goals that the node takes.
@@ -62,6 +65,7 @@ class Session:
         values: Mapping[str, Any],
         report: Publisher[String] | None = None,
         note: Callable[[Refused], None] = lambda refusal: None,
+        recording: Recording | None = None,
     ) -> None:
         self._values = values
         self._mode = _one_of(values, "mode", node_parameters.PLAN_ONCE, node_parameters.RECEDING_HORIZON)
@@ -110,7 +114,14 @@ class Session:
             report,
             base,
             Execution.of(node, note) if executes else None,
+            recording,
         )
+        self._base_frame, self._base = base_frame, base
+
+    def description(self) -> dict[str, Any]:
+        """What a recording says of the task and of how the node is configured."""
+        task, values, names = self.task, self._values, self.joint_names
+        return description(task, values, names, self._base_frame, self._base, self.policy_name)
 
     def objection(self, values: Mapping[str, Any]) -> str:
         """What stands against new values of parameters; empty if nothing does."""

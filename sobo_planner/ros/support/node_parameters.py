@@ -105,6 +105,17 @@ PLANNER = (
         "Tool positions that plans keep to [m], base frame: lower x, y, z, upper x, y, z; unset: anywhere.",
         read_only=True,
     ),
+    ParameterSpec("record", "", "Folder for bags of what the node hears and says; empty: none.", read_only=True),
+    ParameterSpec(
+        "record_file_size", 256, "Size at which a bag goes on in its next file [MB].", (1, 4096), read_only=True
+    ),
+    ParameterSpec(
+        "record_total_size",
+        4096,
+        "Size of a bag beyond which its oldest files are removed [MB].",
+        (2, 1000000),
+        read_only=True,
+    ),
 )
 
 SIMULATOR = (

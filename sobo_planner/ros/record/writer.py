@@ -1,0 +1,136 @@
+"""The thread that writes a bag."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sobo_planner.ros.record.bounded_queue import BoundedQueue
+
+MOST_WAITING = 20_000  # messages
+MOST_BYTES = 64 * 2**20  # of waiting messages
+FLUSH_PERIOD = 0.5  # [s]
+FLUSH_SIZE = 2 * 2**20  # [bytes]
+LOOK_PERIOD = 0.02  # [s] between two looks at the queue
+# Between two messages the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
+PAUSE = 1e-4  # [s]
+
+
+class Sink(Protocol):
+    """Where messages go; of a `Bag` as much as is used."""
+
+    @property
+    def pending(self) -> int:
+        """Size of what is not written yet [bytes]."""
+        ...
+
+    def write(self, topic: int, time: int, data: bytes) -> None:
+        """Adds a message."""
+        ...
+
+    def flush(self) -> None:
+        """Writes what has been added."""
+        ...
+
+    def close(self) -> None:
+        """Writes what has been added and ends."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message that waits.
+
+    Attributes:
+        topic: Number of its topic.
+        time: When it came in or left [ns].
+        serialise: Makes its data; called on the writer's thread.
+        size: About how large it is [bytes].
+    """
+
+    topic: int
+    time: int
+    serialise: Callable[[], bytes]
+    size: int
+
+
+class Writer:
+    """Writes messages on a thread of its own.
+
+    The first thing that goes wrong ends it: the sink is closed, what waits is dropped, and so is what comes later.
+
+    Args:
+        sink: Where they go; it is closed in the end.
+        failed: Told on that thread what went wrong, once.
+
+    Attributes:
+        problem: What went wrong; empty if nothing did.
+        written: Messages written so far.
+    """
+
+    def __init__(self, sink: Sink, failed: Callable[[str], None]) -> None:
+        self._sink, self._failed = sink, failed
+        self._queue: BoundedQueue[Entry] = BoundedQueue(MOST_WAITING, MOST_BYTES)
+        self._stop = threading.Event()
+        self.problem = ""
+        self.written = self._lost = self._added = 0
+        self._thread = threading.Thread(name="recording", target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not written: the queue was full, they cannot be serialised, or the recording had ended."""
+        return self._queue.dropped + self._lost
+
+    def put(self, entry: Entry) -> None:
+        """Leaves a message to be written. Returns at once, whatever the disk does."""
+        self._queue.put(entry, entry.size)
+
+    def close(self, within: float) -> bool:
+        """Has everything written that waits. Returns whether that was done within a time [s]."""
+        self._stop.set()
+        self._thread.join(within)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._write_all()
+            self._sink.close()
+            self.written += self._added
+        except Exception as error:  # a disk that is full, a folder that is gone; planning goes on in any case
+            self.problem = f"{type(error).__name__}: {error}"
+            self._lost += self._added
+            self._queue.close()
+            with contextlib.suppress(Exception):  # it has failed already
+                self._sink.close()
+            self._failed(self.problem)
+
+    def _write_all(self) -> None:
+        flushed = time.monotonic()
+        while True:
+            entry = self._queue.take()
+            if entry is not None:
+                self._add(entry)
+                if not self._stop.is_set():
+                    time.sleep(PAUSE)
+            elif self._stop.is_set():
+                return
+            else:
+                self._stop.wait(LOOK_PERIOD)
+            now = time.monotonic()
+            if now - flushed >= FLUSH_PERIOD or self._sink.pending >= FLUSH_SIZE:
+                self._sink.flush()
+                self.written, self._added, flushed = self.written + self._added, 0, now
+
+    def _add(self, entry: Entry) -> None:
+        try:
+            data = entry.serialise()
+        except Exception:  # a message that cannot be written is not worth the rest of the bag
+            self._lost += 1
+            return
+        self._sink.write(entry.topic, entry.time, data)
+        self._added += 1
