@@ -358,6 +358,32 @@ def test_the_same_bag_counts_once(read: ReadBags, states: list, stops: list, tmp
     assert len(notes) == 2 and all("is a copy of" in note for note in notes)
 
 
+def test_motions_do_not_depend_on_the_blocks_they_come_in(
+    states: list, positions: np.ndarray, stops: list, read: ReadBags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged.write(tmp_path / "bag", states, sqlite=True)
+    whole = read(tmp_path / "bag")
+    monkeypatch.setattr("sobo_training.bags.motions.BLOCK", 30)
+    monkeypatch.setattr("sobo_training.bags.sqlite_file.BLOCK", 37)
+    parts = read(tmp_path / "bag")
+    assert [each.key for each in parts.candidates] == [each.key for each in whole.candidates]
+    assert parts.uses() == whole.uses()
+
+
+def test_arm_that_creeps_between_motions(
+    read: ReadBags, positions: np.ndarray, stops: list, task: ArmReach, tmp_path: Path
+) -> None:
+    """As in a receding horizon that improves a posture, or with a controller that sags."""
+    creep = np.zeros_like(positions)
+    creep[:, 5] = 0.04 * np.arange(len(positions)) / RATE
+    logged.write(tmp_path / "bag", logged.joint_states(task.robot.joint_names, positions + creep, RATE))
+    found = read(tmp_path / "bag")
+    assert len(found.candidates) == 3
+    for candidate, start in zip(found.candidates, stops, strict=False):
+        assert np.abs(candidate.instance.x0[:5] - start[:5]).max() < 0.02
+        assert candidate.instance.x0[11] == pytest.approx(0.04, abs=0.02)
+
+
 # ---------------------------------------------------------------- goals and trajectories
 
 

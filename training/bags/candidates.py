@@ -17,9 +17,9 @@ from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.goals import Goal
 from sobo_training.bags.joint_states import Array
-from sobo_training.bags.motions import SECOND, Motion
+from sobo_training.bags.motions import Motion
 from sobo_training.bags.plans import SOLVED, LoggedPlan
-from sobo_training.bags.records import Times
+from sobo_training.bags.records import SECOND, Times
 from sobo_training.bags.survey import Contents
 
 #: Kinds of candidates: plans of this package, what was measured, what others commanded, goals that led to no motion.
@@ -28,6 +28,10 @@ KINDS = ("plan", "motion", "trajectory", "goal")
 SERVED_WITHIN, PLANNED_BEFORE = 10.0, 1.5
 # A motion counts as begun after a goal that was recorded this much later [s].
 EARLY = 0.5
+# A goal that comes this long after a motion began, and before it ends [s], is one that it turns to.
+UNDERWAY = 0.3
+# Motions that do not bring the tool anywhere teach nothing [m].
+NEAREST = 0.01
 # A goal without a motion needs a state that is no older than this [s].
 STATE_AGE = 0.5
 # How far the tool may have ended from a goal that counts as reached [m].
@@ -112,12 +116,12 @@ class Selection:
         unused = self.found.unused
         for kind, causes in (("motion", contents.unused_motions), ("plan", contents.unused_plans)):
             unused[kind].update(causes)
-        bag = str(contents.bag.path)
+        bag, served = str(contents.bag.path), [goal for goal in contents.goals if not self._refused(goal, contents)]
         for plan in contents.plans:
             self._keep("plan", partial(self._of_plan, plan, bag))
         plans = np.array(sorted(plan.recorded for plan in contents.plans), np.int64)
         for motion in contents.motions:
-            self._keep("motion", partial(self._of_motion, motion, contents, plans))
+            self._keep("motion", partial(self._of_motion, motion, bag, served, plans))
         measured = np.array(sorted((motion.begin, motion.end) for motion in contents.motions), np.int64).reshape(-1, 2)
         for motion in contents.trajectories:
             self._keep("trajectory", partial(self._of_trajectory, motion, bag, measured, plans))
@@ -134,6 +138,15 @@ class Selection:
             self.found.candidates.append(candidate)
         except _Unused as error:
             self.found.unused[kind][str(error)] += 1
+
+    def _refused(self, goal: Goal, contents: Contents) -> bool:
+        """Whether the node answered a goal with a refusal."""
+        for refusal in contents.refusals:
+            if refusal.goal is not None and 0 <= refusal.recorded - goal.recorded <= SERVED_WITHIN * SECOND:
+                same = len(refusal.goal) in (3, 7) and np.allclose(self._base.goal(refusal.goal[:3]), goal.target)
+                if same:
+                    return True
+        return False
 
     # ---------------------------------------------------------------- kinds
 
@@ -156,16 +169,20 @@ class Selection:
         controls = plan.U if same and plan.nominal else None
         return Candidate("plan", bag, plan.begin, instance, states, controls, 1.0 if same else stretch)
 
-    def _of_motion(self, motion: Motion, contents: Contents, plans: Times) -> Candidate:
+    def _of_motion(self, motion: Motion, bag: str, goals: list[Goal], plans: Times) -> Candidate:
         first = np.searchsorted(plans, motion.begin - round(PLANNED_BEFORE * SECOND))
         if first < len(plans) and plans[first] <= motion.end:
             raise _Unused("its plan was recorded, which counts instead")
+        margin = round(UNDERWAY * SECOND)
+        sent = _last(goals, motion.begin + margin, motion.end - margin)
+        if sent is not None:  # the way to the goal before it was not ended
+            motion = motion.since(sent.recorded)
         end = self._task.robot.tool_position(motion.position[-1])
-        goal = _last(contents.goals, motion.begin - round(SERVED_WITHIN * SECOND), motion.end)
+        goal = _last(goals, motion.begin - round(SERVED_WITHIN * SECOND), motion.end)
         error = np.nan if goal is None else float(np.linalg.norm(goal.target - end))
         self._check_error(error)
         target = end if goal is None or error > REACHED else goal.target
-        return self._of_path("motion", motion, str(contents.bag.path), target)
+        return self._of_path("motion", motion, bag, target)
 
     def _of_trajectory(self, motion: Motion, bag: str, measured: Times, plans: Times) -> Candidate:
         if ((measured[:, 0] <= motion.end) & (measured[:, 1] >= motion.begin)).any():
@@ -179,8 +196,10 @@ class Selection:
         task = self._task
         position = self._inside(motion.at(np.linspace(0.0, 1.0, task.horizon + 1)))
         velocity = np.gradient(position, task.nominal.dt, axis=0)
-        velocity[[0, -1]] = 0.0
+        velocity[[0, -1]] = motion.velocity, np.zeros(task.nu)
         states = np.hstack([position, velocity])
+        if np.linalg.norm(task.robot.tool_position(position[0]) - target) < NEAREST:
+            raise _Unused(f"the tool was nearer than {NEAREST:g} m to where it ended")
         instance = self._instance(states[0], target)
         return Candidate(kind, bag, motion.stamp, instance, states, None, motion.duration / task.nominal.duration)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from sobo_planner.robot.frames import Placement
 from sobo_training.bags.joint_states import Array
-from sobo_training.bags.motions import KNOTS, SECOND, Motion
+from sobo_training.bags.motions import KNOTS, Motion
+from sobo_training.bags.records import SECOND
 
 # [m] from the origin of a frame: farther than any arm reaches.
 FARTHEST = 100.0
@@ -82,4 +83,4 @@ def commanded(message: Any, recorded: int, names: tuple[str, ...]) -> Motion:
     rows = np.unique(np.linspace(0, len(time) - 1, min(KNOTS, len(time))).astype(int))
     begin = recorded + round(float(time[0]) * SECOND)
     end = recorded + round(float(time[-1]) * SECOND)
-    return Motion(begin, end, stamp, time[rows] - time[0], position[rows])
+    return Motion(begin, end, stamp, time[rows] - time[0], position[rows], np.zeros(len(names)))

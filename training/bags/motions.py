@@ -1,4 +1,4 @@
-"""Motions from rest to rest, found in the positions of an arm while they are read."""
+"""Motions from rest to rest, or from creeping to creeping, found in the positions of an arm while they are read."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_training.bags import rest
 from sobo_training.bags.arm_states import Track
 from sobo_training.bags.joint_states import Array
+from sobo_training.bags.records import SECOND
+from sobo_training.bags.rest import PAUSE
 
-SECOND = 1_000_000_000  # [ns]
-# A joint moves where its position changes faster than this [rad/s or m/s] over this time [s].
-REST_SPEED = 0.02
-WINDOW = 0.05
-# Pauses shorter than this [s] are part of a motion, which includes as much rest at both ends, too: it begins slowly.
-PAUSE = 0.1
 # A gap between two states longer than this [s] divides; a step back longer than this is a clock that was set.
 GAP = 0.25
+# How much of its slow beginning and end [s] belongs to a motion.
+EXTENDED = 0.5
 # Where no joint moves farther [rad or m], there is no motion.
 SMALLEST = 0.02
 # A motion that lasts longer [s] is not one: a robot that is guided by hand, or follows a path without end.
 LONGEST = 60.0
+TOO_LONG = f"longer than {LONGEST:g} s without a pause"
 # A state that is this far [rad or m] from those before and behind it is damaged.
 SPIKE = 0.3
 # Knots that are kept of a motion, and states that are looked at together.
@@ -40,6 +40,7 @@ class Motion:
         stamp: When its beginning was measured [ns].
         time: Of the positions, from the beginning [s], (N,).
         position: Positions, (N, n).
+        velocity: At the beginning, (n,): zero unless it crept or moved on.
     """
 
     begin: int
@@ -47,11 +48,21 @@ class Motion:
     stamp: int
     time: Array
     position: Array
+    velocity: Array
 
     @property
     def duration(self) -> float:
         """How long it took [s]."""
         return float(self.time[-1])
+
+    def since(self, moment: int) -> Motion:
+        """The part from a moment on [ns of the recording]."""
+        passed = (moment - self.begin) / SECOND
+        first = int(np.clip(np.searchsorted(self.time, passed), 0, len(self.time) - 2))
+        shift = round(float(self.time[first]) * SECOND)
+        time, position = self.time[first:] - self.time[first], self.position[first:]
+        velocity = rest.velocity(time, position, 0)
+        return Motion(self.begin + shift, self.end, self.stamp + shift, time, position, velocity)
 
     def at(self, shares: Array) -> Array:
         """Positions (M, n) after shares (M,) of the time."""
@@ -78,7 +89,7 @@ class MotionFinder:
         self.history: list[tuple[int, Array]] = []  # a state every PAUSE, for goals that led to no motion
         self._waiting: list[Track] = []
         self._carry: Track | None = None
-        self._rested = False  # whether the arm rested before what is carried
+        self._done = 0  # states of the carry that are accounted for, and only seen by the next ones
 
     def add(self, track: Track) -> None:
         """Adds the states that follow."""
@@ -89,7 +100,7 @@ class MotionFinder:
     def finish(self) -> None:
         """Says that no more states of this recording follow."""
         self._work(final=True)
-        self._carry, self._rested = None, False
+        self._carry, self._done = None, 0
 
     def _work(self, final: bool) -> None:
         kept = [each for each in [self._carry, *self._waiting] if each is not None and len(each)]
@@ -102,9 +113,7 @@ class MotionFinder:
         edges = [0, *self._breaks(track), len(track)]
         for first, last in zip(edges, edges[1:], strict=False):
             piece, ends = track.part(slice(first, last)), last < len(track) or final
-            rest = self._piece(piece, ends)
-            self._carry = None if ends else rest
-            self._rested = self._rested and not ends
+            self._carry = self._piece(piece, ends)
 
     # ---------------------------------------------------------------- order and gaps
 
@@ -148,35 +157,46 @@ class MotionFinder:
     def _piece(self, piece: Track, ends: bool) -> Track | None:
         """Finds the motions in states without a gap; returns those to be looked at again with what follows."""
         time = (piece.stamps - piece.stamps[0]) / SECOND
-        settled = 0  # states before this one are done with
-        for begin, end in _runs(time, _moving(time, piece.position)):
-            open_end = not ends and time[-1] - time[end] <= 2.0 * PAUSE + WINDOW  # it may go on
-            if open_end and time[-1] - time[begin] <= 2.0 * LONGEST:
-                return self._later(piece, time, settled, time[begin] - 2.0 * PAUSE)
-            settled = self._motion(piece, time, begin, end, settled)
-            self._rested = not open_end
+        speed = rest.speeds(time, piece.position)
+        until = time[-1] - rest.CONTEXT
+        for begin, end in rest.runs(time, rest.moving(piece.stamps, speed)):
+            if end < self._done:
+                continue
+            if begin < self._done:  # the rest of a motion that is too long
+                self._account("in motions that cannot be used", end + 1)
+                continue
+            if not ends and time[end] >= until:  # it may go on
+                if until - time[begin] <= LONGEST:
+                    until = time[begin] - EXTENDED
+                    break
+                self.unused[TOO_LONG] += 1
+                self._account("in motions that cannot be used", end + 1)
+                break
+            self._motion(piece, time, speed, begin, end)
         if ends:
-            self.states["at rest"] += len(piece) - settled
+            self._account("at rest", len(piece))
+            self._done = 0
             return None
-        return self._later(piece, time, settled, time[-1] - 4.0 * PAUSE)
-
-    def _later(self, piece: Track, time: Array, settled: int, begin: float) -> Track:
-        """The states from a time on; those before, from `settled` on, are at rest."""
-        first = max(int(np.searchsorted(time, begin)), settled)
-        self.states["at rest"] += first - settled
-        self._rested = self._rested or first > settled
+        self._account("at rest", int(np.searchsorted(time, until)))
+        first = int(np.searchsorted(time, time[min(self._done, len(time) - 1)] - rest.CONTEXT - EXTENDED))
+        self._done -= first
         return piece.part(slice(first, None))
 
-    def _motion(self, piece: Track, time: Array, begin: int, end: int, settled: int) -> int:
-        """Takes up the motion between two states; returns the state behind it."""
-        first = max(int(np.searchsorted(time, time[begin] - PAUSE)), settled)
-        last = min(int(np.searchsorted(time, time[end] + PAUSE, side="right")) - 1, len(time) - 1)
-        self.states["at rest"] += first - settled
-        cause = self._objection(piece, time, begin, end, first, last)
-        self.states["in motions" if cause is None else "in motions that cannot be used"] += last + 1 - first
+    def _account(self, what: str, until: int) -> None:
+        """Says what became of the states that are not accounted for yet, up to one of them."""
+        self.states[what] += max(until - self._done, 0)
+        self._done = max(until, self._done)
+
+    def _motion(self, piece: Track, time: Array, speed: Array, begin: int, end: int) -> None:
+        """Takes up the motion between two states."""
+        first, last = rest.extended(time, speed, begin, end, EXTENDED)
+        first = max(first, self._done)
+        self._account("at rest", first)
+        cause = _objection(piece, time, begin, end, first, last)
+        self._account("in motions" if cause is None else "in motions that cannot be used", last + 1)
         if cause is not None:
             self.unused[cause] += 1
-            return last + 1
+            return
         rows = np.unique(np.linspace(first, last, min(KNOTS, last + 1 - first)).astype(np.int64))
         self.motions.append(
             Motion(
@@ -185,21 +205,22 @@ class MotionFinder:
                 int(piece.stamps[first]),
                 time[rows] - time[first],
                 piece.position[rows],
+                rest.velocity(time, piece.position, first),
             )
         )
-        return last + 1
 
-    def _objection(self, piece: Track, time: Array, begin: int, end: int, first: int, last: int) -> str | None:
-        """Why the motion between two states cannot be used, None if it can."""
-        if time[last] - time[first] > LONGEST:
-            return f"longer than {LONGEST:g} s without a pause"
-        if time[begin] - time[0] < PAUSE / 2 and not self._rested:
-            return "the arm moves where the states begin"
-        if time[-1] - time[end] < PAUSE / 2:
-            return "the arm moves where the states end"
-        if np.ptp(piece.position[first : last + 1], axis=0).max() < SMALLEST:
-            return f"no joint moves by {SMALLEST:g}"
-        return None
+
+def _objection(piece: Track, time: Array, begin: int, end: int, first: int, last: int) -> str | None:
+    """Why the motion between two states cannot be used, None if it can."""
+    if time[last] - time[first] > LONGEST:
+        return TOO_LONG
+    if time[begin] - time[0] < PAUSE / 2:
+        return "the arm moves where the states begin"
+    if time[-1] - time[end] < PAUSE / 2:
+        return "the arm moves where the states end"
+    if np.ptp(piece.position[first : last + 1], axis=0).max() < SMALLEST:
+        return f"no joint moves by {SMALLEST:g}"
+    return None
 
 
 def _out_of_line(track: Track) -> NDArray[np.bool_]:
@@ -213,28 +234,3 @@ def _out_of_line(track: Track) -> NDArray[np.bool_]:
     spike = ((track.position[1:-1] < low - SPIKE) | (track.position[1:-1] > high + SPIKE)).any(axis=1)
     out[1:-1] = together & ((np.abs(at - before) > GAP * SECOND) | (spike & ((high - low) < SPIKE).all(axis=1)))
     return out
-
-
-def _moving(time: Array, position: Array) -> NDArray[np.bool_]:
-    """Whether a joint moves behind each state, over `WINDOW` or to the next state, (N,)."""
-    ahead = np.searchsorted(time, time + WINDOW)
-    ahead = np.minimum(np.maximum(ahead, np.arange(len(time)) + 1), len(time) - 1)
-    spans = np.maximum(time[ahead] - time, 1e-9)
-    moved = np.abs(position[ahead] - position).max(axis=1)
-    out: NDArray[np.bool_] = moved > REST_SPEED * np.maximum(spans, 0.5 * WINDOW)
-    return out
-
-
-def _runs(time: Array, moving: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last state of each motion; short pauses are inside."""
-    padded = np.concatenate([[False], moving, [False]])
-    begins, ends = np.flatnonzero(padded[1:] & ~padded[:-1]), np.flatnonzero(~padded[1:] & padded[:-1])
-    # The last state that moves does so up to the window's end.
-    ends = np.minimum(np.searchsorted(time, time[np.maximum(ends - 1, 0)] + WINDOW), len(time) - 1)
-    runs: list[tuple[int, int]] = []
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        if runs and time[begin] - time[runs[-1][1]] < PAUSE:
-            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
-        else:
-            runs.append((begin, end))
-    return runs

@@ -13,8 +13,7 @@ import numpy as np
 
 from sobo_training.bags.decoding import array_of, header_stamp
 from sobo_training.bags.joint_states import Array
-from sobo_training.bags.motions import SECOND
-from sobo_training.bags.records import Batch
+from sobo_training.bags.records import SECOND, Batch
 
 # Messages of one plan are recorded within this time [s]. Older ones are let go.
 TOGETHER = 3.0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Times = NDArray[np.int64]
+SECOND = 1_000_000_000  # [ns]
 #: First bytes of a message that was compressed by itself; the first byte of one that was not is 0.
 ZSTD = b"\x28\xb5\x2f\xfd"
 

@@ -11,7 +11,7 @@ from typing import Any
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import KINDS, Candidate, Found
 from sobo_training.bags.demonstrations import RECORDED, stays_optimal
-from sobo_training.bags.motions import SECOND
+from sobo_training.bags.records import SECOND
 from sobo_training.bags.survey import Contents
 from sobo_training.data.collection import CollectSummary
 from sobo_training.data.dataset import shard_paths

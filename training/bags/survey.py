@@ -17,9 +17,9 @@ from sobo_training.bags.files import Bag, read
 from sobo_training.bags.goals import Goal, commanded, joint_goal, tool_goal
 from sobo_training.bags.joint_states import Array
 from sobo_training.bags.mcap_chunks import unpack_zstd
-from sobo_training.bags.motions import SECOND, Motion, MotionFinder
+from sobo_training.bags.motions import Motion, MotionFinder
 from sobo_training.bags.plans import LoggedPlan, Plans, Refusal
-from sobo_training.bags.records import ZSTD, Batch, Channel, Damage, Findings, Times
+from sobo_training.bags.records import SECOND, ZSTD, Batch, Channel, Damage, Findings, Times
 from sobo_training.bags.topics import Names
 
 # Times of this size [s] and more are UNIX times; smaller ones count from the beginning of a bag.
