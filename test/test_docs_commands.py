@@ -71,7 +71,8 @@ NOT_RUN = {
 # Last options win: what is documented runs, with a budget of seconds.
 BUDGET = {
     "collect": ["-n", "3", "--starts", "1"],
-    "train": ["--steps", "2", "--batch", "4"],
+    "train": ["--steps", "2", "--batch", "4", "--verdict", "1"],
+    "export": ["--verdict", "1"],
     "evaluate": ["--instances", "1", "--starts", "1"],
 }
 

@@ -28,10 +28,10 @@ def artifact(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline")
     data, run, policy = (str(folder / name) for name in ("data", "run", "policy"))
     assert main(["collect", "ur5", "-n", "3", "--starts", "1", "--out", data, *VARIANT]) == 0
-    arguments = ["--steps", "30", "--batch", "16", "--limit", "2"]
+    arguments = ["--steps", "30", "--batch", "16", "--limit", "2", "--verdict", "2"]
     assert main(["train", "ur5", "--data", data, "--out", run, *arguments, *VARIANT]) == 0
     assert json.loads((folder / "run" / "run.json").read_text())["solutions"] == 2
-    assert main(["export", "--run", run, "--out", policy]) == 0
+    assert main(["export", "--run", run, "--out", policy, "--verdict", "0"]) == 0
     return folder / "policy"
 
 

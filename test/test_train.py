@@ -156,7 +156,7 @@ def test_muon_is_for_the_weights_of_hidden_layers(task: ToyTask, method: str) ->
 def test_divergence_is_caught_and_dumped(task: ToyTask, data: TrainingSet, tmp_path: Path) -> None:
     chunk = data.samples.chunk.clone()
     chunk[:] = torch.inf
-    broken = TrainingSet(dataclasses.replace(data.samples, chunk=chunk), data.normaliser)
+    broken = dataclasses.replace(data, samples=dataclasses.replace(data.samples, chunk=chunk))
     with pytest.raises(TrainingDiverged, match=r"at step 0.*diverged.pt"):
         train(broken, task, tmp_path, config_of(task, steps=6), progress=False)
     dump = torch.load(tmp_path / "diverged.pt")
@@ -193,7 +193,7 @@ def test_chunks_are_drawn_by_their_motion(task: ToyTask, data: TrainingSet, emph
 def test_relative_errors_bound_the_first_order_term(task: ToyTask, data: TrainingSet) -> None:
     """The unit of dx makes |J|^2 / n into |J|^2 / (n + |J|^2), for whatever moves with the state."""
     steep = data.samples.chunk_jacobian * torch.logspace(-2, 3, len(data))[:, None, None, None]
-    set_ = TrainingSet(dataclasses.replace(data.samples, chunk_jacobian=steep), data.normaliser)
+    set_ = dataclasses.replace(data, samples=dataclasses.replace(data.samples, chunk_jacobian=steep))
     plain, relative = (Trainer(set_, task, config_of(task, relative=given)).sample()[0] for given in (False, True))
     n = plain.chunk[0].numel()
     squares = plain.chunk_jacobian.square().sum((1, 2, 3))

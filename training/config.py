@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sobo_planner.errors import ConfigError
-from sobo_planner.tasks.config import ACTIONS, check_training
+from sobo_planner.tasks.config import ACTIONS, AUTO, check_training
 
 _DIRECT = {"network": "mlp", "action": "control", "T_h": 2, "T_a": 1, "K": 1, "hidden": (256, 256, 256)}
 #: What is compared in arXiv:2604.19011 (its names: Sob+Diff, Diff, MLP, Sob+MLP), as fields of `TrainConfig`.
@@ -16,6 +16,15 @@ METHODS: dict[str, dict[str, Any]] = {
     "mlp": {"loss": "diff", **_DIRECT},
     "sob_mlp": {"loss": "sobolev", "mode": "vjp", **_DIRECT},
 }
+
+#: Trajectories from which `jvp` is the mode to use. In docs/results.md `augment` is much better with up to 10, both are
+#: as good with 20, and `augment` is worse from 50 on.
+FEW_TRAJECTORIES = 20
+
+
+def suitable_mode(trajectories: int) -> str:
+    """The mode of first-order information that does best with so many trajectories."""
+    return "augment" if trajectories < FEW_TRAJECTORIES else "jvp"
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,8 @@ class TrainConfig:
         network: `unet`, or `mlp` for a direct policy.
         hidden: Channels of the U-Net's levels, or units of the perceptron's layers.
         loss: `diff` or `sobolev`.
-        mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`).
+        mode: How the first-order term is computed: `vjp`, `jvp` or `augment` (see `losses`); `auto` for what suits the
+            number of trajectories (`suitable_mode`).
         alpha: Weight of the first-order term; 1 weighs both terms equally per element.
         share: Share of the batch on which `jvp` computes the first-order term: less time a step, more noise in it.
         relative: Measure first-order errors relative to large derivatives (see `losses`), so that chunks which depend
@@ -64,7 +74,7 @@ class TrainConfig:
     network: str = "unet"
     hidden: tuple[int, ...] = (24, 24, 32, 32)
     loss: str = "sobolev"
-    mode: str = "jvp"
+    mode: str = AUTO
     alpha: float = 1.0
     share: float = 1.0
     relative: bool = False
@@ -122,6 +132,20 @@ class TrainConfig:
         for section in (task.config.policy, task.config.training):
             values |= {name: value for name, value in vars(section).items() if name in names}
         return cls(**(values | METHODS.get(method or "", {}) | overrides))
+
+    def resolved(self, trajectories: int) -> TrainConfig:
+        """With a definite mode, for a number of trajectories."""
+        return self if self.mode != AUTO else replace(self, mode=suitable_mode(trajectories))
+
+    def explain_mode(self, trajectories: int) -> str:
+        """Which mode is trained with, and why; empty where no first-order information is learned."""
+        if self.loss != "sobolev":
+            return ""
+        if self.mode != AUTO:
+            return f"mode {self.mode}, as asked for"
+        few = trajectories < FEW_TRAJECTORIES
+        reason = f"best with {'fewer than' if few else 'at least'} {FEW_TRAJECTORIES} in docs/results.md"
+        return f"mode {suitable_mode(trajectories)} for {trajectories} trajectories: {reason}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored beside a run."""

@@ -59,7 +59,8 @@ class Cell:
 
     def config(self, task: Any) -> TrainConfig:
         """The training run."""
-        return TrainConfig.from_task(task, self.method, seed=self.seed, **dict(self.train))
+        mode = {"mode": "jvp"} if self.method == "sob_diff" else {}
+        return TrainConfig.from_task(task, self.method, seed=self.seed, **(mode | dict(self.train)))
 
     def name(self, task: Any) -> str:
         """Readable, and unique by a hash of every setting."""

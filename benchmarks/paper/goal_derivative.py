@@ -76,4 +76,5 @@ def with_goal(data: TrainingSet, solutions: Any, task: Any, length: int) -> Trai
             torch.cat((samples.chunk_jacobian, torch.from_numpy(chunk).float()), -1),
         ),
         scaling,
+        data.trajectories,
     )

@@ -1,22 +1,31 @@
-"""`sobo evaluate`: measure a policy on held-out instances."""
+"""`sobo evaluate`: measure a policy on held-out instances, or on logged ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from sobo_planner.cli.shared import Instances, TaskCommand, finish, training_extra
+from tyro.conf import arg
+
+from sobo_planner.cli.shared import TaskCommand, finish, training_extra
 from sobo_planner.files import check_output, write_json
 
 
 @dataclass(kw_only=True)
 class Evaluate(TaskCommand):
-    """Evaluate a policy on held-out instances: alone, as a warm start, and beside the naive start."""
+    """Evaluate a policy on instances that it was not trained on: alone, as a warm start, and beside the naive start."""
 
     policy: Path
     """Policy artifact."""
-    instances: Instances = 50
-    """Number of held-out instances; never instances of collected data, whatever the seeds."""
+    instances: Annotated[int | None, arg(aliases=("-n",))] = None
+    """Number of held-out instances; never instances of collected data, whatever the seeds. Default: 50, or none with
+    --instances-from."""
+    instances_from: Annotated[tuple[Path, ...], arg(metavar="DIR ...")] = ()
+    """Evaluate on the instances of these dataset folders, such as those of `sobo from-bag`; beside held-out ones if
+    --instances is given."""
+    most: int = 200
+    """Instances of --instances-from at most, spread evenly."""
     seed: int = 0
     """Seed of the instances."""
     starts: int = 6
@@ -28,25 +37,33 @@ class Evaluate(TaskCommand):
     threads: int = 2
     """Solver threads of the best-of-starts reference; what is timed runs on one."""
     json: Path | None = None
-    """File for the whole report, with one row per instance."""
+    """File for the whole report, with one row per instance. With both kinds of instances it is that of the held-out
+    ones, and that of the logged ones is its key `on_logged`."""
 
     def run(self) -> int:
-        """Evaluate, print the table, and store the report if asked."""
+        """Evaluate, print tables and verdicts, and store the report if asked."""
         if self.json is not None:
             check_output(self.json)
         with training_extra():
+            from sobo_training.data.dataset import load
             from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
             from sobo_training.evaluation.report import render
 
+        sampled = self.instances if self.instances is not None or self.instances_from else 50
         options = EvaluateOptions(
-            instances=self.instances,
+            instances=self.most if sampled is None else sampled,
             seed=self.seed,
             starts=self.starts,
             action_horizon=self.action_horizon,
             samples=self.samples,
             threads=self.threads,
         )
-        report = evaluate(self.load_task(), self.policy, options)
+        task = self.load_task()
+        data = load(self.instances_from, task) if self.instances_from else None
+        reports = [] if sampled is None else [evaluate(task, self.policy, options)]
+        if data is not None:
+            reports.append(evaluate(task, self.policy, replace(options, instances=self.most), data=data))
+        stored = reports[0] | ({"on_logged": reports[1]} if len(reports) > 1 else {})
         path = self.json
-        finish(render(report), None if path is None else lambda: write_json(path, report))
+        finish("\n\n".join(map(render, reports)), None if path is None else lambda: write_json(path, stored))
         return 0

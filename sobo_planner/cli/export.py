@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import Command, training_extra
+from sobo_planner.cli.shared import Command, Verdict, check_verdict, training_extra
 
 
 @dataclass(kw_only=True)
@@ -19,9 +19,12 @@ class Export(Command):
     """Folder of a training run."""
     out: Path
     """Folder of the artifact: new, empty, or that of an older artifact, which is replaced."""
+    verdict: Verdict = 20
+    """Fresh instances on which to compare the policy with none; 0: do not."""
 
     def run(self) -> int:
-        """Export, then print where the artifact lies."""
+        """Export, then print where the artifact lies and what the policy is worth."""
+        check_verdict(self.verdict)
         with training_extra():
             from sobo_training.export.placing import check_place
             from sobo_training.learning.runs import task_of_run
@@ -29,8 +32,11 @@ class Export(Command):
         check_place(self.out)  # before the seconds that importing torch takes
         task = task_of_run(self.run_folder)
         with training_extra():
+            from sobo_training.evaluation.evaluate import quick_verdict
             from sobo_training.export.exporter import export, load_run
 
         artifact = export(load_run(self.run_folder, task), task, self.out)
-        print(f"policy: {artifact.folder}")
+        print(f"policy: {artifact.folder}", flush=True)
+        if self.verdict:
+            print(quick_verdict(task, artifact.folder, self.verdict))
         return 0

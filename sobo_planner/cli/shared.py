@@ -24,6 +24,7 @@ Flag = FlagCreatePairsOff[bool]
 TaskName = Annotated[Positional[str], arg(metavar="TASK")]
 Overrides = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="KEY=VALUE")]
 Instances = Annotated[int, arg(aliases=("-n",))]
+Verdict = Annotated[int, arg(metavar="N")]
 
 
 @dataclass(kw_only=True)
@@ -58,6 +59,16 @@ class TaskCommand(Command):
         from sobo_planner.tasks import load_arm
 
         return load_arm(self.task, **parse_overrides(self.overrides))
+
+
+def check_verdict(count: int) -> None:
+    """Refuse a number of instances that is none.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    if count < 0:
+        raise ConfigError(f"verdict must not be negative, got {count}")
 
 
 def finish(results: str, store: Callable[[], None] | None = None) -> None:

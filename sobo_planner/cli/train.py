@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import TaskCommand, parse_overrides, training_extra
+from sobo_planner.cli.shared import TaskCommand, Verdict, check_verdict, parse_overrides, training_extra
 from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output_folder
 
@@ -27,8 +27,9 @@ class Train(TaskCommand):
     method: Literal["sob_diff", "diff", "mlp", "sob_mlp"] | None = None
     """sob_diff: diffusion, on trajectories and first-order information; diff: on trajectories alone; mlp, sob_mlp: the
     same for a direct policy. Default: the task's configuration."""
-    mode: Literal["vjp", "jvp", "augment"] | None = None
-    """How sob_diff and sob_mlp get first-order information: double backward, forward mode, or data augmentation."""
+    mode: Literal["auto", "vjp", "jvp", "augment"] | None = None
+    """How sob_diff and sob_mlp get first-order information: double backward, forward mode, data augmentation, or (auto)
+    what suits the number of solutions. Default: the task's configuration."""
     steps: int | None = None
     """Gradient steps."""
     batch: int | None = None
@@ -41,6 +42,8 @@ class Train(TaskCommand):
     """Stop, with a finished schedule, after this time [min]."""
     limit: int | None = None
     """Train on the first solutions only, this many."""
+    verdict: Verdict = 20
+    """Fresh instances on which to compare the policy with none at the end; 0: do not."""
 
     def run(self) -> int:
         """Train, with a progress bar, then print where the run lies."""
@@ -48,10 +51,13 @@ class Train(TaskCommand):
         with training_extra():
             from sobo_training.config import TrainConfig
             from sobo_training.data.dataset import load
+            from sobo_training.evaluation.evaluate import quick_verdict
+            from sobo_training.export.exporter import live_policy
             from sobo_training.learning.train import train
 
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}")
+        check_verdict(self.verdict)
         task = self.load_task()
         given = {name: getattr(self, name) for name in CONFIG_OPTIONS}
         config = TrainConfig.from_task(task, **{name: value for name, value in given.items() if value is not None})
@@ -64,5 +70,9 @@ class Train(TaskCommand):
         }
         result = train(data, task, self.out, config, about=about)
         figures = ", ".join(f"{name} {value:.4g}" for name, value in result.summary.items())
-        print(f"trained on {len(data)} solutions: {figures}\nrun: {self.out}")
+        print(f"trained on {len(data)} solutions: {figures}\nrun: {self.out}", flush=True)
+        if reason := config.explain_mode(len(data)):
+            print(reason, flush=True)
+        if self.verdict:
+            print(quick_verdict(task, live_policy(result, task), self.verdict))
         return 0

@@ -15,6 +15,8 @@ from sobo_planner.solver import SolverOptions
 ACTIONS = ("state", "control")
 #: Ways to get first-order information, see `sobo_training.learning.losses`.
 MODES = ("vjp", "jvp", "augment")
+#: The mode that suits the number of trajectories, see `sobo_training.config.suitable_mode`.
+AUTO = "auto"
 OPTIMIZERS = ("muon", "adamw")
 #: Steps of a horizon or a chunk; a solver keeps some 50 kB for each.
 MOST_STEPS = 10_000
@@ -99,7 +101,7 @@ class TrainingConfig:
     """Defaults of `sobo train` for this task; documented in sobo_training.config.TrainConfig."""
 
     loss: str = "sobolev"
-    mode: str = "jvp"
+    mode: str = AUTO
     alpha: float = 1.0
     share: float = 1.0
     relative: bool = False
@@ -117,7 +119,7 @@ class TrainingConfig:
 
 def check_training(config: Any) -> None:
     """Refuses values of a `TrainingConfig` or a `sobo_training.config.TrainConfig` that cannot work."""
-    for name, choices in (("loss", ("diff", "sobolev")), ("mode", MODES), ("optimizer", OPTIMIZERS)):
+    for name, choices in (("loss", ("diff", "sobolev")), ("mode", (AUTO, *MODES)), ("optimizer", OPTIMIZERS)):
         value = getattr(config, name)
         require(value in choices, f"{name}={value!r} is not one of {', '.join(choices)}")
     require(1 <= config.batch <= 100_000, f"batch={config.batch} must lie in 1 ... 100000")

@@ -7,17 +7,23 @@ different streams, so no instance of the one is ever an instance of the other, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sobo_planner.errors import SoboError
+from sobo_planner.solver import Instance
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
-    from sobo_planner.solver import Guess, Instance
+    from sobo_planner.solver import Guess
     from sobo_planner.tasks import Task
+    from sobo_training.data.dataset import Dataset
+
+#: Gives instances by number, each with the generator that its starts are drawn from.
+InstanceSource = Callable[[int], tuple[Instance, np.random.Generator]]
 
 
 class Stream(IntEnum):
@@ -41,6 +47,20 @@ def draw(task: Task, stream: Stream, seed: int, index: int) -> tuple[Instance, n
     """
     rng = generator(stream, seed, index)
     return task.sample(rng), rng
+
+
+def held_out(task: Task, seed: int) -> InstanceSource:
+    """Instances to evaluate on, which collection never draws."""
+    return lambda index: draw(task, Stream.EVALUATE, seed, index)
+
+
+def logged(data: Dataset, seed: int) -> InstanceSource:
+    """The instances of stored solutions, in their order."""
+
+    def source(index: int) -> tuple[Instance, np.random.Generator]:
+        return Instance(data.x0[index], data.target[index]), generator(Stream.LOGGED, seed, index)
+
+    return source
 
 
 def draw_starts(

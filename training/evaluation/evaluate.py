@@ -12,7 +12,7 @@ Everything that is timed runs one instance at a time on one thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,18 @@ from sobo_planner.policy import Policy
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import ArmReach
 from sobo_training.data.collect import cheapest
-from sobo_training.data.instances import Stream, draw, draw_starts, policy_start
+from sobo_training.data.instances import InstanceSource, draw_starts, held_out, logged, policy_start
+from sobo_training.evaluation import verdict
 from sobo_training.evaluation.attempts import Attempt, Row
 from sobo_training.evaluation.report import report
 
 if TYPE_CHECKING:
     from sobo_planner.solver import Guess, Instance
     from sobo_planner.tasks import Task
+    from sobo_training.data.dataset import Dataset
+
+#: Seed of the instances of quick verdicts.
+VERDICT_SEED = 7919
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class EvaluateOptions:
         action_horizon: Steps executed of each chunk; the artifact's if None.
         samples: Noise samples per rollout, the cheapest kept; the task file's number if None.
         threads: Solver threads of the best-of-starts reference, which is not timed.
+        planner: Plan as at run time, too.
     """
 
     instances: int = 50
@@ -54,6 +60,7 @@ class EvaluateOptions:
     action_horizon: int | None = None
     samples: int | None = None
     threads: int = 2
+    planner: bool = True
 
     def __post_init__(self) -> None:
         for name, lowest in (("instances", 1), ("seed", 0), ("starts", 0), ("samples", 1), ("threads", 1)):
@@ -87,7 +94,9 @@ class Evaluator:
         self.samples = options.samples or task.config.policy.samples
         self.task, self.policy, self.options = task, policy, options
         self.solver = Solver(task)
-        self.planner = Planner(task, policy, samples=self.samples) if isinstance(task, ArmReach) else None
+        self.planner = None
+        if options.planner and isinstance(task, ArmReach):
+            self.planner = Planner(task, policy, samples=self.samples)
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -144,9 +153,9 @@ class Evaluator:
         index, _ = cheapest(solutions)
         return (None, None) if index is None else (float(solutions[index].cost), index)
 
-    def row(self, index: int) -> Row:
-        """Evaluate on one held-out instance."""
-        instance, rng = draw(self.task, Stream.EVALUATE, self.options.seed, index)
+    def row(self, index: int, source: InstanceSource) -> Row:
+        """Evaluate on one instance."""
+        instance, rng = source(index)
         best, best_start = self.best(instance, rng)
         policy, guess = self.roll_out(instance, rng)
         planner, planner_source = self.plan(instance)
@@ -165,16 +174,29 @@ class Evaluator:
         )
 
 
+def quick_verdict(task: Task, policy: str | Path | Policy, instances: int) -> str:
+    """What a policy is worth on a few instances, which no evaluation with a usual seed uses."""
+    options = EvaluateOptions(instances=instances, seed=VERDICT_SEED, starts=0, planner=False)
+    found = evaluate(task, policy, options, progress=False)["verdict"]
+    return verdict.render(found, "the policy", "no policy")
+
+
 def evaluate(
-    task: Task, policy_folder: str | Path, options: EvaluateOptions | None = None, progress: bool = True
+    task: Task,
+    policy: str | Path | Policy,
+    options: EvaluateOptions | None = None,
+    progress: bool = True,
+    data: Dataset | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a policy artifact.
+    """Evaluate a policy.
 
     Args:
         task: The task, in the variant to evaluate on.
-        policy_folder: The artifact.
+        policy: Folder of the artifact, or the policy.
         options: How to evaluate.
         progress: Show a progress bar on stderr.
+        data: Evaluate on the instances of these solutions instead of sampled ones: on at most `options.instances` of
+            them, spread evenly.
 
     Returns:
         The report; see `sobo_training.evaluation.report.report`.
@@ -183,8 +205,17 @@ def evaluate(
         SoboError: The policy does not fit the task.
     """
     options = options or EvaluateOptions()
-    policy = Policy.load(policy_folder, task)
-    evaluator = Evaluator(task, policy, options)
-    evaluator.row(0)  # first calls allocate; what follows is timed
-    rows = [evaluator.row(index) for index in tqdm(range(options.instances), unit="inst", disable=not progress)]
-    return report(task, policy_folder, options, rows, evaluator.action_horizon, evaluator.samples)
+    numbers: Sequence[int]
+    loaded = policy if isinstance(policy, Policy) else Policy.load(policy, task)
+    evaluator = Evaluator(task, loaded, options)
+    if data is None:
+        source, numbers = held_out(task, options.seed), range(options.instances)
+    else:
+        count = min(options.instances, len(data))
+        source = logged(data, options.seed)
+        numbers = [int(each) for each in np.linspace(0, len(data) - 1, count).round()]
+    evaluator.row(numbers[0], source)  # first calls allocate; what follows is timed
+    rows = [evaluator.row(index, source) for index in tqdm(numbers, desc="evaluate", unit="inst", disable=not progress)]
+    folder = loaded.artifact.folder if isinstance(policy, Policy) else policy
+    made = report(task, folder, options, rows, evaluator.action_horizon, evaluator.samples)
+    return made | {"logged": data is not None}

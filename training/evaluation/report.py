@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sobo_training.evaluation import verdict
 from sobo_training.evaluation.statistics import number, paired_ratio, summarise, table
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def report(
         "task": task.name,
         "task_hash": task.hash,
         "policy": str(policy_folder),
-        "instances": options.instances,
+        "instances": len(rows),
         "seed": options.seed,
         "action_horizon": action_horizon,
         "samples": samples,
@@ -150,6 +151,10 @@ def report(
         "paired": compare(rows, cold_start),
         "best_of_starts": best_of_starts(rows, options.starts, cold_start),
         "naive_starts": naive,
+        "verdict": verdict.compare(
+            [verdict.effort(getattr(row, cold_start), distance) for row in rows],
+            [verdict.effort(row.refined, distance, row.policy) for row in rows],
+        ),
         "rows": [row.to_json() for row in rows],
     }
 
@@ -160,8 +165,9 @@ def render(data: dict[str, Any]) -> str:
     naive = ", ".join(
         f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}" for name, each in data["naive_starts"].items()
     )
+    kind = "logged instances" if data.get("logged") else f"held-out instances, seed {data['seed']}"
     lines = [
-        f"{data['task']}: {data['instances']} held-out instances, seed {data['seed']}",
+        f"{data['task']}: {data['instances']} {kind}",
         f"policy {data['policy']}, action horizon {data['action_horizon']}, noise samples {data['samples']}",
         f"cold start: {NAIVE_STARTS[cold]}, the better on average (mean iterations: {naive})",
         "",
@@ -188,4 +194,5 @@ def render(data: dict[str, Any]) -> str:
     if best and best["refined_over_best"]["ratio_of_means"] is not None:
         ratio = best["refined_over_best"]["ratio_of_means"]
         lines.append(f"mean refined cost / mean cost of the best of {best['starts']} starts: {ratio:.3f}")
+    lines += ["", verdict.render(data["verdict"], "the policy", "no policy")]
     return "\n".join(lines)

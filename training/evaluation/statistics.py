@@ -10,6 +10,8 @@ import numpy as np
 
 #: Figures of a summary, in the order of the table's columns.
 COLUMNS = ("mean", "median", "p90", "p99", "failures")
+#: Samples of a bootstrap.
+DRAWS = 4000
 
 
 def summarise(values: Iterable[float | None], failures: int | None = None) -> dict[str, Any]:
@@ -51,6 +53,28 @@ def paired_ratio(numerators: Sequence[float | None], denominators: Sequence[floa
     summary = summarise([a / b for a, b in pairs], failures=len(numerators) - len(pairs))
     mean = float(np.mean([a for a, _ in pairs]) / np.mean([b for _, b in pairs])) if pairs else None
     return summary | {"ratio_of_means": mean, "count": len(pairs)}
+
+
+def interval_of_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, float]:
+    """Where the ratio of the means lies with 95 % certainty: a bootstrap over the pairs, always with the same draws.
+
+    Args:
+        numerators: Of each instance.
+        denominators: Of the same instances; their sum is positive.
+    """
+    over, under = np.asarray(numerators, float), np.asarray(denominators, float)
+    rows = np.random.default_rng(0).integers(len(over), size=(DRAWS, len(over)))
+    sums = under[rows].sum(1)
+    ratios = over[rows].sum(1) / np.where(sums > 0, sums, under.sum())
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """How likely so uneven a split of wins and losses is where both are equally likely (two-sided, exact)."""
+    n = wins + losses
+    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
+    return min(1.0, 2.0 * tail / 2**n)
 
 
 def number(value: float | int | None) -> str:

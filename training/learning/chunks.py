@@ -23,6 +23,9 @@ SCALE_FLOOR = 0.2
 """Smallest standard deviation, as a share of the largest in its group. A joint that hardly moves would
 otherwise get a tiny scale, and its rows of the normalised Jacobian would dominate the loss."""
 
+Part = tuple[int, float]
+"""So many consecutive trajectories, or chunks, and the share of each batch that is drawn from them."""
+
 
 class ChunkTask(Protocol):
     """What chunking needs from a task."""
@@ -43,10 +46,15 @@ class TrainingSet:
     Attributes:
         samples: One `Batch` that holds every chunk.
         normaliser: The scaling used.
+        trajectories: Trajectories that the chunks are cut from.
+        parts: Numbers of consecutive chunks, and the share of each batch that is drawn from them; empty for all chunks
+            alike.
     """
 
     samples: Batch
     normaliser: Normaliser
+    trajectories: int
+    parts: tuple[Part, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples.chunk)
@@ -112,7 +120,12 @@ def _displacements(X: Array, horizon: int) -> Array:
 
 
 def build(
-    solutions: Any, task: ChunkTask, horizon: int, action: str = "state", normaliser: Normaliser | None = None
+    solutions: Any,
+    task: ChunkTask,
+    horizon: int,
+    action: str = "state",
+    normaliser: Normaliser | None = None,
+    parts: Sequence[Part] = (),
 ) -> TrainingSet:
     """Cut trajectories into chunks, one from each step, and normalise them.
 
@@ -123,6 +136,7 @@ def build(
         horizon: Slots T_h of a chunk.
         action: What the slots hold: `state` or `control`.
         normaliser: Scaling to use; by default it is measured on these chunks.
+        parts: Consecutive trajectories, and the share of each batch that is drawn from them.
 
     Raises:
         DatasetError: Empty, shorter than a chunk, or not finite.
@@ -152,7 +166,8 @@ def build(
             state_scale=floored_scale(_displacements(X, horizon), task.state_groups),
         )
     samples = _normalise(o, do, a, jacobian, normaliser)
-    return TrainingSet(samples, normaliser)
+    chunks = len(o) // len(X)
+    return TrainingSet(samples, normaliser, len(X), tuple((count * chunks, share) for count, share in parts))
 
 
 def _normalise(o: Array, do: Array, a: Array, J: Array, n: Normaliser) -> Batch:

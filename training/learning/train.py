@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ from sobo_planner.locks import locked
 from sobo_planner.policy.normaliser import Normaliser
 from sobo_planner.tasks import Task
 from sobo_training.config import TrainConfig
-from sobo_training.learning.chunks import TrainingSet, build
+from sobo_training.learning.chunks import Part, TrainingSet, build
 from sobo_training.learning.runs import check_run, write_run
 from sobo_training.learning.trainer import CHECKPOINT, Trainer, TrainingDiverged, store
 from sobo_training.networks.network import Network
@@ -54,6 +54,7 @@ def train(
     resume: bool = True,
     progress: bool = True,
     previous: TrainResult | None = None,
+    parts: Sequence[Part] = (),
     about: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a policy; continues from the checkpoint in `out_dir` where there is one.
@@ -67,6 +68,8 @@ def train(
         progress: Show a progress bar.
         previous: Run whose averaged weights and scaling this one starts from; random weights and its own
             scaling if None.
+        parts: Consecutive trajectories of the dataset, and the share of each batch that is drawn from them; all alike
+            if there are none.
         about: What `run.json` is to say besides the task.
 
     Raises:
@@ -84,11 +87,15 @@ def train(
             if resume and (out_dir / CHECKPOINT).exists():
                 check_run(out_dir, task)
             write_run(out_dir, task, about or {})
-        return _train(dataset, task, out_dir, config, resume, progress, previous)
+        if isinstance(dataset, TrainingSet):
+            data = dataset
+        else:
+            data = build(dataset, task, config.T_h, config.action, previous.normaliser if previous else None, parts)
+        return _train(data, task, out_dir, config, resume, progress, previous)
 
 
 def _train(
-    dataset: Any,
+    data: TrainingSet,
     task: Any,
     out_dir: Path,
     config: TrainConfig,
@@ -96,21 +103,19 @@ def _train(
     progress: bool,
     previous: TrainResult | None,
 ) -> TrainResult:
-    if isinstance(dataset, TrainingSet):
-        data = dataset
-    else:
-        data = build(dataset, task, config.T_h, config.action, previous.normaliser if previous else None)
+    if reason := config.explain_mode(data.trajectories):
+        logger.info("%s", reason)
     trainer = Trainer(data, task, config, previous.net.state_dict() if previous else None)
     checkpoint = out_dir / CHECKPOINT
     if resume and checkpoint.exists():
         trainer.load(checkpoint)
         logger.info("continuing %s at step %d", out_dir, trainer.step)
-    write_json(out_dir / CONFIG, {"task": task.name, **config.to_dict()})
+    write_json(out_dir / CONFIG, {"task": task.name, **trainer.config.to_dict()})
     try:
         summary = _run(trainer, out_dir, progress)
     except OSError as error:  # of TensorBoard's writer
         raise SoboError(f"cannot write to {out_dir}: {error.strerror or error}") from error
-    return TrainResult(trainer.average.eval(), data.normaliser, config, summary)
+    return TrainResult(trainer.average.eval(), data.normaliser, trainer.config, summary)
 
 
 def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Trainer:
     ) -> None:
         """Starts from the given weights, or from random ones."""
         self.data = data
-        self.config = config
+        self.config = config = config.resolved(data.trajectories)
         self.net = network(task, config)
         self.average = network(task, config)
         if weights is not None:
@@ -175,11 +175,12 @@ def _optimizers(net: Network, config: TrainConfig) -> tuple[torch.optim.Optimize
 
 def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:
     """Upper ends, but for the last, of the intervals in 0 .. 1 that stand for the chunks."""
-    even = torch.full((len(data),), 1.0 / len(data), dtype=torch.float64)
     motion = data.motion().double()
-    total = motion.sum()
-    weights = torch.lerp(even, motion / total, emphasis) if total > 0 else even
-    return weights.cumsum(0)[:-1]
+    parts, weights = data.parts or ((len(data), 1.0),), []
+    for (count, share), part in zip(parts, motion.split([count for count, _ in parts]), strict=True):
+        even, total = torch.full((count,), 1.0 / count, dtype=torch.float64), part.sum()
+        weights.append(share * (torch.lerp(even, part / total, emphasis) if total > 0 else even))
+    return torch.cat(weights).cumsum(0)[:-1]
 
 
 def store(state: dict[str, Any], path: Path) -> None:
