@@ -28,7 +28,8 @@ from sobo_training.config import TrainConfig
 from sobo_training.data.dataset import load, locked
 from sobo_training.data.instances import Stream, draw
 from sobo_training.export.exporter import export, load_run
-from sobo_training.interplay.loop import InterplayOptions, gradient_steps, interplay, seed_of
+from sobo_training.interplay.loop import interplay
+from sobo_training.interplay.options import InterplayOptions, gradient_steps, seed_of
 from sobo_training.learning.trainer import read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

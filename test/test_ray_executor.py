@@ -25,7 +25,8 @@ from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
 from sobo_training.data.instances import Stream, draw
 from sobo_training.data.shards import LAYOUT
-from sobo_training.interplay.loop import InterplayOptions, interplay
+from sobo_training.interplay.loop import interplay
+from sobo_training.interplay.options import InterplayOptions
 
 pytestmark = pytest.mark.slow
 OPTIONS = CollectOptions(count=60, wanted=9, seed=3, starts=2, threads=2, shard_size=2)

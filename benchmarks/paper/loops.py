@@ -16,7 +16,8 @@ from records import mean, mean_known, remember
 from rollouts import roll_out, solver_alone
 
 from sobo_planner.policy import Policy
-from sobo_training.interplay.loop import InterplayOptions, interplay
+from sobo_training.interplay.loop import interplay
+from sobo_training.interplay.options import InterplayOptions
 
 Array = NDArray[np.float64]
 

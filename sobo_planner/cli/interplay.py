@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from sobo_planner.cli.shared import Flag, TaskCommand, training_extra
 from sobo_planner.files import check_output_folder
@@ -26,6 +28,14 @@ class Interplay(TaskCommand):
     """Folder of the run: status.json, one folder an iteration, the final policy."""
     method: Literal["sob_diff", "diff", "mlp", "sob_mlp"] | None = None
     """What is trained, as in `sobo train`. Default: the task's configuration."""
+    policy: Path | None = None
+    """Policy artifact to go on from: its weights are the first, and its rollouts the first extra starts."""
+    from_data: Annotated[tuple[Path, ...], arg(metavar="DIR ...")] = ()
+    """Dataset folders of logged solutions, such as those of `sobo from-bag`, to learn from besides new ones. A fifth of
+    them, at most interplay.instances, is kept for evaluation."""
+    logged_share: float = 0.5
+    """Share of each batch that is drawn from the logged solutions; the rest are sampled instances of the task, so that
+    what the policy could do before stays."""
     seed: int = 0
     """Seed of instances, weights, batches and noise."""
     threads: int = 2
@@ -39,10 +49,24 @@ class Interplay(TaskCommand):
         """Run the loop, then print its figures."""
         check_output_folder(self.out)
         with training_extra():
-            from sobo_training.interplay.loop import InterplayOptions, interplay
+            from sobo_training.interplay import verdicts
+            from sobo_training.interplay.loop import interplay
+            from sobo_training.interplay.options import InterplayOptions
             from sobo_training.interplay.record import render
 
-        options = InterplayOptions(self.method, self.seed, self.threads, self.executor)
+        options = InterplayOptions(
+            method=self.method,
+            seed=self.seed,
+            threads=self.threads,
+            executor=self.executor,
+            policy=self.policy,
+            from_data=self.from_data,
+            logged_share=self.logged_share,
+        )
         status = interplay(self.load_task(), self.out, options)
-        print(json.dumps(status, indent=1) if self.json else f"{render(status)}\npolicy: {self.out / 'policy'}")
+        if self.json:
+            print(json.dumps(status, indent=1))
+        else:
+            found = verdicts.render(self.out, len(status["iterations"]))
+            print(f"{render(status)}\n{found}\npolicy: {self.out / 'policy'}")
         return 0

@@ -56,18 +56,30 @@ def paired_ratio(numerators: Sequence[float | None], denominators: Sequence[floa
 
 
 def interval_of_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, float]:
-    """Where the ratio of the means lies with 95 % certainty: a bootstrap over the pairs, always with the same draws.
+    """Where the ratio of the means lies with 95 % certainty.
+
+    A bootstrap over the pairs, always with the same draws, widened as Student's distribution is: of 20 pairs without a
+    difference, a plain one finds a difference in 8 % of the cases, this one in 5 % (iterations of the UR5).
 
     Args:
-        numerators: Of each instance.
+        numerators: Of each instance, two at least; their sum is positive.
         denominators: Of the same instances; their sum is positive.
     """
     over, under = np.asarray(numerators, float), np.asarray(denominators, float)
-    rows = np.random.default_rng(0).integers(len(over), size=(DRAWS, len(over)))
-    sums = under[rows].sum(1)
-    ratios = over[rows].sum(1) / np.where(sums > 0, sums, under.sum())
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    return float(low), float(high)
+    n = len(over)
+    rows = np.random.default_rng(0).integers(n, size=(DRAWS, n))
+    sums = over[rows].sum(1), under[rows].sum(1)
+    drawn = np.divide(*sums)[(sums[0] > 0) & (sums[1] > 0)]
+    centre = np.log(over.sum() / under.sum())
+    low, high = centre + _widening(n) * (np.percentile(np.log(drawn), (2.5, 97.5)) - centre)
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def _widening(n: int) -> float:
+    """How much wider a 95 % interval of n values is than one of many: the expansion of Student's quantile."""
+    z, f = 1.959964, n - 1
+    student = z + (z**3 + z) / (4 * f) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * f**2)
+    return math.sqrt(n / f) * student / z
 
 
 def sign_test(wins: int, losses: int) -> float:

@@ -15,8 +15,11 @@ import numpy as np
 from sobo_training.evaluation.attempts import Attempt
 from sobo_training.evaluation.statistics import interval_of_ratio, number, sign_test
 
-#: Ratios that are known to lie this near to 1 are called the same.
-SAME = 0.05
+#: Ratios that are known to lie this near to 1 are called the same: costs that differ by less than what local optima
+#: differ by, and iterations and times that nobody would notice.
+SAME = {"iterations": 0.05, "time_ms": 0.05, "cost": 0.01}
+#: Fewer instances than this prove nothing.
+LEAST = 6
 #: Chance of so uneven a split below which a difference in success counts.
 SURE = 0.05
 #: Quantities whose ratio is judged, and how the text names them.
@@ -79,32 +82,29 @@ def compare(before: Sequence[Effort], after: Sequence[Effort]) -> dict[str, Any]
     for name in ("iterations", "time_ms"):
         worst = max(getattr(each, name) for each in both)
         sides = [[getattr(each, name) if each.good else worst for each in side] for side in (before, after)]
-        found[name] = _ratio(*sides)
+        found[name] = _ratio(name, *sides)
     pairs = [(a.cost, b.cost) for a, b in zip(before, after, strict=True) if a.good and b.good]
-    found["cost"] = _ratio([a for a, _ in pairs], [b for _, b in pairs])
+    found["cost"] = _ratio("cost", [a for a, _ in pairs], [b for _, b in pairs])
     found["success"] = _success([each.reached for each in before], [each.reached for each in after])
     found["overall"] = overall(found)
     return found
 
 
-def _ratio(before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
-    if not before or not min(sum(before), sum(after)) > 0:
-        return {"before": None, "after": None, "ratio": None, "interval": None, "found": "unknown"}
+def _ratio(name: str, before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
+    if len(before) < 2 or not min(sum(before), sum(after)) > 0:
+        return {"before": None, "after": None, "ratio": None, "interval": None, "found": "unclear"}
     low, high = interval_of_ratio(after, before)
-    if high < 1:
-        word = "better"
-    elif low > 1:
-        word = "worse"
-    else:
-        word = "same" if low > 1 - SAME and high < 1 + SAME else "unclear"
+    word, near = "unclear", SAME[name]
+    if len(before) >= LEAST:
+        if low > 1 - near and high < 1 + near:
+            word = "same"
+        elif high < 1:
+            word = "better"
+        elif low > 1:
+            word = "worse"
     means = float(np.mean(before)), float(np.mean(after))
-    return {
-        "before": means[0],
-        "after": means[1],
-        "ratio": means[1] / means[0],
-        "interval": [low, high],
-        "found": word,
-    }
+    ratio = means[1] / means[0]
+    return {"before": means[0], "after": means[1], "ratio": ratio, "interval": [low, high], "found": word}
 
 
 def _success(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def render(found: dict[str, Any], of: str, beside: str, times: bool = True) -> s
 
 def _line(figures: dict[str, Any]) -> str:
     if figures["ratio"] is None:
-        return "unknown: no instance was solved on both sides"
+        return "unclear: fewer than two instances were solved on both sides"
     low, high = figures["interval"]
     means = f"{number(figures['before'])} -> {number(figures['after'])}"
     return f"{figures['found']}: {means}, x {figures['ratio']:.2f} (95 % sure: {low:.2f} to {high:.2f})"

@@ -3,9 +3,11 @@
     folder/config.json           the arguments; a call with other arguments is refused
     folder/status.json           the current phase, and the figures of every finished iteration
     folder/iteration-01/data         solutions (shards)
+                       /logged       logged solutions, where there are any, improved with the policy's help
                        /run          training run (checkpoint)
                        /policy       policy artifact
-                       /evaluation.json
+                       /evaluation.json, logged.json   on held-out instances, sampled and logged
+    folder/iteration-00              the policy that the run goes on from, and its evaluations
     folder/policy                the last iteration's policy, once all is done
     folder/tensorboard           the figures as curves
 
@@ -16,85 +18,40 @@ and ends with the same policies bit by bit.
 from __future__ import annotations
 
 import contextlib
-import math
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from sobo_planner.errors import ConfigError, PolicyError, SoboError
+from sobo_planner.errors import PolicyError, SoboError
 from sobo_planner.files import write_json
 from sobo_planner.policy.artifact import Artifact
-from sobo_training.config import METHODS, TrainConfig
+from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
-from sobo_training.data.collection import CollectOptions, CollectSummary
+from sobo_training.data.collection import CollectOptions, CollectSummary, policy_identity
 from sobo_training.data.dataset import Dataset, load, locked
+from sobo_training.data.logged import IMPROVED, identity, improve, split
 from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
+from sobo_training.export.continuing import load_policy
 from sobo_training.export.exporter import export, load_run
 from sobo_training.export.placing import FILES, place
+from sobo_training.interplay.options import InterplayOptions, gradient_steps, seed_of
 from sobo_training.interplay.record import Record, read_json
+from sobo_training.interplay.verdicts import EVALUATIONS, findings
+from sobo_training.learning.chunks import Part
 from sobo_training.learning.train import TrainResult, train
 from sobo_training.networks.network import network
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import Task
 
-EXECUTORS = ("threads", "ray")
 #: Instances to try for each solution wanted, before giving up.
 ATTEMPTS = 20
 #: Steps of a training run that a kill may cost.
 CHECKPOINT_EVERY = 100
 #: Disk space for a training run, a policy and the figures of one iteration [bytes]; they take a fifth of it.
 ITERATION_BYTES = 100e6
-
-
-@dataclass(frozen=True)
-class InterplayOptions:
-    """What the task file does not say.
-
-    Attributes:
-        method: One of `METHODS`; None for what the task's configuration says.
-        seed: Seed of instances, starts, weights, batches and noise.
-        threads: Solver threads; no result depends on it.
-        executor: Where instances are solved: `threads`, or `ray`; no result depends on it.
-    """
-
-    method: str | None = None
-    seed: int = 0
-    threads: int = 2
-    executor: str = "threads"
-
-    def __post_init__(self) -> None:
-        for name, lowest in (("seed", 0), ("threads", 1)):
-            if getattr(self, name) < lowest:
-                raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        for name, known in (("method", (None, *METHODS)), ("executor", EXECUTORS)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(map(str, known))}")
-
-
-def gradient_steps(epochs: int, trajectories: int, horizon: int, config: TrainConfig) -> int:
-    """Gradient steps that a number of epochs takes, with the size of an epoch of section 4.1.
-
-    An epoch takes one step at least, also where it holds less than a batch.
-
-    Raises:
-        ConfigError: The horizon holds no whole chunk, by which epochs are counted.
-    """
-    if config.network == "mlp":
-        size = float(trajectories * horizon)
-    elif horizon > config.T_h:
-        size = trajectories * (horizon - config.T_h) / config.T_h
-    else:
-        raise ConfigError(f"epochs are counted in chunks: T_h={config.T_h} must be below the horizon of {horizon}")
-    return math.ceil(epochs * max(size, config.batch) / config.batch)
-
-
-def seed_of(seed: int, iteration: int) -> int:
-    """Seed of an iteration: no two iterations share instances, batches or noise."""
-    return int(np.random.SeedSequence([seed, iteration]).generate_state(1)[0])
 
 
 class Interplay:
@@ -111,9 +68,13 @@ class Interplay:
         self.task, self.folder, self.options, self.progress = task, folder, options, progress
         self.settings = task.config.interplay
         self.record = Record(folder, self.settings.iterations, {"task": task.name, "method": options.method})
-        config = TrainConfig.from_task(task, options.method)
-        network(task, config)  # what cannot be trained is refused before hours of solving
-        gradient_steps(1, 1, task.horizon, config)
+        self.given = load_policy(options.policy, task, options.method) if options.policy else None
+        self.config = self.given.config if self.given else TrainConfig.from_task(task, options.method)
+        network(task, self.config)  # what cannot be trained is refused before hours of solving
+        gradient_steps(1, 1, task.horizon, self.config)
+        self.logged, self.unseen = None, None
+        if options.from_data:
+            self.logged, self.unseen = split(load(options.from_data, task), self.settings.instances)
 
     # ---------------------------------------------------------------- Algorithm 1
 
@@ -121,10 +82,11 @@ class Interplay:
         """All iterations that are not finished yet; returns the status."""
         todo = range(len(self.record.status["iterations"]), self.settings.iterations)
         with SummaryWriter(str(self.folder / "tensorboard"), purge_step=todo.start + 1) as curves:
+            self.begin()
             for iteration in todo:
                 summary = self.record.phase("collect", self.collect, iteration)
-                data = self.buffer(iteration)
-                result = self.record.phase("train", self.train, iteration, data)
+                data, parts = self.buffer(iteration)
+                result = self.record.phase("train", self.train, iteration, data, parts)
                 self.record.phase("export", self.export, iteration, result)
                 report = self.record.phase("evaluate", self.evaluate, iteration)
                 self.record.finish(self.figures(iteration, summary, data, result, report), curves)
@@ -132,38 +94,63 @@ class Interplay:
         self.record.say(state="finished", phase=None)
         return self.record.status
 
+    def begin(self) -> None:
+        """Copies and evaluates the policy that the run goes on from."""
+        if self.options.policy is None:
+            return
+        place({name: (self.options.policy / name).read_bytes() for name in FILES}, self.place(-1, "policy"))
+        if not all(self.place(-1, name).exists() for name in self.evaluations):
+            self.record.phase("evaluate", self.evaluate, -1)
+
+    @property
+    def evaluations(self) -> dict[str, Dataset | None]:
+        """The evaluations of each policy, by file: the logged instances that they are on, or None for sampled ones."""
+        sampled, logged = EVALUATIONS
+        return {sampled: None} | ({logged: self.unseen} if self.unseen is not None and len(self.unseen) else {})
+
     def collect(self, iteration: int) -> CollectSummary:
         """Solves new instances from the task's starts and from the policy's rollout, and keeps the cheaper solution; an
-        instance that cannot be solved is replaced by another."""
+        instance that cannot be solved is replaced by another. Logged solutions are replaced by cheaper ones."""
+        has_policy = iteration > 0 or self.given is not None
+        policy = self.place(iteration - 1, "policy") if has_policy else None
+        seed = seed_of(self.options.seed, iteration)
+        if self.logged is not None:
+            known = load(self.place(iteration - 1, "logged"), self.task) if iteration else self.logged
+            improve(
+                known, self.task, self.place(iteration, "logged"), policy, seed, self.options.threads, self.progress
+            )
         wanted = self.settings.trajectories_of(iteration)
         options = CollectOptions(
             count=ATTEMPTS * wanted,
             wanted=wanted,
-            seed=seed_of(self.options.seed, iteration),
-            starts=self.settings.starts_of(iteration),
+            seed=seed,
+            starts=self.settings.starts_of(iteration + (self.given is not None)),
             threads=self.options.threads,
             shard_size=2 * self.options.threads,
         )
-        policy = self.place(iteration - 1, "policy") if iteration else None
         return collect(self.task, self.place(iteration, "data"), options, policy, self.progress, self.options.executor)
 
-    def buffer(self, iteration: int) -> Dataset:
-        """The solutions to learn from."""
+    def buffer(self, iteration: int) -> tuple[Dataset, tuple[Part, ...]]:
+        """The solutions to learn from, the logged ones first, and how much of each batch is drawn from either."""
         first = iteration if self.settings.reset else 0
-        return load([self.place(i, "data") for i in range(first, iteration + 1)], self.task)
+        folders = [self.place(i, "data") for i in range(first, iteration + 1)]
+        if self.logged is None:
+            return load(folders, self.task), ()
+        data = load([self.place(iteration, "logged"), *folders], self.task)
+        count, share = len(self.logged), self.options.logged_share
+        return data, ((count, share), (len(data) - count, 1.0 - share))
 
-    def train(self, iteration: int, data: Dataset) -> TrainResult:
+    def train(self, iteration: int, data: Dataset, parts: tuple[Part, ...]) -> TrainResult:
         """Continues with the weights of the last iteration, with a new optimiser and schedule."""
-        config = TrainConfig.from_task(
-            self.task,
-            self.options.method,
+        config = replace(
+            self.config,
             seed=seed_of(self.options.seed, iteration),
             checkpoint_every=CHECKPOINT_EVERY,
+            steps=gradient_steps(self.settings.epochs, len(data), self.task.horizon, self.config),
         )
-        steps = gradient_steps(self.settings.epochs, len(data), self.task.horizon, config)
-        previous = load_run(self.place(iteration - 1, "run"), self.task) if iteration else None
-        config = TrainConfig(**(config.to_dict() | {"steps": steps}))
-        return train(data, self.task, self.place(iteration, "run"), config, progress=self.progress, previous=previous)
+        previous = load_run(self.place(iteration - 1, "run"), self.task) if iteration else self.given
+        run = self.place(iteration, "run")
+        return train(data, self.task, run, config, progress=self.progress, previous=previous, parts=parts)
 
     def export(self, iteration: int, result: TrainResult) -> None:
         """Makes the policy artifact, where it is not there whole."""
@@ -173,15 +160,17 @@ class Interplay:
         except PolicyError:
             export(result, self.task, folder)
 
-    def evaluate(self, iteration: int) -> dict[str, Any]:
-        """Costs and iterations on held-out instances, the same ones in every iteration."""
-        path = self.place(iteration, "evaluation.json")
-        if not path.exists():
-            options = EvaluateOptions(
-                instances=self.settings.instances, seed=self.options.seed, starts=0, threads=self.options.threads
-            )
-            write_json(path, evaluate(self.task, self.place(iteration, "policy"), options, self.progress))
-        return read_json(path)
+    def evaluate(self, iteration: int) -> dict[str, dict[str, Any]]:
+        """Costs and iterations on held-out instances, the same ones in every iteration; reports by file."""
+        options = EvaluateOptions(
+            instances=self.settings.instances, seed=self.options.seed, starts=0, threads=self.options.threads
+        )
+        for name, data in self.evaluations.items():
+            path = self.place(iteration, name)
+            if not path.exists():
+                policy = self.place(iteration, "policy")
+                write_json(path, evaluate(self.task, policy, options, self.progress, data))
+        return {name: read_json(self.place(iteration, name)) for name in self.evaluations}
 
     def publish(self) -> None:
         """Puts the last policy where it is looked for."""
@@ -199,20 +188,24 @@ class Interplay:
         """Takes the folder; see `Record.claim`."""
         task, options, number = self.task, self.options, self.settings.iterations
         step = 2 * task.nx + 3 * task.nu + 2 * task.nu * task.ndx + task.ndx**2
-        solutions = sum(self.settings.trajectories_of(i) for i in range(number))
+        solutions = sum(self.settings.trajectories_of(i) for i in range(number)) + number * len(self.logged or ())
         asked = {
             "task_hash": task.hash,
             "robot_hash": task.robot_hash,
             "method": options.method,
             "seed": options.seed,
             "config": task.config.to_dict(),
+            "policy": policy_identity(options.policy),
+            "from_data": identity(self.logged) if self.logged is not None else None,
+            "logged_share": options.logged_share if self.logged is not None else None,
         }
         self.record.claim(asked, 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES)
 
     def figures(
-        self, iteration: int, summary: CollectSummary, data: Dataset, result: TrainResult, report: dict[str, Any]
+        self, iteration: int, summary: CollectSummary, data: Dataset, result: TrainResult, reports: dict[str, Any]
     ) -> dict[str, Any]:
         """What the status says about a finished iteration."""
+        report = reports[EVALUATIONS[0]]
         own = data.select(slice(len(data) - summary.collected, None))
         return {
             "iteration": iteration + 1,
@@ -225,8 +218,22 @@ class Interplay:
             "cost": {name: each["mean"] for name, each in report["cost"].items()},
             "iterations": {name: each["mean"] for name, each in report["iterations"].items()},
             "success": report["success"],
+            **self.on_logged(reports, data),
+            "verdict": findings(self.folder, iteration + 1),
             "seconds": self.record.status["seconds"],
         }
+
+    def on_logged(self, reports: dict[str, Any], data: Dataset) -> dict[str, Any]:
+        """What the status says about logged instances, where there are any."""
+        if self.logged is None:
+            return {}
+        count = len(self.logged)
+        figures: dict[str, Any] = {"trajectories": count, "improved": int((data.start[:count] == IMPROVED).sum())}
+        if report := reports.get(EVALUATIONS[1]):
+            for group in ("cost", "iterations"):
+                figures[group] = {name: each["mean"] for name, each in report[group].items()}
+            figures["success"] = report["success"]
+        return {"logged": figures}
 
 
 def interplay(task: Task, folder: str | Path, options: InterplayOptions, progress: bool = True) -> dict[str, Any]:

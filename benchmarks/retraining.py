@@ -1,0 +1,174 @@
+"""Retraining the UR5's policy on logged goals from the region where it is weakest.
+
+The workspace is split by the target's distance from the base's axis and by its height, three parts each. In the region
+where the shipped policy saves the fewest iterations, goals are logged: instances drawn there, solved from several
+starts as `sobo from-bag` does. `sobo interplay --from-data --policy` then goes on from the shipped policy. Iterations
+before and after are measured on the same fresh instances, there and elsewhere. Run it as
+
+    python benchmarks/retraining.py --out out/retraining                         # three seeds, about 25 minutes each
+    python benchmarks/retraining.py --out out/shares --shares 0.3 0.5 0.7 --seeds 1 --set interplay.iterations=1
+
+What is finished is not repeated. Results: results.json, and a table on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sobo_planner.cli.shared import parse_overrides
+from sobo_planner.files import write_json
+from sobo_planner.paths import share_path
+from sobo_planner.policy import Policy
+from sobo_planner.tasks import Task, load_task
+from sobo_training.data.collect import collect
+from sobo_training.data.collection import CollectOptions
+from sobo_training.data.instances import Stream, draw
+from sobo_training.evaluation import verdict
+from sobo_training.evaluation.evaluate import EvaluateOptions, Evaluator
+from sobo_training.interplay.loop import interplay
+from sobo_training.interplay.options import LOGGED_SHARE, InterplayOptions
+
+PARTS = 3
+FAR = 10.0  # no target is farther [m]
+#: Seeds of the instances that regions are compared on, and of those that results are measured on.
+SURVEY, MEASURE = 101, 202
+STARTS = 4
+
+
+@dataclass(frozen=True)
+class Region:
+    """Targets between two distances from the base's axis and two heights [m]."""
+
+    radius: tuple[float, float]
+    height: tuple[float, float]
+
+    def holds(self, target: np.ndarray) -> bool:
+        """Whether a target lies there."""
+        radius, height = float(np.hypot(target[0], target[1])), float(target[2])
+        return self.radius[0] <= radius < self.radius[1] and self.height[0] <= height < self.height[1]
+
+
+def within(task: Task, wanted: Callable[[np.ndarray], bool]) -> Task:
+    """The task with instances of some targets only."""
+
+    def sample(rng: np.random.Generator) -> Any:
+        while True:
+            instance = task.sample(rng)
+            if wanted(instance.target):
+                return instance
+
+    view = copy.copy(task)
+    view.sample = sample  # type: ignore[method-assign]
+    return view
+
+
+def solve_all(task: Task, folder: Path, view: Task, seed: int, count: int, naive: bool) -> list[dict[str, Any]]:
+    """Iterations and costs of a policy on instances of a view of the task, and of the naive start if wanted."""
+    evaluator = Evaluator(task, Policy.load(folder, task), EvaluateOptions(planner=False))
+    rows = []
+    for index in range(count):
+        instance, rng = draw(view, Stream.EVALUATE, seed, index)
+        rollout, guess = evaluator.roll_out(instance, rng)
+        sides = {"warm": verdict.effort(evaluator.solve(instance, guess), task.success_distance, rollout)}
+        if naive:
+            sides["naive"] = verdict.effort(evaluator.solve_from(instance, task.interpolate), task.success_distance)
+        rows.append(
+            {"target": np.asarray(instance.target).tolist()} | {name: vars(each) for name, each in sides.items()}
+        )
+    return rows
+
+
+def stored(path: Path, make: Callable[[], Any]) -> Any:
+    """What a file holds, made first where it is missing."""
+    if not path.exists():
+        write_json(path, make())
+    return json.loads(path.read_text())
+
+
+def weakest(rows: list[dict[str, Any]]) -> tuple[Region, list[dict[str, Any]]]:
+    """The region with the highest ratio of iterations, warm over naive, and the figures of all."""
+    targets = np.array([row["target"] for row in rows])
+    sides = np.hypot(targets[:, 0], targets[:, 1]), targets[:, 2]
+    radius, height = ([-FAR, *np.quantile(side, np.arange(1, PARTS) / PARTS), FAR] for side in sides)
+    regions = [Region((*r,), (*h,)) for r in pairwise(radius) for h in pairwise(height)]
+    figures = []
+    for region in regions:
+        inside = [row for row in rows if region.holds(np.array(row["target"]))]
+        naive, warm = (float(np.mean([row[side]["iterations"] for row in inside])) for side in ("naive", "warm"))
+        figures.append({"instances": len(inside), "naive": naive, "warm": warm, "ratio": warm / naive})
+        figures[-1] |= {"radius": region.radius, "height": region.height}
+    worst = int(np.argmax([each["ratio"] for each in figures]))
+    return regions[worst], figures
+
+
+def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: int) -> dict[str, Any]:
+    """One loop, from solving the logged goals to the new policy, and what it has changed."""
+    task = load_task("ur5", **parse_overrides(arguments.overrides))
+    folder, goals = arguments.out / f"share{share:g}-seed{seed}", arguments.out / f"goals-seed{seed}"
+    began = time.perf_counter()
+    options = CollectOptions(count=arguments.goals, seed=seed, starts=STARTS, threads=arguments.threads)
+    solved = collect(within(task, region.holds), goals, options).seconds
+    wanted = InterplayOptions(
+        seed=seed, threads=arguments.threads, policy=arguments.policy, from_data=(goals,), logged_share=share
+    )
+    status = interplay(task, folder, wanted)
+    seconds = {name: sum(each["seconds"][name] for each in status["iterations"]) for name in ("collect", "train")}
+    places = {"there": region.holds, "elsewhere": lambda target: not region.holds(target)}
+    found = {}
+    for name, holds in places.items():
+        view, count = within(task, holds), arguments.instances
+        sides = []
+        for label, policy in (("before", arguments.policy), ("after", folder / "policy")):
+            path = (arguments.out if label == "before" else folder) / f"{name}-{label}.json"
+            rows = stored(path, lambda: solve_all(task, policy, view, MEASURE, count, False))  # noqa: B023
+            sides.append([verdict.Effort(**row["warm"]) for row in rows])
+        found[name] = verdict.compare(*sides)
+    minutes = (time.perf_counter() - began) / 60
+    spent = {"goals": solved, **seconds}
+    return {"share": share, "seed": seed, "minutes": minutes, "seconds": spent, "status": status["iterations"], **found}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("out/retraining"), help="folder of data, runs and results")
+    parser.add_argument("--policy", type=Path, default=share_path("config/policies/ur5"), help="policy to go on from")
+    parser.add_argument("--shares", type=float, nargs="+", default=[LOGGED_SHARE], help="shares of logged goals")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--goals", type=int, default=500, help="logged goals")
+    parser.add_argument("--survey", type=int, default=900, help="instances on which the regions are compared")
+    parser.add_argument("--instances", type=int, default=200, help="instances of each measurement")
+    parser.add_argument("--threads", type=int, default=2, help="solver threads")
+    parser.add_argument(
+        "--set", dest="overrides", nargs="+", default=[], help="settings, such as interplay.iterations=1"
+    )
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    task = load_task("ur5")
+    survey = stored(
+        arguments.out / "survey.json", lambda: solve_all(task, arguments.policy, task, SURVEY, arguments.survey, True)
+    )
+    region, regions = weakest(survey)
+    runs = [retrain(arguments, region, share, seed) for seed in range(arguments.seeds) for share in arguments.shares]
+    for run in runs:
+        print(f"share {run['share']:g}, seed {run['seed']}, {run['minutes']:.1f} min")
+        for place in ("there", "elsewhere"):
+            print(f"{place}: " + verdict.render(run[place], "the new policy", "the one before", times=False))
+    machine = {"processor": platform.machine(), "python": platform.python_version(), "threads": arguments.threads}
+    settings = {"goals": arguments.goals, "instances": arguments.instances, "overrides": arguments.overrides}
+    write_json(arguments.out / "results.json", {**settings, "regions": regions, "runs": runs, "machine": machine})
+
+
+if __name__ == "__main__":
+    main()
