@@ -20,6 +20,7 @@ BUDGETS = {
     "3_train_a_policy": (["--steps", "2"], ["matplotlib", "torch"]),
     "4_receding_horizon": (["--seconds", "0.3"], ["matplotlib"]),
     "5_read_a_bag": ([], ["matplotlib", "rosbags"]),
+    "6_retrain_from_logs": (["--small"], ["matplotlib", "torch", "rosbags", "rclpy"]),
 }
 PNG = b"\x89PNG\r\n"
 

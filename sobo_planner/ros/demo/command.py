@@ -44,6 +44,8 @@ class DemoConfig:
     """Folder of a policy artifact; empty: the shipped one; none: plan from interpolation."""
     disturbed_goals: int = 3
     """Goals of the comparison under a mass error and a push."""
+    record: str = ""
+    """Folder in which the planner node records bags; empty: none."""
     plant: Literal["model", "mujoco"] = "model"
     """What the simulated arm is: the planner's own model of it, or MuJoCo's (extra `sim`)."""
 
@@ -65,7 +67,8 @@ def run(config: DemoConfig) -> None:
     with Processes(log_folder, environment) as processes:
         common = ["--ros-args", "-p", f"task:={config.task}"]
         policy = ["-p", f"policy:={config.policy}"] if config.policy else []
-        processes.start("planner", "sobo_planner.ros.planner_node", common + policy)
+        record = ["-p", f"record:={Path(config.record).resolve()}"] if config.record else []
+        processes.start("planner", "sobo_planner.ros.planner_node", common + policy + record)
         plant = ["-p", f"plant:={config.plant}"]
         processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common + plant)
         rclpy.init()
