@@ -141,7 +141,8 @@ def render(found: dict[str, Any], of: str, beside: str, times: bool = True) -> s
         beside: What it is compared with, such as `no policy`.
         times: Show times; leave them out where the two sides were not measured side by side.
     """
-    lines = [f"{sentence(found, of, beside, times)} ({found['instances']} instances)"]
+    count = found["instances"]
+    lines = [f"{sentence(found, of, beside, times)} ({count} instance{'s' if count > 1 else ''})"]
     lines += [f"  {label:<15} {_line(found[name])}" for name, label in RATIOS.items() if times or name != "time_ms"]
     share = found["success"]
     reached = f"{100 * share['before']:.0f} % -> {100 * share['after']:.0f} %"
