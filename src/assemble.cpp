@@ -44,27 +44,24 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::shared_ptr<const Box> &control, const std::vector<StageBound> &bounds) {
+                 const ControlBounds &controls, const std::vector<StageBound> &bounds) {
   if (horizon < 1)
     throw SolverError("the horizon must be at least 1 step, got " + std::to_string(horizon));
   // The configuration spaces that reach here are vector spaces (nq = nv), whatever the dynamics call them.
   const aligator::VectorSpaceTpl<double, Eigen::Dynamic> space(nx);
   Problem problem{std::make_unique<TrajOptProblem>(VectorXd::Zero(nx), nu, space, terminal), nullptr, nx, nu, horizon};
-  aligator::StageModelTpl<double> stage(running, dynamics);
-  if (control)
-    stage.addConstraint(aligator::ControlErrorResidualTpl<double>(nx, nu),
-                        SharedBox(control));
-  auto bounded = stage;
-  for (const auto &[function, box, on_control] : bounds) {
-    const SharedBox set(box);
-    bounded.addConstraint(function, set);
-    if (on_control)
-      stage.addConstraint(function, set);
-    else
-      problem.ocp->addTerminalConstraint(function, set);
+  for (int t = 0; t < horizon; ++t) {
+    aligator::StageModelTpl<double> stage(running, dynamics);
+    if (!controls.empty())
+      stage.addConstraint(aligator::ControlErrorResidualTpl<double>(nx, nu), SharedBox(controls[t]));
+    for (const auto &[function, box, on_control] : bounds)
+      if (on_control || t > 0)
+        stage.addConstraint(function, SharedBox(box));
+    problem.ocp->addStage(stage);
   }
-  for (int t = 0; t < horizon; ++t)
-    problem.ocp->addStage(t == 0 ? stage : bounded);
+  for (const auto &[function, box, on_control] : bounds)
+    if (!on_control)
+      problem.ocp->addTerminalConstraint(function, SharedBox(box));
   return problem;
 }
 

@@ -25,10 +25,15 @@ struct StageBound {
   bool on_control = false;
 };
 
-/// The same stage `horizon` times. Throws SolverError on a horizon below 1.
+/// The same bounds at every stage, null for none.
+inline ControlBounds everywhere(const std::shared_ptr<const Box> &box, int horizon) {
+  return box ? ControlBounds(std::max(horizon, 0), box) : ControlBounds{};
+}
+
+/// The same stage `horizon` times, but for the bounds on controls. Throws SolverError on a horizon below 1.
 Problem assemble(const xyz::polymorphic<aligator::ExplicitDynamicsModelTpl<double>> &dynamics,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &running,
                  const xyz::polymorphic<aligator::CostAbstractTpl<double>> &terminal, int nx, int nu, int horizon,
-                 const std::shared_ptr<const Box> &control, const std::vector<StageBound> &bounds);
+                 const ControlBounds &controls, const std::vector<StageBound> &bounds);
 
 } // namespace sobo

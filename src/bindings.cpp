@@ -184,6 +184,8 @@ void bind_specs(nb::module_ &m) {
       .def_rw("velocity", &ReachSpec::velocity)
       .def_rw("position", &ReachSpec::position)
       .def_rw("acceleration", &ReachSpec::acceleration)
+      .def_rw("ramp_start", &ReachSpec::ramp_start)
+      .def_rw("ramp_end", &ReachSpec::ramp_end)
       .def_rw("joints", &ReachSpec::joints)
       .def_rw("adaptable", &ReachSpec::adaptable);
   m.def(

@@ -57,7 +57,8 @@ Box state_box(const ReachSpec &spec, int nv) {
 struct Shared {
   std::shared_ptr<pinocchio::Model> model; // a copy: payload, gravity and damping change in place
   std::shared_ptr<ReachParts> parts = std::make_shared<ReachParts>();
-  std::shared_ptr<Box> control, state, acceleration; // null where there are no rows for them
+  std::shared_ptr<Box> control, state;              // null where there are no rows for them
+  std::vector<std::shared_ptr<Box>> accelerations;  // stage by stage; empty for torques as controls
 
   void take(const Robot &robot, const ReachSpec &spec) const {
     const pinocchio::Model &other = *robot.impl().model;
@@ -74,8 +75,12 @@ struct Shared {
       *control = box_or_free(spec.control, spec.actuation.cols());
     if (state)
       *state = state_box(spec, robot.nv());
-    if (acceleration)
-      *acceleration = box_or_free(spec.acceleration, robot.nv());
+    const Box whole = box_or_free(spec.acceleration, robot.nv());
+    for (int t = 0; t < static_cast<int>(accelerations.size()); ++t) {
+      const double opened = (t + 1.0) / (spec.ramp_start + 1.0), open = (spec.horizon - t) / (spec.ramp_end + 1.0);
+      const double share = std::min({1.0, opened, open});
+      *accelerations[t] = {share * whole.lower, share * whole.upper};
+    }
   }
 };
 
@@ -92,6 +97,8 @@ void check_spec(const Robot &robot, const ReachSpec &spec) {
   check_box(spec.velocity, nv, "velocity");
   check_box(spec.position, nv, "position");
   check_box(spec.acceleration, nv, "acceleration");
+  if (spec.ramp_start < 0 || spec.ramp_end < 0)
+    throw SolverError("ramps must not have fewer than 0 steps");
   const bool accelerations = spec.integrator == "constant_acceleration";
   if (accelerations && !spec.actuation.isIdentity())
     throw SolverError("constant accelerations need a motor for every joint; use the integrator semi_implicit_euler");
@@ -154,8 +161,8 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   shared_parts.model = std::make_shared<pinocchio::Model>(*robot.impl().model);
   shared_parts.control = row(spec.control.has_value());
   shared_parts.state = row(spec.position || spec.velocity);
-  if (accelerations)
-    shared_parts.acceleration = std::make_shared<Box>(); // guesses are within it, be it infinite
+  for (int t = 0; accelerations && t < spec.horizon; ++t)
+    shared_parts.accelerations.push_back(std::make_shared<Box>()); // guesses are within it, be it infinite
   shared_parts.take(robot, spec);
   const auto &parts = shared_parts.parts;
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
@@ -173,14 +180,15 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
       bounds.push_back({Torque(dynamics), shared_parts.control, true});
     if (shared_parts.state)
       bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
+    const ControlBounds each(shared_parts.accelerations.begin(), shared_parts.accelerations.end());
     problem = assemble(ConstantAcceleration(nv, parts), TorqueCost(running, dynamics), terminal, 2 * nv, nu, spec.horizon,
-                       row(spec.acceleration.has_value()) ? shared_parts.acceleration : nullptr, bounds);
-    problem.torques = std::make_shared<TorqueControls>(dynamics, parts, shared_parts.acceleration);
+                       row(spec.acceleration.has_value()) ? each : ControlBounds{}, bounds);
+    problem.torques = std::make_shared<TorqueControls>(dynamics, parts, each);
   } else {
     if (shared_parts.state)
       bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
-    problem = assemble(make_dynamics(model, spec, parts), running, terminal, 2 * nv, nu, spec.horizon, shared_parts.control,
-                       bounds);
+    problem = assemble(make_dynamics(model, spec, parts), running, terminal, 2 * nv, nu, spec.horizon,
+                       everywhere(shared_parts.control, spec.horizon), bounds);
   }
   problem.target = target;
   problem.rotation = rotation;
@@ -217,7 +225,8 @@ Problem make_linear_problem(const LinearSpec &spec) {
   const Quadratic running(spec.Q, spec.R, spec.q, spec.r);
   const Quadratic terminal(spec.Qf, MatrixXd::Zero(nu, nu), spec.qf, VectorXd::Zero(nu));
   const aligator::dynamics::LinearDiscreteDynamicsTpl<double> dynamics(spec.A, spec.B, spec.c);
-  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, shared(spec.control), bounds);
+  return assemble(dynamics, running, terminal, nx, nu, spec.horizon, everywhere(shared(spec.control), spec.horizon),
+                  bounds);
 }
 
 } // namespace sobo

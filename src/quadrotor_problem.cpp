@@ -170,7 +170,7 @@ Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
   Problem problem =
       assemble(QuadrotorDynamics(model), QuadrotorCost(target, spec.running), QuadrotorCost(target, spec.terminal),
-               state_size, control_size, spec.horizon, shared(spec.control), bounds);
+               state_size, control_size, spec.horizon, everywhere(shared(spec.control), spec.horizon), bounds);
   problem.target = target;
   return problem;
 }

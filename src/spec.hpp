@@ -2,14 +2,19 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sobo {
 
 struct Box {
   Eigen::VectorXd lower, upper;
 };
+
+/// Bounds on the controls, stage by stage; empty for none.
+using ControlBounds = std::vector<std::shared_ptr<const Box>>;
 
 /// Diagonal weights of squared errors, see ReachCost.
 struct ReachWeights {
@@ -30,6 +35,7 @@ struct ReachSpec {
   ReachWeights running, terminal;
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
   std::optional<Box> acceleration;                // bounds on a (nv), with constant accelerations alone
+  int ramp_start = 0, ramp_end = 0;               // steps at both ends within which the bounds on a open and close
   bool joints = false;    // whether targets are positions of the joints, the reference of the state's weights
   bool adaptable = false; // whether Worker::adapt may change dt, weights and bounds, also those that are absent now
 };

@@ -16,9 +16,9 @@ class TorqueControls {
 public:
   using Vectors = std::vector<VectorXd>;
 
-  /// `bounds` are those on the accelerations.
+  /// `bounds` are those on the accelerations, stage by stage.
   TorqueControls(std::shared_ptr<InverseDynamics> dynamics, std::shared_ptr<const ReachParts> parts,
-                 std::shared_ptr<const Box> bounds)
+                 ControlBounds bounds)
       : dynamics_(std::move(dynamics)), parts_(std::move(parts)), bounds_(std::move(bounds)) {}
 
   /// The accelerations within the bounds that lead through the velocities of `xs`, as far as these allow; writes the states
@@ -32,7 +32,7 @@ public:
 private:
   std::shared_ptr<InverseDynamics> dynamics_;
   std::shared_ptr<const ReachParts> parts_;
-  std::shared_ptr<const Box> bounds_;
+  ControlBounds bounds_;
 };
 
 } // namespace sobo

@@ -8,9 +8,10 @@ import pickle
 import numpy as np
 import pytest
 
+from sobo_planner import _native
 from sobo_planner.errors import ConfigError, RobotError, SolverError
-from sobo_planner.robot.accelerations import DEFAULT, acceleration_limits
-from sobo_planner.solver import Guess, Instance, Solver
+from sobo_planner.robot.accelerations import DEFAULT, acceleration_limits, jerk_limits
+from sobo_planner.solver import Guess, Instance, Refinement, Solver
 from sobo_planner.tasks import load_task
 
 LIMIT = 12.0
@@ -44,6 +45,22 @@ def test_solutions_keep_all_limits_at_every_knot(arm, solved) -> None:
         assert np.abs(solution.X[:, arm.nu :]).max() <= arm.robot.velocity_limit[0] + 1e-3
         assert np.all(np.abs(solution.U) <= arm.torque_limit + 1e-3)
         assert arm.final_error(solution.X, instance.target) < 0.01
+
+
+def test_bounds_open_and_close_within_ramps_which_change_in_place(arm, solved) -> None:
+    instance, solution = solved[0]
+    spec = arm._spec(Refinement())
+    free, spec.ramp_start, spec.ramp_end = arm.make_worker(), 3, 1
+    for worker in (free, _native.Worker(arm.robot.native, spec)):
+        worker.adapt(arm.robot.native, spec)
+        result = worker.solve(
+            _native.Start(instance.x0, instance.target, solution.X, solution.U), _native.SolveOptions()
+        )
+        shares = np.abs(accelerations(arm, result["X"])).max(axis=1) / LIMIT
+        assert (shares[:4] <= [0.251, 0.501, 0.751, 1.001]).all() and shares[-1] <= 0.501 and shares[1:3].max() > 0.4
+    spec.ramp_end = -1
+    with pytest.raises(SolverError, match="ramps must not have fewer than 0 steps"):
+        _native.Worker(arm.robot.native, spec)
 
 
 def test_limits_are_used(arm, solved) -> None:
@@ -190,6 +207,15 @@ def test_limits_come_from_the_task_file_a_moveit_file_a_known_arm_or_a_default(t
     for joint, reason in (("c", "no acceleration limit"), ("e", "no acceleration limit"), ("d", "must be a positive")):
         with pytest.raises(RobotError, match=f"joint {joint}.*{reason}|of joint {joint} {reason}"):
             acceleration_limits("x", [joint], (), file)
+    assert np.isinf(jerk_limits("ur10e", joints, (), file)).all() and np.isinf(jerk_limits("x", joints, (), None)).all()
+    assert jerk_limits("franka", "abcdefg", (), None).tolist() == [7500, 3750, 5000, 6250, 7500, 10000, 10000]
+    assert jerk_limits("franka", "abcdefg", (300.0,), file).tolist() == [300.0] * 7
+    file.write_text(
+        "joint_limits:\n  a: {has_jerk_limits: true, max_jerk: 70}\n  b: {has_jerk_limits: true, max_jerk: 0}"
+    )
+    assert jerk_limits("x", ["a"], (), file).tolist() == [70.0]
+    with pytest.raises(RobotError, match="max_jerk of joint b must be a positive number, got 0"):
+        jerk_limits("x", joints, (), file)
     file.write_text("[]")
     with pytest.raises(RobotError, match="no joint_limits in it"):
         acceleration_limits("x", joints, (), file)
@@ -197,12 +223,16 @@ def test_limits_come_from_the_task_file_a_moveit_file_a_known_arm_or_a_default(t
 
 def test_a_moveit_file_named_in_the_task_file_counts(tmp_path, task) -> None:
     names = task.robot.joint_names
-    lines = [f"  {name}: {{has_acceleration_limits: true, max_acceleration: {6 + i}}}" for i, name in enumerate(names)]
+    limits = "has_acceleration_limits: true, max_acceleration: {}, has_jerk_limits: true, max_jerk: 950"
+    lines = [f"  {name}: {{{limits.format(6 + i)}}}" for i, name in enumerate(names)]
     file = tmp_path / "joint_limits.yaml"
     file.write_text("\n".join(["joint_limits:", *lines]))
     arm = load_task("ur5", integrator="constant_acceleration", acceleration_limits=[], joint_limits=str(file))
-    assert arm.acceleration_limit.tolist() == [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
-    assert pickle.loads(pickle.dumps(arm)).acceleration_limit.tolist() == arm.acceleration_limit.tolist()
+    assert arm.acceleration_limit.tolist() == [6.0, 7.0, 8.0, 9.0, 9.5, 9.5], "half a step's worth of jerk"
+    assert arm.robot.acceleration_limit.tolist() == [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    back = pickle.loads(pickle.dumps(arm))
+    assert back.acceleration_limit.tolist() == arm.acceleration_limit.tolist()
+    assert back.robot.jerk_limit.tolist() == [950.0] * 6
 
 
 def test_limits_belong_to_a_tasks_identity_where_they_count(task) -> None:

@@ -82,6 +82,35 @@ def test_a_joint_that_moves_too_fast_need_not_be_slower_at_once(task: ArmReach, 
     np.testing.assert_array_equal(task.paced(Pace(), x).velocity_limit, task.robot.velocity_limit)
 
 
+def test_whole_motions_begin_and_end_smoothly(task: ArmReach, unlimited: ArmReach, home: np.ndarray) -> None:
+    assert task.ramps == task.paced(Pace()).ramps == task.slow.ramps == (0, 0)
+    still, moved = task.from_rest_to_rest(Pace(), moving(home)), task.from_rest_to_rest(Pace(), moving(home, 0.04))
+    assert (still.ramps, moved.ramps) == ((4, 4), (0, 4))
+    assert task.from_rest_to_rest(Pace(), moving(home, 0.0, -0.03)).ramps == (4, 4), "what encoders' noise looks like"
+    assert still.lasting(3.0).ramps == pickle.loads(pickle.dumps(still)).ramps == (4, 4)
+    assert (still._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_end) == (4, 0, 4)
+    assert unlimited.from_rest_to_rest(Pace(), moving(home)) is unlimited
+    short = load_task("ur5", **{"problem.horizon": 9, "policy.T_h": 8, "policy.T_a": 4})
+    assert short.from_rest_to_rest(Pace(), moving(home)).ramps == (1, 1)
+
+
+def test_where_jerk_is_limited_accelerations_are_those_that_may_turn_round_within_a_step(home: np.ndarray) -> None:
+    task = load_task("ur5", **{"robot.jerk_limits": [500.0]})
+    np.testing.assert_allclose(task.acceleration_limit, 5.0)  # 0.02 s
+    np.testing.assert_allclose(task.paced(Pace(1.0)).acceleration_limit, 2.5)
+    np.testing.assert_allclose(task.paced(Pace(4.0)).acceleration_limit, LIMIT)
+    view, way = task.paced(Pace()), straight(home, 0.02)
+    np.testing.assert_allclose(view.acceleration_limit, LIMIT)
+    duration = view.duration_of(way, moving(home))
+    bound = view.lasting(duration).acceleration_limit
+    np.testing.assert_allclose(bound, 500.0 * duration / 200.0)
+    # From rest to rest in step: half of the way at each bound.
+    assert duration == pytest.approx(1.1 * 2.0 * np.sqrt(0.02 / bound[0]), rel=0.01)
+    assert view.duration_of(straight(home, 2.0), moving(home)) > task.paced(Pace(None, 0.5)).duration_of(
+        way, moving(home)
+    )
+
+
 def test_another_duration_leaves_all_else(task: ArmReach) -> None:
     view = task.paced(Pace(None, 0.5, 0.25))
     longer = view.lasting(6.0)
@@ -100,7 +129,7 @@ def test_ways_that_are_timed_later_are_looked_for_in_time_enough_and_with_all_of
 
 
 def test_the_cost_along_a_way_is_that_of_its_motion_without_limits(task: ArmReach, instance: Instance) -> None:
-    """Equal to the motion's own where that keeps to the way; along a bend it ends at rest, where a limited one cannot."""
+    """The motion's own where that keeps to the way; along a bend it ends at rest, where a limited one cannot."""
     home = instance.x0[:6]
     view = task.lasting(2.0)
     way = straight(home, 0.3, -0.2)

@@ -61,5 +61,6 @@ def test_what_a_plan_says_of_its_time_and_its_accelerations() -> None:
     assert plan.duration == 1.5 and plan.acceleration_jump == pytest.approx(3.0)
     X[:, 2:] = [[0.5, 0.0], [0.0, 2.0], [0.0, -2.0], [0.0, 0.0]]
     assert replace(plan, X=X).acceleration_jump == pytest.approx(12.0)
+    assert replace(plan, X=X).jerk == pytest.approx(24.0)
     X[:, 3] = [0.0, 2.5, 2.5, 2.5]
     assert replace(plan, X=X).acceleration_jump == pytest.approx(5.0), "from rest"

@@ -123,6 +123,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str
         "joint_error": result.joint_error,
         "duration": result.duration,
         "acceleration_jump": result.acceleration_jump,
+        "jerk": result.jerk,
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
 

@@ -78,6 +78,11 @@ class Plan:
         return float(np.abs(np.diff(accelerations, axis=0, prepend=0.0, append=0.0)).max())
 
     @property
+    def jerk(self) -> float:
+        """The same over the length of a step: the jerk of accelerations that lead from one to the next [rad/s^3]."""
+        return self.acceleration_jump / float(self.time[1] - self.time[0])
+
+    @property
     def reached(self) -> bool:
         """Whether the tool ends within 1 cm of the goal, and within 0.02 rad of its orientation or joints, if any."""
         return reached(self.tool_error, self.orientation_error, self.joint_error)

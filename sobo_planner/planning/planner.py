@@ -157,7 +157,7 @@ class Planner:
         parts = self._of("joints" if goal is None else "pose" if instance.target.shape == (7,) else "position")
         parts.task.check(instance, budget)
         instance = parts.task.nearest(instance)
-        task = parts.task.paced(pace, instance.x0)
+        task = parts.task.from_rest_to_rest(pace, instance.x0)
         plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
         if plan.status is PlanStatus.SHORT and pace.duration is not None:
             self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
@@ -167,7 +167,7 @@ class Planner:
         self, parts: _Parts, pace: Pace, duration: float, instance: Instance, budget: Budget
     ) -> None:
         """Raises PlanningError if a motion that lasts longer than asked for reaches the goal."""
-        task = parts.task.paced(replace(pace, duration=None), instance.x0)
+        task = parts.task.from_rest_to_rest(replace(pace, duration=None), instance.x0)
         try:
             longer = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
         except PlanInterruptedError:

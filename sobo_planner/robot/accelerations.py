@@ -1,4 +1,4 @@
-"""Acceleration limits of arms: those of known arms, and those in a MoveIt `joint_limits.yaml`."""
+"""Limits of arms on acceleration and jerk: those of known arms, and those in a MoveIt `joint_limits.yaml`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ KNOWN: tuple[tuple[str, tuple[float, ...], str], ...] = (
     (r"panda|franka", (15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0), "maker: libfranka, kMaxJointAcceleration"),
     (r"xarm\d", (20.0,), "MoveIt: xarm_moveit_config/config/xarm7/joint_limits.yaml"),
 )
+#: The same for jerk [rad/s^3]; others have none.
+KNOWN_JERKS: tuple[tuple[str, tuple[float, ...], str], ...] = (
+    (r"panda|franka", (7500.0, 3750.0, 5000.0, 6250.0, 7500.0, 10000.0, 10000.0), "maker: libfranka, kMaxJointJerk"),
+)
+
+
+def jerk_limits(name: str, joints: Sequence[str], given: Sequence[float], file: Path | None) -> Array:
+    """Largest jerks of each joint, (nv,) [rad/s^3 or m/s^3]; see `acceleration_limits`. Infinite where none is known.
+
+    Raises:
+        RobotError: A limit is not positive, or there is not one for each joint.
+    """
+    if given:
+        return _for_all(given, joints, "robot.jerk_limits")
+    if file is not None:
+        return np.array([_in_file(file, joint, "jerk", np.inf) for joint in joints])
+    return _known(KNOWN_JERKS, name, joints, np.inf)
 
 
 def acceleration_limits(name: str, joints: Sequence[str], given: Sequence[float], file: Path | None) -> Array:
@@ -44,11 +61,17 @@ def acceleration_limits(name: str, joints: Sequence[str], given: Sequence[float]
     if given:
         return _for_all(given, joints, "robot.acceleration_limits")
     if file is not None:
-        return np.array([_in_file(file, joint) for joint in joints])
-    for pattern, limits, _ in KNOWN:
+        return np.array([_in_file(file, joint, "acceleration") for joint in joints])
+    return _known(KNOWN, name, joints, DEFAULT)
+
+
+def _known(
+    table: Sequence[tuple[str, tuple[float, ...], str]], name: str, joints: Sequence[str], otherwise: float
+) -> Array:
+    for pattern, limits, _ in table:
         if re.fullmatch(pattern, name) and len(limits) in (1, len(joints)):
             return _for_all(limits, joints, name)
-    return np.full(len(joints), DEFAULT)
+    return np.full(len(joints), otherwise)
 
 
 def _for_all(limits: Sequence[float], joints: Sequence[str], what: str) -> Array:
@@ -61,18 +84,18 @@ def _for_all(limits: Sequence[float], joints: Sequence[str], what: str) -> Array
     return out
 
 
-def _in_file(file: Path, joint: str) -> float:
-    """A joint's limit in a MoveIt file, whose joints may lack the prefix of the URDF's."""
+def _in_file(file: Path, joint: str, what: str, otherwise: float | None = None) -> float:
+    """A joint's limit in a MoveIt file, which must have one if there is nothing to take otherwise."""
     limits: Any = read_yaml(file).data
     entries = limits.get("joint_limits") if isinstance(limits, dict) else None
     if not isinstance(entries, dict):
         raise RobotError(f"{file}: there are no joint_limits in it")
     entry = entries.get(joint)
-    if not isinstance(entry, dict) or not entry.get("has_acceleration_limits", False):
-        raise RobotError(
-            f"{file}: joint {joint} has no acceleration limit there; robot.acceleration_limits can give it"
-        )
-    limit = entry.get("max_acceleration")
+    if not isinstance(entry, dict) or not entry.get(f"has_{what}_limits", False):
+        if otherwise is not None:
+            return otherwise
+        raise RobotError(f"{file}: joint {joint} has no {what} limit there; robot.{what}_limits can give it")
+    limit = entry.get(f"max_{what}")
     if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0.0 < limit < np.inf:
-        raise RobotError(f"{file}: max_acceleration of joint {joint} must be a positive number, got {limit!r}")
+        raise RobotError(f"{file}: max_{what} of joint {joint} must be a positive number, got {limit!r}")
     return float(limit)

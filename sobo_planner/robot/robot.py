@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
-from sobo_planner.robot.accelerations import acceleration_limits
+from sobo_planner.robot.accelerations import acceleration_limits, jerk_limits
 from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
 from sobo_planner.robot.mechanics import Mechanics
@@ -52,6 +52,7 @@ class Robot(Mechanics):
         effort_limit: Largest joint torques, (nv,).
         acceleration_limit: Largest joint accelerations, (nv,); those known of the arm, or a default
             (`robot.accelerations`), unless `with_acceleration_limits` says otherwise.
+        jerk_limit: Largest joint jerks, (nv,), in the same way; infinite where none is known.
         gravity_vector: Gravity in the root link's frame, (3,) [m/s^2].
         damping: Viscous damping of the joints, part of all dynamics, (nv,) [Nm s/rad].
         friction: Their dry friction, (nv,) [Nm]; no dynamics include it, see `friction_torque`.
@@ -108,6 +109,7 @@ class Robot(Mechanics):
         self.velocity_limit: Array = self.native.velocity_limit
         self.effort_limit: Array = self.native.effort_limit
         self.acceleration_limit: Array = acceleration_limits(self.name, self.joint_names, (), None)
+        self.jerk_limit: Array = jerk_limits(self.name, self.joint_names, (), None)
         self.armature: Array = rotors if len(rotors) else np.zeros(self.nv)
         self.gravity_vector: Array = np.array(GRAVITY)
         self.damping: Array = self.native.damping
@@ -233,6 +235,15 @@ class Robot(Mechanics):
         limits = acceleration_limits(self.name, self.joint_names, given, file)
         recipe = functools.partial(Robot.with_acceleration_limits, self, tuple(float(limit) for limit in limits))
         return self._changed(recipe, acceleration_limit=limits)
+
+    def with_jerk_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:
+        """The same robot with the jerk limits that are given, or those in a MoveIt `joint_limits.yaml`.
+
+        Raises:
+            RobotError: See `robot.accelerations.jerk_limits`.
+        """
+        limits = jerk_limits(self.name, self.joint_names, given, file)
+        return self._changed(functools.partial(Robot.with_jerk_limits, self, given, file), jerk_limit=limits)
 
     def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
         """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.

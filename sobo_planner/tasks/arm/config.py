@@ -28,10 +28,12 @@ class RobotConfig:
         acceleration_limits: Largest joint accelerations [rad/s^2 or m/s^2], one for each joint or one for all; empty:
             those of `joint_limits`, else those known of the arm, else a default (`robot.accelerations`). They count
             with the integrator `constant_acceleration`.
+        jerk_limits: The same for jerk [rad/s^3 or m/s^3]; none where none is known.
         gravity: In the URDF's root frame [m/s^2]: another direction for an arm on a wall or a ceiling.
         damping: Viscous damping of each joint [Nm s/rad]; empty: the URDF's `<dynamics damping>`.
         friction: Dry friction of each joint [Nm], which torques feed forward; empty: the URDF's `<dynamics friction>`.
-        joint_limits: Path of a MoveIt `joint_limits.yaml` with acceleration limits, as `urdf`; empty for none.
+        joint_limits: Path of a MoveIt `joint_limits.yaml` with limits on acceleration, and on jerk if any, as `urdf`;
+            empty for none.
     """
 
     urdf: str
@@ -42,6 +44,7 @@ class RobotConfig:
     armature: tuple[float, ...] = ()
     collision: bool = True
     acceleration_limits: tuple[float, ...] = ()
+    jerk_limits: tuple[float, ...] = ()
     joint_limits: str = ""
     gravity: tuple[float, float, float] = GRAVITY
     damping: tuple[float, ...] = ()
@@ -52,7 +55,7 @@ class RobotConfig:
         require(not name.startswith("/"), f"base_frame must be a name without leading slash, got {name!r}")
 
     def load(self, urdf: Path, joint_limits: Path | None = None) -> Robot:
-        """Reads the arm from its URDF, and its acceleration limits from a MoveIt file if there is one.
+        """Reads the arm from its URDF, and its limits on acceleration and jerk from a MoveIt file if there is one.
 
         Raises:
             RobotError: The description cannot be used.
@@ -66,6 +69,7 @@ class RobotConfig:
         )
         arm = arm.with_surroundings(self.gravity, self.damping, self.friction)
         robot = arm.with_acceleration_limits(self.acceleration_limits, joint_limits)
+        robot = robot.with_jerk_limits(self.jerk_limits, joint_limits)
         try:
             robot.placement(self.base_frame or robot.root_link)
         except RobotError as error:

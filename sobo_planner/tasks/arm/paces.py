@@ -19,6 +19,13 @@ Array = NDArray[np.float64]
 
 # Duration of motions that are made to fit later, over the task's own: six turns of a joint of the UR5.
 UNHURRIED = 6.0
+# Share of a motion's steps within which accelerations rise to their limits from rest, and fall from them to rest: the
+# first and the last acceleration are a fifth of the limit. Without, motions begin and end with all of it.
+RAMP = 0.04
+# Rounds in which a duration is found that limits on jerk allow, to a thousandth.
+ROUNDS = 20
+# Share of the rated speeds below which an arm is at rest.
+AT_REST = 0.01
 
 
 class Costs:
@@ -47,12 +54,14 @@ class ArmPaces(ArmStarts):
         acceleration_limit: Largest accelerations, (n,); infinite for problems without.
         nominal: The task at its own pace, which policies are made for.
         fits: Whether motions last as long as their way takes, instead of `horizon` times `dt`.
+        ramps: Steps at the beginning and at the end within which the bounds on accelerations open and close.
     """
 
     velocity_limit: Array
     acceleration_limit: Array
     nominal: Any
     fits: bool
+    ramps: tuple[int, int]
     _costs: Costs
 
     @abstractmethod
@@ -91,6 +100,17 @@ class ArmPaces(ArmStarts):
         """How long motions last [s]."""
         return self.horizon * self.dt
 
+    def from_rest_to_rest(self, pace: Pace, x0: Array) -> Any:
+        """The task at a pace (see `paced`) for whole motions from a state x0 (nx,), which begin and end smoothly."""
+        view = self.paced(pace, x0)
+        if view is self.nominal:
+            return view
+        steps = max(1, round(RAMP * self.horizon))
+        still = bool((np.abs(x0[self.nu :]) <= AT_REST * self.robot.velocity_limit).all())
+        view.ramps = (steps if still else 0, steps)
+        view._recipe = functools.partial(ArmPaces.from_rest_to_rest, self.nominal, pace, x0)
+        return view
+
     def paced(self, pace: Pace, x0: Array | None = None) -> Any:
         """The task with shares of the robot's limits, and another duration.
 
@@ -111,7 +131,10 @@ class ArmPaces(ArmStarts):
         stretch = max(1.0 / pace.velocity_scaling, 1.0 / np.sqrt(pace.acceleration_scaling))
         view = self.lasting(self.nominal.duration * stretch if pace.duration is None else pace.duration)
         view.velocity_limit = speed
-        view.acceleration_limit = pace.acceleration_scaling * self.nominal.acceleration_limit
+        if limited:
+            view.acceleration_limit = pace.acceleration_scaling * self.robot.acceleration_limit
+        if limited and pace.duration is not None:
+            view.acceleration_limit = np.minimum(view.acceleration_limit, self.jerk_bound(view.dt))
         view.fits = pace.duration is None and limited
         view._recipe = functools.partial(ArmPaces.paced, self.nominal, pace, x0)
         return view
@@ -121,6 +144,8 @@ class ArmPaces(ArmStarts):
         view = object.__new__(type(self))  # `copy` would build the task again, as a pickle does
         vars(view).update(vars(self))
         view.dt = duration / self.horizon
+        if np.isfinite(self.robot.jerk_limit).any():
+            view.acceleration_limit = np.minimum(self.acceleration_limit, self.jerk_bound(view.dt))
         view._recipe = functools.partial(ArmPaces.lasting, self, duration)
         return view
 
@@ -131,9 +156,22 @@ class ArmPaces(ArmStarts):
         """
         if not self.fits:
             return self.duration
-        stopping = float((np.abs(x0[self.nu :]) / self.acceleration_limit).max())
-        fastest = least_duration(way, self.velocity_limit, self.acceleration_limit) + stopping
-        return max(SLACK * fastest, self.horizon * SHORTEST_STEP)
+        duration = max(self._time_for(way, x0, self.acceleration_limit), self.horizon * SHORTEST_STEP)
+        for _ in range(ROUNDS):  # shorter steps leave less acceleration where jerk is limited
+            bound = np.minimum(self.acceleration_limit, self.jerk_bound(duration / self.horizon))
+            needed = self._time_for(way, x0, bound)
+            if needed <= duration:
+                break
+            duration = np.sqrt(needed * duration)
+        return float(duration)
+
+    def _time_for(self, way: Array, x0: Array, acceleration: Array) -> float:
+        stopping = float((np.abs(x0[self.nu :]) / acceleration).max())
+        return SLACK * (least_duration(way, self.velocity_limit, acceleration) + stopping)
+
+    def jerk_bound(self, dt: float) -> Array:
+        """Accelerations (n,) that may turn into their opposites from one step of length dt [s] to the next."""
+        return 0.5 * dt * self.robot.jerk_limit
 
     def along(self, way: Array, instance: Instance) -> Guess:
         """A motion along a way (N, n) that lasts as long as the task's, within its limits."""

@@ -70,9 +70,11 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         self.integrator = config.problem.rollouts
         limited = config.problem.integrator == CONSTANT_ACCELERATION
         self.velocity_limit = robot.velocity_limit
-        self.acceleration_limit = robot.acceleration_limit if limited else np.full(self.nu, np.inf)
-        self.nominal, self._costs, self.fits = self, Costs(), False
-        identity = f"{robot.hash} {robot.acceleration_limit.tolist()}"
+        self.acceleration_limit = np.full(self.nu, np.inf)
+        if limited:
+            self.acceleration_limit = np.minimum(robot.acceleration_limit, self.jerk_bound(self.dt))
+        self.nominal, self._costs, self.fits, self.ramps = self, Costs(), False, (0, 0)
+        identity = f"{robot.hash} {self.acceleration_limit.tolist()}"
         self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
         if goal_type != "position":  # what a policy sees stays the same
             self.hash = hashlib.sha256((self.hash + config.digest(goal_type)).encode()).hexdigest()
@@ -141,6 +143,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
             spec.velocity = _native.Box(-self.velocity_limit, self.velocity_limit)
         if np.isfinite(self.acceleration_limit).any():
             spec.acceleration = _native.Box(-self.acceleration_limit, self.acceleration_limit)
+            spec.ramp_start, spec.ramp_end = self.ramps
         if refinement.position_limits:
             spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
         spec.adaptable = problem.integrator != "rk2"
