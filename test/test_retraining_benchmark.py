@@ -1,0 +1,49 @@
+"""The benchmark of retraining: which region it takes, and which goals it logs there."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from sobo_planner.tasks import load_task
+from sobo_training.data.instances import Stream, draw
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = Path(__file__).parent.parent / "benchmarks" / "retraining.py"
+    spec = importlib.util.spec_from_file_location("retraining", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_region_is_that_with_the_highest_ratio(script, rng):
+    """Far and low targets need few iterations in any case, and the policy saves the fewest of them."""
+    targets = rng.uniform((0.1, 0.0, -0.5), (0.8, 0.01, 0.7), (900, 3))
+    rows = []
+    for target in targets:
+        weak = target[0] > 0.6 and target[2] < -0.15
+        warm, naive = (4.0, 5.0) if weak else (6.0, 12.0)
+        rows.append({"target": list(target), "warm": {"iterations": warm}, "naive": {"iterations": naive}})
+    region, figures = script.weakest(rows)
+    assert region.holds(np.array([0.75, 0.0, -0.3])) and not region.holds(np.array([0.75, 0.0, 0.3]))
+    assert not region.holds(np.array([0.2, 0.0, -0.3])) and region.holds(np.array([0.0, 0.75, -0.3]))
+    assert len(figures) == 9 and sum(each["instances"] for each in figures) == 900
+    assert sorted(each["ratio"] > 0.55 for each in figures) == [False] * 8 + [True]
+
+
+def test_goals_lie_in_the_region_and_depend_on_their_number_alone(script):
+    task, region = load_task("ur5"), script.Region((0.3, 0.6), (-0.2, 0.4))
+    view = script.within(task, region.holds)
+    goals = [draw(view, Stream.COLLECT, 0, number)[0].target for number in range(20)]
+    assert all(region.holds(goal) for goal in goals)
+    np.testing.assert_array_equal(draw(view, Stream.COLLECT, 0, 7)[0].target, goals[7])
+    assert not all(region.holds(draw(task, Stream.COLLECT, 0, number)[0].target) for number in range(20))
