@@ -87,6 +87,8 @@ def test_whole_motions_begin_and_end_smoothly(task: ArmReach, unlimited: ArmReac
     still, moved = task.from_rest_to_rest(Pace(), moving(home)), task.from_rest_to_rest(Pace(), moving(home, 0.04))
     assert (still.ramps, moved.ramps) == ((4, 4), (0, 4))
     assert task.from_rest_to_rest(Pace(), moving(home, 0.0, -0.03)).ramps == (4, 4), "what encoders' noise looks like"
+    way, usual = straight(home, 2.0), task.paced(Pace()).duration_of(straight(home, 2.0), moving(home))
+    assert still.duration_of(way, moving(home)) == pytest.approx(usual / 0.96)
     assert still.lasting(3.0).ramps == pickle.loads(pickle.dumps(still)).ramps == (4, 4)
     assert (still._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_end) == (4, 0, 4)
     assert unlimited.from_rest_to_rest(Pace(), moving(home)) is unlimited

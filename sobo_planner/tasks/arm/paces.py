@@ -167,7 +167,8 @@ class ArmPaces(ArmStarts):
 
     def _time_for(self, way: Array, x0: Array, acceleration: Array) -> float:
         stopping = float((np.abs(x0[self.nu :]) / acceleration).max())
-        return SLACK * (least_duration(way, self.velocity_limit, acceleration) + stopping)
+        ramping = 0.5 * sum(self.ramps) / self.horizon  # of these steps half is lost
+        return SLACK * (least_duration(way, self.velocity_limit, acceleration) + stopping) / (1.0 - ramping)
 
     def jerk_bound(self, dt: float) -> Array:
         """Accelerations (n,) that may turn into their opposites from one step of length dt [s] to the next."""
