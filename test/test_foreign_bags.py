@@ -6,9 +6,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import logged_bags as logged
 import numpy as np
 import pytest
+
+pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
+
+import logged_bags as logged
 from mcap_made import mcap
 
 from sobo_planner.errors import DatasetError
@@ -145,7 +148,10 @@ def test_missing_joint_is_named(read: ReadBags, positions: np.ndarray, task: Arm
 
 def test_names_by_option(read: ReadBags, positions: np.ndarray, stops: list, tmp_path: Path) -> None:
     logged.write(tmp_path / "bag", logged.joint_states(list("abcdef"), positions, RATE, topic="/left/state"))
-    assert not read(tmp_path / "bag").candidates
+    wrong = read(tmp_path / "bag", names=Names({"joint_states": "/right/state"}))
+    assert not wrong.candidates and wrong.bags[0].notes == [
+        "no topic /right/state of the type sensor_msgs/msg/JointState; the topics there: /left/state"
+    ]
     names = Names({"joint_states": "left/state"}, tuple("abcdef"))
     check_motions(read(tmp_path / "bag", names=names), stops)
 
@@ -254,7 +260,7 @@ def test_what_is_no_bag_has_a_reason(content: bytes, reason: str, read: ReadBags
 @pytest.mark.parametrize("compression", ["NONE", "LZ4", "ZSTD"])
 def test_second_library(compression: str, read: ReadBags, states: list, stops: list, tmp_path: Path) -> None:
     """`mcap` reads the bags of these tests, and what it writes is read here, checksums included."""
-    pytest.importorskip("mcap", reason="needs the extra `test`")
+    pytest.importorskip("mcap", reason="needs mcap: the extra `test`")
     from mcap.reader import make_reader
     from mcap.writer import CompressionType, Writer
 

@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import logged_bags as logged
 import numpy as np
 import pytest
+
+pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
+
+import logged_bags as logged
 
 from sobo_planner.cli.main import main
 from sobo_planner.solver import Solution, Solver
@@ -77,7 +80,7 @@ def data(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_recording_becomes_a_dataset(data: Path, task: ArmReach, solution: Solution, stops: list[np.ndarray]) -> None:
     dataset, n = load(data, task), task.nu
     report = json.loads((data / "bags.json").read_text())
-    assert report["kinds"]["plan"]["outcomes"] == {"the recorded plan is still optimal": 1}
+    assert report["kinds"]["plan"]["outcomes"] == {"the recorded plan still is optimal, with its gains": 1}
     assert report["kinds"]["motion"]["instances"] == len(dataset) - 1 == 2
     assert accounted(report)
     # the plan as it was recorded, with its gains
@@ -100,6 +103,7 @@ def test_same_call_again_resumes(own: Path, data: Path, capsys: pytest.CaptureFi
 
 
 def test_data_is_trained_on(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs torch: the extra `train`")
     steps = ("--steps", "1", "--batch", "2", "--method", "mlp")
     assert main(["train", "ur5", "--data", str(data), "--out", str(tmp_path / "run"), *steps]) == 0
 
@@ -123,7 +127,7 @@ def test_faster_plan_is_solved_again(
     logged.write(tmp_path / "bag", planned(task, quick, 0.5 * task.dt))
     status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
     assert status == 0 and report["instances"][0]["stretch"] == pytest.approx(0.5)
-    assert "the recorded plan is still optimal" not in report["kinds"]["plan"]["outcomes"]
+    assert "the recorded plan still is optimal, with its gains" not in report["kinds"]["plan"]["outcomes"]
     dataset = load(tmp_path / "data", task)
     assert np.allclose(dataset.x0[0], solution.X[0]) and dataset.cost[0] <= 1.01 * solution.cost
 
@@ -133,7 +137,6 @@ def test_faster_plan_is_solved_again(
     [
         ({"status": "refined"}, "a cycle of a receding horizon: the motion is taken from the joint states"),
         ({"status": "braking"}, "status braking"),
-        ({"checksums": {"feedback_gains": 1, "feedforward": 2}}, "its feedforward is missing"),
         ({"stamp": {"sec": 1, "nanosec": 2}}, "its trajectory is missing"),
         ({"dt": None}, "the report lacks a part"),
         ({"dt": 0.5}, "its parts contradict each other"),
@@ -151,6 +154,34 @@ def test_plan_that_gives_none_is_named(
     status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
     assert status == 1 and report["kinds"]["plan"]["not_used"] == {cause: 1} and report["dataset"] is None
     assert not (tmp_path / "data").exists() and accounted(report)
+
+
+def test_recording_of_others_without_arrays(
+    task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ros2 bag record` of some of the topics: the trajectory and the report make a plan, without controls."""
+    kept = [each for each in planned(task, solution, task.dt) if each[0] in ("/joint_trajectory", "/plan_report")]
+    logged.write(tmp_path / "bag", kept)
+    status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
+    assert status == 0 and report["kinds"]["plan"]["instances"] == 1
+    assert report["kinds"]["trajectory"]["not_used"] == {"its plan was recorded, which counts instead": 1}
+    assert load(tmp_path / "data", task).cost[0] <= 1.01 * solution.cost
+
+
+@pytest.mark.parametrize("share", [0.5, 1.5])
+def test_plan_of_another_task_is_solved_again(
+    share: float, task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gains, or torques, that are not those of the present task."""
+    other = replace(solution, K=share * solution.K) if share < 1.0 else replace(solution, U=share * solution.U)
+    logged.write(tmp_path / "bag", planned(task, other, task.dt))
+    status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
+    assert status == 0
+    assert report["kinds"]["plan"]["outcomes"].keys() <= {
+        "solved from the recorded motion",
+        "solved from another start, which is cheaper",
+    }
+    assert load(tmp_path / "data", task).cost[0] <= 1.01 * solution.cost
 
 
 def test_filters_of_plans(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,6 +225,12 @@ def test_wrong_options(arguments: list[str], reason: str, own: Path, tmp_path: P
     out = ("--out", str(tmp_path / "data"))
     assert main(["from-bag", str(own), "--task", "ur5", *out, *arguments]) == 2
     assert reason in capsys.readouterr().err and not (tmp_path / "data").exists()
+
+
+def test_without_rosbags(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "rosbags.typesys", None)
+    assert main(["from-bag", str(own), "--task", "ur5", "--out", str(tmp_path / "data")]) == 2
+    assert 'pip install "sobo_planner[bags]"' in capsys.readouterr().err and not (tmp_path / "data").exists()
 
 
 def test_data_of_other_bags_is_refused(

@@ -37,7 +37,7 @@ class FromBag(Command):
     joint_states: str | None = None
     """Topic of the joint states. Default: what a recording says, or every topic named joint_states."""
     goals: str | None = None
-    """Topic of goals: PoseStamped or PointStamped. Default: what a recording says, or every topic named goal_pose."""
+    """Topic of goals (PoseStamped, PointStamped, JointState). Default: what a recording says, or all goal_pose."""
     trajectories: str | None = None
     """Topic of JointTrajectory messages. Default: what a recording says, or every topic named joint_trajectory."""
     joints: tuple[str, ...] = ()

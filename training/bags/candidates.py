@@ -13,6 +13,7 @@ import numpy as np
 
 from sobo_planner.errors import GoalError, StartError
 from sobo_planner.motion import splined
+from sobo_planner.robot.frames import Placement
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.goals import Goal
@@ -66,6 +67,7 @@ class Candidate:
         instance: Start and target, at the task's pace.
         states: What was recorded, at the task's knots and pace, (T+1, nx); None for a goal without a motion.
         controls: The solver's controls with it, (T, nu), where they belong to this very problem.
+        gains: The solver's gains, (T, nu, nx), likewise.
         stretch: How many times longer than the task's motions the recorded one took.
     """
 
@@ -75,6 +77,7 @@ class Candidate:
     instance: Instance
     states: Array | None = None
     controls: Array | None = None
+    gains: Array | None = None
     stretch: float = 1.0
 
     @property
@@ -117,8 +120,9 @@ class Selection:
         for kind, causes in (("motion", contents.unused_motions), ("plan", contents.unused_plans)):
             unused[kind].update(causes)
         bag, served = str(contents.bag.path), [goal for goal in contents.goals if not self._refused(goal, contents)]
+        base = contents.names.base or self._base
         for plan in contents.plans:
-            self._keep("plan", partial(self._of_plan, plan, bag))
+            self._keep("plan", partial(self._of_plan, plan, bag, base))
         plans = np.array(sorted(plan.recorded for plan in contents.plans), np.int64)
         for motion in contents.motions:
             self._keep("motion", partial(self._of_motion, motion, bag, served, plans))
@@ -141,16 +145,18 @@ class Selection:
 
     def _refused(self, goal: Goal, contents: Contents) -> bool:
         """Whether the node answered a goal with a refusal."""
-        for refusal in contents.refusals:
-            if refusal.goal is not None and 0 <= refusal.recorded - goal.recorded <= SERVED_WITHIN * SECOND:
-                same = len(refusal.goal) in (3, 7) and np.allclose(self._base.goal(refusal.goal[:3]), goal.target)
-                if same:
-                    return True
-        return False
+        base = contents.names.base or self._base
+        return any(
+            refusal.goal is not None
+            and 0 <= refusal.recorded - goal.recorded <= SERVED_WITHIN * SECOND
+            and len(refusal.goal) in (3, 7)
+            and np.allclose(base.goal(refusal.goal[:3]), goal.target)
+            for refusal in contents.refusals
+        )
 
     # ---------------------------------------------------------------- kinds
 
-    def _of_plan(self, plan: LoggedPlan, bag: str) -> Candidate:
+    def _of_plan(self, plan: LoggedPlan, bag: str, base: Placement) -> Candidate:
         task, n = self._task, self._task.nu
         if plan.status not in self._filters.statuses:
             raise _Unused(f"status {plan.status}")
@@ -163,11 +169,15 @@ class Selection:
         same = len(plan.X) == task.horizon + 1 and abs(stretch - 1.0) < 1e-6
         states = np.hstack([states[:, :n], states[:, n:] * stretch])
         target = task.robot.tool_position(states[-1, :n])
-        if plan.goal is not None and len(plan.goal) in (3, 7) and plan.error <= REACHED:
-            target = self._base.goal(plan.goal[:3])
-        instance = self._instance(states[0], target)
-        controls = plan.U if same and plan.nominal else None
-        return Candidate("plan", bag, plan.begin, instance, states, controls, 1.0 if same else stretch)
+        if plan.goal is not None and plan.goal_type != "joints" and len(plan.goal) in (3, 7):
+            asked = base.goal(plan.goal[:3])
+            # seven numbers are a pose, or the goal of seven joints
+            if len(plan.goal) == 3 or plan.goal_type or np.linalg.norm(asked - target) <= REACHED:
+                target = asked
+        instance = self._instance(states[0], target, states[-1, :n])
+        if not (same and plan.nominal):
+            return Candidate("plan", bag, plan.begin, instance, states, stretch=stretch)
+        return Candidate("plan", bag, plan.begin, instance, states, plan.U, plan.K)
 
     def _of_motion(self, motion: Motion, bag: str, goals: list[Goal], plans: Times) -> Candidate:
         first = np.searchsorted(plans, motion.begin - round(PLANNED_BEFORE * SECOND))
@@ -200,8 +210,9 @@ class Selection:
         states = np.hstack([position, velocity])
         if np.linalg.norm(task.robot.tool_position(position[0]) - target) < NEAREST:
             raise _Unused(f"the tool was nearer than {NEAREST:g} m to where it ended")
-        instance = self._instance(states[0], target)
-        return Candidate(kind, bag, motion.stamp, instance, states, None, motion.duration / task.nominal.duration)
+        instance = self._instance(states[0], target, position[-1])
+        stretch = motion.duration / task.nominal.duration
+        return Candidate(kind, bag, motion.stamp, instance, states, stretch=stretch)
 
     def _of_goal(self, goal: Goal, contents: Contents, begun: Times, measured: Times) -> Candidate:
         later = [each.recorded for each in contents.goals if each.recorded > goal.recorded]
@@ -236,7 +247,8 @@ class Selection:
             raise _Unused("a joint is beyond its limits")
         return clipped
 
-    def _instance(self, x0: Array, target: Array) -> Instance:
+    def _instance(self, x0: Array, target: Array, end: Array | None = None) -> Instance:
+        """An instance that passed all checks; `end` are the joints (n,) that reached, or nearly reached, the target."""
         task, region = self._task, self._filters.region
         if region is not None:
             place = self._base.inverse().goal(target)
@@ -249,6 +261,10 @@ class Selection:
             raise _Unused(
                 "links touch at the start" if "collision" in str(error) else "the start is beyond a limit"
             ) from error
+        if end is not None and np.linalg.norm(task.robot.tool_position(end) - target) <= REACHED:
+            if task.robot.colliding_pair(end) is not None:
+                raise _Unused("links touch at the end")
+            return instance
         try:
             task.check_goal(instance)
         except GoalError as error:

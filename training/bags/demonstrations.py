@@ -12,14 +12,16 @@ import numpy as np
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import Candidate
+from sobo_training.bags.joint_states import Array
 from sobo_training.data.collect import Collector, Outcome, cause_of_failure
 from sobo_training.data.collection import CollectOptions, resolved_config
 from sobo_training.data.instances import Stream, generator
 
 #: Number of the start that was recorded; the task's own are 1, 2, ...
 RECORDED = 0
-# How far a step of a plan may miss the next state, and by what share solving it again may lower the cost.
-FEASIBLE, SAME_COST = 1e-3, 1e-3
+# How far a step of a plan may miss the next state, by what share solving it again may lower the cost, and by what share
+# of the largest gain it may change gains.
+FEASIBLE, SAME_COST, SAME_GAINS = 1e-3, 1e-3, 0.1
 
 
 class LoggedCollector(Collector):
@@ -87,12 +89,23 @@ def config_of(
     return resolved_config(task, options, None) | {"bags": logged}
 
 
-def stays_optimal(candidate: Candidate, cost: float, task: ArmReach) -> bool:
-    """Whether a recorded plan fits the present task: its dynamics, and a cost that solving it again hardly lowers."""
+def stays_optimal(candidate: Candidate, cost: float, gains: Array, task: ArmReach) -> bool:
+    """Whether a recorded plan fits the present task.
+
+    It has to follow the task's dynamics, and solving it again may hardly lower its cost or change its gains.
+
+    Args:
+        candidate: The plan.
+        cost: Of the solution that was found from there.
+        gains: Of that solution, (T, nu, nx).
+        task: The present task.
+    """
     states, controls = candidate.states, candidate.controls
     if states is None or controls is None:
         return False
     how = task.config.problem.integrator
     steps = [task.robot.simulate(x, u[None, :], task.dt, how)[-1] for x, u in zip(states, controls, strict=False)]
     follows = bool(np.abs(np.array(steps) - states[1:]).max() <= FEASIBLE)
-    return follows and abs(task.cost(states, controls, candidate.instance.target) - cost) <= SAME_COST * abs(cost)
+    recorded = task.cost(states, controls, candidate.instance.target)
+    known = candidate.gains is None or np.abs(candidate.gains - gains).max() <= SAME_GAINS * np.abs(gains).max()
+    return follows and bool(known) and abs(recorded - cost) <= SAME_COST * abs(cost)

@@ -17,13 +17,15 @@ from sobo_training.bags.records import SECOND, Batch
 
 # Messages of one plan are recorded within this time [s]. Older ones are let go.
 TOGETHER = 3.0
+# No step of a plan is longer [s].
+LONGEST_STEP = 10.0
 # Statuses in reports of plans that are made once; a cycle of a receding horizon is no solution.
 SOLVED = ("converged", "feasible", "short")
 CYCLES = ("refined", "start")
 #: Roles of the topics that plans are recorded on.
-REPORT, TRAJECTORY, GAINS, FEEDFORWARD = "plan_report", "joint_trajectory", "feedback_gains", "feedforward"
+REPORT, TRAJECTORY, FEEDFORWARD = "plan_report", "joint_trajectory", "feedforward"
 DATA, CONTROLS, SOLVER_GAINS = "plan_data", "solver_controls", "solver_gains"
-PARTS = (TRAJECTORY, GAINS, FEEDFORWARD, DATA, CONTROLS, SOLVER_GAINS)
+PARTS = (TRAJECTORY, FEEDFORWARD, DATA, CONTROLS, SOLVER_GAINS)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class LoggedPlan:
         begin: When its motion begins [ns of ROS time].
         status: As reported.
         goal: As reported: in the base frame, or of the joints; or None.
+        goal_type: `position`, `pose` or `joints`; empty where it was not recorded.
         error: Distance to the goal at its end, as reported [m or rad]; NaN without.
         dt: Step [s].
         X: States, (T+1, 2n).
@@ -47,6 +50,7 @@ class LoggedPlan:
     begin: int
     status: str
     goal: Array | None
+    goal_type: str
     error: float
     dt: float
     X: Array
@@ -141,32 +145,32 @@ class Plans:
 
     def _plan(self, recorded: int, report: dict[str, Any], status: str, goal: Array | None) -> LoggedPlan:
         stamp = report["stamp"]["sec"] * SECOND + report["stamp"]["nanosec"]
-        lead, dt, sums = float(report["lead"]), float(report["dt"]), report["checksums"]
+        lead, dt = float(report["lead"]), float(report["dt"])
         data = self._data(recorded, stamp)
         U, K = (
             self._solver(recorded, CONTROLS, ("T", "nu")),
             self._solver(recorded, SOLVER_GAINS, ("T", "rows", "cols")),
         )
-        feedforward = self._array(FEEDFORWARD, recorded, sums["feedforward"], ("T", "nu"))
-        X = self._states(recorded, stamp, np.asarray(report["start"], float), lead, dt, len(feedforward))
+        steps = len(U) if U is not None else self._steps(recorded, report)
+        X = self._states(recorded, stamp, np.asarray(report["start"], float), lead, dt, steps)
         if "end" in data:
             end = np.asarray(data["end"], float)
             if end.shape != X[-1].shape or np.abs(end - X[-1]).max() > 0.05:
                 raise Incomplete("its parts contradict each other")
             X[-1] = end
-        if not (np.isfinite(X).all() and 0.0 < dt < 10.0):
+        if not np.isfinite(X).all():
             raise Incomplete("a number is not finite")
         shares = (data.get("velocity_scaling", 1.0), data.get("acceleration_scaling", 1.0))
         nominal = shares == (1.0, 1.0) and data.get("payload_mass", 0.0) == 0.0
         error = float(report.get("tool_error", np.nan))
         begin = stamp + round(lead * SECOND)
-        return LoggedPlan(recorded, begin, status, goal, error, dt, X, U, K, nominal)
+        return LoggedPlan(recorded, begin, status, goal, str(data.get("goal_type", "")), error, dt, X, U, K, nominal)
 
     def _near(self, role: str, recorded: int) -> list[bytes]:
         near = [(abs(time - recorded), payload) for time, payload in self._parts[role]]
         return [payload for apart, payload in sorted(near, key=lambda each: each[0]) if apart <= TOGETHER * SECOND]
 
-    def _states(self, recorded: int, stamp: int, start: Array, lead: float, dt: float, steps: int) -> Array:
+    def _states(self, recorded: int, stamp: int, start: Array, lead: float, dt: float, steps: int | None) -> Array:
         payload = next((each for each in self._near(TRAJECTORY, recorded) if header_stamp(each) == stamp), None)
         if payload is None:
             raise Incomplete("its trajectory is missing")
@@ -176,18 +180,21 @@ class Plans:
         order = [message.joint_names.index(name) for name in self._names]
         times = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in message.points]) - lead
         states = np.array([[*p.positions[order], *p.velocities[order]] for p in message.points], float)
-        knots = dt * np.arange(1, steps + 1)
+        if not 0.0 < dt < LONGEST_STEP:
+            raise Incomplete("its parts contradict each other")
+        knots = dt * np.arange(1, (round(float(times[-1]) / dt) if steps is None else steps) + 1)
         nearest = np.abs(times[None, :] - knots[:, None]).argmin(axis=1)
         if np.abs(times[nearest] - knots).max() > 0.01 * dt or start.shape != states[0].shape:
             raise Incomplete("its parts contradict each other")
         return np.vstack([start[None, :], states[nearest]])
 
-    def _array(self, role: str, recorded: int, checksum: int, labels: tuple[str, ...]) -> Array:
-        for payload in self._near(role, recorded):
-            values = array_of(self._decode("std_msgs/msg/Float64MultiArray", payload), labels)
-            if zlib.crc32(np.ascontiguousarray(values, "<f8").tobytes()) == checksum:
-                return values
-        raise Incomplete(f"its {role} is missing")
+    def _steps(self, recorded: int, report: dict[str, Any]) -> int | None:
+        """How many steps the plan has, as its torques tell: the trajectory may end with a point that brakes."""
+        for payload in self._near(FEEDFORWARD, recorded):
+            values = array_of(self._decode("std_msgs/msg/Float64MultiArray", payload), ("T", "nu"))
+            if zlib.crc32(np.ascontiguousarray(values, "<f8").tobytes()) == report["checksums"]["feedforward"]:
+                return len(values)
+        return None
 
     def _solver(self, recorded: int, role: str, labels: tuple[str, ...]) -> Array | None:
         """The array that was recorded at the same time, where there is one."""

@@ -19,7 +19,7 @@ from sobo_training.data.shards import read_shard
 
 #: What became of a candidate that has a solution.
 STAYED, AGAIN, OTHER, OWN = (
-    "the recorded plan is still optimal",
+    "the recorded plan still is optimal, with its gains",
     "solved from the recorded motion",
     "solved from another start, which is cheaper",
     "solved from the task's own starts",
@@ -139,7 +139,7 @@ def results(folder: Path, task: ArmReach, candidates: list[Candidate]) -> dict[s
             candidate = candidates[number]
             what = OWN if candidate.states is None else OTHER
             if tensors["start"][row] == RECORDED:
-                stayed = stays_optimal(candidate, float(tensors["cost"][row]), task)
+                stayed = stays_optimal(candidate, float(tensors["cost"][row]), tensors["K"][row], task)
                 what = STAYED if stayed else AGAIN
             outcomes.setdefault(candidate.kind, Counter())[what] += 1
         for number, causes in info.rejected.items():

@@ -114,6 +114,7 @@ class Survey:
         advance: Callable[[int], object],
     ) -> None:
         self._task, self._decode, self._range, self._advance = task, decode, time_range, advance
+        self._asked = names.topics
         names = topics.recorded_names(bag, decode).given(names)
         prefix = names.prefix
         joints = names.joints or tuple(prefix + name for name in task.robot.joint_names)
@@ -250,6 +251,11 @@ class Survey:
         self._plans.settle(contents.last or 0, final=True)
         contents.plans, contents.refusals = self._plans.plans, self._plans.refusals
         contents.unused_plans = self._plans.unused
+        there = {topic.strip("/"): kind for topic, kind in contents.types.items()}
+        for role, topic in self._asked.items():
+            if there.get(topic.strip("/")) not in topics.TYPES[role]:
+                kinds, found = " or ".join(topics.TYPES[role]), ", ".join(sorted(contents.types)) or "none"
+                contents.notes.append(f"no topic {topic} of the type {kinds}; the topics there: {found}")
         for topic, (arm, finder) in self._arms.items():
             finder.finish()
             for what, count in (arm.unused + finder.states).items():

@@ -22,12 +22,11 @@ JOINT_STATES, GOAL, GOAL_JOINTS = "joint_states", "goal_pose", "goal_joints"
 #: Types that the topic of a role may have.
 TYPES: dict[str, tuple[str, ...]] = {
     JOINT_STATES: (JOINT_STATE,),
-    GOAL: (POSE, POINT),
+    GOAL: (POSE, POINT, JOINT_STATE),
     GOAL_JOINTS: (JOINT_STATE,),
     plans.TRAJECTORY: (TRAJECTORY,),
     plans.REPORT: (STRING,),
     plans.DATA: (STRING,),
-    plans.GAINS: (ARRAY,),
     plans.FEEDFORWARD: (ARRAY,),
     plans.CONTROLS: (ARRAY,),
     plans.SOLVER_GAINS: (ARRAY,),
