@@ -138,12 +138,16 @@ def plan(
 ) -> list[Message]:
     """The messages of a plan, as the node records them."""
     base = task.robot.placement(task.config.robot.base_frame)
-    T, kind = len(solution.U), "std_msgs/msg/Float64MultiArray"
+    points, times = solution.X[1:].copy(), dt * np.arange(1, len(solution.X))
+    points[-1, task.nu :] = 0.0
+    parts = np.rint(1e9 * times).astype("<i8"), points[:, : task.nu], points[:, task.nu :]
+    kind = "std_msgs/msg/Float64MultiArray"
     feedforward, gains = array(solution.U, ("T", "nu")), array(-solution.K, ("T", "rows", "cols"))
     sums = {
         name: zlib.crc32(each.data.astype("<f8").tobytes())
         for name, each in (("feedforward", feedforward), ("feedback_gains", gains))
     }
+    sums["joint_trajectory"] = zlib.crc32(b"".join(part.tobytes() for part in parts))
     common = {"plan_id": 1, "stamp": {"sec": time // SECOND, "nanosec": time % SECOND}, "lead": 0.0, "dt": dt}
     error = task.final_error(solution.X, target)
     goal = base.inverse().goal(target).tolist()
@@ -156,12 +160,10 @@ def plan(
     }
     data = {"start": solution.X[0].tolist(), "end": solution.X[-1].tolist(), "goal": target.tolist()}
     scaling = {"velocity_scaling": 1.0, "acceleration_scaling": 1.0, "payload_mass": 0.0}
-    points = solution.X[1:].copy()
-    points[-1, task.nu :] = 0.0
     return [
         ("/feedback_gains", kind, time, gains),
         ("/feedforward", kind, time, feedforward),
-        trajectory(task.robot.joint_names, dt * np.arange(1, T + 1), points, time),
+        trajectory(task.robot.joint_names, times, points, time),
         ("/plan_report", "std_msgs/msg/String", time, string(common | about | (report or {}))),
         ("/planner/plan_data", "std_msgs/msg/String", time, string(common | data | scaling)),
         ("/planner/solver_controls", kind, time, array(solution.U, ("T", "nu"))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sobo_planner.errors import DatasetError
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import Candidate, Filters, Found, Selection
 from sobo_training.bags.conversion import BagOptions, survey
+from sobo_training.bags.packing import zstandard
 from sobo_training.bags.survey import Contents, TimeRange
 from sobo_training.bags.topics import Names
 
@@ -137,6 +139,64 @@ def test_arm_in_two_messages_and_a_gripper_in_a_third(
     check_motions(found, stops)
     assert found.uses()["no joint of the arm"] == count
     assert found.uses()["a part of the arm's joints, merged with the others"] == count
+
+
+def packed(file: Path, to: Path, each: bool = False) -> None:
+    """Compresses a bag as a whole, or each message of an SQLite bag by itself."""
+    if not each:
+        to.write_bytes(zstandard().compress(file.read_bytes()))
+        return
+    to.write_bytes(file.read_bytes())
+    with closing(sqlite3.connect(to)) as database, database:
+        rows = database.execute("SELECT id, data FROM messages").fetchall()
+        database.executemany(
+            "UPDATE messages SET data = ? WHERE id = ?", [(zstandard().compress(raw), n) for n, raw in rows]
+        )
+
+
+@pytest.mark.parametrize("sqlite, each", [(False, False), (True, False), (True, True)])
+def test_compressed_file_or_messages(
+    sqlite: bool, each: bool, read: ReadBags, states: list, stops: list, tmp_path: Path
+) -> None:
+    file = logged.write(tmp_path / "bag", states, sqlite=sqlite)
+    path = tmp_path / (file.name if each else f"{file.name}.zstd")
+    packed(file, path, each)
+    check_motions(read(path), stops)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-10])
+    cut = read(path)
+    assert sum(cut.uses().values()) < len(states) or each
+    assert "decompressed" in cut.damages or each
+
+
+def test_bag_of_several_files_in_a_folder_of_bags(read: ReadBags, states: list, stops: list, tmp_path: Path) -> None:
+    """Motions go on from file to file, of which the tenth comes last."""
+    folder = tmp_path / "bags" / "today"
+    folder.mkdir(parents=True)
+    size = len(states) // 11 + 1
+    for number in range(11):
+        (folder / f"today_{number}.mcap").write_bytes(mcap(states[number * size : (number + 1) * size], CHUNK)[0])
+    found = read(tmp_path / "bags")
+    assert [bag.bag.path for bag in found.bags] == [folder]
+    check_motions(found, stops)
+
+
+def test_prefix_and_missing_stamps(
+    read: ReadBags, positions: np.ndarray, stops: list, task: ArmReach, tmp_path: Path
+) -> None:
+    names = [f"left_{name}" for name in task.robot.joint_names]
+    kind = "sensor_msgs/msg/JointState"
+    unstamped = [
+        ("/left/joint_states", kind, time, logged.joint_state(names, q, 0))
+        for (_, _, time, _), q in zip(logged.joint_states(names, positions, RATE), positions, strict=True)
+    ]
+    place = task.robot.tool_position(stops[1]) + [0.003, 0.0, 0.0]
+    local = task.robot.placement("base_link").inverse().goal(place)
+    goal = logged.pose_goal(local, logged.BEGIN + logged.SECOND // 4, frame="left_base_link")
+    logged.write(tmp_path / "bag", [*unstamped, goal])
+    found = read(tmp_path / "bag", names=Names(prefix="left_"))
+    check_motions(found, stops)
+    assert np.allclose(found.candidates[0].instance.target, place)
 
 
 def test_missing_joint_is_named(read: ReadBags, positions: np.ndarray, task: ArmReach, tmp_path: Path) -> None:

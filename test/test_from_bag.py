@@ -137,6 +137,8 @@ def test_faster_plan_is_solved_again(
     [
         ({"status": "refined"}, "a cycle of a receding horizon: the motion is taken from the joint states"),
         ({"status": "braking"}, "status braking"),
+        ({"checksums": {"joint_trajectory": 1}}, "its trajectory is damaged"),
+        ({"start": [0.0] * 12}, "its parts contradict each other"),
         ({"stamp": {"sec": 1, "nanosec": 2}}, "its trajectory is missing"),
         ({"dt": None}, "the report lacks a part"),
         ({"dt": 0.5}, "its parts contradict each other"),

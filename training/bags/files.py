@@ -13,13 +13,13 @@ from pathlib import Path
 from sobo_planner.errors import DatasetError
 from sobo_training.bags.mcap_chunks import MAGIC
 from sobo_training.bags.mcap_file import McapFile
-from sobo_training.bags.records import ZSTD, Batch, Damage, Findings, Wanted
+from sobo_training.bags.packing import READ_AT_ONCE, ZSTD, unpack_file
+from sobo_training.bags.records import Batch, Damage, Findings, Wanted
 from sobo_training.bags.sqlite_file import HEADER, SqliteFile
 
 MCAP, SQLITE, PACKED = ".mcap", ".db3", ".zstd"
 NAMES = re.compile(r".+\.(mcap|db3)(\.zstd)?$")
 ROS1 = b"#ROSBAG"
-READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,10 @@ def read(path: Path, wanted: Wanted, findings: Findings) -> Iterator[list[Batch]
     Whatever keeps it from being read is a damage in the findings, never an error.
     """
     try:
-        with _unpacked(path) as plain:
+        with _unpacked(path, findings) as plain:
             yield from _reader(plain, path, wanted, findings)
     except (OSError, EOFError, MemoryError) as error:
         findings.damages.append(Damage(path.name, f"cannot be read: {error}"))
-    except _PackingError as error:
-        findings.damages.append(Damage(path.name, f"cannot be decompressed: {error}"))
-
-
-class _PackingError(Exception):
-    pass
 
 
 def _reader(plain: Path, path: Path, wanted: Wanted, findings: Findings) -> Iterator[list[Batch]]:
@@ -111,28 +105,17 @@ def _reader(plain: Path, path: Path, wanted: Wanted, findings: Findings) -> Iter
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
+def _unpacked(path: Path, findings: Findings) -> Iterator[Path]:
     """The file, or what it holds where it was compressed as a whole, in a temporary file."""
     with path.open("rb") as file:
-        packed = file.read(len(ZSTD)) == ZSTD
-        if not packed:
+        if file.read(len(ZSTD)) != ZSTD:
             yield path
             return
         file.seek(0)
-        import sys
-
-        if sys.version_info >= (3, 14):
-            from compression.zstd import ZstdDecompressor, ZstdError
-        else:
-            from backports.zstd import ZstdDecompressor, ZstdError
         with tempfile.TemporaryDirectory(prefix="sobo-bag-") as folder:
             plain = Path(folder) / path.name.removesuffix(PACKED)
-            decompressor = ZstdDecompressor()
-            try:
-                with plain.open("wb") as out:
-                    while not decompressor.eof and (part := file.read(READ_AT_ONCE)):
-                        out.write(decompressor.decompress(part))
-            except ZstdError as error:
-                if not plain.stat().st_size:
-                    raise _PackingError(str(error)) from error
+            problem = unpack_file(file, plain)
+            if problem is not None:
+                how = "can be decompressed in part" if plain.stat().st_size else "cannot be decompressed"
+                findings.damages.append(Damage(path.name, f"{how}: {problem}"))
             yield plain

@@ -6,10 +6,11 @@ Format: https://mcap.dev/spec. Every record is an opcode (1 byte), a length (8 b
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from sobo_training.bags.packing import unpack_lz4, unpack_zstd
 
 MAGIC = b"\x89MCAP0\r\n"
 HEAD = struct.Struct("<BQ")
@@ -92,22 +93,7 @@ def decompress(head: ChunkHead, data: bytes, complete: bool = True) -> bytes:
 def _decompress(head: ChunkHead, data: bytes) -> bytes:
     if head.compression == "zstd":
         return unpack_zstd(data, head.size)
-    if head.compression == "lz4":
-        from lz4.frame import LZ4FrameDecompressor
-
-        out: bytes = LZ4FrameDecompressor().decompress(data, max_length=head.size + 1)
-        return out
-    return data
-
-
-def unpack_zstd(data: bytes, most: int = LARGEST_CHUNK) -> bytes:
-    """Decompresses as much as there is, `most` bytes and one at most."""
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdDecompressor
-    else:
-        from backports.zstd import ZstdDecompressor
-    out: bytes = ZstdDecompressor().decompress(data, max_length=most + 1)
-    return out
+    return unpack_lz4(data, head.size) if head.compression == "lz4" else data
 
 
 def records(raw: bytes) -> Iterator[tuple[int, int, int]]:

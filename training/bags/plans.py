@@ -152,7 +152,9 @@ class Plans:
             self._solver(recorded, SOLVER_GAINS, ("T", "rows", "cols")),
         )
         steps = len(U) if U is not None else self._steps(recorded, report)
-        X = self._states(recorded, stamp, np.asarray(report["start"], float), lead, dt, steps)
+        X = self._states(recorded, stamp, report, lead, dt, steps)
+        if not np.array_equal(data.get("start", report["start"]), report["start"]):
+            raise Incomplete("its parts contradict each other")
         if "end" in data:
             end = np.asarray(data["end"], float)
             if end.shape != X[-1].shape or np.abs(end - X[-1]).max() > 0.05:
@@ -170,16 +172,24 @@ class Plans:
         near = [(abs(time - recorded), payload) for time, payload in self._parts[role]]
         return [payload for apart, payload in sorted(near, key=lambda each: each[0]) if apart <= TOGETHER * SECOND]
 
-    def _states(self, recorded: int, stamp: int, start: Array, lead: float, dt: float, steps: int | None) -> Array:
+    def _states(
+        self, recorded: int, stamp: int, report: dict[str, Any], lead: float, dt: float, steps: int | None
+    ) -> Array:
         payload = next((each for each in self._near(TRAJECTORY, recorded) if header_stamp(each) == stamp), None)
         if payload is None:
             raise Incomplete("its trajectory is missing")
         message = self._decode("trajectory_msgs/msg/JointTrajectory", payload)
         if not set(self._names) <= set(message.joint_names):
             raise Incomplete("it is of other joints")
-        order = [message.joint_names.index(name) for name in self._names]
-        times = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in message.points]) - lead
-        states = np.array([[*p.positions[order], *p.velocities[order]] for p in message.points], float)
+        order, start = [message.joint_names.index(name) for name in self._names], np.asarray(report["start"], float)
+        passed = np.array([p.time_from_start.sec * SECOND + p.time_from_start.nanosec for p in message.points], "<i8")
+        position, velocity = (
+            np.array([getattr(p, name) for p in message.points], "<f8") for name in ("positions", "velocities")
+        )
+        content = passed.tobytes() + position.tobytes() + velocity.tobytes()
+        if report.get("checksums", {}).get("joint_trajectory", zlib.crc32(content)) != zlib.crc32(content):
+            raise Incomplete("its trajectory is damaged")
+        times, states = 1e-9 * passed - lead, np.hstack([position[:, order], velocity[:, order]])
         if not 0.0 < dt < LONGEST_STEP:
             raise Incomplete("its parts contradict each other")
         knots = dt * np.arange(1, (round(float(times[-1]) / dt) if steps is None else steps) + 1)

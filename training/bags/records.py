@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 Times = NDArray[np.int64]
 SECOND = 1_000_000_000  # [ns]
-#: First bytes of a message that was compressed by itself; the first byte of one that was not is 0.
-ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)

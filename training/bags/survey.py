@@ -16,15 +16,17 @@ from sobo_training.bags.decoding import Decode
 from sobo_training.bags.files import Bag, read
 from sobo_training.bags.goals import Goal, commanded, joint_goal, tool_goal
 from sobo_training.bags.joint_states import Array
-from sobo_training.bags.mcap_chunks import unpack_zstd
 from sobo_training.bags.motions import Motion, MotionFinder
+from sobo_training.bags.packing import ZSTD, unpack_zstd
 from sobo_training.bags.plans import LoggedPlan, Plans, Refusal
-from sobo_training.bags.records import SECOND, ZSTD, Batch, Channel, Damage, Findings, Times
+from sobo_training.bags.records import SECOND, Batch, Channel, Damage, Findings, Times
 from sobo_training.bags.topics import Names
 
 # Times of this size [s] and more are UNIX times; smaller ones count from the beginning of a bag.
 UNIX_TIME = 1e9
 NOT_USED, OUTSIDE = "of a topic that is not used", "outside of the time range"
+# No message is larger [bytes].
+LARGEST = 1 << 28
 UNDECODED = "cannot be decoded"
 # A trajectory that another one replaces within this time [s] moved nothing far.
 REPLACED = 0.5
@@ -189,7 +191,7 @@ class Survey:
         times, payloads = [], []
         for time, payload in zip(batch.times, batch.payloads, strict=True):
             try:
-                payloads.append(unpack_zstd(bytes(payload)) if payload[:4] == ZSTD else payload)
+                payloads.append(unpack_zstd(bytes(payload), LARGEST) if payload[:4] == ZSTD else payload)
                 times.append(time)
             except Exception:  # the library's own
                 self._use(batch.channel.topic, "cannot be decompressed")
