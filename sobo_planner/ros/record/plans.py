@@ -13,8 +13,8 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Motion
+from sobo_planner.ros.record.fast_cdr import joint_trajectory
 from sobo_planner.ros.record.topics import ARRAY, STRING
-from sobo_planner.ros.record.trajectory_cdr import joint_trajectory
 from sobo_planner.ros.record.types import Types
 from sobo_planner.safety import Trajectory
 

@@ -5,14 +5,22 @@ rclpy's own serialisation leaves room at the end of messages with empty arrays, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sobo_planner.errors import ConfigError, SoboError
+from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.mcap_file import Topic
 
+# What comes often.
+FAST: dict[str, Callable[[Any], bytes]] = {
+    "sensor_msgs/msg/JointState": fast_cdr.joint_state,
+    "std_msgs/msg/Float64MultiArray": fast_cdr.multi_array,
+    "std_msgs/msg/String": fast_cdr.string,
+}
 MISSING = "recording needs rosbags, which is not installed: pip install 'sobo_planner[bags]'"
 
 
@@ -56,6 +64,11 @@ class Types:
 
     def serialised(self, kind: str, message: Any) -> bytes:
         """A message of rclpy in CDR."""
+        fast = FAST.get(kind)
+        return self.by_fields(kind, message) if fast is None else fast(message)
+
+    def by_fields(self, kind: str, message: Any) -> bytes:
+        """The same for any type, field by field."""
         return self.cdr(kind, self._taken(kind, message))
 
     def _taken(self, kind: str, message: Any) -> Any:

@@ -16,7 +16,8 @@ MOST_BYTES = 64 * 2**20  # of waiting messages
 FLUSH_PERIOD = 0.5  # [s]
 FLUSH_SIZE = 2 * 2**20  # [bytes]
 LOOK_PERIOD = 0.02  # [s] between two looks at the queue
-# Between two messages the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
+# After so much work the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
+SLICE = 1e-4  # [s]
 PAUSE = 1e-4  # [s]
 
 
@@ -110,21 +111,23 @@ class Writer:
             self._failed(self.problem)
 
     def _write_all(self) -> None:
-        flushed = time.monotonic()
+        flushed = paused = time.monotonic()
         while True:
             entry = self._queue.take()
             if entry is not None:
                 self._add(entry)
-                if not self._stop.is_set():
-                    time.sleep(PAUSE)
             elif self._stop.is_set():
                 return
             else:
                 self._stop.wait(LOOK_PERIOD)
+                paused = time.monotonic()
             now = time.monotonic()
             if now - flushed >= FLUSH_PERIOD or self._sink.pending >= FLUSH_SIZE:
                 self._sink.flush()
                 self.written, self._added, flushed = self.written + self._added, 0, now
+            if now - paused >= SLICE and not self._stop.is_set():
+                time.sleep(PAUSE)
+                paused = time.monotonic()
 
     def _add(self, entry: Entry) -> None:
         try:
