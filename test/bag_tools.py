@@ -47,11 +47,11 @@ def metadata_of(bag: Path) -> dict[str, Any]:
 
 
 def by_mcap(bag: Path) -> list[tuple[str, int, bytes]]:
-    """The same with mcap, by the indexes and by reading from the beginning, which have to give the same messages."""
+    """The same with mcap, by the indexes and by reading from the beginning: both have to give the same messages."""
     from mcap.reader import NonSeekingReader, SeekingReader
 
     found = []
-    for path in files_of(bag):
+    for path in files_of(bag) if bag.is_dir() else [bag]:
         with path.open("rb") as indexed, path.open("rb") as streamed:
             ways = [
                 [(channel.topic, message.log_time, message.data) for _, channel, message in reader.iter_messages()]

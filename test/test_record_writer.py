@@ -40,6 +40,9 @@ class Sink:
         self.flushed += self.written
         self.written = []
 
+    def describe(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed += 1
         self.flush()

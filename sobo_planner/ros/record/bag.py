@@ -62,7 +62,7 @@ class Bag:
         self._file.add(topic, time, data)
 
     def flush(self) -> None:
-        """Writes what has been added, and begins the next file where this one is full.
+        """Writes what has been added, and begins the next file where this one is full. `describe` is to follow.
 
         Raises:
             OSError: It cannot be written. The bag can be read as it was before.
@@ -75,8 +75,21 @@ class Bag:
         if self._file.size >= self._file_size or self._flushes >= MOST_FLUSHES:
             self._file.close()
             self._file = self._next()
-        else:
-            self._describe()
+
+    def describe(self) -> None:
+        """Replaces metadata.yaml: readers find all files without it being up to date, but not how much they hold.
+
+        Raises:
+            OSError: It cannot be written; the one before is still there.
+        """
+        temporary = self._folder / ".metadata.yaml.tmp"
+        try:
+            temporary.write_text(metadata(self._topics, self._spans), encoding="utf-8")
+            os.replace(temporary, self._folder / "metadata.yaml")
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
 
     def close(self) -> None:
         """Writes what has been added and closes the bag.
@@ -86,7 +99,7 @@ class Bag:
         """
         self._file.close()
         self._sizes[self._name] = self._file.size
-        self._describe()
+        self.describe()
 
     def _next(self) -> McapFile:
         """Begins a file, and removes the oldest ones if there is no room for it."""
@@ -103,18 +116,7 @@ class Bag:
         while self.size + self._file_size > self._total_size and len(removed) < len(names) - 1:
             removed.append(names[len(removed)])
             del self._sizes[removed[-1]], self._spans[removed[-1]]
-        self._describe()
+        self.describe()
         for name in removed:
             (self._folder / name).unlink(missing_ok=True)
         return file
-
-    def _describe(self) -> None:
-        """Replaces metadata.yaml."""
-        temporary = self._folder / ".metadata.yaml.tmp"
-        try:
-            temporary.write_text(metadata(self._topics, self._spans), encoding="utf-8")
-            os.replace(temporary, self._folder / "metadata.yaml")
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise

@@ -37,8 +37,8 @@ class McapFile:
 
     The file ends with a summary of all chunks so far, as a finished file does: `close` has nothing left to write but
     the last chunk. When a chunk is added, a copy of the old summary is first written where the file is going to end;
-    then the chunk is written, and at last the new summary. A process that is killed while it writes a chunk leaves a
-    file that ends with the old summary.
+    then the chunk is written, as part of a record that readers skip; at last it gets its own head, and the file the new
+    summary. A process that is killed while it writes a chunk leaves a file with what was there before.
 
     Args:
         path: The file, which must not be there yet.
@@ -108,7 +108,7 @@ class McapFile:
             self._take_back(before)
             raise
 
-    def _append(self, pieces: list[bytes], before: list[bytes]) -> None:
+    def _append(self, pieces: list[mcap.Piece], before: list[bytes]) -> None:
         """Puts a chunk and the new summary at the end; until that is done, the file ends with the summary before."""
         start = self._end_of_data
         end = start + _size(pieces)
@@ -116,7 +116,9 @@ class McapFile:
         size = end + _size(ending)
         moved = size - _size(_ending(0, before))
         self._write(moved, _ending(moved, before))
-        self._write(start, pieces)
+        self._write(start, [mcap.record_head(mcap.PRIVATE, moved - start - mcap.HEAD_SIZE)])
+        self._write(start + mcap.HEAD_SIZE, pieces[1:])
+        self._write(start, pieces[:1])
         self._write(end, ending)
         self._end_of_data, self.size = end, size
 
@@ -145,7 +147,7 @@ class McapFile:
         statistics = mcap.statistics(self.span, self._types, self._topics, self._chunks)
         return [self._definitions, bytes(self._index), statistics]
 
-    def _write(self, place: int, pieces: Sequence[bytes]) -> int:
+    def _write(self, place: int, pieces: Sequence[mcap.Piece]) -> int:
         """Writes pieces one after the other from a place on. Returns where they end."""
         for i in range(0, len(pieces), PIECES):
             left = list(pieces[i : i + PIECES])
@@ -170,5 +172,5 @@ def _ending(place: int, summary: list[bytes]) -> list[bytes]:
     return [data_end, *summary, mcap.footer(place + len(data_end), summary), mcap.MAGIC]
 
 
-def _size(pieces: Sequence[bytes]) -> int:
+def _size(pieces: Sequence[mcap.Piece]) -> int:
     return sum(map(len, pieces))

@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
 CHUNK_INDEX, STATISTICS, DATA_END = 0x08, 0x0B, 0x0F
+PRIVATE = 0x80  # readers skip it
+HEAD_SIZE = 9  # [bytes] of a record before its content
 UNSET = 2**64 - 1
+
+Piece = bytes | memoryview
+# Code, length, channel, sequence, the time of the recording and that of the publication.
+_message_head = struct.Struct("<BQHIQQ").pack
 
 
 def record(code: int, content: bytes) -> bytes:
     """A record."""
-    return struct.pack("<BQ", code, len(content)) + content
+    return record_head(code, len(content)) + content
+
+
+def record_head(code: int, size: int) -> bytes:
+    """What comes before the `size` bytes of a record."""
+    return struct.pack("<BQ", code, size)
 
 
 def text(value: str) -> bytes:
@@ -39,11 +50,6 @@ def channel(number: int, schema_number: int, topic: str, metadata: Mapping[str, 
     pairs = b"".join(text(key) + text(value) for key, value in metadata.items())
     numbers = struct.pack("<HH", number, schema_number)
     return record(CHANNEL, numbers + text(topic) + text("cdr") + struct.pack("<I", len(pairs)) + pairs)
-
-
-def message_head(number: int, sequence: int, time: int, size: int) -> bytes:
-    """What comes before the `size` bytes of a message of a channel, recorded at a time [ns]."""
-    return struct.pack("<BQHIQQ", MESSAGE, 22 + size, number, sequence & 0xFFFFFFFF, time, time)
 
 
 def data_end() -> bytes:
@@ -74,11 +80,6 @@ class Span:
     last: int = 0
     counts: dict[int, int] = field(default_factory=dict)
 
-    def add(self, number: int, time: int) -> None:
-        """Counts a message of a channel."""
-        self.first, self.last = min(self.first, time), max(self.last, time)
-        self.counts[number] = self.counts.get(number, 0) + 1
-
     def include(self, other: Span) -> None:
         """Counts the messages of another span."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
@@ -100,42 +101,44 @@ def statistics(span: Span, schemas: int, channels: int, chunks: int) -> bytes:
 
 
 class Chunk:
-    """Messages that are written together.
-
-    Attributes:
-        span: Times and numbers of the messages.
-        size: Their size with their heads [bytes].
-    """
+    """Messages that are written together."""
 
     def __init__(self) -> None:
-        self.span, self.size = Span(), 0
-        self._pieces: list[bytes] = []
+        self._data = bytearray()
         self._places: dict[int, list[int]] = {}
-        self._checksum = 0
+
+    @property
+    def size(self) -> int:
+        """Size of the messages with their heads [bytes]."""
+        return len(self._data)
+
+    @property
+    def span(self) -> Span:
+        """Times and numbers of the messages."""
+        times = [time for pairs in self._places.values() for time in pairs[::2]]
+        counts = {number: len(pairs) // 2 for number, pairs in self._places.items()}
+        return Span(min(times), max(times), counts) if times else Span()
 
     def add(self, number: int, sequence: int, time: int, data: bytes) -> None:
         """Adds a message of a channel, recorded at a time [ns]."""
-        self.span.add(number, time)
-        self._places.setdefault(number, []).extend((time, self.size))
-        for piece in (message_head(number, sequence, time, len(data)), data):
-            self._checksum = zlib.crc32(piece, self._checksum)
-            self._pieces.append(piece)
-            self.size += len(piece)
+        self._places.setdefault(number, []).extend((time, len(self._data)))
+        self._data += _message_head(MESSAGE, 22 + len(data), number, sequence & 0xFFFFFFFF, time, time)
+        self._data += data
 
-    def records(self, start: int) -> tuple[list[bytes], bytes]:
-        """The chunk with the indexes of its messages as pieces of a file from `start` on; its entry in the summary."""
-        span = self.span
+    def records(self, start: int) -> tuple[list[Piece], bytes]:
+        """The chunk, its head first, and the indexes of its messages, from `start` on; its entry in the summary."""
+        span, size = self.span, len(self._data)
         times = struct.pack("<QQ", span.first, span.last)
-        head = times + struct.pack("<QI", self.size, self._checksum) + text("") + struct.pack("<Q", self.size)
-        length = 9 + len(head) + self.size
+        head = times + struct.pack("<QI", size, zlib.crc32(self._data)) + text("") + struct.pack("<Q", size)
+        length = HEAD_SIZE + len(head) + size
         indexes, offsets, place = [], b"", start + length
         for number, pairs in sorted(self._places.items()):
             indexes.append(_message_index(number, pairs))
             offsets += struct.pack("<HQ", number, place)
             place += len(indexes[-1])
         entry = times + struct.pack("<QQI", start, length, len(offsets)) + offsets
-        entry += struct.pack("<Q", place - start - length) + text("") + struct.pack("<QQ", self.size, self.size)
-        pieces = [struct.pack("<BQ", CHUNK, length - 9) + head, *self._pieces, *indexes]
+        entry += struct.pack("<Q", place - start - length) + text("") + struct.pack("<QQ", size, size)
+        pieces: list[Piece] = [record_head(CHUNK, length - HEAD_SIZE), head, memoryview(self._data), *indexes]
         return pieces, record(CHUNK_INDEX, entry)
 
 

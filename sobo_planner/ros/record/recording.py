@@ -147,6 +147,7 @@ class Recording:
             writer.put(Entry(self._numbers[role], now, serialise, size + OVERHEAD))
         for role, message in messages.items():
             self._put(writer, role, now, message)
+        writer.wake()
 
     def _put(self, writer: Writer, role: str, now: int, message: Any) -> None:
         kind, types = self._roles[role].type, self._types

@@ -6,8 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sobo_planner.ros.record.bounded_queue import BoundedQueue
 
@@ -15,10 +14,10 @@ MOST_WAITING = 20_000  # messages
 MOST_BYTES = 64 * 2**20  # of waiting messages
 FLUSH_PERIOD = 0.5  # [s]
 FLUSH_SIZE = 2 * 2**20  # [bytes]
-LOOK_PERIOD = 0.02  # [s] between two looks at the queue
+LOOK_PERIOD = 0.05  # [s] between two looks at the queue, unless it is woken
 # After so much work the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
 SLICE = 1e-4  # [s]
-PAUSE = 1e-4  # [s]
+PAUSE = 5e-4  # [s]
 
 
 class Sink(Protocol):
@@ -37,13 +36,16 @@ class Sink(Protocol):
         """Writes what has been added."""
         ...
 
+    def describe(self) -> None:
+        """Writes what else there is to know of it."""
+        ...
+
     def close(self) -> None:
         """Writes what has been added and ends."""
         ...
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A message that waits.
 
     Attributes:
@@ -76,7 +78,7 @@ class Writer:
     def __init__(self, sink: Sink, failed: Callable[[str], None]) -> None:
         self._sink, self._failed = sink, failed
         self._queue: BoundedQueue[Entry] = BoundedQueue(MOST_WAITING, MOST_BYTES)
-        self._stop = threading.Event()
+        self._stopped, self._woken = False, threading.Event()
         self.problem = ""
         self.written = self._lost = self._added = 0
         self._thread = threading.Thread(name="recording", target=self._run, daemon=True)
@@ -91,9 +93,14 @@ class Writer:
         """Leaves a message to be written. Returns at once, whatever the disk does."""
         self._queue.put(entry, entry.size)
 
+    def wake(self) -> None:
+        """Has what waits written now: the planning thread, which shares the interpreter, has nothing to do."""
+        self._woken.set()
+
     def close(self, within: float) -> bool:
         """Has everything written that waits. Returns whether that was done within a time [s]."""
-        self._stop.set()
+        self._stopped = True
+        self._woken.set()
         self._thread.join(within)
         return not self._thread.is_alive()
 
@@ -116,18 +123,30 @@ class Writer:
             entry = self._queue.take()
             if entry is not None:
                 self._add(entry)
-            elif self._stop.is_set():
+            elif self._stopped:
                 return
             else:
-                self._stop.wait(LOOK_PERIOD)
+                self._woken.wait(LOOK_PERIOD)
+                self._woken.clear()
                 paused = time.monotonic()
             now = time.monotonic()
             if now - flushed >= FLUSH_PERIOD or self._sink.pending >= FLUSH_SIZE:
-                self._sink.flush()
-                self.written, self._added, flushed = self.written + self._added, 0, now
-            if now - paused >= SLICE and not self._stop.is_set():
-                time.sleep(PAUSE)
+                self._flush()
+                flushed = now
+            if now - paused >= SLICE:
+                self._pause()
                 paused = time.monotonic()
+
+    def _flush(self) -> None:
+        self._pause()
+        self._sink.flush()
+        self._pause()
+        self._sink.describe()
+        self.written, self._added = self.written + self._added, 0
+
+    def _pause(self) -> None:
+        if not self._stopped:
+            time.sleep(PAUSE)
 
     def _add(self, entry: Entry) -> None:
         try:
