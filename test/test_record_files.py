@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from sobo_planner.ros.record.bag import Bag
 from sobo_planner.ros.record.mcap_file import McapFile
 from sobo_planner.ros.record.types import Types
 
-pwritev = os.pwritev
+pwrite = os.pwrite
 needs_mcap = pytest.mark.skipif(find_spec("mcap") is None, reason="needs mcap")
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -41,13 +40,13 @@ class Disk:
     def __init__(self, room: int, old_size: int, error: BaseException) -> None:
         self._room, self._old_size, self._error = room, old_size, error
 
-    def pwritev(self, descriptor: int, buffers: Sequence[bytes], place: int) -> int:
-        data = b"".join(buffers)
+    def pwrite(self, descriptor: int, piece: bytes, place: int) -> int:
+        data = bytes(piece)
         if self._room <= 0 and (self._error is not FULL or place + len(data) > self._old_size):
             raise self._error
         data = data[: self._room] if self._room > 0 else data
         self._room -= len(data)
-        return pwritev(descriptor, [data], place)
+        return pwrite(descriptor, data, place)
 
 
 def numbers(path: Path, topic: str = NAMES[0]) -> list[int]:
@@ -73,7 +72,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     """While the summary moves, within the chunk, and within the new summary."""
     file, path = half_written(tmp_path, types)
     before = path.read_bytes()
-    monkeypatch.setattr(os, "pwritev", Disk(room, len(before), FULL).pwritev)
+    monkeypatch.setattr(os, "pwrite", Disk(room, len(before), FULL).pwrite)
     with pytest.raises(OSError, match="No space left"):
         file.flush()
     assert path.read_bytes()[: file.size] == before and path.stat().st_size == file.size
@@ -86,7 +85,7 @@ def test_a_file_whose_process_ends_within_a_chunk(
     types: Types, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, path = half_written(tmp_path, types)
-    monkeypatch.setattr(os, "pwritev", Disk(15_000, file.size, KilledError()).pwritev)
+    monkeypatch.setattr(os, "pwrite", Disk(15_000, file.size, KilledError()).pwrite)
     with pytest.raises(KilledError):
         file.flush()
     assert numbers(path) == list(range(40))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sobo_planner.ros.record import mcap_records as mcap
-
-PIECES = 1000  # that one system call writes at most; Linux allows 1024
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class McapFile:
         path: The file, which must not be there yet.
         topics: Its topics; messages name them by their place in this list.
         library: What writes it.
+        rest: Called between steps of some 100 us.
 
     Attributes:
         span: Times and numbers of the messages written so far.
@@ -53,7 +52,14 @@ class McapFile:
         OSError: It cannot be made.
     """
 
-    def __init__(self, path: Path, topics: Sequence[Topic], library: str = "sobo_planner") -> None:
+    def __init__(
+        self,
+        path: Path,
+        topics: Sequence[Topic],
+        library: str = "sobo_planner",
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._rest = rest
         self.span = mcap.Span()
         self._topics = len(topics)
         self._sequence = 0
@@ -96,7 +102,7 @@ class McapFile:
         if self._chunk.size == 0:
             return
         chunk, self._chunk = self._chunk, mcap.Chunk()
-        pieces, entry = chunk.records(self._end_of_data)
+        pieces, entry = chunk.records(self._end_of_data, chunk.checksum(self._rest))
         before = self._summary
         self.span.include(chunk.span)
         self._index += entry
@@ -149,15 +155,13 @@ class McapFile:
 
     def _write(self, place: int, pieces: Sequence[mcap.Piece]) -> int:
         """Writes pieces one after the other from a place on. Returns where they end."""
-        for i in range(0, len(pieces), PIECES):
-            left = list(pieces[i : i + PIECES])
+        for piece in pieces:
+            left = piece
             while left:
-                written = os.pwritev(self._descriptor, left, place)
-                place += written
-                while left and written >= len(left[0]):
-                    written -= len(left.pop(0))
-                if written:
-                    left[0] = left[0][written:]
+                written = os.pwrite(self._descriptor, left, place)
+                left, place = left[written:], place + written
+            if len(piece) >= mcap.SLICE:
+                self._rest()
         return place
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
 CHUNK_INDEX, STATISTICS, DATA_END = 0x08, 0x0B, 0x0F
 PRIVATE = 0x80  # readers skip it
+SLICE = 2**17  # [bytes] that are handled at once
 HEAD_SIZE = 9  # [bytes] of a record before its content
 UNSET = 2**64 - 1
 
@@ -125,11 +126,19 @@ class Chunk:
         self._data += _message_head(MESSAGE, 22 + len(data), number, sequence & 0xFFFFFFFF, time, time)
         self._data += data
 
-    def records(self, start: int) -> tuple[list[Piece], bytes]:
+    def checksum(self, rest: Callable[[], None]) -> int:
+        """CRC-32 of the messages; rests after every `SLICE` of them."""
+        found = 0
+        for piece in slices(self._data):
+            found = zlib.crc32(piece, found)
+            rest()
+        return found
+
+    def records(self, start: int, checksum: int) -> tuple[list[Piece], bytes]:
         """The chunk, its head first, and the indexes of its messages, from `start` on; its entry in the summary."""
         span, size = self.span, len(self._data)
         times = struct.pack("<QQ", span.first, span.last)
-        head = times + struct.pack("<QI", size, zlib.crc32(self._data)) + text("") + struct.pack("<Q", size)
+        head = times + struct.pack("<QI", size, checksum) + text("") + struct.pack("<Q", size)
         length = HEAD_SIZE + len(head) + size
         indexes, offsets, place = [], b"", start + length
         for number, pairs in sorted(self._places.items()):
@@ -138,8 +147,14 @@ class Chunk:
             place += len(indexes[-1])
         entry = times + struct.pack("<QQI", start, length, len(offsets)) + offsets
         entry += struct.pack("<Q", place - start - length) + text("") + struct.pack("<QQ", size, size)
-        pieces: list[Piece] = [record_head(CHUNK, length - HEAD_SIZE), head, memoryview(self._data), *indexes]
+        pieces: list[Piece] = [record_head(CHUNK, length - HEAD_SIZE), head, *slices(self._data), *indexes]
         return pieces, record(CHUNK_INDEX, entry)
+
+
+def slices(data: bytearray) -> list[memoryview]:
+    """Data in parts of `SLICE` at most."""
+    whole = memoryview(data)
+    return [whole[i : i + SLICE] for i in range(0, len(data), SLICE)]
 
 
 def _message_index(number: int, pairs: Sequence[int]) -> bytes:

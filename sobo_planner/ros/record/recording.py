@@ -22,7 +22,7 @@ from sobo_planner.ros.record.metadata import qos
 from sobo_planner.ros.record.plans import Published, entries
 from sobo_planner.ros.record.topics import PARAMETERS, RECORDING, STRING, Role, roles
 from sobo_planner.ros.record.types import Types
-from sobo_planner.ros.record.writer import Entry, Writer
+from sobo_planner.ros.record.writer import Entry, Writer, rest
 
 MEGABYTE = 10**6
 ENDS_WITHIN = 5.0  # [s] that the end may wait for the disk
@@ -79,7 +79,7 @@ class Recording:
         self._types = types
         try:
             self._folder = _new_folder(user_path(values["record"]), self._node.get_fully_qualified_name())
-            bag = Bag(self._folder, topics, *sizes, head=lambda: self._head(text))
+            bag = Bag(self._folder, topics, *sizes, head=lambda: self._head(text), rest=rest)
         except OSError as error:
             raise SoboError(f"cannot record in {values['record']}: {error.strerror}") from error
         self._writer = Writer(bag, self._failed)

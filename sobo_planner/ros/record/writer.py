@@ -20,6 +20,11 @@ SLICE = 1e-4  # [s]
 PAUSE = 5e-4  # [s]
 
 
+def rest() -> None:
+    """Leaves the interpreter and the processor to others."""
+    time.sleep(PAUSE)
+
+
 class Sink(Protocol):
     """Where messages go; of a `Bag` as much as is used."""
 
@@ -134,19 +139,14 @@ class Writer:
                 self._flush()
                 flushed = now
             if now - paused >= SLICE:
-                self._pause()
+                rest()
                 paused = time.monotonic()
 
     def _flush(self) -> None:
-        self._pause()
         self._sink.flush()
-        self._pause()
+        rest()
         self._sink.describe()
         self.written, self._added = self.written + self._added, 0
-
-    def _pause(self) -> None:
-        if not self._stopped:
-            time.sleep(PAUSE)
 
     def _add(self, entry: Entry) -> None:
         try:
