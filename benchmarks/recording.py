@@ -138,16 +138,14 @@ Turns = dict[int, dict[str, list[float]]]
 def by_turn(motions: list[dict[str, Any]]) -> dict[str, Turns]:
     """Times of the cycles [ms] by turn, with and without recording; without those next to a change."""
     turns: dict[str, Turns] = {"recording": {}, "not recording": {}}
-    before = 0.0
-    for report in motions:
-        stamp = report["stamp"]["sec"] + 1e-9 * report["stamp"]["nanosec"]
+    stamps = [report["stamp"]["sec"] + 1e-9 * report["stamp"]["nanosec"] for report in motions]
+    for report, before, stamp in zip(motions[1:], stamps, stamps[1:], strict=False):
         if CHANGES <= stamp % TURN <= TURN - CHANGES:
             kind = turns["recording" if records(stamp) else "not recording"]
             of_turn = kind.setdefault(int(stamp / TURN), {name: [] for name in (*PHASES, "interval")})
             for name in PHASES:
                 of_turn[name].append(report["phases_ms"][name])
             of_turn["interval"].append(1e3 * (stamp - before))
-        before = stamp
     return turns
 
 
