@@ -109,7 +109,7 @@ def trajectory(names: Sequence[str], times: np.ndarray, X: np.ndarray, time: int
     return "/joint_trajectory", kind, time, content
 
 
-def recording(task: ArmReach) -> Message:
+def recording(task: ArmReach, task_hash: str | None = None) -> Message:
     """What a recording of the node says about itself, as docs/bags.md has it."""
     roles = (
         "joint_states",
@@ -129,14 +129,21 @@ def recording(task: ArmReach) -> Message:
         "joint_names": list(task.robot.joint_names),
         "tf_prefix": "",
         "base_placement": [*base.position, *base.quaternion],
+        "task": {"hash": task_hash or task.hash},
     }
     return "/planner/recording", "std_msgs/msg/String", BEGIN, string(data)
 
 
 def plan(
-    task: ArmReach, solution: Solution, target: np.ndarray, dt: float, time: int, report: dict[str, Any] | None = None
+    task: ArmReach,
+    solution: Solution,
+    target: np.ndarray,
+    dt: float,
+    time: int,
+    report: dict[str, Any] | None = None,
+    payload: float = 0.0,
 ) -> list[Message]:
-    """The messages of a plan, as the node records them."""
+    """The messages of a plan, as the node records them; `report` is what its report has different."""
     base = task.robot.placement(task.config.robot.base_frame)
     points, times = solution.X[1:].copy(), dt * np.arange(1, len(solution.X))
     points[-1, task.nu :] = 0.0
@@ -159,7 +166,7 @@ def plan(
         "tool_error": error,
     }
     data = {"start": solution.X[0].tolist(), "end": solution.X[-1].tolist(), "goal": target.tolist()}
-    scaling = {"velocity_scaling": 1.0, "acceleration_scaling": 1.0, "payload_mass": 0.0}
+    scaling = {"velocity_scaling": 1.0, "acceleration_scaling": 1.0, "payload_mass": payload}
     return [
         ("/feedback_gains", kind, time, gains),
         ("/feedforward", kind, time, feedforward),

@@ -170,15 +170,23 @@ def test_recording_of_others_without_arrays(
     assert load(tmp_path / "data", task).cost[0] <= 1.01 * solution.cost
 
 
-@pytest.mark.parametrize("share", [0.5, 1.5])
+@pytest.mark.parametrize("gains, torques, payload", [(0.5, 1.0, 0.0), (1.0, 1.5, 0.0), (1.0, 1.0, 2.0)])
 def test_plan_of_another_task_is_solved_again(
-    share: float, task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gains: float,
+    torques: float,
+    payload: float,
+    task: ArmReach,
+    solution: Solution,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Gains, or torques, that are not those of the present task."""
-    other = replace(solution, K=share * solution.K) if share < 1.0 else replace(solution, U=share * solution.U)
-    logged.write(tmp_path / "bag", planned(task, other, task.dt))
+    """Gains, or torques, that are not those of the present task, or something at the tool."""
+    other = replace(solution, K=gains * solution.K, U=torques * solution.U)
+    target = task.robot.tool_position(solution.X[-1, : task.nu])
+    plan = logged.plan(task, other, target, task.dt, PLANNED_AT, payload=payload)
+    logged.write(tmp_path / "bag", [logged.recording(task, "another"), *plan])
     status, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
-    assert status == 0
+    assert status == 0 and "recorded with another task" in report["bags"][0]["notes"][0]
     assert report["kinds"]["plan"]["outcomes"].keys() <= {
         "solved from the recorded motion",
         "solved from another start, which is cheaper",

@@ -21,6 +21,8 @@ from ros_harness import Probe
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
+from sobo_training.bags.candidates import Filters, Selection
+from sobo_training.bags.conversion import BagOptions, survey
 
 FAR = (5.0, 0.0, 0.5)
 
@@ -35,6 +37,7 @@ class Recorded:
     refused: dict[str, Any]
     values: dict[str, str]
     heard: list[Heard]
+    bag: Path
 
     def on(self, topic: str) -> list[Heard]:
         return [each for each in self.heard if each.topic == topic]
@@ -58,7 +61,7 @@ def recorded(task: ArmReach, home: np.ndarray, tmp_path_factory: pytest.TempPath
         arm.wait(lambda: int(probe.values().get("recording_messages", "0")) > 20)
         values = probe.values()
     [bag] = (folder / "bags").iterdir()
-    yield Recorded(probe, goal, report, refused, values, by_rosbags(bag))
+    yield Recorded(probe, goal, report, refused, values, by_rosbags(bag), bag)
 
 
 def play(probe: Probe, arm: StiffArm, goal: np.ndarray) -> dict[str, Any]:
@@ -137,3 +140,19 @@ def test_a_plan_is_rebuilt_number_by_number(recorded: Recorded, task: ArmReach) 
 def test_the_diagnostics_say_what_is_recorded(recorded: Recorded) -> None:
     assert recorded.values["recording_dropped"] == "0" and recorded.values["recording_problem"] == ""
     assert Path(recorded.values["recording"]).name.startswith("planner-")
+
+
+def test_the_bag_becomes_data(recorded: Recorded, task: ArmReach, home: np.ndarray) -> None:
+    """What `sobo from-bag` solves: the plan, as the node had it, and no message without a use."""
+    [contents] = survey([recorded.bag], task, BagOptions(), progress=False)
+    assert not contents.damages
+    assert {topic: sum(uses.values()) for topic, uses in contents.uses.items()} == dict(contents.totals)
+    [refusal] = contents.refusals
+    assert refusal.reason == "OUT_OF_REACH"
+    selection = Selection(task, Filters())
+    selection.add(contents)
+    [plan] = [each for each in selection.found.candidates if each.kind == "plan"]
+    np.testing.assert_allclose(plan.instance.target, recorded.goal, atol=1e-9)
+    np.testing.assert_allclose(plan.instance.x0, recorded.report["start"])
+    assert plan.states is not None and plan.states.shape == (task.horizon + 1, task.nx)
+    assert task.tool_distance(plan.states[-1], recorded.goal) == pytest.approx(recorded.report["tool_error"], abs=1e-9)

@@ -60,7 +60,8 @@ def survey(paths: Sequence[Path], task: ArmReach, options: BagOptions, progress:
     decode = decoder()
     bags = [bag for path in paths for bag in find_bags(path)]
     known: dict[str, Path] = {}
-    with tqdm(desc="read", unit="msg", unit_scale=True, disable=not progress) as bar:
+    size = sum(path.stat().st_size for bag in bags for path in bag.files)
+    with tqdm(desc="read", total=size, unit="B", unit_scale=True, disable=not progress) as bar:
         for bag in bags:
             files, notes = [], []
             for path in bag.files:
@@ -69,6 +70,7 @@ def survey(paths: Sequence[Path], task: ArmReach, options: BagOptions, progress:
                     files.append(path)
                 else:
                     notes.append(f"{path.name} is a copy of {first}, which counts once")
+                    bar.update(path.stat().st_size)
             contents = Survey(
                 Bag(bag.path, tuple(files)), task, options.names, decode, options.time_range, bar.update
             ).run()

@@ -88,6 +88,7 @@ class McapFile:
             with suppress(struct.error, ValueError, OSError):
                 self._read_summary(file)
             while at is not None and at < self._size:
+                self._findings.passed = at
                 at = self._record(file, at)
                 if self._block.full:
                     yield self._block.batches()

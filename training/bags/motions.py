@@ -16,6 +16,8 @@ from sobo_training.bags.rest import PAUSE
 
 # A gap between two states longer than this [s] divides; a step back longer than this is a clock that was set.
 GAP = 0.25
+# Messages may be recorded this much later than others [s]; stamps that run ahead by more are of a clock that was set.
+LATE = 1.0
 # How much of its slow beginning and end [s] belongs to a motion.
 EXTENDED = 0.5
 # Where no joint moves farther [rad or m], there is no motion.
@@ -139,7 +141,7 @@ class MotionFinder:
         """Where a state does not follow the one before."""
         steps, recorded = np.diff(track.stamps) / SECOND, np.diff(track.times) / SECOND
         places = np.flatnonzero((steps > GAP) | (steps <= 0.0))
-        jumps = (steps[places] <= 0.0) | (recorded[places] < 0.5 * steps[places])
+        jumps = (steps[places] <= 0.0) | (steps[places] - recorded[places] > LATE)
         self.clock_jumps += int(jumps.sum())
         self.gaps += int((~jumps).sum())
         return [int(place) + 1 for place in places]

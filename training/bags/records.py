@@ -71,11 +71,13 @@ class Findings:
         damages: Parts that cannot be read.
         skipped: Messages of channels that nobody asked for, by topic.
         types: Type of each topic.
+        passed: Bytes of the file that are read so far, about.
     """
 
     damages: list[Damage] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     types: dict[str, str] = field(default_factory=dict)
+    passed: int = 0
 
 
 Wanted = Callable[[Channel], bool]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class Survey:
         names: How things are named, where the task's own names are not used.
         decode: Decodes messages.
         time_range: What to read.
-        advance: Called with the number of messages of every block.
+        advance: Called with the size of every part of the files that is read [bytes].
     """
 
     def __init__(
@@ -118,31 +119,33 @@ class Survey:
         self._task, self._decode, self._range, self._advance = task, decode, time_range, advance
         self._asked = names.topics
         names = topics.recorded_names(bag, decode).given(names)
-        prefix = names.prefix
-        joints = names.joints or tuple(prefix + name for name in task.robot.joint_names)
+        joints = names.joints or tuple(names.prefix + name for name in task.robot.joint_names)
         self._joints = joints
-        self._contents = Contents(bag, Names(names.topics, joints, prefix, names.base))
+        self._contents = Contents(bag, replace(names, joints=joints))
         self._arms: dict[str, tuple[ArmStates, MotionFinder]] = {}
         self._plans = Plans(decode, joints)
         self._latest: tuple[Channel, int, bytes] | None = None  # trajectory that the next one may replace
 
     def run(self) -> Contents:
         """Reads all files."""
-        contents = self._contents
-        for path in contents.bag.files:
-            findings = Findings(damages=contents.damages)
-            for block in read(path, lambda channel: contents.names.role(channel) is not None, findings):
-                for batch in block:
-                    self._batch(batch)
-                self._plans.settle(contents.last or 0)
-                self._advance(sum(len(batch.payloads) for batch in block))
-            for topic, count in findings.skipped.items():
-                self._use(topic, NOT_USED, count)
-            contents.totals.update(findings.skipped)
-            contents.types.update(findings.types)
-            self._advance(sum(findings.skipped.values()))
+        for path in self._contents.bag.files:
+            self._file(path, Findings(damages=self._contents.damages))
         self._finish()
-        return contents
+        return self._contents
+
+    def _file(self, path: Path, findings: Findings) -> None:
+        contents, passed = self._contents, 0
+        for block in read(path, lambda channel: contents.names.role(channel) is not None, findings):
+            for batch in block:
+                self._batch(batch)
+            self._plans.settle(contents.last or 0)
+            self._advance(findings.passed - passed)
+            passed = findings.passed
+        self._advance(path.stat().st_size - passed)
+        for topic, count in findings.skipped.items():
+            self._use(topic, NOT_USED, count)
+        contents.totals.update(findings.skipped)
+        contents.types.update(findings.types)
 
     def _use(self, topic: str, what: str, count: int = 1) -> None:
         if count:
@@ -253,6 +256,9 @@ class Survey:
         self._plans.settle(contents.last or 0, final=True)
         contents.plans, contents.refusals = self._plans.plans, self._plans.refusals
         contents.unused_plans = self._plans.unused
+        recorded = contents.names.task_hash
+        if recorded and recorded != self._task.hash:
+            contents.notes.append("recorded with another task, or other settings of it: plans are solved again")
         there = {topic.strip("/"): kind for topic, kind in contents.types.items()}
         for role, topic in self._asked.items():
             if there.get(topic.strip("/")) not in topics.TYPES[role]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,14 @@ class Names:
         joints: The arm's joints, in the task's order.
         prefix: What frames and joints have in front of the URDF's names.
         base: The frame that reports give goals in, in the root link's frame.
+        task_hash: Of the task that plans were made for.
     """
 
     topics: dict[str, str] = field(default_factory=dict)
     joints: tuple[str, ...] = ()
     prefix: str = ""
     base: Placement | None = None
+    task_hash: str = ""
 
     def role(self, channel: Channel) -> str | None:
         """What a channel holds; None for what is of no use here."""
@@ -63,11 +65,11 @@ class Names:
 
     def given(self, other: Names) -> Names:
         """These names where others do not say otherwise."""
-        return Names(
-            self.topics | other.topics,
-            other.joints or self.joints,
-            other.prefix or self.prefix,
-            other.base or self.base,
+        return replace(
+            self,
+            topics=self.topics | other.topics,
+            joints=other.joints or self.joints,
+            prefix=other.prefix or self.prefix,
         )
 
 
@@ -96,4 +98,5 @@ def _names(recording: dict[str, Any]) -> Names:
     topics = {str(role): str(topic) for role, topic in recording["topics"].items() if role in TYPES}
     joints: Sequence[Any] = recording["joint_names"]
     prefix = str(recording["tf_prefix"])
-    return Names(topics, tuple(map(str, joints)), prefix, Placement(placement[:3], placement[3:]))
+    base = Placement(placement[:3], placement[3:])
+    return Names(topics, tuple(map(str, joints)), prefix, base, str(recording["task"]["hash"]))
