@@ -86,7 +86,11 @@ def test_a_verdict_can_be_left_out_and_not_be_negative(made, tmp_path, capsys):
 def test_training_goes_on_from_the_weights_and_the_scaling_of_an_artifact(task, made, options, tmp_path):
     """Nothing but the artifact is there, and learning is too slow to change the weights."""
     slow = load_task("lqr", **(SMALL | {"iterations": 1, "epochs": 1, "lr": 1e-12}))
-    interplay(slow, tmp_path, options, progress=False)
+    run = Interplay(slow, tmp_path, options, progress=False)
+    run.claim()
+    run.begin()
+    run.collect(0)
+    run.train(0, *run.buffer(0))
     state = read_checkpoint(tmp_path / "iteration-01" / "run" / "checkpoint.pt")
     given = load_file(made[0] / "policy" / "model.safetensors")
     for name, value in given.items():
