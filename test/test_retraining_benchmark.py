@@ -25,19 +25,19 @@ def script() -> ModuleType:
     return module
 
 
-def test_the_region_is_that_with_the_highest_ratio(script, rng):
-    """Far and low targets need few iterations in any case, and the policy saves the fewest of them."""
+def test_the_region_is_that_with_the_most_iterations(script, rng):
+    """Far and low targets, where the naive start needs even more."""
     targets = rng.uniform((0.1, 0.0, -0.5), (0.8, 0.01, 0.7), (900, 3))
     rows = []
     for target in targets:
         weak = target[0] > 0.6 and target[2] < -0.15
-        warm, naive = (4.0, 5.0) if weak else (6.0, 12.0)
+        warm, naive = (6.0, 20.0) if weak else (4.0, 8.0)
         rows.append({"target": list(target), "warm": {"iterations": warm}, "naive": {"iterations": naive}})
     region, figures = script.weakest(rows)
     assert region.holds(np.array([0.75, 0.0, -0.3])) and not region.holds(np.array([0.75, 0.0, 0.3]))
     assert not region.holds(np.array([0.2, 0.0, -0.3])) and region.holds(np.array([0.0, 0.75, -0.3]))
     assert len(figures) == 9 and sum(each["instances"] for each in figures) == 900
-    assert sorted(each["ratio"] > 0.55 for each in figures) == [False] * 8 + [True]
+    assert sorted(each["warm"] > 5.0 for each in figures) == [False] * 8 + [True]
 
 
 def test_goals_lie_in_the_region_and_depend_on_their_number_alone(script):
