@@ -1,9 +1,9 @@
 """Retraining the UR5's policy on logged goals from the region where it is weakest.
 
 The workspace is split by the target's distance from the base's axis and by its height, three parts each. In the region
-where the solver needs the most iterations after the shipped policy, goals are logged: instances drawn there, solved from
-several starts as `sobo from-bag` does. `sobo interplay --from-data --policy` then goes on from the shipped policy. Iterations
-before and after are measured on the same fresh instances, there and elsewhere. Run it as
+where the solver needs the most iterations after the shipped policy, goals are logged: instances drawn there, solved
+from several starts as `sobo from-bag` does. `sobo interplay --from-data --policy` then goes on from the shipped policy.
+Iterations before and after are measured on the same fresh instances, there and elsewhere. Run it as
 
     python benchmarks/retraining.py --out out/retraining                         # three seeds, about 25 minutes each
     python benchmarks/retraining.py --out out/shares --shares 0.3 0.5 0.7 --seeds 1 --set interplay.iterations=1
