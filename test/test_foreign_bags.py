@@ -478,6 +478,34 @@ def test_goals(read: ReadBags, states: list, stops: list, task: ArmReach, tmp_pa
     assert found.uses("/goal_pose") == {"goals": 3, "in frame 'camera', which is not fixed to the root link": 1}
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_goal_that_comes_in_motion(
+    refused: bool,
+    read: ReadBags,
+    states: list,
+    positions: np.ndarray,
+    stops: list,
+    task: ArmReach,
+    tmp_path: Path,
+) -> None:
+    """What follows begins in motion; a goal that the node refused changes nothing."""
+    row = int((2.0 * PAUSE + DURATIONS[0] + 1.0) * RATE)  # amid the second motion
+    time = states[row][2] + 1
+    place = task.robot.placement("base_link").inverse().goal(task.robot.tool_position(stops[2]))
+    report = logged.string({"status": "refused", "reason": "OUT_OF_REACH", "detail": "", "goal": place.tolist()})
+    answer = [("/plan_report", "std_msgs/msg/String", time + 1, report)] if refused else []
+    logged.write(tmp_path / "bag", [*states, logged.pose_goal(place, time), *answer])
+    found = read(tmp_path / "bag")
+    if refused:
+        check_motions(found, stops)
+        return
+    x0 = found.candidates[1].instance.x0
+    assert np.abs(x0[:6] - positions[row]).max() < 0.03
+    moved = (positions[row + 5] - positions[row]) * RATE / 5.0
+    assert np.abs(x0[6:] - moved).max() < 0.1 and np.abs(moved).max() > 0.5
+    assert np.allclose(found.candidates[1].instance.target, task.robot.tool_position(stops[2]))
+
+
 def test_trajectories(
     read: ReadBags, states: list, stops: list, positions: np.ndarray, task: ArmReach, tmp_path: Path
 ) -> None:

@@ -158,6 +158,18 @@ def test_plan_that_gives_none_is_named(
     assert not (tmp_path / "data").exists() and accounted(report)
 
 
+def test_motion_of_a_plan_counts_as_the_plan(
+    task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = np.repeat(solution.X[[0, -1], : task.nu], 40, axis=0)
+    positions = np.vstack([rest[:40], solution.X[:, : task.nu], rest[40:]])
+    states = logged.joint_states(task.robot.joint_names, positions, 1.0 / task.dt, PLANNED_AT - 39 * 20_000_000)
+    logged.write(tmp_path / "bag", [*planned(task, solution, task.dt), *states])
+    _, report = run(tmp_path / "bag", "--out", tmp_path / "data", capsys=capsys)
+    assert report["kinds"]["plan"]["instances"] == 1 == report["dataset"]["collected"]
+    assert report["kinds"]["motion"]["not_used"] == {"its plan was recorded, which counts instead": 1}
+
+
 def test_recording_of_others_without_arrays(
     task: ArmReach, solution: Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,13 +239,15 @@ def test_refused_goal_is_solved_from_where_the_arm_was(
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["--joints", "a", "b"], "--joints needs one name for each of the 6 joints, got 2"),
-        (["--region", "1", "0", "0", "0", "1", "1"], "--region needs lower bounds below upper ones"),
+        ([], "name at least one bag"),
+        (["BAG", "--joints", "a", "b"], "--joints needs one name for each of the 6 joints, got 2"),
+        (["BAG", "--region", "-0.5", "0", "0", "-1", "1", "1"], "--region needs lower bounds below upper ones"),
     ],
 )
 def test_wrong_options(arguments: list[str], reason: str, own: Path, tmp_path: Path, capsys: Any) -> None:
     out = ("--out", str(tmp_path / "data"))
-    assert main(["from-bag", str(own), "--task", "ur5", *out, *arguments]) == 2
+    given = [str(own) if word == "BAG" else word for word in arguments]
+    assert main(["from-bag", *given, "--task", "ur5", *out]) == 2
     assert reason in capsys.readouterr().err and not (tmp_path / "data").exists()
 
 

@@ -68,6 +68,8 @@ class FromBag(Command):
 
     def run(self) -> int:
         """Read, solve, then print the report."""
+        if not self.bags:
+            raise ConfigError("name at least one bag: sobo from-bag BAG ... --task TASK --out DATA")
         check_output_folder(self.out)
         with training_extra():
             import numpy as np
