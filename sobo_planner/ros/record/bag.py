@@ -12,7 +12,7 @@ from sobo_planner.ros.record.mcap_records import Span
 from sobo_planner.ros.record.metadata import metadata
 
 # A file's summary, written anew at every flush, grows with these.
-MOST_FLUSHES = 1200
+MOST_FLUSHES = 2000
 
 Message = tuple[int, int, bytes]
 

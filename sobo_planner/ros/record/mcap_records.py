@@ -11,7 +11,7 @@ MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
 CHUNK_INDEX, STATISTICS, DATA_END = 0x08, 0x0B, 0x0F
 PRIVATE = 0x80  # readers skip it
-SLICE = 2**17  # [bytes] that are handled at once
+SLICE = 2**18  # [bytes] that are handled at once
 HEAD_SIZE = 9  # [bytes] of a record before its content
 UNSET = 2**64 - 1
 

@@ -12,12 +12,14 @@ from sobo_planner.ros.record.bounded_queue import BoundedQueue
 
 MOST_WAITING = 20_000  # messages
 MOST_BYTES = 64 * 2**20  # of waiting messages
-FLUSH_PERIOD = 0.5  # [s]
+FLUSH_PERIOD = 0.3  # [s]
 FLUSH_SIZE = 2 * 2**20  # [bytes]
 LOOK_PERIOD = 0.05  # [s] between two looks at the queue, unless it is woken
 # After so much work the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
 SLICE = 1e-4  # [s]
 PAUSE = 5e-4  # [s]
+# With so many messages waiting, on a computer that is overloaded, it works for longer at once.
+BACKLOG, LONG_SLICE = 400, 5e-4
 
 
 def rest() -> None:
@@ -138,7 +140,7 @@ class Writer:
             if now - flushed >= FLUSH_PERIOD or self._sink.pending >= FLUSH_SIZE:
                 self._flush()
                 flushed = now
-            if now - paused >= SLICE:
+            if now - paused >= (SLICE if len(self._queue) < BACKLOG else LONG_SLICE):
                 rest()
                 paused = time.monotonic()
 
