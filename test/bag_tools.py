@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from sobo_planner.ros.record.metadata import qos
 from sobo_planner.ros.record.topics import STRING
 from sobo_planner.ros.record.types import Types
 
+HAS_MCAP = find_spec("mcap") is not None
 NAMES = ("/left/numbers", "/left/others")
 
 

@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,13 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
 
-from bag_tools import NAMES, by_mcap, by_rosbags, metadata_of, text, text_topics
+from bag_tools import HAS_MCAP, NAMES, by_mcap, by_rosbags, metadata_of, text, text_topics
 
 from sobo_planner.ros.record.bag import Bag
 from sobo_planner.ros.record.mcap_file import McapFile
 from sobo_planner.ros.record.types import Types
 
 pwrite = os.pwrite
-needs_mcap = pytest.mark.skipif(find_spec("mcap") is None, reason="needs mcap")
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -80,7 +78,6 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert numbers(path) == list(range(40))
 
 
-@needs_mcap
 def test_a_file_whose_process_ends_within_a_chunk(
     types: Types, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,10 +86,9 @@ def test_a_file_whose_process_ends_within_a_chunk(
     with pytest.raises(KilledError):
         file.flush()
     assert numbers(path) == list(range(40))
-    assert len(by_mcap(path)) == 40
+    assert not HAS_MCAP or len(by_mcap(path)) == 40
 
 
-@needs_mcap
 def test_every_flush_can_be_read(types: Types, tmp_path: Path) -> None:
     """By both libraries, in the order of time; metadata.yaml counts what is there."""
     bag = Bag(tmp_path / "bag", text_topics(types), 10**6, 10**7)
@@ -106,13 +102,14 @@ def test_every_flush_can_be_read(types: Types, tmp_path: Path) -> None:
             bag.flush()
             bag.describe()
             expected.sort(key=lambda message: message[1])
-            assert by_mcap(tmp_path / "bag") == expected
+            assert not HAS_MCAP or by_mcap(tmp_path / "bag") == expected
             assert [(heard.topic, heard.time) for heard in by_rosbags(tmp_path / "bag")] == [m[:2] for m in expected]
             said = metadata_of(tmp_path / "bag")
             assert said["message_count"] == len(expected) == 2 * said["topics_with_message_count"][1]["message_count"]
             assert said["starting_time"]["nanoseconds_since_epoch"] == 1000
     bag.close()
-    assert by_mcap(tmp_path / "bag") == expected
+    assert [heard.time for heard in by_rosbags(tmp_path / "bag")] == [time for _, time, _ in expected]
+    assert not HAS_MCAP or by_mcap(tmp_path / "bag") == expected
 
 
 def test_the_oldest_files_go(types: Types, tmp_path: Path) -> None:
@@ -150,7 +147,6 @@ for number in itertools.count():
 """
 
 
-@needs_mcap
 def test_a_killed_process_leaves_its_bag(tmp_path: Path) -> None:
     """Everything that was flushed is there, whatever the process was doing."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
@@ -167,4 +163,4 @@ def test_a_killed_process_leaves_its_bag(tmp_path: Path) -> None:
         process.wait()
         found = numbers(tmp_path / f"bag{i}")
         assert found == list(range(len(found))) and len(found) > flushed
-        assert len(by_mcap(tmp_path / f"bag{i}")) == len(found)
+        assert not HAS_MCAP or len(by_mcap(tmp_path / f"bag{i}")) == len(found)

@@ -83,7 +83,25 @@ def test_names_are_those_of_the_node(recording: Recording, tmp_path: Path) -> No
     ]
     said = json.loads(first.message.data)
     assert said["node"] == "/left/planner" and said["topics"]["joint_states"] == "/robot/joint_states"
-    assert begin(recording, bag.parent) != bag
+
+
+def test_bags_of_the_same_second(recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sobo_planner.ros.record.recording.time.strftime", lambda *_: "now")
+    names = [begin(recording, tmp_path).name for _ in range(3)]
+    assert names == ["left_planner-now", "left_planner-now-2", "left_planner-now-3"]
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_disk_that_hangs_at_the_end_is_told(
+    in_time: bool, recording: Recording, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begin(recording, tmp_path)
+    writer = recording._writer
+    assert writer is not None
+    close = writer.close
+    writer.close = lambda within: close(within) and in_time  # type: ignore[method-assign]
+    recording.end()
+    assert ("could not be written within" in capfd.readouterr().err) is not in_time
 
 
 def test_plans_are_told_apart_by_their_times(recording: Recording, tmp_path: Path) -> None:
