@@ -96,6 +96,20 @@ def test_whole_motions_begin_and_end_smoothly(task: ArmReach, unlimited: ArmReac
     assert short.from_rest_to_rest(Pace(), moving(home)).ramps == (1, 1)
 
 
+def test_positions_at_knots_leave_room_for_what_is_between_them(task: ArmReach, home: np.ndarray) -> None:
+    """A joint that arrives at a speed and has the opposite one a step later goes a quarter of a step further."""
+    low, high = task.robot.position_lower, task.robot.position_upper
+    for same in (task, task.paced(Pace(), moving(home)), task.slow):
+        np.testing.assert_array_equal(same.position_bounds(), (low, high))
+    q = home.copy()
+    q[:3] = low[0], high[1] - 0.001, high[2] + 0.001
+    for pace, margin in ((Pace(4.0, 0.01), 0.01 * RATED * 0.04 / 4.0), (Pace(4.0), LIMIT * 0.04**2 / 8.0)):
+        lower, upper = task.from_rest_to_rest(pace, moving(q)).position_bounds()
+        full = margin + 5e-4
+        np.testing.assert_allclose(lower - low, [0.0, *[full] * 5], atol=1e-12)
+        np.testing.assert_allclose(high - upper, [full, min(0.001, full), 0.0, *[full] * 3], atol=1e-12)
+
+
 def test_where_jerk_is_limited_accelerations_are_those_that_may_turn_round_within_a_step(home: np.ndarray) -> None:
     task = load_task("ur5", **{"robot.jerk_limits": [500.0]})
     np.testing.assert_allclose(task.acceleration_limit, 5.0)  # 0.02 s

@@ -22,6 +22,8 @@ UNHURRIED = 6.0
 # Share of a motion's steps within which accelerations rise to their limits from rest, and fall from them to rest: the
 # first and the last acceleration are a fifth of the limit. Without, motions begin and end with all of it.
 RAMP = 0.04
+# What constraints on positions are met to [rad or m].
+POSITION_TOLERANCE = 5e-4
 # Rounds in which a duration is found that limits on jerk allow, to a thousandth.
 ROUNDS = 20
 # Share of the rated speeds below which an arm is at rest.
@@ -54,6 +56,7 @@ class ArmPaces(ArmStarts):
         acceleration_limit: Largest accelerations, (n,); infinite for problems without.
         nominal: The task at its own pace, which policies are made for.
         fits: Whether motions last as long as their way takes, instead of `horizon` times `dt`.
+        room: How far above the lower and below the upper position limits motions begin, (n,) each; 0 where not known.
         ramps: Steps at the beginning and at the end within which the bounds on accelerations open and close.
     """
 
@@ -62,6 +65,7 @@ class ArmPaces(ArmStarts):
     nominal: Any
     fits: bool
     ramps: tuple[int, int]
+    room: tuple[Array, Array]
     _costs: Costs
 
     @abstractmethod
@@ -108,6 +112,8 @@ class ArmPaces(ArmStarts):
         steps = max(1, round(RAMP * self.horizon))
         still = bool((np.abs(x0[self.nu :]) <= AT_REST * self.robot.velocity_limit).all())
         view.ramps = (steps if still else 0, steps)
+        q, robot = x0[: self.nu], self.robot
+        view.room = (np.maximum(q - robot.position_lower, 0.0), np.maximum(robot.position_upper - q, 0.0))
         view._recipe = functools.partial(ArmPaces.from_rest_to_rest, self.nominal, pace, x0)
         return view
 
@@ -173,6 +179,14 @@ class ArmPaces(ArmStarts):
     def jerk_bound(self, dt: float) -> Array:
         """Accelerations (n,) that may turn into their opposites from one step of length dt [s] to the next."""
         return 0.5 * dt * self.robot.jerk_limit
+
+    def position_bounds(self) -> tuple[Array, Array]:
+        """Lower and upper bounds on positions at the knots, (n,): between knots joints may go further by a bit."""
+        turning = np.minimum(self.velocity_limit, 0.5 * self.dt * self.acceleration_limit)  # the opposite a step later
+        between = 0.25 * self.dt * turning + POSITION_TOLERANCE
+        robot, (below, above) = self.robot, self.room
+        lower = robot.position_lower + np.minimum(between, below)
+        return lower, np.maximum(robot.position_upper - np.minimum(between, above), lower)
 
     def along(self, way: Array, instance: Instance) -> Guess:
         """A motion along a way (N, n) that lasts as long as the task's, within its limits."""

@@ -74,6 +74,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         if limited:
             self.acceleration_limit = np.minimum(robot.acceleration_limit, self.jerk_bound(self.dt))
         self.nominal, self._costs, self.fits, self.ramps = self, Costs(), False, (0, 0)
+        self.room = (np.zeros(self.nu), np.zeros(self.nu))
         identity = f"{robot.hash} {self.acceleration_limit.tolist()}"
         self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
         if goal_type != "position":  # what a policy sees stays the same
@@ -145,7 +146,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
             spec.acceleration = _native.Box(-self.acceleration_limit, self.acceleration_limit)
             spec.ramp_start, spec.ramp_end = self.ramps
         if refinement.position_limits:
-            spec.position = _native.Box(self.robot.position_lower, self.robot.position_upper)
+            spec.position = _native.Box(*self.position_bounds())
         spec.adaptable = problem.integrator != "rk2"
         return spec
 
