@@ -124,11 +124,41 @@ def test_the_oldest_files_go(types: Types, tmp_path: Path) -> None:
     bag.close()
     names = metadata_of(folder)["relative_file_paths"]
     assert {path.name for path in folder.glob("*.mcap")} == set(names) and len(names) >= 2
+    first = int(names[0].split("_")[-1].removesuffix(".mcap"))
+    assert names == [f"bag_{number}.mcap" for number in range(first, first + len(names))]
     left = numbers(folder)
     assert left == list(range(left[0], 400)) and left[0] > 100
     assert numbers(folder, NAMES[1]) == [7] * len(names)
     for name in names:
         assert numbers(folder / name, NAMES[1]) == [7]
+
+
+def test_the_newest_file_stays_however_little_is_allowed(types: Types, tmp_path: Path) -> None:
+    bag = Bag(tmp_path / "bag", text_topics(types), 10_000, 1)
+    for number in range(60):
+        bag.write(0, 1000 + number, text(types, f"{number} {'x' * 500}"))
+        bag.flush()
+    bag.write(0, 2000, text(types, "60"))
+    bag.close()
+    said = metadata_of(tmp_path / "bag")
+    [name] = said["relative_file_paths"]
+    path = tmp_path / "bag" / name
+    assert path.stat().st_mode & 0o600 == 0o600 and numbers(tmp_path / "bag")[-1] == 60
+    assert [each["message_count"] for each in said["topics_with_message_count"]] == [said["message_count"], 0]
+
+
+def test_records_as_the_format_has_them(types: Types, tmp_path: Path) -> None:
+    """Header, types and topics; chunks, each with the indexes of its channels; the end of the data; the summary."""
+    file, path = half_written(tmp_path, types)
+    file.add(1, 5, text(types, "other"))
+    file.close()
+    data, place, codes = path.read_bytes(), 8, []
+    while place < len(data) - 8:
+        codes.append(data[place])
+        place += 9 + int.from_bytes(data[place + 1 : place + 9], "little")
+    assert place == len(data) - 8
+    chunks = [6, 7, 6, 7, 7]
+    assert codes == [1, 3, 4, 4, *chunks, 15, 3, 4, 4, 8, 8, 11, 2]
 
 
 WRITER = """
