@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,23 +120,23 @@ def test_what_a_run_learns_from(task, made, whole):
     assert set(entry["verdict"]["logged"]) == set(entry["verdict"]["sampled"]) == {"no_policy", "before"}
 
 
-def test_a_run_that_was_interrupted_ends_as_if_it_was_not(task, options, whole, tmp_path, monkeypatch, capsys):
-    train = Interplay.train
-
-    def interrupted(self, iteration, *rest):
-        if iteration == 1:
-            raise KeyboardInterrupt
-        return train(self, iteration, *rest)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Interplay, "train", interrupted)
-        interplay(task, tmp_path, options, progress=False)
+def test_a_run_that_was_interrupted_ends_as_if_it_was_not(options, whole, tmp_path, capsys):
+    """As a kill in the second training leaves it: with the data of both iterations, and one policy."""
+    folder = tmp_path / "loop"
+    shutil.copytree(whole, folder)
+    status = json.loads((folder / "status.json").read_text())
+    stopped = {"iterations": status["iterations"][:1], "state": "running", "phase": "train", "iteration": 2}
+    (folder / "status.json").write_text(json.dumps(status | stopped))
+    for name in ("policy", "iteration-02/run", "iteration-02/policy"):
+        shutil.rmtree(folder / name)
+    for name in ("evaluation.json", "logged.json"):
+        (folder / "iteration-02" / name).unlink()
     folders = ["--policy", str(options.policy), "--from-data", str(options.from_data[0])]
-    again = ["interplay", "lqr", "--out", str(tmp_path), *folders, "--seed", "3", "--threads", "2", "--set", *SETS]
+    again = ["interplay", "lqr", "--out", str(folder), *folders, "--seed", "3", "--threads", "2", "--set", *SETS]
     assert main(again) == 0
     printed = capsys.readouterr().out
     assert "on logged instances" in printed and "the new policy" in printed
-    mine, theirs = (load_file(folder / "policy" / "model.safetensors") for folder in (tmp_path, whole))
+    mine, theirs = (load_file(each / "policy" / "model.safetensors") for each in (folder, whole))
     assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
 
 
