@@ -130,10 +130,17 @@ void bind_robot(nb::module_ &m) {
           },
           "x"_a, "u"_a, "dt"_a, "integrator"_a)
       .def("colliding_pair", &Robot::colliding_pair, "q"_a)
-      .def("first_collision", &Robot::first_collision, "Q"_a);
+      .def(
+          "first_collision",
+          [](const Robot &robot, const RowMatrixXd &Q) {
+            nb::gil_scoped_release release;
+            return robot.first_collision(Q);
+          },
+          "Q"_a);
   m.def(
       "simulate",
       [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &U, double dt, const std::string &integrator) {
+        nb::gil_scoped_release release;
         return simulate(robot, x0, U, dt, integrator_of(integrator));
       },
       "robot"_a, "x0"_a, "U"_a, "dt"_a, "integrator"_a);
@@ -142,6 +149,7 @@ void bind_robot(nb::module_ &m) {
       [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
          const VectorXd &torque_limit, const VectorXd &velocity_limit, const VectorXd &acceleration_limit,
          const std::string &integrator) {
+        nb::gil_scoped_release release;
         const Limits limits{torque_limit, velocity_limit, acceleration_limit};
         Tracking out = track(robot, x0, desired, dt, blend, limits, integrator_of(integrator));
         return std::make_pair(out.X, out.U);
@@ -152,6 +160,7 @@ void bind_robot(nb::module_ &m) {
       "follow_feedback",
       [](const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, const RowMatrixXd &torques,
          const RowMatrixXd &gains, const VectorXd &dt, const VectorXd &torque_limit, const std::string &integrator) {
+        nb::gil_scoped_release release;
         return follow_feedback(robot, x0, desired, torques, gains, dt, torque_limit, integrator_of(integrator));
       },
       "robot"_a, "x0"_a, "desired"_a, "torques"_a, "gains"_a, "dt"_a,

@@ -32,6 +32,13 @@ std::shared_ptr<RobotImpl> with_model(const RobotImpl &robot, const Model &model
   return std::make_shared<RobotImpl>(std::make_shared<const Model>(model), robot.geometry, robot.tool);
 }
 
+pinocchio::SE3 placement_of(const RobotImpl &robot, pinocchio::FrameIndex frame, const VectorXd &q) {
+  check_size(q, robot.model->nq, "q");
+  const auto scratch = robot.borrow();
+  pinocchio::forwardKinematics(*robot.model, scratch->data, q);
+  return pinocchio::updateFramePlacement(*robot.model, scratch->data, frame);
+}
+
 } // namespace
 
 Eigen::Matrix3d rotation_of(const VectorXd &pose) {
@@ -115,27 +122,24 @@ std::vector<std::string> Robot::joint_names() const {
   return std::vector<std::string>(names.begin() + 1, names.end()); // names[0] is the universe
 }
 
-Vector3d Robot::tool_position(const VectorXd &q) const {
-  check_size(q, impl_->model->nq, "q");
-  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
-  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, impl_->tool).translation();
-}
+Vector3d Robot::tool_position(const VectorXd &q) const { return placement_of(*impl_, impl_->tool, q).translation(); }
 
 VectorXd Robot::tool_pose(const VectorXd &q) const {
-  const VectorXd position = tool_position(q);
-  Eigen::Quaterniond turn(impl_->data.oMf[impl_->tool].rotation());
+  const auto placement = placement_of(*impl_, impl_->tool, q);
+  Eigen::Quaterniond turn(placement.rotation());
   if (turn.w() < 0.0)
     turn.coeffs() *= -1.0;
   VectorXd out(7);
-  out << position, turn.coeffs();
+  out << placement.translation(), turn.coeffs();
   return out;
 }
 
 VectorXd Robot::pose_error(const VectorXd &q, const VectorXd &target) const {
   check_size(target, 7, "the target");
   VectorXd out(6);
-  out.head<3>() = target.head<3>() - tool_position(q);
-  const Eigen::Matrix3d offset = rotation_of(target) * impl_->data.oMf[impl_->tool].rotation().transpose();
+  const auto placement = placement_of(*impl_, impl_->tool, q);
+  out.head<3>() = target.head<3>() - placement.translation();
+  const Eigen::Matrix3d offset = rotation_of(target) * placement.rotation().transpose();
   out.tail<3>() = pinocchio::log3(offset);
   return out;
 }
@@ -145,8 +149,7 @@ Vector3d Robot::frame_position(const VectorXd &q, const std::string &frame) cons
   const auto index = find_frame(*impl_->model, frame);
   if (!index)
     throw RobotError("the frame '" + frame + "' is not in the URDF");
-  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
-  return pinocchio::updateFramePlacement(*impl_->model, impl_->data, *index).translation();
+  return placement_of(*impl_, *index, q).translation();
 }
 
 RowMatrixXd Robot::tool_jacobian(const VectorXd &q) const { return tool_pose_jacobian(q).topRows<3>(); }
@@ -155,7 +158,8 @@ RowMatrixXd Robot::tool_pose_jacobian(const VectorXd &q) const {
   check_size(q, impl_->model->nq, "q");
   pinocchio::Data::Matrix6x jacobian(6, impl_->model->nv);
   jacobian.setZero();
-  pinocchio::computeFrameJacobian(*impl_->model, impl_->data, q, impl_->tool, pinocchio::LOCAL_WORLD_ALIGNED, jacobian);
+  pinocchio::computeFrameJacobian(*impl_->model, impl_->borrow()->data, q, impl_->tool, pinocchio::LOCAL_WORLD_ALIGNED,
+                                  jacobian);
   return jacobian;
 }
 
@@ -163,9 +167,11 @@ RowMatrixXd Robot::joint_placement(const VectorXd &q, int index) const {
   check_size(q, impl_->model->nq, "q");
   if (index < 0 || index + 1 >= impl_->model->njoints)
     throw RobotError("joint index " + std::to_string(index) + " is out of range");
-  pinocchio::forwardKinematics(*impl_->model, impl_->data, q);
+  const auto scratch = impl_->borrow();
+  pinocchio::forwardKinematics(*impl_->model, scratch->data, q);
+  const auto &placement = scratch->data.oMi[index + 1];
   RowMatrixXd out(3, 4);
-  out << impl_->data.oMi[index + 1].rotation(), impl_->data.oMi[index + 1].translation();
+  out << placement.rotation(), placement.translation();
   return out;
 }
 
@@ -174,19 +180,19 @@ VectorXd Robot::forward_dynamics(const VectorXd &q, const VectorXd &v, const Vec
   check_size(v, impl_->model->nv, "v");
   check_size(tau, impl_->model->nv, "tau");
   const VectorXd free = tau - impl_->model->damping.cwiseProduct(v);
-  return pinocchio::aba(*impl_->model, impl_->data, Ref(q), Ref(v), Ref(free), pinocchio::Convention::WORLD);
+  return pinocchio::aba(*impl_->model, impl_->borrow()->data, Ref(q), Ref(v), Ref(free), pinocchio::Convention::WORLD);
 }
 
 VectorXd Robot::inverse_dynamics(const VectorXd &q, const VectorXd &v, const VectorXd &a) const {
   check_size(q, impl_->model->nq, "q");
   check_size(v, impl_->model->nv, "v");
   check_size(a, impl_->model->nv, "a");
-  return pinocchio::rnea(*impl_->model, impl_->data, q, v, a) + impl_->model->damping.cwiseProduct(v);
+  return pinocchio::rnea(*impl_->model, impl_->borrow()->data, q, v, a) + impl_->model->damping.cwiseProduct(v);
 }
 
 VectorXd Robot::gravity(const VectorXd &q) const {
   check_size(q, impl_->model->nq, "q");
-  return pinocchio::computeGeneralizedGravity(*impl_->model, impl_->data, q);
+  return pinocchio::computeGeneralizedGravity(*impl_->model, impl_->borrow()->data, q);
 }
 
 VectorXd Robot::step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const {
@@ -219,10 +225,11 @@ std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const V
   check_size(q, impl_->model->nq, "q");
   if (!has_collision_geometry())
     return std::nullopt;
-  if (!pinocchio::computeCollisions(*impl_->model, impl_->data, *impl_->geometry, impl_->geometry_data, q, true))
+  const auto scratch = impl_->borrow();
+  if (!pinocchio::computeCollisions(*impl_->model, scratch->data, *impl_->geometry, scratch->geometry_data, q, true))
     return std::nullopt;
   for (std::size_t k = 0; k < impl_->geometry->collisionPairs.size(); ++k) {
-    if (impl_->geometry_data.collisionResults[k].isCollision()) {
+    if (scratch->geometry_data.collisionResults[k].isCollision()) {
       const auto &pair = impl_->geometry->collisionPairs[k];
       return std::make_pair(link_name(*impl_->model, impl_->geometry->geometryObjects[pair.first]),
                             link_name(*impl_->model, impl_->geometry->geometryObjects[pair.second]));

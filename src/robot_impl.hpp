@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include <pinocchio/geometry.hpp>
 #include <pinocchio/multibody.hpp>
@@ -10,18 +12,46 @@
 
 namespace sobo {
 
+/// Memory that one computation at a time writes to.
+struct Scratch {
+  explicit Scratch(const pinocchio::Model &model, const pinocchio::GeometryModel &geometry)
+      : data(model), geometry_data(geometry) {}
+
+  pinocchio::Data data;
+  pinocchio::GeometryData geometry_data;
+};
+
+/// Several threads may use one: each borrows memory of its own.
 struct RobotImpl {
   RobotImpl(std::shared_ptr<const pinocchio::Model> robot_model,
             std::shared_ptr<const pinocchio::GeometryModel> robot_geometry, pinocchio::FrameIndex tool_frame)
-      : model(std::move(robot_model)), geometry(std::move(robot_geometry)), tool(tool_frame), data(*model),
-        geometry_data(*geometry) {}
+      : model(std::move(robot_model)), geometry(std::move(robot_geometry)), tool(tool_frame) {}
+
+  /// Goes back when the last reference to it goes; must not outlive this object.
+  std::shared_ptr<Scratch> borrow() const {
+    std::unique_ptr<Scratch> found;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!spare_.empty()) {
+        found = std::move(spare_.back());
+        spare_.pop_back();
+      }
+    }
+    if (!found)
+      found = std::make_unique<Scratch>(*model, *geometry);
+    return {found.release(), [this](Scratch *scratch) {
+              const std::lock_guard lock(mutex_);
+              spare_.emplace_back(scratch);
+            }};
+  }
 
   std::shared_ptr<const pinocchio::Model> model;
   std::shared_ptr<const pinocchio::GeometryModel> geometry;
   pinocchio::FrameIndex tool;
-  // Scratch memory: a Robot is used by one thread at a time (Python calls hold the interpreter lock).
-  mutable pinocchio::Data data;
-  mutable pinocchio::GeometryData geometry_data;
+
+private:
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Scratch>> spare_;
 };
 
 } // namespace sobo

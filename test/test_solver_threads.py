@@ -96,3 +96,34 @@ def test_a_batch_where_no_thread_can_be_started() -> None:
     if resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY:
         pytest.skip("the stack cannot be enlarged here")
     assert costs({resource.RLIMIT_STACK: 16 * GIB, resource.RLIMIT_AS: 8 * GIB}) == costs({})
+
+
+def test_threads_share_a_robot(task) -> None:
+    """Rollouts, kinematics and collision checks of several threads at once give what one thread gives."""
+    rng = np.random.default_rng(3)
+    robot, dt, how = task.robot.native, task.dt, "constant_acceleration"
+    states = [np.concatenate([task.sample(rng).x0[:6], rng.normal(size=6)]) for _ in range(4)]
+    torques = rng.normal(size=(300, 6))
+
+    def results(x: np.ndarray) -> list[np.ndarray]:
+        X = _native.simulate(robot, x, torques, dt, how)
+        return [X, robot.tool_pose(X[-1, :6]), robot.tool_pose_jacobian(X[-1, :6])]
+
+    expected, found = [results(x) for x in states], {}
+    ways = [each[0][:, :6] for each in expected]
+    hits = [robot.first_collision(way) for way in ways]
+    assert any(hit is not None for hit in hits)
+
+    def work(number: int) -> None:
+        found[number] = [(results(states[number]), robot.first_collision(ways[number])) for _ in range(20)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(states))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(len(states)):
+        for arrays, hit in found[number]:
+            assert hit == hits[number]
+            for array, right in zip(arrays, expected[number], strict=True):
+                np.testing.assert_array_equal(array, right)
