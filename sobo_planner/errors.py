@@ -19,6 +19,10 @@ class RobotError(SoboError):
     """A robot description cannot be used, or a configuration does not fit it."""
 
 
+class WorldError(SoboError):
+    """Obstacles or attached objects are malformed, or the file that holds them."""
+
+
 class TaskError(SoboError):
     """An instance (start, target) lies outside what the task allows."""
 

@@ -13,6 +13,8 @@ from sobo_planner.errors import ConfigError
 
 #: Levels and number of keys whose lines are kept; aliases let a small file hold any number of keys.
 _LEVELS, _KEYS = 4, 10_000
+#: Levels where lists are looked into as well: each list adds one.
+_LEVELS_WITH_LISTS = 8
 # YAML 1.1 wants a dot in a number with an exponent, and a sign in the exponent; YAML 1.2 and everybody else do not.
 _FLOAT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$")
 
@@ -23,7 +25,8 @@ class Document:
 
     Attributes:
         data: The value.
-        lines: Line of each key, by dotted path (`problem.dt`); counted from 1.
+        lines: Line of each key, by dotted path (`problem.dt`); counted from 1. Mappings in lists have their index as a
+            key (`objects.0.name`) if they were asked for.
     """
 
     data: Any
@@ -59,11 +62,20 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, f"not a valid {kind}", node.start_mark) from error
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotes that the loader above would take for something else."""
 
 
-def read_yaml(path: Path) -> Document:
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+
+
+def read_yaml(path: Path, lists: bool = False) -> Document:
     """Read a file that holds one YAML document.
+
+    Args:
+        path: The file.
+        lists: Note the lines of mappings in lists, too.
 
     Raises:
         ConfigError: It cannot be read, or is not YAML; the message is one line that begins with the file and line.
@@ -79,7 +91,7 @@ def read_yaml(path: Path) -> Document:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: cannot be read as UTF-8 text: {error.reason}") from error
-    return _parse(text, str(path))
+    return _parse(text, str(path), lists)
 
 
 def parse_yaml(text: str) -> Any:
@@ -91,7 +103,12 @@ def parse_yaml(text: str) -> Any:
     return _parse(text, "").data
 
 
-def _parse(text: str, name: str) -> Document:
+def dump_yaml(data: Any) -> str:
+    """Plain values as a text that is read back to the same ones; keys stay in order."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+def _parse(text: str, name: str, lists: bool = False) -> Document:
     """A text as YAML; messages begin with the name and the line, where there is a name."""
     try:
         loader = _Loader(text)
@@ -99,7 +116,7 @@ def _parse(text: str, name: str) -> Document:
         if node is None:
             return Document(None)
         lines: dict[str, int] = {}
-        _note_lines(node, "", lines)
+        _note_lines(node, "", lines, lists)
         return Document(loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -118,10 +135,15 @@ def _message(name: str, line: int | None, problem: str | None) -> str:
     return f"{name}{'' if line is None else f':{line + 1}'}: cannot be read as YAML: {reason}"
 
 
-def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int], level: int = 1) -> None:
-    if not isinstance(node, yaml.MappingNode) or level > _LEVELS or len(lines) > _KEYS:
+def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int], lists: bool, level: int = 1) -> None:
+    if level > (_LEVELS_WITH_LISTS if lists else _LEVELS) or len(lines) > _KEYS:
         return
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-            lines.setdefault(prefix + key.value, key.start_mark.line + 1)
-            _note_lines(value, f"{prefix}{key.value}.", lines, level + 1)
+    entries: list[tuple[str, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        scalars = [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+        entries = [(key.value, key, value) for key, value in scalars if key.tag != "tag:yaml.org,2002:merge"]
+    elif lists and isinstance(node, yaml.SequenceNode):
+        entries = [(str(n), value, value) for n, value in enumerate(node.value) if isinstance(value, yaml.MappingNode)]
+    for key, place, value in entries:
+        lines.setdefault(prefix + key, place.start_mark.line + 1)
+        _note_lines(value, f"{prefix}{key}.", lines, lists, level + 1)

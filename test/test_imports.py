@@ -18,6 +18,7 @@ TRAINING_LIBRARIES = {"torch", "diffusers", "onnx", "onnxscript", "tensorboard",
 LAYERS = (
     "sobo_planner.errors sobo_planner._native",
     "sobo_planner.files sobo_planner.locks sobo_planner.paths sobo_planner.terminal sobo_planner.yaml_reader",
+    "sobo_planner.world",
     "sobo_planner.robot",
     "sobo_planner.solver",
     "sobo_planner.tasks",

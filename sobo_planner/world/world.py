@@ -1,0 +1,321 @@
+"""Snapshots of the arm's surroundings: immutable, and cheap to replace by a changed one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from sobo_planner.errors import WorldError
+from sobo_planner.world.pose import DECIMALS, Pose
+from sobo_planner.world.shapes import HalfSpace, Mesh, Shape
+from sobo_planner.world.values import Triple, name, number, shown, triple
+
+#: Version of the form that `World.to_dict` gives.
+FORMAT = 1
+#: Shapes of a world, those of attached objects included, and pairs that may touch.
+MOST_SHAPES, MOST_PAIRS = 10_000, 100_000
+#: Largest mass of an attached object [kg].
+HEAVIEST = 1e4
+
+_versions = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A shape of an object, and its pose in the object's frame."""
+
+    shape: Shape
+    pose: Pose = Pose()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part in plain values, as in a world file."""
+        return {**self.shape.to_dict(), **_pose_dict(self.pose)}
+
+
+@dataclass(frozen=True)
+class WorldObject:
+    """An obstacle: one or more shapes that belong together.
+
+    Attributes:
+        name: Unique in a world.
+        parts: Its shapes; a single shape may be given as it is.
+        pose: Of the object in the base frame.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    pose: Pose = Pose()
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+
+    @cached_property
+    def shapes(self) -> tuple[Part, ...]:
+        """The shapes, with their poses in the base frame."""
+        return tuple(Part(part.shape, self.pose @ part.pose) for part in self.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object in plain values, as in a world file."""
+        return {"shapes": [part.to_dict() for part in self.parts], **_pose_dict(self.pose)}
+
+
+@dataclass(frozen=True)
+class AttachedObject:
+    """Shapes that move with a link, such as a gripper or a part that it holds.
+
+    Attributes:
+        name: Unique in a world.
+        link: The link that it is fixed to.
+        parts: Its shapes; a single shape may be given as it is.
+        pose: Of the object in the link's frame.
+        mass: Mass [kg], or None if it is not known.
+        centre: Centre of mass in the object's frame [m], or None; needs a mass.
+        touches: Links that it may touch, the one it is fixed to aside.
+    """
+
+    name: str
+    link: str
+    parts: tuple[Part, ...]
+    pose: Pose = Pose()
+    mass: float | None = None
+    centre: Triple | None = None
+    touches: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+        what = f"attached object {self.name!r}"
+        name(self.link, f"{what}: the link")
+        if any(isinstance(part.shape, HalfSpace) for part in self.parts):
+            raise WorldError(f"{what} has a half_space, which has no end; use a box")
+        if self.mass is not None:
+            object.__setattr__(self, "mass", number(self.mass, f"{what}: the mass", 0.0, HEAVIEST, "kg"))
+        if self.centre is not None:
+            if self.mass is None:
+                raise WorldError(f"{what} has a centre of mass {shown(self.centre)} but no mass; give both, or none")
+            object.__setattr__(self, "centre", triple(self.centre, f"{what}: the centre"))
+        if isinstance(self.touches, str):
+            raise WorldError(f"{what}: touches must be a list of links, got {shown(self.touches)}")
+        links = sorted({name(link, f"{what}: a link that it touches") for link in self.touches})
+        object.__setattr__(self, "touches", tuple(links))
+
+    @cached_property
+    def shapes(self) -> tuple[Part, ...]:
+        """The shapes, with their poses in the link's frame."""
+        return tuple(Part(part.shape, self.pose @ part.pose) for part in self.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object in plain values, as in a world file."""
+        optional = {"mass": self.mass, "centre": self.centre and list(self.centre), "touches": list(self.touches)}
+        given = {key: value for key, value in optional.items() if value not in (None, [])}
+        shapes = [part.to_dict() for part in self.parts]
+        return {"link": self.link, "shapes": shapes, **_pose_dict(self.pose), **given}
+
+
+@dataclass(frozen=True)
+class World:
+    """A snapshot of obstacles, attached objects, and pairs that may touch.
+
+    Two worlds are equal if they hold the same, in whatever order it was given.
+
+    Attributes:
+        objects: Obstacles, sorted by name.
+        attached: What is fixed to links, sorted by name.
+        allowed: Pairs of names, of objects or links, that may touch; each sorted. What they name need not be there.
+        version: Differs between any two snapshots that a process makes; later ones have larger numbers.
+    """
+
+    objects: tuple[WorldObject, ...] = ()
+    attached: tuple[AttachedObject, ...] = ()
+    allowed: frozenset[tuple[str, str]] = frozenset()
+    version: int = field(default_factory=lambda: next(_versions), init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objects", tuple(sorted(self.objects, key=lambda each: each.name)))
+        object.__setattr__(self, "attached", tuple(sorted(self.attached, key=lambda each: each.name)))
+        seen: set[str] = set()
+        for each in self.everything:
+            if each.name in seen:
+                raise WorldError(f"two objects are named {each.name!r}; names must be unique: rename one")
+            seen.add(each.name)
+        shapes = sum(len(each.parts) for each in self.everything)
+        if shapes > MOST_SHAPES:
+            raise WorldError(f"a world may have {MOST_SHAPES} shapes, got {shapes}; leave out what is out of reach")
+        if len(self.allowed) > MOST_PAIRS:
+            raise WorldError(f"a world may have {MOST_PAIRS} allowed pairs, got {len(self.allowed)}")
+        object.__setattr__(self, "allowed", frozenset(allowed_pair(pair) for pair in self.allowed))
+
+    @property
+    def everything(self) -> tuple[WorldObject | AttachedObject, ...]:
+        """Obstacles, then attached objects."""
+        return self.objects + self.attached
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of what the world means: the same for any order, any split of poses, and q or -q; to 1e-9 m."""
+        meaning = [
+            FORMAT,
+            [[each.name, _meaning(each.shapes)] for each in self.objects],
+            [_meaning_of_attached(each) for each in self.attached],
+            sorted(self.allowed),
+        ]
+        return hashlib.sha256(json.dumps(meaning, allow_nan=False).encode()).hexdigest()[:16]
+
+    def find(self, name: str) -> WorldObject | AttachedObject:
+        """The object of a name, attached ones included.
+
+        Raises:
+            WorldError: There is none.
+        """
+        for each in self.everything:
+            if each.name == name:
+                return each
+        known = shown([each.name for each in self.everything])
+        raise WorldError(f"there is no object named {shown(name)}; there are {known}")
+
+    def allows(self, first: str, second: str) -> bool:
+        """Whether two objects or links may touch: an allowed pair, or an attached object and a link it touches."""
+        return (min(first, second), max(first, second)) in self._touching
+
+    def with_object(self, *objects: WorldObject) -> World:
+        """A snapshot with obstacles added, or replaced where there are ones of their names.
+
+        Raises:
+            WorldError: A name is that of an attached object, or given twice.
+        """
+        return replace(self, objects=(*_others(self.objects, objects), *objects))
+
+    def with_attached(self, *attached: AttachedObject) -> World:
+        """The same for attached objects.
+
+        Raises:
+            WorldError: A name is that of an obstacle, or given twice.
+        """
+        return replace(self, attached=(*_others(self.attached, attached), *attached))
+
+    def without(self, *names: str) -> World:
+        """A snapshot without objects, attached or not; allowed pairs stay.
+
+        Raises:
+            WorldError: There is no object of a name.
+        """
+        gone = [self.find(name) for name in names]
+        return replace(self, objects=_others(self.objects, gone), attached=_others(self.attached, gone))
+
+    def with_pose(self, name: str, pose: Pose) -> World:
+        """A snapshot in which an object has another pose, in the base frame or that of its link.
+
+        Raises:
+            WorldError: There is no object of that name.
+        """
+        moved = replace(self.find(name), pose=pose)
+        return self.with_object(moved) if isinstance(moved, WorldObject) else self.with_attached(moved)
+
+    def with_allowed(self, *pairs: Sequence[str]) -> World:
+        """A snapshot in which further pairs of names may touch."""
+        return replace(self, allowed=self.allowed | {allowed_pair(pair) for pair in pairs})
+
+    def without_allowed(self, *pairs: Sequence[str]) -> World:
+        """A snapshot in which these pairs may not touch; those that were not allowed stay so."""
+        return replace(self, allowed=self.allowed - {allowed_pair(pair) for pair in pairs})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The world in plain values, as in a world file; `world_from_dict` reads them back to an equal world."""
+        return {
+            "format": FORMAT,
+            "objects": {each.name: each.to_dict() for each in self.objects},
+            "attached": {each.name: each.to_dict() for each in self.attached},
+            "allowed": [list(pair) for pair in sorted(self.allowed)],
+        }
+
+    @cached_property
+    def _touching(self) -> frozenset[tuple[str, str]]:
+        pairs = {
+            allowed_pair((each.name, link))
+            for each in self.attached
+            for link in {each.link, *each.touches} - {each.name}
+        }
+        return self.allowed | pairs
+
+
+def _prepare(each: Any) -> None:
+    """Checks the name, the parts and the pose of an object; a single shape becomes a part."""
+    name(each.name, "the name of an object")
+    parts = each.parts
+    if isinstance(parts, (Part, Shape)):
+        parts = (parts,)
+    if not isinstance(parts, Iterable):
+        raise WorldError(f"object {each.name!r}: parts must be shapes, got {shown(parts)}")
+    parts = tuple(Part(part) if isinstance(part, Shape) else part for part in parts)
+    if not parts or not all(isinstance(part, Part) for part in parts):
+        raise WorldError(f"object {each.name!r} must have one or more shapes, got {shown(parts)}")
+    if not all(isinstance(pose, Pose) for pose in (each.pose, *(part.pose for part in parts))):
+        raise WorldError(f"object {each.name!r} and its parts must have a Pose each, got {shown(each.pose)}")
+    object.__setattr__(each, "parts", parts)
+    try:
+        _ = each.shapes
+    except WorldError as error:  # too far away
+        raise WorldError(f"object {each.name!r}: {error}") from error
+
+
+def _others(all_of_them: Iterable[Any], some: Iterable[Any]) -> tuple[Any, ...]:
+    """Those whose names none of some has."""
+    names = {each.name for each in some}
+    return tuple(each for each in all_of_them if each.name not in names)
+
+
+def allowed_pair(pair: Sequence[str]) -> tuple[str, str]:
+    """Two names in order.
+
+    Raises:
+        WorldError: They are something else.
+    """
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        raise WorldError(f"an allowed pair must be two names, got {shown(pair)}")
+    first, second = sorted(name(each, "a name in an allowed pair") for each in pair)
+    if first == second:
+        raise WorldError(f"an allowed pair must be two different names, got {first!r} twice")
+    return first, second
+
+
+def _pose_dict(pose: Pose) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if any(pose.position):
+        out["position"] = list(pose.position)
+    if pose.quaternion != (0.0, 0.0, 0.0, 1.0):
+        out["quaternion"] = list(pose.quaternion)
+    return out
+
+
+def _meaning(parts: Iterable[Part]) -> list[Any]:
+    """Placed shapes in an order of their own."""
+    return sorted((_meaning_of_part(part) for part in parts), key=json.dumps)
+
+
+def _meaning_of_part(part: Part) -> list[Any]:
+    shape, pose = part.shape, part.pose
+    if isinstance(shape, HalfSpace):
+        normal = pose.direction(shape.normal)
+        offset = shape.offset + sum(n * p for n, p in zip(normal, pose.position, strict=True))
+        return _rounded([HalfSpace.kind, normal, offset])
+    if isinstance(shape, Mesh) and shape.convex:
+        return [{"hull": _rounded(sorted(set(shape.vertices)))}, *pose.identity()]
+    return [_rounded(shape.to_dict()), *pose.identity()]
+
+
+def _meaning_of_attached(each: AttachedObject) -> list[Any]:
+    centre = None if each.centre is None else each.pose.point(each.centre)
+    touches = sorted({*each.touches} - {each.link})
+    return [each.name, each.link, _meaning(each.shapes), touches, *_rounded([each.mass, centre])]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DECIMALS) + 0.0
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
