@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sobo_planner.errors import ConfigError, WorldError
 from sobo_planner.files import write_bytes
@@ -29,11 +31,27 @@ def read_world(path: Path, frame: str = "base_link") -> World:
     """
     document = _read(path)
     try:
-        return _world_of(Entry(document.data), frame, path.parent)
+        return _world_of(document.data, frame, path.parent)
     except MisfitError as error:
         line = document.line_of(error.key)
         place = str(path) if line is None else f"{path}:{line}"
         raise WorldError(f"{place}: {error.key + ': ' if error.key else ''}{error}") from error
+
+
+def world_from_dict(data: Mapping[str, Any], frame: str = "base_link") -> World:
+    """The world in plain values: those that `World.to_dict` gives, those of a world file, or of a planning scene.
+
+    Args:
+        data: The values. Meshes have to be in them; files cannot be named.
+        frame: The base frame. What is given in another frame is refused.
+
+    Raises:
+        WorldError: Something in it is not allowed; nothing of it is used.
+    """
+    try:
+        return _world_of(data, frame, None)
+    except MisfitError as error:
+        raise WorldError(f"{error.key + ': ' if error.key else ''}{error}") from error
 
 
 def write_world(path: Path, world: World) -> None:
@@ -57,10 +75,10 @@ def _read(path: Path) -> Document:
         raise WorldError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _world_of(document: Entry, frame: str, folder: Path) -> World:
-    data = document.value
+def _world_of(data: Any, frame: str, folder: Path | None) -> World:
+    document = Entry(data)
     if not isinstance(data, dict) or not data:
-        document.fail(f"a world file must hold keys and values, got {shown(data)}")
+        document.fail(f"a world must hold keys and values, got {shown(data)}")
     if any(key in data for key in moveit.MARKS):
         return moveit.world_of(document, frame, folder)
     return scene.world_of(document, frame, folder)

@@ -68,8 +68,10 @@ def _read_stl(content: bytes) -> tuple[NDArray[np.float64], Any]:
     if len(content) >= _HEADER and len(content) == _HEADER + _TRIANGLE * count:
         rows = np.frombuffer(content, np.uint8, offset=_HEADER).reshape(count, _TRIANGLE)
         corners = rows[:, 12:48].copy().view("<f4").reshape(-1, 3).astype(float)
-    elif content.lstrip()[:5].lower() == b"solid":
+    elif content.lstrip()[:5].lower() == b"solid" and b"\0" not in content:
         words = content.decode("ascii", "replace").lower().split()
+        if "endsolid" not in content.rstrip().rpartition(b"\n")[2].decode("ascii", "replace").lower():
+            raise ValueError("the last line of a text STL must be endsolid; the file may be cut off")
         at = [n for n, word in enumerate(words) if word == "vertex"]
         corners = np.array([[float(value) for value in words[n + 1 : n + 4]] for n in at]).reshape(-1, 3)
     else:

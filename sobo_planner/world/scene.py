@@ -1,11 +1,10 @@
-"""World files of our own, see docs/worlds.md; read back from what `World.to_dict` gives."""
+"""Worlds in our own form, see docs/worlds.md: what `World.to_dict` gives, and what is shorter to write."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from sobo_planner.errors import WorldError
 from sobo_planner.world.entries import Entry
@@ -20,19 +19,6 @@ KEYS = ("format", "frame", "objects", "attached", "allowed")
 _POSE = ("position", "quaternion")
 _OBJECT = (*SHAPES, "shapes", *_POSE)
 _ATTACHED = (*_OBJECT, "link", "mass", "centre", "touches")
-
-
-def world_from_dict(data: Mapping[str, Any], frame: str = "base_link") -> World:
-    """The world that `World.to_dict` described.
-
-    Args:
-        data: Plain values, such as those of a world file.
-        frame: The base frame, which the data may name.
-
-    Raises:
-        WorldError: Something in it is not allowed; nothing of it is used.
-    """
-    return world_of(Entry(dict(data)), frame, None)
 
 
 def world_of(document: Entry, frame: str, folder: Path | None) -> World:
