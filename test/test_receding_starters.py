@@ -26,16 +26,16 @@ class Task:
     """Interpolations are as costly as a test says, and each of the other starts has a number of its own."""
 
     horizon, nu, nx, dt = HORIZON, NU, 2 * NU, DT
+    nowhere = False
 
     def __init__(self, interpolation: float = 5.0) -> None:
         self.interpolation = interpolation
 
-    def interpolate(self, instance: Instance, budget: Budget) -> Guess:
+    def interpolate_near(self, instance: Instance, budget: Budget) -> Guess:
         return guess(self.interpolation)
 
-    def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget) -> list[Guess]:
-        assert n == 3
-        return [guess(100.0), guess(101.0), guess(float(rng.integers(10, 20)))]
+    def elsewhere(self, instance: Instance, rng: np.random.Generator, budget: Budget) -> Guess | None:
+        return None if self.nowhere else guess(float(rng.integers(10, 20)))
 
 
 class Checker:

@@ -36,9 +36,9 @@ class Task:
         self.slow: Any = self
         self.nominal: Any = self
 
-    def interpolate(self, instance: Instance, budget: Budget) -> Guess:
-        """The first trajectory."""
-        return self.found[0]
+    def interpolations(self, instance: Instance, budget: Budget) -> list[Guess]:
+        """The first trajectories."""
+        return self.found[:4]
 
     def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget) -> list[Guess]:
         """All of them."""
@@ -93,6 +93,11 @@ def propose(starter: Any, task: Task, budget: Budget = UNLIMITED) -> list[tuple[
 def test_interpolation_is_proposed_with_its_cost() -> None:
     (found,) = InterpolationStarter().propose(Task([guess(3.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert (found.source, found.cost) == ("interpolation", 3.0)
+
+
+def test_the_cheapest_of_the_first_interpolations_is_proposed() -> None:
+    found = Task([guess(3.0), diverged(), guess(2.0), guess(1.0)])
+    assert propose(InterpolationStarter(), found) == [("interpolation", 2.0)]
 
 
 def test_a_start_that_diverged_is_not_proposed() -> None:

@@ -17,6 +17,8 @@ from sobo_planner.tasks import ArmReach
 # Other starts, the interpolation included, that are tried when the first ones do not reach the goal.
 MAX_STARTS = 6
 GRAVITY = "gravity"
+# Interpolations that are timed and compared: their order before is that of slow motions.
+COMPARED = 3
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,15 @@ class Starter(Protocol):
 
 
 class InterpolationStarter:
-    """The joint interpolation to the nearest posture at the goal."""
+    """The cheapest of the joint interpolations to postures at the goal."""
 
     phase = "start"
 
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
-        return _priced(task, instance, "interpolation", [task.slow.interpolate(instance, budget)])
+        first = task.slow.interpolations(instance, budget)[:COMPARED]
+        found = _priced(task, instance, "interpolation", first)
+        return [min(found, key=lambda proposal: proposal.cost)] if found else []
 
 
 class PolicyStarter:

@@ -89,9 +89,9 @@ class CycleStarts:
         yield "shifted", before.from_time(task, handover, x)
         if tries is not None:  # to the nearest posture at first, then to others
             if tries == 0:
-                yield "interpolation", task.interpolate(instance, budget)
-            else:
-                yield "interpolation", task.starts(instance, 3, self._rng, budget)[-1]
+                yield "interpolation", task.interpolate_near(instance, budget)
+            elif (other := task.elsewhere(instance, self._rng, budget)) is not None:
+                yield "interpolation", other
         if self._proposer is None:
             return
         proposal = self._proposer.take(instance.target)

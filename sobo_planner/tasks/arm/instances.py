@@ -21,9 +21,9 @@ QUATERNION_TOLERANCE = 1e-3
 MAX_TRIES = 1000
 # Of 1000 poses of the UR5, 12 tries miss 6 and 25 miss one.
 IK_TRIES = {"position": 12, "pose": 50}
-# Where else than at the start the search for postures at a pose begins: so often, so far from it at most [rad]. Nine in
+# Where else than at the start the search for postures at a goal begins: so often, so far from it at most [rad]. Nine in
 # ten that find one do so within half of these iterations.
-POSTURE_TRIES = 12
+POSTURE_TRIES = {"position": 8, "pose": 12}
 POSTURE_SPREAD = 2.0
 POSTURE_ITERATIONS = 60
 # Postures that differ by less [rad] are the same.
@@ -197,9 +197,9 @@ class ArmInstances:
         return q
 
     def goal_postures(self, instance: Instance, budget: Budget = UNLIMITED) -> list[Array]:
-        """Different configurations at a target pose not far from the start; none in self-collision if that can be.
+        """Different configurations at a target position or pose not far from the start.
 
-        The search for further ones ends with the budget.
+        None is in self-collision if that can be. The search for further ones ends with the budget.
 
         Raises:
             TaskError: The target is out of reach.
@@ -207,7 +207,7 @@ class ArmInstances:
         """
         robot, q, rng = self.robot, instance.x0[: self.robot.nq], np.random.default_rng(0)
         found = [self._unwound(self.goal_configuration(instance, budget), q)]
-        for _ in range(POSTURE_TRIES):
+        for _ in range(POSTURE_TRIES[self.goal_type]):
             if budget.over():
                 break
             start = q + rng.uniform(-POSTURE_SPREAD, POSTURE_SPREAD, robot.nq)

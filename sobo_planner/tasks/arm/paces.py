@@ -52,16 +52,12 @@ class ArmPaces(ArmStarts):
     """Views share robot, hashes and the native problem that costs are computed with.
 
     Attributes:
-        velocity_limit: Largest speeds, (n,).
-        acceleration_limit: Largest accelerations, (n,); infinite for problems without.
         nominal: The task at its own pace, which policies are made for.
         fits: Whether motions last as long as their way takes, instead of `horizon` times `dt`.
         room: How far above the lower and below the upper position limits motions begin, (n,) each; 0 where not known.
         ramps: Steps at the beginning and at the end within which the bounds on accelerations open and close.
     """
 
-    velocity_limit: Array
-    acceleration_limit: Array
     nominal: Any
     fits: bool
     ramps: tuple[int, int]

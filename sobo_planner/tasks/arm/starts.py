@@ -15,17 +15,23 @@ from sobo_planner.tasks.base import Task
 
 Array = NDArray[np.float64]
 
+# Postures at a position that interpolations lead to. From the cheapest one, solutions of the UR5 cost 1.01 times as
+# much as those from the best of six starts, from the nearest one 1.10 times, in 7.5 instead of 8 iterations (100 of them).
+NEAREST = 3
+
 
 class ArmStarts(ArmInstances, Task):
     """Starts of one arm, consistent with its dynamics and within its torque limits.
 
     Attributes:
         torque_limit: Largest torques [Nm], (nu,).
+        velocity_limit: Largest speeds, (nu,).
         acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
     """
 
     config: ArmConfig
     torque_limit: Array
+    velocity_limit: Array
     acceleration_limit: Array
 
     @abstractmethod
@@ -33,21 +39,29 @@ class ArmStarts(ArmInstances, Task):
         """Follows desired states within the limits."""
 
     def interpolate(self, instance: Instance, budget: Budget = UNLIMITED) -> Guess:
-        """Joint interpolation to the nearest inverse-kinematics solution, with the torques it needs.
+        """The cheapest of `interpolations`."""
+        return self.interpolations(instance, budget)[0]
 
-        Few postures reach a pose, and they may be far apart: the cheapest interpolation is returned.
+    def interpolate_near(self, instance: Instance, budget: Budget = UNLIMITED) -> Guess:
+        """The interpolation to the nearest posture; to the cheapest one at a pose, whose postures may be far apart."""
+        if self.goal_type == "pose":
+            return self.interpolate(instance, budget)
+        return self._interpolate_to(instance, self.goal_configuration(instance, budget))
+
+    def interpolations(self, instance: Instance, budget: Budget = UNLIMITED) -> list[Guess]:
+        """Joint interpolations to inverse-kinematics solutions, with the torques they need, cheapest first.
+
+        One leads to each of `goal_postures` at a pose, and to the nearest ones at a position.
 
         Raises:
             TaskError: The target is out of reach.
-            DeadlineError: The budget ran out.
+            DeadlineError: The budget ran out before there was one.
         """
-        return self._interpolations(instance, budget)[0]
-
-    def _interpolations(self, instance: Instance, budget: Budget) -> list[Guess]:
-        """To a position one, to a pose one to each of `goal_postures`, cheapest first."""
-        if self.goal_type != "pose":
-            return [self._interpolate_to(instance, self.goal_configuration(instance, budget))]
-        guesses = [self._interpolate_to(instance, q) for q in self.goal_postures(instance, budget)]
+        q0 = instance.x0[: self.nu]
+        postures = [instance.target] if self.goal_type == "joints" else self.goal_postures(instance, budget)
+        if self.goal_type == "position":
+            postures = sorted(postures, key=lambda q: float((np.abs(q - q0) / self.velocity_limit).sum()))[:NEAREST]
+        guesses = [self._interpolate_to(instance, q) for q in postures]
         return sorted(guesses, key=lambda guess: self._cost_if_finite(guess, instance))
 
     def _cost_if_finite(self, guess: Guess, instance: Instance) -> float:
@@ -101,12 +115,19 @@ class ArmStarts(ArmInstances, Task):
         return Guess(self.simulate(instance.x0, U), U)
 
     def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget = UNLIMITED) -> list[Guess]:
-        """n different starts: nearest interpolation, gravity, interpolations to other postures, random ones last."""
-        nearest, *others = self._interpolations(instance, budget)
-        guesses = [nearest, self.gravity_rollout(instance), *others][:n]
-        while len(guesses) < n and self.goal_type == "joints":
-            guesses.append(self._interpolate_over(instance, self._sample_configuration(rng, None)))
+        """n different starts: cheapest interpolation, gravity, interpolations to other postures, random ones last."""
+        cheapest, *others = self.interpolations(instance, budget)
+        guesses = [cheapest, self.gravity_rollout(instance), *others][:n]
         while len(guesses) < n:
-            q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng, budget)
-            guesses.append(self._interpolate_to(instance, q) if q is not None else guesses[0])
+            guesses.append(self.elsewhere(instance, rng, budget) or cheapest)
         return guesses
+
+    def elsewhere(self, instance: Instance, rng: np.random.Generator, budget: Budget = UNLIMITED) -> Guess | None:
+        """The interpolation to a random posture at the target, or by way of a random configuration to a goal of joints.
+
+        None where no posture was found.
+        """
+        if self.goal_type == "joints":
+            return self._interpolate_over(instance, self._sample_configuration(rng, None))
+        q = self.reachable_configuration(instance.x0[: self.nu], instance.target, rng, budget)
+        return None if q is None else self._interpolate_to(instance, q)
