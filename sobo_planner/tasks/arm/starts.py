@@ -16,7 +16,7 @@ from sobo_planner.tasks.base import Task
 Array = NDArray[np.float64]
 
 # Postures at a position that interpolations lead to. From the cheapest one, solutions of the UR5 cost 1.01 times as
-# much as those from the best of six starts, from the nearest one 1.10 times, in 7.5 instead of 8 iterations (100 of them).
+# much as those from the best of six starts, from the nearest one 1.10 times, in 7.5 instead of 8 iterations.
 NEAREST = 3
 
 
