@@ -75,6 +75,19 @@ def test_planes_are_solid_where_the_base_is_not(
     assert world.find("x").parts == (Part(HalfSpace(normal, offset), Pose((0.0, 0.0, height))),)
 
 
+def test_a_plane_of_an_object_with_a_pose(tmp_path: Path) -> None:
+    """The object's pose lifts the plane above the base, the plane's own pose does not bring it down again."""
+    pose = "pose: {position: [0, 0, 2]}\n    plane_poses: [{position: [0, 0, -0.5]}]"
+    world = read_text(tmp_path, objects(f"planes: [{{coef: [0, 0, 1, 0]}}]\n    {pose}"))
+    [placed] = world.find("x").shapes
+    assert placed == Part(HalfSpace((0.0, 0.0, -1.0), 0.0), Pose((0.0, 0.0, 1.5)))
+
+
+def test_a_weight_of_zero_is_a_mass_that_is_not_known(tmp_path: Path) -> None:
+    [held] = read_text(tmp_path, DUMP.replace("weight: 0.5", "weight: 0.0")).attached
+    assert held.mass is None
+
+
 def test_meshes_in_messages(tmp_path: Path) -> None:
     vertices, faces = "[[0, 0, 0], {x: 1, y: 0, z: 0}, [0, 1, 0]]", "[{vertex_indices: [0, 1, 2]}, [2, 1, 0]]"
     text = f"meshes: [{{vertices: {vertices}, triangles: {faces}}}]"

@@ -193,6 +193,25 @@ def test_the_hash_is_of_what_is_meant() -> None:
     assert World((WorldObject("floor", floor),)).hash == World((WorldObject("floor", HalfSpace(), lifted),)).hash
 
 
+def test_the_hash_of_an_attached_object_is_of_what_is_meant() -> None:
+    """Its centre of mass is where it is on the link; the link that it is fixed to need not be named twice."""
+    pose = Pose((0.0, 0.1, 0.0), TURN)
+    whole = AttachedObject("hand", "tool0", Sphere(0.1), pose, 1.0, (0.1, 0.0, 0.0))
+    flat = AttachedObject(
+        "hand", "tool0", (Part(Sphere(0.1), pose),), Pose(), 1.0, pose.point((0.1, 0.0, 0.0)), ("tool0",)
+    )
+    assert World((), (whole,)).hash == World((), (flat,)).hash
+    elsewhere = replace(flat, centre=(0.1, 0.0, 0.0))
+    assert World((), (whole,)).hash != World((), (elsewhere,)).hash
+
+
+def test_the_order_of_the_points_of_a_hull_means_nothing() -> None:
+    one, other = (Mesh(points, convex=True) for points in (TETRAHEDRON, TETRAHEDRON[::-1]))
+    assert World((WorldObject("x", one),)).hash == World((WorldObject("x", other),)).hash
+    surfaces = [Mesh(points, ((0, 1, 2),)) for points in (TETRAHEDRON, TETRAHEDRON[::-1])]
+    assert len({World((WorldObject("x", each),)).hash for each in surfaces}) == 2
+
+
 def test_whatever_changes_the_meaning_changes_the_hash() -> None:
     base = world()
     hand, can = base.attached[0], base.objects[0]

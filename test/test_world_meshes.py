@@ -59,6 +59,15 @@ def test_mesh_files(tmp_path: Path, name: str, content: bytes) -> None:
     assert scaled.shape.bounding_radius == pytest.approx(0.6) and len(scaled.shape.faces) == 4
 
 
+def test_triangles_without_area_are_left_out(tmp_path: Path) -> None:
+    """Exporters write such; their corners stay in the mesh."""
+    flat = struct.pack("<12fH", 0, 0, 0, *POINTS[0], *POINTS[1], *POINTS[1], 0)
+    content = stl_bytes(5) + flat
+    (tmp_path / "a.stl").write_bytes(content)
+    [mesh] = read_text(tmp_path, "objects: {x: {mesh: {file: a.stl}}}").objects[0].parts
+    assert triangles(mesh.shape) == triangles(Mesh(POINTS, FACES)) and len(mesh.shape.faces) == 4
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

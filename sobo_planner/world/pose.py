@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sobo_planner.world.values import Triple, numbers, triple, unit
-
-#: Decimals of positions [m] and quaternions that count when worlds are compared by their hash.
-DECIMALS = 9
+from sobo_planner.world.values import Triple, numbers, rounded, triple, unit
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,6 @@ class Pose:
 
     def identity(self) -> tuple[float, ...]:
         """Rounded numbers that are equal for equal poses: q and -q are the same orientation."""
-        turn = [round(value, DECIMALS) + 0.0 for value in self.quaternion]
-        first = next(value for value in reversed(turn) if value)
-        sign = 1.0 if first > 0.0 else -1.0
-        return (*(round(value, DECIMALS) + 0.0 for value in self.position), *(sign * value + 0.0 for value in turn))
+        turn = rounded(self.quaternion)
+        sign = 1.0 if next(value for value in reversed(turn) if value) > 0.0 else -1.0
+        return (*rounded(self.position), *(sign * value + 0.0 for value in turn))

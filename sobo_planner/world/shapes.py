@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sobo_planner.errors import WorldError
-from sobo_planner.world.values import LARGEST, SMALLEST, Triple, length, number, shown, triple, unit
+from sobo_planner.world.values import LARGEST, SMALLEST, Triple, digest, length, number, rounded, shown, triple, unit
 
 #: Vertices and faces of a mesh.
 MOST_VERTICES, MOST_FACES = 100_000, 200_000
@@ -25,6 +26,11 @@ class _Shape:
     def bounding_radius(self) -> float:
         """Radius of a sphere about the shape's origin that holds it [m]."""
         raise NotImplementedError
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what the shape means; computed once, as meshes are large."""
+        return digest(rounded(self.to_dict()))
 
     def to_dict(self) -> dict[str, Any]:
         """The shape in plain values, as in a world file: `{kind: {field: value}}`."""
@@ -161,7 +167,12 @@ class Mesh(_Shape):
         if self.convex and _thickness(vertices) < SMALLEST:
             raise WorldError("the vertices of a convex mesh lie in a plane, so that it has no volume; use a thin box")
 
-    @property
+    @cached_property
+    def identity(self) -> str:
+        """As for all shapes; the order of the vertices of a hull means nothing."""
+        return digest(["hull", rounded(sorted(set(self.vertices)))] if self.convex else rounded(self.to_dict()))
+
+    @cached_property
     def bounding_radius(self) -> float:
         """Distance of the farthest vertex [m]."""
         return max(math.hypot(*vertex) for vertex in self.vertices)

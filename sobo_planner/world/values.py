@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import reprlib
 from collections.abc import Iterable
@@ -18,6 +20,8 @@ SMALLEST, LARGEST = 1e-6, 1e4
 NORM_TOLERANCE = 1e-3
 #: Below this deviation from 1 nothing is divided by the norm, so that what was written is read back bit by bit.
 _EXACT = 1e-12
+#: Decimals of lengths [m] and quaternions that count when worlds are compared by their hash.
+DECIMALS = 9
 #: Characters of a name.
 LONGEST_NAME = 200
 
@@ -103,3 +107,17 @@ def name(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or len(value) > LONGEST_NAME:
         raise WorldError(f"{what} must be 1 to {LONGEST_NAME} printable characters, got {shown(value)}; rename it")
     return value
+
+
+def rounded(value: Any) -> Any:
+    """Plain values, the numbers in them rounded to the decimals that count."""
+    if isinstance(value, float):
+        return round(value, DECIMALS) + 0.0
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    return [rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def digest(value: Any) -> str:
+    """Hash of plain values."""
+    return hashlib.sha256(json.dumps(value, allow_nan=False).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Sequence
@@ -11,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from sobo_planner.errors import WorldError
-from sobo_planner.world.pose import DECIMALS, Pose
-from sobo_planner.world.shapes import HalfSpace, Mesh, Shape
-from sobo_planner.world.values import Triple, name, number, shown, triple
+from sobo_planner.world.pose import Pose
+from sobo_planner.world.shapes import HalfSpace, Shape
+from sobo_planner.world.values import Triple, digest, name, number, rounded, shown, triple
 
 #: Version of the form that `World.to_dict` gives.
 FORMAT = 1
@@ -163,7 +162,7 @@ class World:
             [_meaning_of_attached(each) for each in self.attached],
             sorted(self.allowed),
         ]
-        return hashlib.sha256(json.dumps(meaning, allow_nan=False).encode()).hexdigest()[:16]
+        return digest(meaning)[:16]
 
     def find(self, name: str) -> WorldObject | AttachedObject:
         """The object of a name, attached ones included.
@@ -300,22 +299,13 @@ def _meaning_of_part(part: Part) -> list[Any]:
     shape, pose = part.shape, part.pose
     if isinstance(shape, HalfSpace):
         normal = pose.direction(shape.normal)
-        offset = shape.offset + sum(n * p for n, p in zip(normal, pose.position, strict=True))
-        return _rounded([HalfSpace.kind, normal, offset])
-    if isinstance(shape, Mesh) and shape.convex:
-        return [{"hull": _rounded(sorted(set(shape.vertices)))}, *pose.identity()]
-    return [_rounded(shape.to_dict()), *pose.identity()]
+        return rounded(
+            [shape.kind, normal, shape.offset + sum(n * p for n, p in zip(normal, pose.position, strict=True))]
+        )
+    return [shape.identity, *pose.identity()]
 
 
 def _meaning_of_attached(each: AttachedObject) -> list[Any]:
     centre = None if each.centre is None else each.pose.point(each.centre)
     touches = sorted({*each.touches} - {each.link})
-    return [each.name, each.link, _meaning(each.shapes), touches, *_rounded([each.mass, centre])]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, DECIMALS) + 0.0
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+    return [each.name, each.link, _meaning(each.shapes), touches, *rounded([each.mass, centre])]
