@@ -152,3 +152,8 @@ def test_planning_scenes_are_refused_with_the_place(tmp_path: Path, path: str, v
     with pytest.raises(WorldError, match=message) as refused:
         read_text(tmp_path, yaml.safe_dump(data))
     assert "scene.yaml" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("operation", ["0", "!!binary AA==", '"\\0"', "add"])
+def test_ways_to_write_the_byte_of_an_operation(tmp_path: Path, operation: str) -> None:
+    assert read_text(tmp_path, DUMP.replace("operation: 0", f"operation: {operation}")) == read_text(tmp_path, DUMP)
