@@ -67,6 +67,7 @@ NOT_RUN = {
     r"python3 -m venv --system-site-packages .*": "needs a ROS distribution; make creates such an environment there",
     r"pip install .*": "needs a ROS distribution; its requirements are compared with pyproject.toml and setup.py",
     r"ros2 run sobo_planner planner_node .*execute:=action .*": "needs a ROS distribution, and a controller",
+    r"python benchmarks/recording\.py .*": "takes 25 minutes; test_recording_benchmark.py tests its parts",
     r"ros2 launch .*": "needs a ROS distribution; its arguments are compared with the launch file",
 }
 # Last options win: what is documented runs, with a budget of seconds.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from plan_checks import check_plan, peaks
 
-from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError
+from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.planner import Plan, Planner, PlanStatus
 from sobo_planner.planning.search import Account, Found, Search
 from sobo_planner.solver import Solution, SolverStatus
@@ -148,6 +148,30 @@ def test_where_more_time_is_not_known_to_help_the_plan_that_ends_closest_is_retu
     script = Script(monkeypatch, found(task, state, off=SHORT), answer)
     made = asked_for(task, planner, state)
     assert made.status is PlanStatus.SHORT and made.duration == pytest.approx(0.5) and script.answers == []
+
+
+def test_a_duration_in_which_no_plan_may_be_executed_is_refused_with_the_shortest_in_which_one_may(
+    task, planner, state, monkeypatch
+) -> None:
+    Script(monkeypatch, PlanRefusedError("links touch"), found(task, state, 1.234))
+    told = "cannot be reached in 0.5 s: the shortest motion that was found takes 1.23 s"
+    with pytest.raises(PlanningError, match=told):
+        PlanningError, match="cannot be reached in 0.5 s: the shortest motion that was found takes 1.23 s"
+    ):
+        asked_for(task, planner, state)
+    for second in (found(task, state, 3.0, SHORT), PlanningError("no start")):
+        script = Script(monkeypatch, PlanRefusedError("links touch"), second)
+        with pytest.raises(PlanRefusedError, match="links touch"):
+            asked_for(task, planner, state)
+        assert script.answers == []
+    for error in (DeadlineError("late"), PlanInterruptedError("stopped")):
+        script = Script(monkeypatch, error, found(task, state, 1.234))
+        with pytest.raises(type(error)):
+            asked_for(task, planner, state)
+        assert len(script.answers) == 1
+    Script(monkeypatch, PlanRefusedError("links touch"), found(task, state, 1.234))
+    with pytest.raises(PlanRefusedError):
+        planner.plan(state, task.robot.tool_position(state[:6]))
 
 
 def test_an_interrupt_of_the_second_search_counts(task, planner, state, monkeypatch) -> None:

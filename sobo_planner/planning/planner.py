@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import PlanInterruptedError, PlanningError
+from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError
 from sobo_planner.motion import Optimum
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
@@ -158,7 +158,14 @@ class Planner:
         parts.task.check(instance, budget)
         instance = parts.task.nearest(instance)
         task = parts.task.from_rest_to_rest(pace, instance.x0)
-        plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
+        try:
+            plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
+        except (PlanInterruptedError, DeadlineError):
+            raise
+        except PlanningError:
+            if pace.duration is not None:
+                self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
+            raise
         if plan.status is PlanStatus.SHORT and pace.duration is not None:
             self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
         return plan
