@@ -156,8 +156,6 @@ def test_a_duration_in_which_no_plan_may_be_executed_is_refused_with_the_shortes
     Script(monkeypatch, PlanRefusedError("links touch"), found(task, state, 1.234))
     told = "cannot be reached in 0.5 s: the shortest motion that was found takes 1.23 s"
     with pytest.raises(PlanningError, match=told):
-        PlanningError, match="cannot be reached in 0.5 s: the shortest motion that was found takes 1.23 s"
-    ):
         asked_for(task, planner, state)
     for second in (found(task, state, 3.0, SHORT), PlanningError("no start")):
         script = Script(monkeypatch, PlanRefusedError("links touch"), second)
