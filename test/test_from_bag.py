@@ -17,7 +17,7 @@ pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
 import logged_bags as logged
 
 from sobo_planner.cli.main import main
-from sobo_planner.solver import Solution, Solver
+from sobo_planner.solver import Guess, Solution, Solver
 from sobo_planner.tasks import ArmReach
 from sobo_training.data.dataset import load
 
@@ -39,9 +39,10 @@ def states(task: ArmReach, stops: list[np.ndarray]) -> list[logged.Message]:
 
 @pytest.fixture(scope="module")
 def solution(task: ArmReach) -> Solution:
-    """A plan, at the task's own pace."""
-    instance = task.sample(np.random.default_rng(1))
-    return Solver(task).solve(instance, task.interpolate(instance))
+    """A plan, at the task's own pace: what the solver does not improve any more."""
+    instance, solver = task.sample(np.random.default_rng(1)), Solver(task)
+    first = solver.solve(instance, task.interpolate(instance))
+    return solver.solve(instance, Guess(first.X, first.U))
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.tasks import Task, load_task
 
-MODES = {"plan_once": (), "receding_horizon": ("rate:=10.0",)}
+# Slow motions, so that a request to stop comes before their end on a busy computer, too.
+MODES = {"plan_once": ("velocity_scaling:=0.25",), "receding_horizon": ("rate:=10.0",)}
 RESTS = 0.02  # [rad/s]
 BRAKES_WITHIN = 0.55  # [s] from the stamp of the braking motion: half a second and the lead
 # Inside the base: no posture is free there, and it takes all starts to find out.
