@@ -216,6 +216,10 @@ def test_limits_come_from_the_task_file_a_moveit_file_a_known_arm_or_a_default(t
     assert jerk_limits("x", ["a"], (), file).tolist() == [70.0]
     with pytest.raises(RobotError, match="max_jerk of joint b must be a positive number, got 0"):
         jerk_limits("x", joints, (), file)
+    seven = "".join(f"  {joint}: {{has_acceleration_limits: true, max_acceleration: 3}}\n" for joint in "abcdefg")
+    file.write_text(f"joint_limits:\n{seven}".replace("b: {", "b: {has_jerk_limits: true, max_jerk: 9, "))
+    found = jerk_limits("panda", "abcdefg", (), file).tolist()
+    assert found == [7500, 9, 5000, 6250, 7500, 10000, 10000], "what MoveIt's file leaves out is known of the arm"
     file.write_text("[]")
     with pytest.raises(RobotError, match="no joint_limits in it"):
         acceleration_limits("x", joints, (), file)
@@ -230,6 +234,10 @@ def test_a_moveit_file_named_in_the_task_file_counts(tmp_path, task) -> None:
     arm = load_task("ur5", integrator="constant_acceleration", acceleration_limits=[], joint_limits=str(file))
     assert arm.acceleration_limit.tolist() == [6.0, 7.0, 8.0, 9.0, 9.5, 9.5], "half a step's worth of jerk"
     assert arm.robot.acceleration_limit.tolist() == [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    pickled = pickle.dumps(arm.robot)
+    file.unlink()
+    assert pickle.loads(pickled).jerk_limit.tolist() == [950.0] * 6, "also where the file is not"
+    file.write_text("\n".join(["joint_limits:", *lines]))
     back = pickle.loads(pickle.dumps(arm))
     assert back.acceleration_limit.tolist() == arm.acceleration_limit.tolist()
     assert back.robot.jerk_limit.tolist() == [950.0] * 6

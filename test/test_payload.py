@@ -44,7 +44,16 @@ def jacobian(robot: Robot, q: np.ndarray) -> np.ndarray:
 
 def same(first: Robot, second: Robot, rng: np.random.Generator) -> None:
     """All that is attributed to robots, and their dynamics, are equal."""
-    for name in ("payload", "hash", "damping", "friction", "gravity_vector", "acceleration_limit", "joint_names"):
+    for name in (
+        "payload",
+        "hash",
+        "damping",
+        "friction",
+        "gravity_vector",
+        "acceleration_limit",
+        "jerk_limit",
+        "joint_names",
+    ):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
     for q, v, a in rng.normal(size=(5, 3, 6)):
         found, expected = first.inverse_dynamics(q, v, a), second.inverse_dynamics(q, v, a)
@@ -89,6 +98,7 @@ def test_another_payload_replaces_the_one_before(robot: Robot, loaded: Robot, rn
 CHANGES = {
     "gravity": lambda robot: robot.with_surroundings((0.0, 9.81, 0.0), [0.5] * 6, [2.0] * 6),
     "limits": lambda robot: robot.with_acceleration_limits([3.0]),
+    "jerks": lambda robot: robot.with_jerk_limits([70.0]),
     "masses": lambda robot: robot.with_mass_scale(1.5),
 }
 
@@ -99,7 +109,7 @@ def test_what_is_changed_after_the_payload_stays_with_another_one(robot, loaded,
     same(change(loaded).with_payload(0.0), change(robot), rng)
 
 
-@pytest.mark.parametrize("name", ["gravity", "limits"])
+@pytest.mark.parametrize("name", ["gravity", "limits", "jerks"])
 def test_the_order_of_payload_and_surroundings_does_not_matter(robot, loaded, rng, name) -> None:
     same(CHANGES[name](loaded), CHANGES[name](robot).with_payload(MASS, CENTRE), rng)
 

@@ -113,6 +113,13 @@ def test_after_a_cycle_without_a_motion_other_postures_are_interpolated_to() -> 
     assert found == [rng.integers(10, 20) for _ in found] and len(set(found)) > 1
 
 
+def test_where_there_is_no_other_posture_the_shifted_motion_remains() -> None:
+    task = Task()
+    task.nowhere = True
+    assert best(make(task), 999.0, 1) == ("shifted", 999.0)
+    assert best(make(task), 999.0, 0) == ("interpolation", 5.0), "the nearest one at first"
+
+
 def test_a_proposal_counts_when_it_is_cheapest_and_passes_the_checker() -> None:
     assert best(make(proposer=Proposer(0.5)), 1.0, None) == ("policy", 0.5)
     assert best(make(proposer=Proposer(2.0)), 1.0, None) == ("shifted", 1.0)

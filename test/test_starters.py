@@ -257,6 +257,28 @@ def test_where_the_joints_are_the_goal_a_policy_has_nothing_to_propose(monkeypat
 # ---------------------------------------------------------------- with the real arm
 
 
+def test_interpolations_to_a_position_lead_to_the_nearest_postures_the_cheapest_first(task) -> None:
+    rng = np.random.default_rng(2)
+    for instance in [task.sample(rng) for _ in range(3)]:
+        found = task.interpolations(instance)
+        costs = [task.cost(each.X, each.U, instance.target) for each in found]
+        assert costs == sorted(costs) and len(found) == 3
+        q0, speed = instance.x0[:6], task.velocity_limit
+        nearest = sorted(task.goal_postures(instance), key=lambda q: (np.abs(q - q0) / speed).sum())[:3]
+        expected = sorted(task._interpolate_to(instance, q).X[-1, :6].tolist() for q in nearest)
+        np.testing.assert_allclose(sorted(each.X[-1, :6].tolist() for each in found), expected)
+        np.testing.assert_array_equal(task.interpolate(instance).X, found[0].X)
+        near = task.interpolate_near(instance)
+        np.testing.assert_array_equal(near.X, task._interpolate_to(instance, task.goal_configuration(instance)).X)
+
+
+def test_starts_for_which_there_is_no_other_posture_are_the_cheapest_again(task, home, monkeypatch) -> None:
+    instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+    monkeypatch.setattr(type(task), "elsewhere", lambda self, instance, rng, budget: None)
+    cheapest, gravity, *others = task.starts(instance, 6, np.random.default_rng(0))
+    assert [each is cheapest for each in others] == [False, False, True, True] and gravity is not cheapest
+
+
 def test_a_plan_survives_an_interpolation_that_diverges(task, policy, home, monkeypatch) -> None:
     """One start less, with the policy and without."""
     state = np.concatenate([home, np.zeros(6)])

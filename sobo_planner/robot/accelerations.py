@@ -31,16 +31,19 @@ KNOWN_JERKS: tuple[tuple[str, tuple[float, ...], str], ...] = (
 
 
 def jerk_limits(name: str, joints: Sequence[str], given: Sequence[float], file: Path | None) -> Array:
-    """Largest jerks of each joint, (nv,) [rad/s^3 or m/s^3]; see `acceleration_limits`. Infinite where none is known.
+    """Largest jerks of each joint, (nv,) [rad/s^3 or m/s^3]; see `acceleration_limits`.
+
+    A joint for which the file has none gets that of a known arm, and none (infinity) where none is known.
 
     Raises:
         RobotError: A limit is not positive, or there is not one for each joint.
     """
     if given:
         return _for_all(given, joints, "robot.jerk_limits")
-    if file is not None:
-        return np.array([_in_file(file, joint, "jerk", np.inf) for joint in joints])
-    return _known(KNOWN_JERKS, name, joints, np.inf)
+    known = _known(KNOWN_JERKS, name, joints, np.inf)
+    if file is None:
+        return known
+    return np.array([_in_file(file, joint, "jerk", limit) for joint, limit in zip(joints, known.tolist(), strict=True)])
 
 
 def acceleration_limits(name: str, joints: Sequence[str], given: Sequence[float], file: Path | None) -> Array:

@@ -242,8 +242,10 @@ class Robot(Mechanics):
         Raises:
             RobotError: See `robot.accelerations.jerk_limits`.
         """
-        limits = jerk_limits(self.name, self.joint_names, given, file)
-        return self._changed(functools.partial(Robot.with_jerk_limits, self, given, file), jerk_limit=limits)
+        return self._with_jerk_limit(jerk_limits(self.name, self.joint_names, given, file))
+
+    def _with_jerk_limit(self, limits: Array) -> Robot:
+        return self._changed(functools.partial(Robot._with_jerk_limit, self, limits), jerk_limit=limits)
 
     def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
         """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,15 +18,15 @@ from sobo_planner.world.values import LARGEST, SMALLEST, Triple, digest, length,
 MOST_VERTICES, MOST_FACES = 100_000, 200_000
 
 
-class _Shape:
+class _Shape(ABC):
     """What all shapes have: a name of their kind, and a form as plain values."""
 
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def bounding_radius(self) -> float:
         """Radius of a sphere about the shape's origin that holds it [m]."""
-        raise NotImplementedError
 
     @cached_property
     def identity(self) -> str:

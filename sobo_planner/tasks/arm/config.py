@@ -28,7 +28,7 @@ class RobotConfig:
         acceleration_limits: Largest joint accelerations [rad/s^2 or m/s^2], one for each joint or one for all; empty:
             those of `joint_limits`, else those known of the arm, else a default (`robot.accelerations`). They count
             with the integrator `constant_acceleration`.
-        jerk_limits: The same for jerk [rad/s^3 or m/s^3]; none where none is known.
+        jerk_limits: Largest joint jerks [rad/s^3 or m/s^3], in the same way; none where none is known.
         gravity: In the URDF's root frame [m/s^2]: another direction for an arm on a wall or a ceiling.
         damping: Viscous damping of each joint [Nm s/rad]; empty: the URDF's `<dynamics damping>`.
         friction: Dry friction of each joint [Nm], which torques feed forward; empty: the URDF's `<dynamics friction>`.
