@@ -16,6 +16,7 @@ from sobo_planner.planning.attempts import (
     LENGTHENINGS,
     LONGER,
     NEAR_MISS,
+    SHORTENINGS,
     TOO_LONG,
     Attempt,
     Cause,
@@ -35,7 +36,7 @@ QUICK, PRECISE = Refinement(iterations=CAPPED), Refinement(precision=Precision.T
 FIRST = Attempt(Stage.FIRST, QUICK, "policy", guess(1.0))
 
 
-TIMED = Attempt(Stage.LIMITS, QUICK, "policy", guess(1.0), duration=2.0, longer=4)
+TIMED = Attempt(Stage.LIMITS, QUICK, "policy", guess(1.0), duration=2.0, longer=4, shorter=4)
 
 
 def going(value: float, speed: float) -> Solution:
@@ -50,9 +51,9 @@ def test_proposals_bring_their_durations_and_may_be_made_longer_unless_these_wer
     rank = lambda each: (False, each.cost)  # noqa: E731
     made = first_attempts([fitted, asked]) + alternative_attempts([fitted, asked], False, rank)
     made += alternative_attempts([fitted, asked], True, rank)
-    found = {(each.source, each.duration, each.longer) for each in made}
-    assert found == {("a", 1.5, LENGTHENINGS), ("b", None, 0)} and LENGTHENINGS == 4
-    assert (FIRST.duration, FIRST.longer, FIRST.cause) == (None, 0, Cause.START)
+    found = {(each.source, each.duration, each.longer, each.shorter) for each in made}
+    assert found == {("a", 1.5, LENGTHENINGS, SHORTENINGS), ("b", None, 0, 0)} and LENGTHENINGS == SHORTENINGS == 4
+    assert (FIRST.duration, FIRST.longer, FIRST.shorter, FIRST.cause) == (None, 0, 0, Cause.START)
 
 
 @pytest.mark.parametrize("miss", [1.0, NEAR_MISS, 50.0])
@@ -124,10 +125,25 @@ def test_only_what_converged_and_was_not_asked_for_is_made_shorter() -> None:
         assert follow_ups(TIMED, solution(3.0), reason) == []
 
 
-def test_nothing_follows_from_a_motion_that_was_made_shorter() -> None:
+def test_what_was_made_shorter_is_made_shorter_again_four_times_at_most() -> None:
+    tried, made = [], [TIMED]
+    while made and len(tried) < 9:
+        (attempt,) = made
+        assert attempt.duration is not None
+        tried.append(attempt.duration)
+        made = follow_ups(attempt, solution(2.0), Verdict(miss=0.5, fitting=0.8 * attempt.duration))
+    np.testing.assert_allclose(tried, [2.0 * 0.8**k for k in range(5)])
     shorter = replace(TIMED, cause=Cause.TOO_LONG)
-    for verdict in (Verdict(miss=1.5), Verdict(miss=0.5, fitting=0.1), Verdict(violation=TOUCHING)):
+    assert follow_ups(shorter, solution(2.0), Verdict(miss=0.5, fitting=1.8)) == []
+
+
+def test_nothing_follows_from_an_improvement_that_is_no_plan() -> None:
+    near, shorter = (replace(TIMED, cause=cause) for cause in (Cause.NEAR_MISS, Cause.TOO_LONG))
+    for verdict in (Verdict(miss=1.0, fitting=0.1), Verdict(miss=1.5), Verdict(violation=TOUCHING)):
         assert follow_ups(shorter, solution(2.0), verdict) == []
+    fits = Verdict(miss=0.5, fitting=0.1)
+    assert follow_ups(near, solution(2.0), fits) == []
+    assert follow_ups(shorter, solution(2.0, converged=False), fits) == []
     assert IMPROVING == (Cause.NEAR_MISS, Cause.TOO_LONG)
 
 
@@ -197,9 +213,18 @@ LONG = {21.0: Verdict(miss=0.6, fitting=1.0)}
 
 
 def test_a_motion_that_takes_longer_than_its_way_should_is_made_shorter_and_ends_the_search() -> None:
-    found, asked = timed(LONG | {22.0: Verdict(miss=0.9, fitting=0.1)})
+    found, asked = timed(LONG | {22.0: Verdict(miss=0.9, fitting=0.9)})
     assert asked == [(20.0, 2.0), (21.0, 1.0)]
     assert found.duration == 1.0 and found.solution.X[-1, 0] == 22.0  # though it ends further from the goal
+
+
+def test_a_motion_is_made_shorter_until_its_way_takes_all_of_its_time() -> None:
+    again = LONG | {22.0: Verdict(miss=0.9, fitting=0.5)}
+    found, asked = timed(again | {23.0: Verdict(miss=0.8, fitting=0.45)})
+    assert asked == [(20.0, 2.0), (21.0, 1.0), (22.0, 0.5)]
+    assert found.duration == 0.5 and found.solution.X[-1, 0] == 23.0
+    found, asked = timed(again | {23.0: Verdict("no")})
+    assert asked[2:] == [(22.0, 0.5)] and found.duration == 1.0, "the last that may be executed"
 
 
 @pytest.mark.parametrize("shorter", [Verdict(miss=1.0), Verdict("no", miss=0.1), Verdict(violation=BOXED, miss=0.1)])

@@ -28,8 +28,10 @@ NEAR_MISS = 2.0
 # What does not reach the goal in the time that its way should take gets so much more, so many times at most: 2.4 times.
 LONGER = 1.25
 LENGTHENINGS = 4
-# A motion is made shorter where its way should take less than this share of its duration.
+# A motion is made shorter where its way should take less than this share of its duration. The solver then takes a
+# shorter way, which may take even less time; nearly always that ends after two rounds.
 TOO_LONG = 0.9
+SHORTENINGS = 4
 # Joint positions [rad] by which two solutions may differ and still be one local optimum: the solver ends before they
 # agree.
 SAME = 0.02
@@ -77,6 +79,7 @@ class Attempt:
         cause: Why.
         duration: Of the motion [s]; None: the task's.
         longer: How often it may be made longer.
+        shorter: How often it may be made shorter.
     """
 
     stage: Stage
@@ -86,6 +89,7 @@ class Attempt:
     cause: Cause = Cause.START
     duration: float | None = None
     longer: int = 0
+    shorter: int = 0
 
 
 class Queue:
@@ -124,14 +128,16 @@ def first_attempts(proposals: Sequence[Proposal]) -> list[Attempt]:
 
 def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attempt:
     """An attempt with a proposal, which may be made longer if its duration was not asked for."""
-    duration = proposal.duration
+    if proposal.duration is None:
+        return Attempt(stage, refinement, proposal.source, proposal.guess)
     return Attempt(
         stage,
         refinement,
         proposal.source,
         proposal.guess,
-        duration=duration,
-        longer=0 if duration is None else LENGTHENINGS,
+        duration=proposal.duration,
+        longer=LENGTHENINGS,
+        shorter=SHORTENINGS,
     )
 
 
@@ -162,8 +168,10 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
         solution: What the solver made of it.
         verdict: The judgement of it.
     """
-    if attempt.cause in IMPROVING:
+    if attempt.cause is Cause.NEAR_MISS:
         return []
+    if attempt.cause is Cause.TOO_LONG:
+        return _shortened(attempt, solution, verdict)
     refinement, stage, found = attempt.refinement, attempt.stage, []
     reached = Guess(solution.X, solution.U)
     if verdict.leaves_limits and not refinement.position_limits and stage in LIMITS_AFTER:
@@ -191,10 +199,12 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
 
 
 def _shortened(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
-    """What a motion that reaches the goal is improved by, if its way should take less time."""
-    if attempt.duration is None or not solution.converged or verdict.fitting >= TOO_LONG * attempt.duration:
+    """What a motion is improved by that is fit to be a plan, if its way should take less time."""
+    fit = not verdict.reason and verdict.miss < 1 and solution.converged
+    if attempt.duration is None or not fit or verdict.fitting >= TOO_LONG * attempt.duration or not attempt.shorter:
         return []
-    return [_lasting(attempt, Guess(solution.X, solution.U), verdict.fitting, Cause.TOO_LONG)]
+    shorter = _lasting(attempt, Guess(solution.X, solution.U), verdict.fitting, Cause.TOO_LONG)
+    return [replace(shorter, shorter=attempt.shorter - 1)]
 
 
 def _lasting(attempt: Attempt, reached: Guess, duration: float, cause: Cause) -> Attempt:

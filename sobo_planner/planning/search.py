@@ -126,12 +126,12 @@ class _Record:
 
         Returns:
             Whether the search is over: it converged and reaches the goal, and what follows would not improve it; or it
-            was to be an improvement of one that did.
+            was to be an improvement of one that did, and cannot be improved itself.
         """
         if attempt.cause is Cause.TOO_LONG:
             if not verdict.reason and verdict.miss < 1 and solution.converged:
                 self.best = (False, False, verdict.miss), solution, attempt
-            return True
+            return Cause.TOO_LONG not in follow
         if verdict.violation is not None and attempt.cause is not Cause.NEAR_MISS:
             self.refused = self.refused or f"{attempt.source}: {verdict.reason}"
             self.collided |= verdict.collides
