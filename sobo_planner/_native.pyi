@@ -8,6 +8,51 @@ from typing import Annotated, overload
 import numpy
 from numpy.typing import NDArray
 
+class Shape:
+    @staticmethod
+    def box(size: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]) -> Shape: ...
+    @staticmethod
+    def sphere(radius: float) -> Shape: ...
+    @staticmethod
+    def cylinder(radius: float, length: float) -> Shape: ...
+    @staticmethod
+    def capsule(radius: float, length: float) -> Shape: ...
+    @staticmethod
+    def half_space(normal: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")], offset: float) -> Shape: ...
+    @staticmethod
+    def mesh(
+        vertices: Annotated[NDArray[numpy.float64], dict(shape=(None, 3), order="C")],
+        faces: Annotated[NDArray[numpy.int32], dict(shape=(None, 3), order="C")],
+    ) -> Shape: ...
+    @staticmethod
+    def hull(vertices: Annotated[NDArray[numpy.float64], dict(shape=(None, 3), order="C")]) -> Shape: ...
+
+class PlacedShape:
+    def __init__(
+        self,
+        name: str,
+        link: str,
+        shape: Shape,
+        pose: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    ) -> None: ...
+
+class Load:
+    def __init__(
+        self, link: str, mass: float, centre: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")]
+    ) -> None: ...
+
+class Contact:
+    @property
+    def time(self) -> float: ...
+    @property
+    def first(self) -> str: ...
+    @property
+    def second(self) -> str: ...
+    @property
+    def distance(self) -> float: ...
+    @property
+    def object(self) -> bool: ...
+
 class Robot:
     def __init__(
         self,
@@ -99,9 +144,23 @@ class Robot:
         dt: float,
         integrator: str,
     ) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
+    def with_world(
+        self, shapes: Sequence[PlacedShape], loads: Sequence[Load], allowed: Sequence[tuple[str, str]], margin: float
+    ) -> Robot: ...
+    def contact(self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]) -> Contact | None: ...
     def colliding_pair(
         self, q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]
     ) -> tuple[str, str] | None: ...
+    def first_contact(
+        self,
+        times: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        V: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        leaving: bool,
+    ) -> Contact | None: ...
+    def nearest_object(
+        self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
+    ) -> Contact | None: ...
     def first_collision(
         self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
     ) -> tuple[int, str, str] | None: ...
@@ -179,6 +238,10 @@ class ReachWeights:
     def self_margin(self) -> float: ...
     @self_margin.setter
     def self_margin(self, arg: float, /) -> None: ...
+    @property
+    def object_margin(self) -> float: ...
+    @object_margin.setter
+    def object_margin(self, arg: float, /) -> None: ...
 
 class ReachSpec:
     def __init__(self) -> None: ...

@@ -34,7 +34,7 @@ void check_weights(const ReachWeights &weights, Eigen::Index ndx, Eigen::Index n
     for (const double value : values)
       if (!(value >= 0.0) || !std::isfinite(value))
         throw SolverError("cost weights must be non-negative numbers, got " + std::to_string(value));
-  for (const double value : {weights.self_distance, weights.self_margin})
+  for (const double value : {weights.self_distance, weights.self_margin, weights.object_margin})
     if (!(value >= 0.0) || !std::isfinite(value))
       throw SolverError("weight and margin of the self-distance must be non-negative numbers, got " + std::to_string(value));
   if (!weights.state_reference.allFinite() || !weights.control_reference.allFinite())

@@ -15,6 +15,7 @@
 
 #include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
+#include "bind_world.hpp"
 #include "cost_terms.hpp"
 #include "errors.hpp"
 #include "rollout.hpp"
@@ -129,7 +130,12 @@ void bind_robot(nb::module_ &m) {
             return robot.step(x, u, dt, integrator_of(integrator));
           },
           "x"_a, "u"_a, "dt"_a, "integrator"_a)
+      .def("with_world", &Robot::with_world, "shapes"_a, "loads"_a, "allowed"_a, "margin"_a)
+      .def("contact", &Robot::contact, "q"_a)
       .def("colliding_pair", &Robot::colliding_pair, "q"_a)
+      .def("first_contact", &Robot::first_contact, "times"_a, "Q"_a, "V"_a, "leaving"_a,
+           nb::call_guard<nb::gil_scoped_release>())
+      .def("nearest_object", &Robot::nearest_object, "Q"_a, nb::call_guard<nb::gil_scoped_release>())
       .def(
           "first_collision",
           [](const Robot &robot, const RowMatrixXd &Q) {
@@ -180,7 +186,8 @@ void bind_specs(nb::module_ &m) {
       .def_rw("state_reference", &ReachWeights::state_reference)
       .def_rw("control_reference", &ReachWeights::control_reference)
       .def_rw("self_distance", &ReachWeights::self_distance)
-      .def_rw("self_margin", &ReachWeights::self_margin);
+      .def_rw("self_margin", &ReachWeights::self_margin)
+      .def_rw("object_margin", &ReachWeights::object_margin);
   nb::class_<ReachSpec>(m, "ReachSpec")
       .def(nb::init<>())
       .def_rw("horizon", &ReachSpec::horizon)
@@ -295,6 +302,7 @@ NB_MODULE(_native, m) {
   m.doc() = "Solver, rollouts (Aligator, Pinocchio) and the policy network.";
   nb::set_leak_warnings(false); // robots and solvers may well live until the interpreter ends
   translate_errors();
+  bind_world(m);
   bind_robot(m);
   bind_specs(m);
   bind_quadrotor(m);

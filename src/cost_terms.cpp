@@ -20,7 +20,7 @@ CostTerms reach_cost(const Robot &robot, const ReachWeights &weights, const Vect
   problem.set_target(target);
   const auto parts = std::make_shared<ReachParts>();
   parts->running = parts->terminal = weights;
-  parts->self_distance = std::make_shared<SelfDistance>(robot, weights.self_margin);
+  parts->self_distance = std::make_shared<SelfDistance>(robot, weights.self_margin, weights.object_margin);
   const ReachCost cost(robot.impl().model, robot.impl().tool, problem.target, problem.rotation, parts, false);
   const auto data = cost.createData();
   const VectorXd u = VectorXd::Zero(nu);

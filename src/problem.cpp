@@ -69,8 +69,10 @@ struct Shared {
     parts->dt = spec.dt;
     parts->running = spec.running;
     parts->terminal = spec.terminal;
-    if (!parts->self_distance && (spec.running.self_distance > 0.0 || spec.terminal.self_distance > 0.0))
-      parts->self_distance = std::make_shared<SelfDistance>(robot, spec.running.self_margin);
+    const bool needed = spec.running.self_distance > 0.0 || spec.terminal.self_distance > 0.0;
+    if (needed && !(parts->self_distance && parts->self_distance->made_for(robot)))
+      parts->self_distance =
+          std::make_shared<SelfDistance>(robot, spec.running.self_margin, spec.running.object_margin);
     if (control)
       *control = box_or_free(spec.control, spec.actuation.cols());
     if (state)
@@ -123,6 +125,7 @@ void check_alike(const ReachSpec &before, const ReachSpec &spec) {
   same(spec.actuation == before.actuation, "actuation");
   same(oriented(spec) == oriented(before) && spec.joints == before.joints, "type of goal");
   same(spec.running.self_margin == before.running.self_margin, "distance between links");
+  same(spec.running.object_margin == before.running.object_margin, "distance to objects");
 }
 
 } // namespace

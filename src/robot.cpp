@@ -4,7 +4,6 @@
 #include <pinocchio/algorithm/frames.hpp>
 #include <pinocchio/algorithm/kinematics.hpp>
 #include <pinocchio/algorithm/rnea.hpp>
-#include <pinocchio/collision/collision.hpp>
 
 #include "errors.hpp"
 #include "inverse_dynamics.hpp"
@@ -18,10 +17,6 @@ using Ref = Eigen::Ref<const VectorXd>;
 
 using pinocchio::Model;
 
-std::string link_name(const Model &model, const pinocchio::GeometryObject &object) {
-  return model.frames[object.parentFrame].name;
-}
-
 void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
   if (value.size() != size)
     throw RobotError(std::string(what) + " has " + std::to_string(value.size()) + " entries, expected " +
@@ -29,7 +24,7 @@ void check_size(const VectorXd &value, Eigen::Index size, const char *what) {
 }
 
 std::shared_ptr<RobotImpl> with_model(const RobotImpl &robot, const Model &model) {
-  return std::make_shared<RobotImpl>(std::make_shared<const Model>(model), robot.geometry, robot.tool);
+  return std::make_shared<RobotImpl>(std::make_shared<const Model>(model), robot.bodies, robot.tool);
 }
 
 pinocchio::SE3 placement_of(const RobotImpl &robot, pinocchio::FrameIndex frame, const VectorXd &q) {
@@ -115,7 +110,6 @@ VectorXd Robot::position_lower() const { return impl_->model->lowerPositionLimit
 VectorXd Robot::position_upper() const { return impl_->model->upperPositionLimit; }
 VectorXd Robot::velocity_limit() const { return impl_->model->upperVelocityLimit; }
 VectorXd Robot::effort_limit() const { return impl_->model->upperEffortLimit; }
-bool Robot::has_collision_geometry() const { return !impl_->geometry->collisionPairs.empty(); }
 
 std::vector<std::string> Robot::joint_names() const {
   const auto &names = impl_->model->names;
@@ -219,32 +213,6 @@ VectorXd integrate(const VectorXd &x, const VectorXd &a, double dt, Integrator i
   else
     out.head(n) = x.head(n) + 0.5 * dt * (x.tail(n) + out.tail(n));
   return out;
-}
-
-std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const VectorXd &q) const {
-  check_size(q, impl_->model->nq, "q");
-  if (!has_collision_geometry())
-    return std::nullopt;
-  const auto scratch = impl_->borrow();
-  if (!pinocchio::computeCollisions(*impl_->model, scratch->data, *impl_->geometry, scratch->geometry_data, q, true))
-    return std::nullopt;
-  for (std::size_t k = 0; k < impl_->geometry->collisionPairs.size(); ++k) {
-    if (scratch->geometry_data.collisionResults[k].isCollision()) {
-      const auto &pair = impl_->geometry->collisionPairs[k];
-      return std::make_pair(link_name(*impl_->model, impl_->geometry->geometryObjects[pair.first]),
-                            link_name(*impl_->model, impl_->geometry->geometryObjects[pair.second]));
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::tuple<int, std::string, std::string>> Robot::first_collision(const RowMatrixXd &Q) const {
-  if (Q.cols() != impl_->model->nq)
-    throw RobotError("Q has " + std::to_string(Q.cols()) + " columns, expected " + std::to_string(impl_->model->nq));
-  for (int row = 0; row < Q.rows(); ++row)
-    if (const auto pair = colliding_pair(Q.row(row).transpose()))
-      return std::make_tuple(row, pair->first, pair->second);
-  return std::nullopt;
 }
 
 } // namespace sobo

@@ -24,6 +24,8 @@ using RowMatrixXd = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen:
 
 /// Pinocchio's objects behind a Robot (robot_impl.hpp): only units that compute with them pay for its headers.
 struct RobotImpl;
+/// One of Coal's (shape.hpp).
+class Shape;
 
 /// How states follow from accelerations a within a step of length dt: v' = v + dt a, and q' = q + dt v' or
 /// q' = q + dt (v + v') / 2, which is exact for a constant acceleration.
@@ -32,6 +34,28 @@ enum class Integrator { SemiImplicitEuler, ConstantAcceleration };
 Integrator integrator_of(const std::string &name);
 /// The state after a step from x = [q, v] with the accelerations a.
 VectorXd integrate(const VectorXd &x, const VectorXd &a, double dt, Integrator integrator);
+
+/// Two bodies that touch: links of the robot, or a link or attached object and an object.
+struct Contact {
+  double time; // [s]
+  std::string first, second;
+  double distance; // negative where they overlap [m]
+  bool object;     // whether the second one is an object, or the first one is attached
+};
+
+/// A shape with a name and a place: in the frame of a link, or in the root link's where that is empty.
+struct PlacedShape {
+  std::string name, link;
+  std::shared_ptr<const Shape> shape;
+  VectorXd pose;
+};
+
+/// A point mass [kg] in the frame of a link.
+struct Load {
+  std::string link;
+  double mass;
+  Vector3d centre;
+};
 
 class Robot {
 public:
@@ -81,11 +105,24 @@ public:
   RowMatrixXd linear_torques(const RowMatrixXd &X, const RowMatrixXd &A) const;
   /// One step of length dt [s] from x = [q, v] under the joint torques u.
   VectorXd step(const VectorXd &x, const VectorXd &u, double dt, Integrator integrator) const;
+
+  /// The same robot among objects and with attached ones, instead of those that it had; links are `margin` or more from
+  /// them [m]. Pairs of names that are `allowed` may touch. Loads come on top of those that it has.
+  Robot with_world(const std::vector<PlacedShape> &shapes, const std::vector<Load> &loads,
+                   const std::vector<std::pair<std::string, std::string>> &allowed, double margin) const;
   bool has_collision_geometry() const;
-  /// Links of the first pair of collision bodies in contact, if any.
+  /// The first pair of bodies in contact, if any; at time 0.
+  std::optional<Contact> contact(const VectorXd &q) const;
+  /// The names of `contact`.
   std::optional<std::pair<std::string, std::string>> colliding_pair(const VectorXd &q) const;
-  /// The first row of Q (N x nq) in self-collision, and its pair of links, if any.
+  /// The first row of Q (N x nq) in contact, and its pair of bodies, if any.
   std::optional<std::tuple<int, std::string, std::string>> first_collision(const RowMatrixXd &Q) const;
+  /// See sweep.hpp.
+  std::optional<Contact> first_contact(const VectorXd &times, const RowMatrixXd &Q, const RowMatrixXd &V,
+                                       bool leaving) const;
+  /// Over the rows of Q (N x nq), the smallest distance between bodies of which one is an object or attached; its time is
+  /// the row. None where there are no objects.
+  std::optional<Contact> nearest_object(const RowMatrixXd &Q) const;
 
 private:
   explicit Robot(std::shared_ptr<RobotImpl> impl);

@@ -126,8 +126,14 @@ std::shared_ptr<RobotImpl> build_robot(const std::string &urdf_xml, const std::s
   // Here, not where they are used: problems of one robot share the shapes, and are solved in several threads.
   for (const auto &object : geometry.geometryObjects)
     object.geometry->computeLocalAABB();
-  return std::make_shared<RobotImpl>(std::make_shared<const Model>(model),
-                                     std::make_shared<const GeometryModel>(geometry), tool);
+  std::vector<std::string> names;
+  for (const auto &object : geometry.geometryObjects)
+    names.push_back(model.frames[object.parentFrame].name);
+  const auto shared_model = std::make_shared<const Model>(model);
+  const std::size_t own_bodies = geometry.ngeoms, own_pairs = geometry.collisionPairs.size();
+  const auto bodies = std::make_shared<const Bodies>(shared_model, std::make_shared<const GeometryModel>(geometry),
+                                                     names, own_bodies, own_pairs, 0.0);
+  return std::make_shared<RobotImpl>(shared_model, bodies, tool);
 }
 
 } // namespace sobo

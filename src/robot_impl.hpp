@@ -8,24 +8,24 @@
 #include <pinocchio/geometry.hpp>
 #include <pinocchio/multibody.hpp>
 
+#include "bodies.hpp"
 #include "robot.hpp"
 
 namespace sobo {
 
 /// Memory that one computation at a time writes to.
 struct Scratch {
-  explicit Scratch(const pinocchio::Model &model, const pinocchio::GeometryModel &geometry)
-      : data(model), geometry_data(geometry) {}
+  Scratch(const pinocchio::Model &model, const Bodies &bodies) : data(model), places(bodies.places()) {}
 
   pinocchio::Data data;
-  pinocchio::GeometryData geometry_data;
+  Bodies::Places places;
 };
 
 /// Several threads may use one: each borrows memory of its own.
 struct RobotImpl {
-  RobotImpl(std::shared_ptr<const pinocchio::Model> robot_model,
-            std::shared_ptr<const pinocchio::GeometryModel> robot_geometry, pinocchio::FrameIndex tool_frame)
-      : model(std::move(robot_model)), geometry(std::move(robot_geometry)), tool(tool_frame) {}
+  RobotImpl(std::shared_ptr<const pinocchio::Model> robot_model, std::shared_ptr<const Bodies> robot_bodies,
+            pinocchio::FrameIndex tool_frame)
+      : model(std::move(robot_model)), bodies(std::move(robot_bodies)), tool(tool_frame) {}
 
   /// Goes back when the last reference to it goes; must not outlive this object.
   std::shared_ptr<Scratch> borrow() const {
@@ -38,7 +38,7 @@ struct RobotImpl {
       }
     }
     if (!found)
-      found = std::make_unique<Scratch>(*model, *geometry);
+      found = std::make_unique<Scratch>(*model, *bodies);
     return {found.release(), [this](Scratch *scratch) {
               const std::lock_guard lock(mutex_);
               spare_.emplace_back(scratch);
@@ -46,7 +46,7 @@ struct RobotImpl {
   }
 
   std::shared_ptr<const pinocchio::Model> model;
-  std::shared_ptr<const pinocchio::GeometryModel> geometry;
+  std::shared_ptr<const Bodies> bodies;
   pinocchio::FrameIndex tool;
 
 private:

@@ -1,14 +1,9 @@
 #include "self_distance.hpp"
 
-#include <pinocchio/algorithm/geometry.hpp>
-#include <pinocchio/collision/distance.hpp>
-
 #include "robot_impl.hpp"
 
 namespace sobo {
 
-using pinocchio::GeometryData;
-using pinocchio::GeometryModel;
 using pinocchio::JointIndex;
 using pinocchio::Model;
 
@@ -26,54 +21,37 @@ Vector3d direction(const coal::DistanceResult &found) {
 } // namespace
 
 struct SelfDistance::Impl {
-  Impl(const RobotImpl &robot, double margin)
-      : model(robot.model), geometry(robot.geometry), margin(margin), data(*geometry), centres(geometry->ngeoms) {
-    for (const auto &object : geometry->geometryObjects) {
-      local_centres.push_back(object.placement.act(Vector3d(object.geometry->aabb_center)));
-      radii.push_back(object.geometry->aabb_radius);
-    }
-  }
-
-  /// Whether spheres around two bodies are further apart than the margin: most pairs need no more than this.
-  bool apart(const pinocchio::CollisionPair &pair) const {
-    const double reach = radii[pair.first] + radii[pair.second] + margin;
-    return (centres[pair.second] - centres[pair.first]).squaredNorm() >= reach * reach;
-  }
+  Impl(const RobotImpl &robot, double margin, double object_margin)
+      : model(robot.model), bodies(robot.bodies), margin(margin), object_margin(object_margin),
+        places(bodies->places()) {}
 
   std::shared_ptr<const Model> model;
-  std::shared_ptr<const GeometryModel> geometry;
-  double margin;
-  std::vector<Vector3d> local_centres; // of a sphere around each body, in the frame of its joint
-  std::vector<double> radii;
-  // Scratch memory
-  GeometryData data;
-  std::vector<Vector3d> centres;
+  std::shared_ptr<const Bodies> bodies;
+  double margin, object_margin;
+  Bodies::Places places; // scratch memory
 };
 
-SelfDistance::SelfDistance(const Robot &robot, double margin)
-    : impl_(std::make_unique<Impl>(robot.impl(), margin)) {}
+SelfDistance::SelfDistance(const Robot &robot, double margin, double object_margin)
+    : impl_(std::make_unique<Impl>(robot.impl(), margin, object_margin)) {}
 
 SelfDistance::~SelfDistance() = default;
 
+bool SelfDistance::made_for(const Robot &robot) const { return impl_->bodies == robot.impl().bodies; }
+
 double SelfDistance::evaluate(const pinocchio::Data &data, std::vector<NearPair> &near) const {
-  auto &scratch = *impl_;
-  const auto &bodies = scratch.geometry->geometryObjects;
-  const auto &pairs = scratch.geometry->collisionPairs;
+  const Bodies &bodies = *impl_->bodies;
   near.clear();
-  for (std::size_t i = 0; i < bodies.size(); ++i) {
-    const auto &joint = data.oMi[bodies[i].parentJoint];
-    scratch.data.oMg[i] = joint * bodies[i].placement;
-    scratch.centres[i] = joint.act(scratch.local_centres[i]);
-  }
+  bodies.place(data, impl_->places);
   double sum = 0.0;
-  for (std::size_t k = 0; k < pairs.size(); ++k) {
-    if (scratch.apart(pairs[k]))
+  for (std::size_t k = 0; k < bodies.pairs(); ++k) {
+    const double margin = bodies.with_object(k) ? bodies.kept(k) + impl_->object_margin : impl_->margin;
+    if (bodies.apart(k, impl_->places, margin))
       continue;
-    const auto &found = pinocchio::computeDistance(*scratch.geometry, scratch.data, k);
-    const double lack = scratch.margin - found.min_distance;
+    const auto found = bodies.distance(k, impl_->places);
+    const double lack = margin - found.min_distance;
     if (!(lack > 0.0))
       continue;
-    NearPair pair{lack, bodies[pairs[k].first].parentJoint, bodies[pairs[k].second].parentJoint, {}};
+    NearPair pair{lack, bodies.joint(bodies.pair(k).first), bodies.joint(bodies.pair(k).second), {}};
     const Vector3d normal = direction(found);
     pair.line << normal, found.nearest_points[1].cross(normal);
     near.push_back(pair);

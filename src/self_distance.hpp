@@ -1,4 +1,4 @@
-// Links of one robot that come near each other.
+// Links of one robot that come near each other or an object.
 #pragma once
 
 #include <memory>
@@ -10,13 +10,14 @@
 
 namespace sobo {
 
-/// Penalty sum (margin - d)^2 over the pairs of collision bodies whose signed distance d is below the margin. Bodies that
+/// Penalty sum (margin - d)^2 over the pairs of collision bodies whose signed distance d is below the margin, which may be
+/// another one for pairs with an object; d is what is left beyond the distance to be kept from objects. Bodies that
 /// overlap have a negative one. Where two axes cross, or the direction of least penetration changes sides, d is not differentiable.
 ///
 /// The pairs are those of Robot::colliding_pair. Used by one thread at a time: the stages of a problem share one.
 class SelfDistance {
 public:
-  SelfDistance(const Robot &robot, double margin);
+  SelfDistance(const Robot &robot, double margin, double object_margin);
   ~SelfDistance();
 
   /// Two bodies closer than the margin.
@@ -26,6 +27,8 @@ public:
     Eigen::Matrix<double, 6, 1> line;   // unit force on the second along the line between their nearest points
   };
 
+  /// Whether it is about the bodies of this robot, in its present world.
+  bool made_for(const Robot &robot) const;
   /// The penalty at the joint placements in `data`, and the pairs that cause it.
   double evaluate(const pinocchio::Data &data, std::vector<NearPair> &near) const;
   /// Derivatives of the penalty by the joints, the second one without the curvature of d (Gauss-Newton). `data` holds the

@@ -22,8 +22,9 @@ struct ReachWeights {
   Eigen::Vector3d orientation = Eigen::Vector3d::Zero(); // about the axes of the tool; for arms alone
   Eigen::VectorXd state, control; // sizes 2 nv and nu
   Eigen::VectorXd state_reference, control_reference;
-  double self_distance = 0.0; // of what the robot's own links lack in distance; for arms alone, see SelfDistance
+  double self_distance = 0.0; // of what links lack in distance from each other and from objects; for arms alone, see SelfDistance
   double self_margin = 0.0;   // distance below which they do [m]
+  double object_margin = 0.0; // the same for links and objects, beyond the distance that is to be kept
 };
 
 /// Reaching with an arm. The running weights are per step: multiplied by dt already.

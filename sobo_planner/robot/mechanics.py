@@ -173,10 +173,39 @@ class Mechanics:
         start, states, us, Ks, steps, most = (np.asarray(array, float) for array in arrays)
         return _native.follow_feedback(self.native, start, states, us, Ks, steps, most, integrator)
 
+    def contact(self, q: ArrayLike) -> _native.Contact | None:
+        """The first pair of bodies in contact at q: links of the robot, or one of them with an object of its world.
+
+        It has the names `first` and `second`, their signed `distance` [m], and says whether it is with an `object`.
+        Links joined by one joint are not compared.
+        """
+        return self.native.contact(np.asarray(q, float))
+
+    def first_contact(
+        self, time: ArrayLike, Q: ArrayLike, V: ArrayLike, *, leaving: bool = False
+    ) -> _native.Contact | None:
+        """The first contact, with its `time` [s], along the cubic splines through points; see `contact`.
+
+        It is certain that there is none before: intervals are halved until no link can have moved far enough to touch
+        something in between. To come within 0.1 mm of a contact counts as one.
+
+        Args:
+            time: Of the points, (N,) [s].
+            Q: Positions, (N, nq).
+            V: Velocities, (N, nv).
+            leaving: Whether links that touch objects at the beginning may do so, as long as they go no deeper.
+        """
+        times, positions, velocities = (np.asarray(values, float) for values in (time, Q, V))
+        return self.native.first_contact(times, positions, velocities, leaving)
+
+    def nearest_object(self, Q: ArrayLike) -> _native.Contact | None:
+        """The smallest distance to an object over rows of Q (N, nq), as `contact`; None where there are no objects."""
+        return self.native.nearest_object(np.asarray(Q, float))
+
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:
-        """Links of the first pair of bodies in contact at q; links joined by one joint are not compared."""
+        """The names of `contact`."""
         return self.native.colliding_pair(np.asarray(q, float))
 
     def first_collision(self, Q: ArrayLike) -> tuple[int, str, str] | None:
-        """The first row of Q (N, nq) in self-collision, and its links in contact as `colliding_pair` names them."""
+        """The first row of Q (N, nq) in contact, and the bodies in contact as `colliding_pair` names them."""
         return self.native.first_collision(np.asarray(Q, float))

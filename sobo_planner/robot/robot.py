@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
 from sobo_planner.errors import RobotError
+from sobo_planner.robot import bodies
 from sobo_planner.robot.accelerations import acceleration_limits, jerk_limits
 from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
 from sobo_planner.robot.mechanics import Mechanics
 from sobo_planner.robot.urdf import identity, parse, read
+from sobo_planner.world import World
 
 Array = NDArray[np.float64]
 
@@ -57,6 +59,8 @@ class Robot(Mechanics):
         damping: Viscous damping of the joints, part of all dynamics, (nv,) [Nm s/rad].
         friction: Their dry friction, (nv,) [Nm]; no dynamics include it, see `friction_torque`.
         payload: Mass [kg] that the tool carries beside the URDF's.
+        world: What surrounds it: objects and what is attached to its links; empty at first.
+        margin: Distance [m] to be kept from objects: what is nearer counts as a contact.
         hash: Identifies the description: URDF without its comments, tool frame, locked joints and armature.
     """
 
@@ -115,7 +119,9 @@ class Robot(Mechanics):
         self.damping: Array = self.native.damping
         self.friction: Array = self.native.friction
         self.payload = 0.0
+        self.world, self.margin = World(), 0.0
         self._bare: Robot | None = None
+        self._alone: Robot | None = None
         check_mass_matrix(self.native)
 
     @classmethod
@@ -224,7 +230,27 @@ class Robot(Mechanics):
         vars(other).update(vars(self), _recipe=recipe, **changes)
         if self._bare is not None:  # another payload replaces this one, and keeps the change
             other._bare = recipe.func(self._bare, *recipe.args[1:])
+        if self._alone is not None and recipe is not self._recipe:  # so does another world
+            other._alone = recipe.func(self._alone, *recipe.args[1:])
         return other
+
+    def with_world(self, world: World, margin: float = 0.0) -> Robot:
+        """The same robot, with the same hash, in another world instead of the one that it was in.
+
+        Links, attached objects and obstacles must not touch. Attached objects with a mass are carried.
+
+        Args:
+            world: Obstacles, attached objects, pairs that may touch.
+            margin: Distance [m] to be kept from objects: what is nearer counts as a contact.
+
+        Raises:
+            RobotError: An object is attached to a link that is not in the URDF, or a number cannot be used.
+        """
+        alone = self._alone or self
+        shapes, masses = bodies.placed_shapes(world), bodies.loads(world)
+        native = alone.native.with_world(shapes, masses, sorted(world.touching), margin)
+        recipe = functools.partial(Robot.with_world, alone, world, margin)
+        return alone._changed(recipe, native=native, world=world, margin=margin, _alone=alone)
 
     def with_acceleration_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:
         """The same robot with the acceleration limits that are given, or those in a MoveIt `joint_limits.yaml`.

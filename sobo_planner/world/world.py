@@ -178,7 +178,7 @@ class World:
 
     def allows(self, first: str, second: str) -> bool:
         """Whether two objects or links may touch: an allowed pair, or an attached object and a link it touches."""
-        return (min(first, second), max(first, second)) in self._touching
+        return (min(first, second), max(first, second)) in self.touching
 
     def with_object(self, *objects: WorldObject) -> World:
         """A snapshot with obstacles added, or replaced where there are ones of their names.
@@ -232,7 +232,8 @@ class World:
         }
 
     @cached_property
-    def _touching(self) -> frozenset[tuple[str, str]]:
+    def touching(self) -> frozenset[tuple[str, str]]:
+        """All pairs that may touch: allowed ones, and attached objects with their links."""
         pairs = {
             allowed_pair((each.name, link))
             for each in self.attached

@@ -1,0 +1,114 @@
+#include "sweep.hpp"
+
+#include <pinocchio/algorithm/kinematics.hpp>
+
+#include "errors.hpp"
+#include "robot_impl.hpp"
+
+namespace sobo {
+namespace {
+
+/// The Bezier points of a cubic in all joints, nq x 4.
+using Cubic = Eigen::Matrix<double, Eigen::Dynamic, 4>;
+
+/// Both halves of a cubic (de Casteljau).
+std::pair<Cubic, Cubic> halves(const Cubic &whole) {
+  Cubic left(whole.rows(), 4), right(whole.rows(), 4);
+  const VectorXd middle = 0.5 * (whole.col(1) + whole.col(2));
+  left.col(0) = whole.col(0);
+  left.col(1) = 0.5 * (whole.col(0) + whole.col(1));
+  left.col(2) = 0.5 * (left.col(1) + middle);
+  right.col(3) = whole.col(3);
+  right.col(2) = 0.5 * (whole.col(2) + whole.col(3));
+  right.col(1) = 0.5 * (middle + right.col(2));
+  left.col(3) = right.col(0) = 0.5 * (left.col(2) + right.col(1));
+  return {left, right};
+}
+
+class Sweep {
+public:
+  Sweep(const RobotImpl &robot) : robot_(robot), bodies_(*robot.bodies), scratch_(robot.borrow()) {
+    for (std::size_t k = 0; k < bodies_.pairs(); ++k)
+      kept_.push_back(bodies_.kept(k));
+  }
+
+  /// Lets pairs with objects be as near as they are at q.
+  void leave(const VectorXd &q) {
+    place(q);
+    for (std::size_t k = bodies_.own_pairs(); k < bodies_.pairs(); ++k)
+      if (!bodies_.apart(k, scratch_->places, kept_[k] + contact_tolerance))
+        kept_[k] = std::min(kept_[k], bodies_.distance(k, scratch_->places).min_distance - 2.0 * contact_tolerance);
+  }
+
+  std::optional<Contact> within(const Cubic &cubic, double begin, double end, const std::vector<std::size_t> &pairs) {
+    const auto [left, right] = halves(cubic);
+    const VectorXd middle = right.col(0);
+    const VectorXd moved = (cubic.colwise() - middle).cwiseAbs().rowwise().maxCoeff();
+    place(middle);
+    std::vector<std::size_t> doubtful;
+    std::optional<Contact> found;
+    for (const std::size_t k : pairs) {
+      const double change = bodies_.change(k, moved);
+      if (bodies_.apart(k, scratch_->places, std::max(kept_[k] + change, 0.0)))
+        continue;
+      const double distance = bodies_.distance(k, scratch_->places).min_distance;
+      if (distance > kept_[k] + change)
+        continue;
+      doubtful.push_back(k);
+      if (!found && (distance <= kept_[k] || change < contact_tolerance))
+        found = contact(k, 0.5 * (begin + end), distance);
+    }
+    if (doubtful.empty() || (found && moved.maxCoeff() < 1e-4))
+      return found;
+    if (const auto earlier = within(left, begin, 0.5 * (begin + end), doubtful))
+      return earlier;
+    return found ? found : within(right, 0.5 * (begin + end), end, doubtful);
+  }
+
+private:
+  void place(const VectorXd &q) {
+    pinocchio::forwardKinematics(*robot_.model, scratch_->data, q);
+    bodies_.place(scratch_->data, scratch_->places);
+  }
+
+  Contact contact(std::size_t k, double time, double distance) const {
+    const auto &pair = bodies_.pair(k);
+    return {time, bodies_.name(pair.first), bodies_.name(pair.second), distance, bodies_.with_object(k)};
+  }
+
+  const RobotImpl &robot_;
+  const Bodies &bodies_;
+  std::shared_ptr<Scratch> scratch_;
+  std::vector<double> kept_;
+};
+
+} // namespace
+
+std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &times, const RowMatrixXd &Q,
+                                     const RowMatrixXd &V, bool leaving) {
+  const Eigen::Index N = times.size(), n = robot.model->nq;
+  if (N < 2 || Q.rows() != N || V.rows() != N || Q.cols() != n || V.cols() != n)
+    throw RobotError("a motion needs two times or more, and as many rows of " + std::to_string(n) +
+                     " positions and velocities");
+  if (!times.allFinite() || !Q.allFinite() || !V.allFinite())
+    throw RobotError("a motion holds a NaN or an infinity");
+  Sweep sweep(robot);
+  if (leaving)
+    sweep.leave(Q.row(0).transpose());
+  std::vector<std::size_t> pairs(robot.bodies->pairs());
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+    pairs[k] = k;
+  for (Eigen::Index t = 0; t + 1 < N; ++t) {
+    const double third = (times[t + 1] - times[t]) / 3.0;
+    Cubic cubic(n, 4);
+    cubic.col(0) = Q.row(t).transpose();
+    cubic.col(1) = (Q.row(t) + third * V.row(t)).transpose();
+    cubic.col(2) = (Q.row(t + 1) - third * V.row(t + 1)).transpose();
+    cubic.col(3) = Q.row(t + 1).transpose();
+    if (const auto found = sweep.within(cubic, times[t], times[t + 1], pairs))
+      return found;
+  }
+  return std::nullopt;
+}
+
+} // namespace sobo
