@@ -432,6 +432,34 @@ def quadrotor_track(
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
 ]: ...
+def arm_batch(
+    robot: Robot,
+    spec: ReachSpec,
+    x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    inputs: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
+    velocities: bool = False,
+    threads: int = 1,
+    reference: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")] | None = None,
+    reach: float = 1.0,
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+]: ...
+def quadrotor_batch(
+    spec: QuadrotorSpec,
+    x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    inputs: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 1,
+    reference: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")] | None = None,
+    reach: float = 1.0,
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+]: ...
 
 class Interrupt:
     """Ends solves from another thread, after the iteration that they are at."""

@@ -15,6 +15,7 @@ from sobo_planner import _native
 from sobo_planner.errors import TaskError
 from sobo_planner.solver import Guess, Instance, SolverOptions
 from sobo_planner.tasks.actions import Actions, ControlActions
+from sobo_planner.tasks.batch import BatchCosts, Reference, check_batch, one_by_one
 from sobo_planner.tasks.config import TaskConfig
 
 Array = NDArray[np.float64]
@@ -107,6 +108,40 @@ class Task(ABC):
         X = np.asarray(X, float)
         start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
         return float(self._evaluator.cost(start))
+
+    def batch_costs(
+        self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """What rollouts from an instance's initial state cost; the interpreter lock is released where that is native.
+
+        Args:
+            instance: Initial state and target.
+            controls: Controls of each, (N, T, nu); they are not clipped.
+            threads: On which they are computed; the result does not depend on their number.
+            reference: Positions to compare with.
+
+        Raises:
+            TaskError: Wrong shapes, or a reference for a task without positions.
+        """
+        if reference is not None:
+            raise TaskError(f"{self.name} has no positions that a reference could be compared with")
+        return one_by_one(self, instance, check_batch(controls, self.horizon, self.nu))
+
+    def motion_costs(
+        self, instance: Instance, velocities: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """The same for motions of the joints with the torques that they take, whether there are such or not.
+
+        Args:
+            instance: Initial state and target.
+            velocities: Of the joints after each step, (N, T, nv); positions follow from them.
+            threads: As above.
+            reference: As above.
+
+        Raises:
+            TaskError: The task has no joints, or as above.
+        """
+        raise TaskError(f"{self.name} has no joints whose motions could be compared")
 
     @abstractmethod
     def distance(self, x: Array, target: Array) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sobo_planner import _native
 from sobo_planner.solver import Guess, Instance, LinearQuadratic
 from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.batch import BatchCosts, Reference, check_batch, settled
 from sobo_planner.tasks.config import TaskConfig, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
 
@@ -138,6 +139,23 @@ class Lqr(Task):
         for t, u in enumerate(U):
             X[t + 1] = self.A @ X[t] + self.B @ u
         return X
+
+    def batch_costs(
+        self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.batch_costs`; on one thread."""
+        if reference is not None:
+            return super().batch_costs(instance, controls, reference=reference)
+        U, problem = check_batch(controls, self.horizon, self.nu), self.config.problem
+        x = np.tile(np.asarray(instance.x0, float), (len(U), 1))
+        cost = 0.5 * (U**2 @ np.array(problem.R)).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for t in range(self.horizon):
+                cost += 0.5 * x**2 @ np.array(problem.Q)
+                x = x @ self.A.T + U[:, t] @ self.B.T
+            cost += 0.5 * x**2 @ np.array(problem.Qf)
+        over = np.maximum(np.abs(U) - self.control_upper, 0.0) / self.control_upper
+        return settled(cost, (over**2).sum(axis=(1, 2)), np.zeros(len(U)))
 
     def distance(self, x: Array, target: Array) -> float:
         """Of the whole state from the origin."""

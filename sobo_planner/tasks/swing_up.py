@@ -12,6 +12,7 @@ from sobo_planner import _native
 from sobo_planner.robot import Robot
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
 
@@ -118,13 +119,16 @@ class SwingUp(Task):
 
     def make_worker(self) -> _native.Worker:
         """Builds the native problem with a solver of its own."""
+        return _native.Worker(self.robot.native, self._spec())
+
+    def _spec(self) -> _native.ReachSpec:
         spec = _native.ReachSpec()
         spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, "semi_implicit_euler"
         spec.actuation = np.eye(self.nu)
         spec.running = self._weights(self.config.problem.running, self.dt)
         spec.terminal = self._weights(self.config.problem.terminal, 1.0)
         spec.control = _native.Box(self.control_lower, self.control_upper)
-        return _native.Worker(self.robot.native, spec)
+        return spec
 
     def _weights(self, weights: Weights, scale: float) -> _native.ReachWeights:
         n, out = self.nu, _native.ReachWeights()
@@ -137,6 +141,18 @@ class SwingUp(Task):
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
         return self.robot.simulate(x0, U, self.dt)
+
+    def batch_costs(
+        self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.batch_costs`."""
+        return arm_costs(self.robot, self._spec(), instance, controls, False, threads, reference)
+
+    def motion_costs(
+        self, instance: Instance, velocities: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.motion_costs`."""
+        return arm_costs(self.robot, self._spec(), instance, velocities, True, threads, reference)
 
     def distance(self, x: Array, target: Array) -> float:
         """Of the tip [m]."""

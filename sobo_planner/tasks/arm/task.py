@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import CONSTANT_ACCELERATION, Robot
-from sobo_planner.solver import Precision, Refinement
+from sobo_planner.solver import Instance, Precision, Refinement
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.arm.instances import LIMIT_TOLERANCE
 from sobo_planner.tasks.arm.paces import ArmPaces, Costs
 from sobo_planner.tasks.arm.starts import ArmStarts
+from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
 from sobo_planner.tasks.config import Weights
 
 Array = NDArray[np.float64]
@@ -205,6 +207,26 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""
         return self.robot.simulate(x0, U, self.dt, self.integrator)
+
+    def batch_costs(
+        self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.batch_costs`; limits on positions count as bounds."""
+        return self._batch(instance, controls, False, threads, reference)
+
+    def motion_costs(
+        self, instance: Instance, velocities: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.motion_costs`; limits on positions count as bounds."""
+        return self._batch(instance, velocities, True, threads, reference)
+
+    def _batch(
+        self, instance: Instance, inputs: Array, motions: bool, threads: int, reference: Reference | None
+    ) -> BatchCosts:
+        spec = self._spec(Refinement(position_limits=True))
+        spec.integrator = self.integrator
+        found = arm_costs(self.robot, spec, instance, inputs, motions, threads, reference)
+        return replace(found, cost=found.cost / self.cost_scale)
 
     def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
         """Follows desired states (N, nx) from x (nx,) within the limits: X (N+1, nx), U (N, nu); see `Robot.track`."""

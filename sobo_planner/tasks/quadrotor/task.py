@@ -12,6 +12,7 @@ from sobo_planner.errors import TaskError
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.actions import Actions, StateActions
 from sobo_planner.tasks.base import Task
+from sobo_planner.tasks.batch import BatchCosts, Reference, flight_costs
 from sobo_planner.tasks.features import TIME, saturated, saturation_jacobian, time_left
 from sobo_planner.tasks.quadrotor.columns import PER_COLUMN, column_features, column_jacobian
 from sobo_planner.tasks.quadrotor.config import FlightConfig, FlightWeights
@@ -95,6 +96,12 @@ class QuadrotorReach(Task):
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, 12) that the thrusts U (N, 4) lead to from x0 (12,)."""
         return _native.quadrotor_simulate(self._spec, x0, np.asarray(U, float))
+
+    def batch_costs(
+        self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None
+    ) -> BatchCosts:
+        """See `Task.batch_costs`."""
+        return flight_costs(self._spec, instance, controls, threads, reference)
 
     def distance(self, x: Array, target: Array) -> float:
         """Of the centre [m]."""
