@@ -6,6 +6,8 @@ GOALS ?= 10
 SEED ?= 0
 PLANT ?= model
 ROUNDS ?= 3
+# Processes that share the tests, file by file.
+WORKERS ?= 2
 
 # A sourced ROS distribution brings its own rclpy (and the numpy that it was built with): the wheels stay out then.
 ROS := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo distribution || echo wheels)
@@ -33,7 +35,7 @@ NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
-	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) PLANT=$(PLANT) (demo), ROUNDS=$(ROUNDS) (bench), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
+	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) PLANT=$(PLANT) (demo), ROUNDS=$(ROUNDS) (bench), WORKERS=$(WORKERS) (test), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
 
 demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n PLANT=model|mujoco
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --plant $(PLANT) --out out/demo
@@ -41,8 +43,8 @@ demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n
 bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Crocoddyl among them; ROUNDS=n
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --json out/bench/ur5.json
 
-test: lint  ## Linters, type checker and the whole test suite
-	$(ENVIRONMENT) $(BIN)/python -m pytest
+test: lint  ## Linters, type checker and the whole test suite; WORKERS=n processes
+	$(ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 mutants: build  ## Bugs injected into the planner's decisions: does a test notice each?
 	$(ENVIRONMENT) $(BIN)/python benchmarks/mutants

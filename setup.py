@@ -204,6 +204,7 @@ EXTRAS = {
     "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],
     "test": [
         "pytest>=8.3",
+        "pytest-xdist>=3.6",
         "hypothesis>=6.130",
         "mcap>=1.3",
         "ruff==0.17.5",

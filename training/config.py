@@ -8,6 +8,9 @@ from typing import Any
 from sobo_planner.errors import ConfigError
 from sobo_planner.tasks.config import ACTIONS, AUTO, check_training
 
+#: Where networks are trained.
+DEVICES = ("cpu", "cuda")
+
 _DIRECT = {"network": "mlp", "action": "control", "T_h": 2, "T_a": 1, "K": 1, "hidden": (256, 256, 256)}
 #: What is compared in arXiv:2604.19011 (its names: Sob+Diff, Diff, MLP, Sob+MLP), as fields of `TrainConfig`.
 METHODS: dict[str, dict[str, Any]] = {
@@ -62,6 +65,7 @@ class TrainConfig:
             bit by bit.
         ema: Decay of the averaged weights, which are the ones exported.
         seed: Seeds weights, batches and noise.
+        device: `cpu`, or `cuda` for a GPU. Both repeat themselves bit by bit, but not one another.
         log_every: Steps between TensorBoard points.
         checkpoint_every: Steps between checkpoints.
     """
@@ -89,6 +93,7 @@ class TrainConfig:
     max_minutes: float | None = None
     ema: float = 0.995
     seed: int = 0
+    device: str = "cpu"
     log_every: int = 20
     checkpoint_every: int = 500
 
@@ -107,6 +112,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must not be negative")
         if self.T_o + self.T_a > self.T_h:
             raise ConfigError(f"T_o={self.T_o} and T_a={self.T_a} do not fit into T_h={self.T_h}")
+        if self.device not in DEVICES:
+            raise ConfigError(f"device={self.device!r} is neither {' nor '.join(map(repr, DEVICES))}")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise ConfigError(f"max_minutes={self.max_minutes} must be positive")
 

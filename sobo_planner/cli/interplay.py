@@ -42,6 +42,8 @@ class Interplay(TaskCommand):
     """Solver threads; no result depends on it."""
     executor: Literal["threads", "ray"] = "threads"
     """Where instances are solved: on threads of this process, or in a Ray cluster; the data is the same."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the network is trained; cuda needs a GPU and a build of PyTorch for it."""
     json: Flag = False
     """Print the status as JSON."""
 
@@ -59,6 +61,7 @@ class Interplay(TaskCommand):
             seed=self.seed,
             threads=self.threads,
             executor=self.executor,
+            device=self.device,
             policy=self.policy,
             from_data=self.from_data,
             logged_share=self.logged_share,

@@ -13,7 +13,7 @@ from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output_folder
 
 #: Options that override the task's configuration of training.
-CONFIG_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "max_minutes")
+CONFIG_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "device", "max_minutes")
 
 
 @dataclass(kw_only=True)
@@ -38,6 +38,8 @@ class Train(TaskCommand):
     """Peak learning rate."""
     seed: int | None = None
     """Seed of the weights and batches."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the network is trained; cuda needs a GPU and a build of PyTorch for it."""
     max_minutes: float | None = None
     """Stop, with a finished schedule, after this time [min]."""
     limit: int | None = None

@@ -144,6 +144,7 @@ class Interplay:
         """Continues with the weights of the last iteration, with a new optimiser and schedule."""
         config = replace(
             self.config,
+            device=self.options.device,
             seed=seed_of(self.options.seed, iteration),
             checkpoint_every=CHECKPOINT_EVERY,
             steps=gradient_steps(self.settings.epochs, len(data), self.task.horizon, self.config),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sobo_planner.errors import ConfigError
-from sobo_training.config import METHODS, TrainConfig
+from sobo_training.config import DEVICES, METHODS, TrainConfig
 
 EXECUTORS = ("threads", "ray")
 #: Share of each batch that is drawn from logged solutions, where there are any.
@@ -25,6 +25,7 @@ class InterplayOptions:
         seed: Seed of instances, starts, weights, batches and noise.
         threads: Solver threads; no result depends on it.
         executor: Where instances are solved: `threads`, or `ray`; no result depends on it.
+        device: Where networks are trained: `cpu` or `cuda`.
         policy: Artifact of the policy to go on from; None to begin with random weights.
         from_data: Dataset folders of logged solutions, to learn from besides new ones.
         logged_share: Share of each batch that is drawn from the logged solutions.
@@ -34,6 +35,7 @@ class InterplayOptions:
     seed: int = 0
     threads: int = 2
     executor: str = "threads"
+    device: str = "cpu"
     policy: Path | None = None
     from_data: tuple[Path, ...] = ()
     logged_share: float = LOGGED_SHARE
@@ -42,7 +44,7 @@ class InterplayOptions:
         for name, lowest in (("seed", 0), ("threads", 1)):
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        for name, known in (("method", (None, *METHODS)), ("executor", EXECUTORS)):
+        for name, known in (("method", (None, *METHODS)), ("executor", EXECUTORS), ("device", DEVICES)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(map(str, known))}")
         if not 0 < self.logged_share < 1:

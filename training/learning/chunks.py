@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,6 +58,10 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.samples.chunk)
+
+    def to(self, device: torch.device) -> TrainingSet:
+        """The same on a device."""
+        return replace(self, samples=self.samples.to(device))
 
     def batch(self, index: Tensor) -> Batch:
         """Chunks at `index` [B] int64."""

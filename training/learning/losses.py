@@ -56,6 +56,10 @@ class Batch:
     chunk: Tensor
     chunk_jacobian: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
     def in_units(self, unit: Tensor) -> Batch:
         """The same with dx measured in other units, one a sample: [B]."""
         seen, said = unit[:, None, None], unit[:, None, None, None]
@@ -80,13 +84,13 @@ class Draw:
 def draw(batch: Batch, steps: int, mode: str, generator: torch.Generator) -> Draw:
     """Sample the random numbers of one step. `mode` is one of `MODES` or `none` (plain diffusion)."""
     chunk = batch.chunk
-    size = len(chunk)
-    step = torch.randint(0, steps, (size,), generator=generator)
-    noise = torch.randn(chunk.shape, generator=generator, dtype=chunk.dtype)
+    size, device = len(chunk), chunk.device
+    step = torch.randint(0, steps, (size,), generator=generator, device=device)
+    noise = torch.randn(chunk.shape, generator=generator, dtype=chunk.dtype, device=device)
     shape = chunk.shape if mode == "vjp" else (size, batch.chunk_jacobian.shape[-1])
-    direction = torch.randn(shape, generator=generator, dtype=chunk.dtype)
+    direction = torch.randn(shape, generator=generator, dtype=chunk.dtype, device=device)
     if mode == "augment":
-        direction *= torch.rand((size, 1), generator=generator, dtype=chunk.dtype)
+        direction *= torch.rand((size, 1), generator=generator, dtype=chunk.dtype, device=device)
     return Draw(step, noise, direction)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from sobo_planner.errors import SoboError
+from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.files import check_output, write_json
 from sobo_planner.locks import locked
 from sobo_planner.policy.normaliser import Normaliser
@@ -74,10 +74,13 @@ def train(
 
     Raises:
         TrainingDiverged: The loss is not finite; the batch is stored in out_dir/diverged.pt.
+        ConfigError: There is no GPU to train on.
         PolicyError: The checkpoint in `out_dir` is damaged or of another run or task.
         DatasetError: The data cannot be cut into chunks.
         SoboError: Another process is writing to `out_dir`, or the disk refused; an earlier checkpoint is intact.
     """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda: PyTorch finds no GPU; install its build for CUDA, or use device=cpu")
     torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
     out_dir = Path(out_dir)
     with locked(out_dir):
@@ -115,7 +118,7 @@ def _train(
         summary = _run(trainer, out_dir, progress)
     except OSError as error:  # of TensorBoard's writer
         raise SoboError(f"cannot write to {out_dir}: {error.strerror or error}") from error
-    return TrainResult(trainer.average.eval(), data.normaliser, trainer.config, summary)
+    return TrainResult(trainer.average.cpu().eval(), data.normaliser, trainer.config, summary)
 
 
 def _run(trainer: Trainer, out_dir: Path, progress: bool) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from sobo_planner.files import write_bytes
 from sobo_training.config import TrainConfig
 from sobo_training.learning.chunks import TrainingSet
 from sobo_training.learning.diffusion import Noiser
+from sobo_training.learning.graph import GradientGraph
 from sobo_training.learning.losses import Batch, Draw, diff_loss, draw, sobolev_terms
 from sobo_training.learning.muon import Muon
 from sobo_training.networks.network import Network, network
 
 CHECKPOINT = "checkpoint.pt"
-WALL_BUDGET_FIELDS = ("steps", "max_minutes", "log_every", "checkpoint_every")
+WALL_BUDGET_FIELDS = ("device", "steps", "max_minutes", "log_every", "checkpoint_every")
 
 
 class TrainingDiverged(SoboError):
@@ -40,16 +41,18 @@ class Trainer:
         self, data: TrainingSet, task: Any, config: TrainConfig, weights: Mapping[str, Tensor] | None = None
     ) -> None:
         """Starts from the given weights, or from random ones."""
-        self.data = data
         self.config = config = config.resolved(data.trajectories)
-        self.net = network(task, config)
-        self.average = network(task, config)
+        self.device = torch.device(config.device)
+        self.data = data = data.to(self.device)
+        self.net = network(task, config).to(self.device)
+        self.average = network(task, config).to(self.device)
         if weights is not None:
             self.net.load_state_dict(weights)
             self.average.load_state_dict(weights)
         self.unit = data.trust() if config.relative else None
         self.cumulative = _cumulative(data, config.emphasis)
         self.noiser = Noiser(config.K, config.T_o)
+        self.graph: GradientGraph | None = None
         self.optimizers = _optimizers(self.net, config)
         self.step = 0
         self.seconds = 0.0
@@ -70,8 +73,8 @@ class Trainer:
     def sample(self) -> tuple[Batch, Draw]:
         """Batch and random numbers of the current step."""
         config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        place = torch.rand(config.batch, generator=generator, dtype=torch.float64)
+        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
+        place = torch.rand(config.batch, generator=generator, dtype=torch.float64, device=self.device)
         index = torch.searchsorted(self.cumulative, place)
         batch = self.data.batch(index)
         if self.unit is not None:
@@ -89,12 +92,7 @@ class Trainer:
         """
         start = time.monotonic()
         batch, sample = self.sample()
-        loss, first_order = self._terms(batch, sample)
-        total = loss if first_order is None else loss + self.config.alpha * first_order
-        if not torch.isfinite(total):
-            raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
-        self.net.zero_grad(set_to_none=True)
-        total.backward()
+        loss, first_order = self._gradient(batch, sample)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate()
@@ -105,7 +103,26 @@ class Trainer:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - decay)
         self.step += 1
         self.seconds += time.monotonic() - start
-        return loss.detach(), None if first_order is None else first_order.detach()
+        return loss.detach().clone(), None if first_order is None else first_order.detach().clone()
+
+    def _gradient(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
+        """The terms of the loss; its gradients are left in the parameters."""
+        if self.device.type == "cuda":
+            self.graph = self.graph or GradientGraph(self.net, self._loss, batch, sample)
+            total, loss, first_order = self.graph(batch, sample)
+        else:
+            total, loss, first_order = self._loss(batch, sample)
+        if not torch.isfinite(total):
+            raise TrainingDiverged(f"loss {total.item()} at step {self.step}")
+        if self.device.type != "cuda":
+            self.net.zero_grad(set_to_none=True)
+            total.backward()
+        return loss, first_order
+
+    def _loss(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The loss, and its terms of zeroth and first order."""
+        loss, first_order = self._terms(batch, sample)
+        return loss if first_order is None else loss + self.config.alpha * first_order, loss, first_order
 
     def _terms(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
         config = self.config
@@ -178,7 +195,7 @@ def _cumulative(data: TrainingSet, emphasis: float) -> Tensor:
     motion = data.motion().double()
     parts, weights = data.parts or ((len(data), 1.0),), []
     for (count, share), part in zip(parts, motion.split([count for count, _ in parts]), strict=True):
-        even, total = torch.full((count,), 1.0 / count, dtype=torch.float64), part.sum()
+        even, total = torch.full_like(part, 1.0 / count), part.sum()
         weights.append(share * (torch.lerp(even, part / total, emphasis) if total > 0 else even))
     return torch.cat(weights).cumsum(0)[:-1]
 
@@ -201,7 +218,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         PolicyError: Missing or damaged.
     """
     try:
-        return torch.load(path, weights_only=True)
+        return torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError as error:
         raise PolicyError(f"no checkpoint at {path}") from error
     except Exception as error:  # torch.load raises many kinds on a damaged file

@@ -243,9 +243,13 @@ class BatchMajorOps:
 
 def plain_ops(sample: Tensor) -> type[PlainOps]:
     """Fastest backend for a pass that is differentiated once."""
-    return FusedOps if sample.dtype == torch.float32 and library() is not None else PlainOps
+    return FusedOps if _has_kernels(sample) else PlainOps
 
 
 def dual_ops(sample: Tensor) -> type[DualOps]:
     """Fastest backend for a dual pass."""
-    return FusedDualOps if sample.dtype == torch.float32 and library() is not None else DualOps
+    return FusedDualOps if _has_kernels(sample) else DualOps
+
+
+def _has_kernels(sample: Tensor) -> bool:
+    return sample.device.type == "cpu" and sample.dtype == torch.float32 and library() is not None
