@@ -1,4 +1,4 @@
-"""Retraining the UR5's policy on logged goals from the region where it is weakest.
+"""Retraining a policy of the UR5 on logged goals from the region where it is weakest.
 
 The workspace is split by the target's distance from the base's axis and by its height, three parts each. In the region
 where the solver needs the most iterations after the shipped policy, goals are logged: instances drawn there, solved
@@ -7,6 +7,10 @@ Iterations before and after are measured on the same fresh instances, there and 
 
     python benchmarks/retraining.py --out out/retraining                         # three seeds, about 25 minutes each
     python benchmarks/retraining.py --out out/shares --shares 0.3 0.5 0.7 --seeds 1 --set interplay.iterations=1
+    python benchmarks/retraining.py --out out/unknown --unknown --set interplay.iterations=1
+
+With `--unknown`, the policy to go on from is one that has never seen a target in the region: it is trained first, on
+solutions outside.
 
 What is finished is not repeated. Results: results.json, and a table on standard output.
 """
@@ -31,19 +35,25 @@ from sobo_planner.files import write_json
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
 from sobo_planner.tasks import Task, load_task
+from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
+from sobo_training.data.dataset import load
 from sobo_training.data.instances import Stream, draw
 from sobo_training.evaluation import verdict
 from sobo_training.evaluation.evaluate import EvaluateOptions, Evaluator
+from sobo_training.export.exporter import export
 from sobo_training.interplay.loop import interplay
 from sobo_training.interplay.options import LOGGED_SHARE, InterplayOptions
+from sobo_training.learning.train import train
 
 PARTS = 3
 FAR = 10.0  # no target is farther [m]
 #: Seeds of the instances that regions are compared on, and of those that results are measured on.
 SURVEY, MEASURE = 101, 202
 STARTS = 4
+#: Solutions outside the region, and gradient steps on them, of a policy that does not know it.
+OUTSIDE, OUTSIDE_STEPS = 600, 2500
 
 
 @dataclass(frozen=True)
@@ -142,11 +152,24 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
     return {"share": share, "seed": seed, "minutes": minutes, "seconds": spent, "status": status["iterations"], **found}
 
 
+def without(arguments: argparse.Namespace, region: Region) -> Path:
+    """A policy trained on targets outside a region."""
+    task, folder = load_task("ur5"), arguments.out / "outside"
+    options = CollectOptions(count=OUTSIDE, starts=STARTS, threads=arguments.threads)
+    collect(within(task, lambda target: not region.holds(target)), folder / "data", options)
+    config = TrainConfig.from_task(task, "sob_diff", steps=OUTSIDE_STEPS)
+    result = train(load(folder / "data", task), task, folder / "run", config)
+    if not (folder / "policy").exists():
+        export(result, task, folder / "policy")
+    return folder / "policy"
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/retraining"), help="folder of data, runs and results")
     parser.add_argument("--policy", type=Path, default=share_path("config/policies/ur5"), help="policy to go on from")
+    parser.add_argument("--unknown", action="store_true", help="go on from a policy that does not know the region")
     parser.add_argument("--shares", type=float, nargs="+", default=[LOGGED_SHARE], help="shares of logged goals")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--goals", type=int, default=500, help="logged goals")
@@ -163,13 +186,20 @@ def main() -> None:
         arguments.out / "survey.json", lambda: solve_all(task, arguments.policy, task, SURVEY, arguments.survey, True)
     )
     region, regions = weakest(survey)
+    if arguments.unknown:
+        arguments.policy = without(arguments, region)
     runs = [retrain(arguments, region, share, seed) for seed in range(arguments.seeds) for share in arguments.shares]
     for run in runs:
         print(f"share {run['share']:g}, seed {run['seed']}, {run['minutes']:.1f} min")
         for place in ("there", "elsewhere"):
             print(f"{place}: " + verdict.render(run[place], "the new policy", "the one before", times=False))
     machine = {"processor": platform.machine(), "python": platform.python_version(), "threads": arguments.threads}
-    settings = {"goals": arguments.goals, "instances": arguments.instances, "overrides": arguments.overrides}
+    settings = {
+        "unknown": arguments.unknown,
+        "goals": arguments.goals,
+        "instances": arguments.instances,
+        "overrides": arguments.overrides,
+    }
     write_json(arguments.out / "results.json", {**settings, "regions": regions, "runs": runs, "machine": machine})
 
 

@@ -49,3 +49,27 @@ def _example_robot(relative: str) -> Path:
         if file.as_posix().endswith(f"robots/{relative}"):
             return Path(str(package.locate_file(file))).resolve()
     raise FileNotFoundError(f"example-robot-data {package.version} holds no {relative}")
+
+
+GANTRY_LINK = """
+  <link name="{name}"><inertial><origin xyz="0.1 0.02 0.1"/><mass value="{mass}"/>
+    <inertia ixx="0.02" iyy="0.03" izz="0.025" ixy="0.001" ixz="0.002" iyz="0"/></inertial></link>"""
+GANTRY_JOINT = """
+  <joint name="j{i}" type="{kind}"><parent link="l{i}"/><child link="l{next}"/><origin xyz="0.05 0 0.25"/>
+    <axis xyz="{axis}"/><limit lower="-3" upper="3" velocity="3" effort="120"/></joint>"""
+GANTRY_JOINTS = (
+    ("prismatic", "0 1 0"),
+    ("revolute", "0 0 1"),
+    ("revolute", "0 1 0"),
+    ("prismatic", "1 0 0"),
+    ("revolute", "0 1 0"),
+)
+
+
+def gantry_urdf() -> str:
+    """An arm that slides, turns, tilts, extends and tilts again; its tool frame is l5."""
+    links = [GANTRY_LINK.format(name=f"l{i}", mass=6 - i) for i in range(len(GANTRY_JOINTS) + 1)]
+    joints = [
+        GANTRY_JOINT.format(i=i, next=i + 1, kind=kind, axis=axis) for i, (kind, axis) in enumerate(GANTRY_JOINTS)
+    ]
+    return '<robot name="gantry">' + "".join(links + joints) + "</robot>"

@@ -7,7 +7,7 @@ import re
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from robots import PANDA_TOOL_FRAME, panda_urdf, ur5_urdf
+from robots import PANDA_TOOL_FRAME, gantry_urdf, panda_urdf, ur5_urdf
 
 from sobo_planner.robot import Robot
 from sobo_planner.tasks.arm.encoding import ArmEncoding
@@ -36,6 +36,15 @@ def test_observation_jacobian(task, q, v, target) -> None:
     )
     np.testing.assert_allclose(task.observation_jacobian(x, target), numeric, atol=1e-7)
     assert task.observation(x, target).shape == (task.obs_dim,)
+
+
+def test_observation_jacobian_of_joints_that_slide(tmp_path, rng) -> None:
+    (tmp_path / "gantry.urdf").write_text(gantry_urdf())
+    encoding = ArmEncoding(Robot.from_urdf(tmp_path / "gantry.urdf", "l5", collision=False), 60)
+    for _ in range(10):
+        x, target = rng.uniform(-1.0, 1.0, 10), rng.uniform(-1.0, 1.0, 3)
+        rise = [encoding.observation(x + d, target) - encoding.observation(x - d, target) for d in 1e-6 * np.eye(10)]
+        np.testing.assert_allclose(encoding.observation_jacobian(x, target), np.array(rise).T / 2e-6, atol=1e-7)
 
 
 @settings(max_examples=30)

@@ -7,33 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 import yaml
+from robots import gantry_urdf
 
 from sobo_planner.paths import share_path
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import load_task
-
-LINK = """
-  <link name="{name}"><inertial><origin xyz="0.1 0.02 0.1"/><mass value="{mass}"/>
-    <inertia ixx="0.02" iyy="0.03" izz="0.025" ixy="0.001" ixz="0.002" iyz="0"/></inertial></link>"""
-JOINT = """
-  <joint name="j{i}" type="{kind}"><parent link="l{i}"/><child link="l{next}"/><origin xyz="0.05 0 0.25"/>
-    <axis xyz="{axis}"/><limit lower="-3" upper="3" velocity="3" effort="120"/></joint>"""
-JOINTS = (
-    ("prismatic", "0 1 0"),
-    ("revolute", "0 0 1"),
-    ("revolute", "0 1 0"),
-    ("prismatic", "1 0 0"),
-    ("revolute", "0 1 0"),
-)
 
 
 @pytest.fixture(scope="module")
 def gantry(tmp_path_factory):
     """The task of the UR5 for an arm that slides, turns, tilts, extends and tilts again."""
     folder = tmp_path_factory.mktemp("gantry")
-    links = [LINK.format(name=f"l{i}", mass=6 - i) for i in range(len(JOINTS) + 1)]
-    joints = [JOINT.format(i=i, next=i + 1, kind=kind, axis=axis) for i, (kind, axis) in enumerate(JOINTS)]
-    (folder / "gantry.urdf").write_text('<robot name="gantry">' + "".join(links + joints) + "</robot>")
+    (folder / "gantry.urdf").write_text(gantry_urdf())
     data = yaml.safe_load(share_path("config/ur5.yaml").read_text())
     home = [0.0, 0.2, 0.3, 0.1, 0.4]
     data["name"] = "gantry"

@@ -28,8 +28,8 @@ VERSION = 2
 # Damping [m] of the least-squares joint step towards the target, and the length [m] at which that step saturates.
 DAMPING = 0.15
 FAR = 0.3
-# Step [rad] of the central differences that differentiate the features in joint space.
-DIFFERENCE = 1e-6
+# a x b is CROSS[k, l, m] a[l] b[m].
+CROSS = np.cross(np.eye(3)[:, None], np.eye(3)[None]).transpose(2, 0, 1)
 # Change of torque [Nm] below which the last joint's angle counts as irrelevant.
 NEGLIGIBLE = 1e-3
 
@@ -56,7 +56,7 @@ class ArmEncoding:
         n = robot.nv
         rotation, origin = robot.joint_placement(np.zeros(n), 0)
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
-        self._origin = origin
+        self._turning, self._origin = np.einsum("klm,l", CROSS, self._axis), origin
         down = robot.gravity_vector / (np.linalg.norm(robot.gravity_vector) or 1.0)
         self._first = 1 if abs(abs(self._axis @ down) - 1.0) < 1e-9 else 0
         self._last = n - 1 if _idle_last_joint(robot) else n
@@ -105,16 +105,31 @@ class ArmEncoding:
         out[2 * angles : 2 * angles + n, n:] = np.eye(n)
         goal, error, near = (slice(2 * angles + n + 3 * i, 2 * angles + n + 3 * i + 3) for i in range(3))
         # d(R' d)/dq0 = -R' (axis x d) for a vector d that is fixed in the world
-        out[goal, 0] = -rotation.T @ np.cross(self._axis, target - self._origin)
+        out[goal, 0] = -rotation.T @ self._turning @ (target - self._origin)
         out[error, :n] = -rotation.T @ self.robot.tool_jacobian(q)
-        out[error, 0] -= rotation.T @ np.cross(self._axis, offset)
+        out[error, 0] -= rotation.T @ self._turning @ offset
         e = rotation.T @ offset
         out[near] = saturation_jacobian(e) @ out[error]
-        joints = slice(near.stop, near.stop + 3 * n)
-        for i, d in enumerate(DIFFERENCE * np.eye(n)):
-            rise = self._joint_features(q + d, target) - self._joint_features(q - d, target)
-            out[joints, i] = rise / (2.0 * DIFFERENCE)
+        out[near.stop : near.stop + 3 * n, :n] = self._joint_slopes(q, offset)
         return out
+
+    def _joint_slopes(self, q: Array, error: Array) -> Array:
+        """d `_joint_features` / d q, (3 nv, nv)."""
+        n = self.robot.nv
+        J, turn = np.split(self.robot.tool_pose_jacobian(q), 2)
+        low, high = np.minimum.outer(range(n), range(n)), np.maximum.outer(range(n), range(n))
+        # What joint i makes of column j: the first of the two turns the column of the second.
+        bend = np.einsum("klm,lij,mij->kij", CROSS, turn[:, low], J[:, high])
+        length = np.sqrt(error @ error + FAR**2)
+        capped, cap = error * (FAR / length), (np.eye(3) - np.outer(error, error) / length**2) * (FAR / length)
+        inverse = np.linalg.inv(J @ J.T + DAMPING**2 * np.eye(3))
+        y = inverse @ capped
+        push = np.einsum("kij,k->ij", bend, y)
+        dy = inverse @ (-cap @ J - np.einsum("kij,lj,l->ki", bend, J, y) - J @ push.T)
+        step = push.T + J.T @ dy
+        gradient = np.einsum("kij,k->ji", bend, error) - J.T @ J
+        gravity = self.robot.torque_jacobians(np.concatenate([q, np.zeros(n)])[None], np.zeros((1, n)))[0, :, :n]
+        return np.concatenate([step, gradient, gravity])
 
 
 def _idle_last_joint(robot: Robot) -> bool:
