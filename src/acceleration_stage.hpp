@@ -56,14 +56,14 @@ struct TorqueCostData : ReachCostData {
 
 /// ReachCost whose control is the torque, as a function of state and acceleration.
 struct TorqueCost : ReachCost {
-  TorqueCost(ReachCost reach, std::shared_ptr<InverseDynamics> dynamics)
-      : ReachCost(std::move(reach)), dynamics_(std::move(dynamics)) {}
+  /// Of a cost whose tool is computed by inverse dynamics.
+  explicit TorqueCost(ReachCost reach) : ReachCost(std::move(reach)) {}
 
   bool costs_control() const override { return false; }
 
   void evaluate(const VectorRef &x, const VectorRef &a, CostData &data) const override {
     ReachCost::evaluate(x, a, data);
-    data.value_ += weights().control.dot((dynamics_->torque(x, a) - weights().control_reference).cwiseAbs2());
+    data.value_ += weights().control.dot((arm_->torque(x, a) - weights().control_reference).cwiseAbs2());
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &a, CostData &base) const override {
@@ -72,8 +72,8 @@ struct TorqueCost : ReachCost {
     ReachCost::computeGradients(x, a, base);
     data.x = x;
     data.a = a;
-    data.jacobian = dynamics_->jacobian(x, a);
-    data.slope = 2.0 * weights().control.cwiseProduct(dynamics_->torque(x, a) - weights().control_reference);
+    data.jacobian = arm_->jacobian(x, a);
+    data.slope = 2.0 * weights().control.cwiseProduct(arm_->torque(x, a) - weights().control_reference);
     data.Lx_.noalias() += data.jacobian.leftCols(2 * n).transpose() * data.slope;
     data.Lu_.noalias() = data.jacobian.rightCols(n).transpose() * data.slope;
   }
@@ -97,15 +97,13 @@ struct TorqueCost : ReachCost {
 
   void add_fine_curvature(const CostData &base, Eigen::MatrixXd &block) const override {
     const auto &data = static_cast<const TorqueCostData &>(base);
-    dynamics_->add_curvature(data.x, data.a, data.slope, block);
+    arm_->add_curvature(data.x, data.a, data.slope, block);
   }
+  void flush_curvature() const override { arm_->flush(); }
 
   std::shared_ptr<CostData> createData() const override {
-    auto data = std::make_shared<TorqueCostData>(ndx(), nu, *model_);
-    return data;
+    return std::make_shared<TorqueCostData>(ndx(), nu, *model_);
   }
-
-  std::shared_ptr<InverseDynamics> dynamics_; // of all stages
 };
 
 struct TorqueData : aligator::StageFunctionDataTpl<double> {
@@ -129,7 +127,7 @@ struct Torque : aligator::StageFunctionTpl<double>, CurvedFunction {
     auto &data = static_cast<TorqueData &>(base);
     data.x = x;
     data.a = a;
-    const MatrixXd &jacobian = dynamics_->jacobian(x, a);
+    const auto jacobian = dynamics_->jacobian(x, a);
     data.Jx_ = jacobian.leftCols(2 * nr);
     data.Ju_ = jacobian.rightCols(nr);
   }

@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "bind_arm.hpp"
 #include "bind_batch.hpp"
 #include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
@@ -306,6 +307,7 @@ NB_MODULE(_native, m) {
   bind_world(m);
   bind_robot(m);
   bind_specs(m);
+  bind_arm(m);
   bind_quadrotor(m);
   bind_batch(m);
   bind_worker(m);

@@ -14,8 +14,9 @@
 #include <pinocchio/algorithm/kinematics.hpp>
 #include <pinocchio/spatial.hpp>
 
-#include "second_order.hpp"
+#include "inverse_dynamics.hpp"
 #include "reach_parts.hpp"
+#include "second_order.hpp"
 
 namespace sobo {
 
@@ -41,14 +42,16 @@ struct ReachCostData : CostData {
 
 /// One cost instead of a stack of residuals, whose weights and target change in place.
 struct ReachCost : CostAbstract, CurvedCost {
-  /// All copies share `target`, `rotation` and `parts`. `rotation` is null where no orientation is asked for.
+  /// All copies share `target`, `rotation`, `parts` and `arm`. `rotation` is null where no orientation is asked for; `arm`
+  /// computes the tool where controls are accelerations.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
             std::shared_ptr<const Eigen::Vector3d> target, std::shared_ptr<const Eigen::Matrix3d> rotation,
-            std::shared_ptr<const ReachParts> parts, bool terminal)
+            std::shared_ptr<const ReachParts> parts, bool terminal, std::shared_ptr<InverseDynamics> arm = nullptr)
       : CostAbstract(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * model->nv),
                      static_cast<int>(parts->running.control.size())),
         model_(std::move(model)), tool_(tool), target_(std::move(target)), rotation_(std::move(rotation)),
-        parts_(std::move(parts)), terminal_(terminal), scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
+        parts_(std::move(parts)), terminal_(terminal), arm_(std::move(arm)),
+        scratch_(std::make_shared<pinocchio::Data>(*model_)) {}
 
   const ReachWeights &weights() const { return terminal_ ? parts_->terminal : parts_->running; }
   bool keeps_apart() const { return weights().self_distance > 0.0 && parts_->self_distance; }
@@ -59,10 +62,17 @@ struct ReachCost : CostAbstract, CurvedCost {
 
   void evaluate(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
-    pinocchio::forwardKinematics(*model_, *scratch_, x.head(model_->nv));
-    const auto &placement = pinocchio::updateFramePlacement(*model_, *scratch_, tool_);
+    if (!arm_ || keeps_apart())
+      pinocchio::forwardKinematics(*model_, *scratch_, x.head(model_->nv));
+    if (arm_) {
+      data.error = arm_->position(x, u) - *target_;
+      data.tool = arm_->rotation(x, u);
+    } else {
+      const auto &placement = pinocchio::updateFramePlacement(*model_, *scratch_, tool_);
+      data.error = placement.translation() - *target_;
+      data.tool = placement.rotation();
+    }
     const ReachWeights &w = weights();
-    data.error = placement.translation() - *target_;
     data.dx = x - w.state_reference;
     data.value_ = w.position.dot(data.error.cwiseAbs2()) + w.state.dot(data.dx.cwiseAbs2());
     if (costs_control()) {
@@ -70,7 +80,7 @@ struct ReachCost : CostAbstract, CurvedCost {
       data.value_ += w.control.dot(data.du.cwiseAbs2());
     }
     if (rotation_) {
-      const Eigen::Matrix3d offset = rotation_->transpose() * placement.rotation();
+      const Eigen::Matrix3d offset = rotation_->transpose() * data.tool;
       data.turn = pinocchio::log3(offset);
       data.value_ += w.orientation.dot(data.turn.cwiseAbs2());
     }
@@ -82,10 +92,13 @@ struct ReachCost : CostAbstract, CurvedCost {
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
-    evaluate(x, u, base);
-    data.tool = scratch_->oMf[tool_].rotation();
-    pinocchio::computeJointJacobians(*model_, *scratch_);
-    pinocchio::getFrameJacobian(*model_, *scratch_, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
+    ReachCost::evaluate(x, u, base);
+    if (!arm_ || !data.near.empty())
+      pinocchio::computeJointJacobians(*model_, *scratch_);
+    if (arm_)
+      data.jacobian = arm_->tool_jacobian(x, u);
+    else
+      pinocchio::getFrameJacobian(*model_, *scratch_, tool_, pinocchio::LOCAL_WORLD_ALIGNED, data.jacobian);
     const ReachWeights &w = weights();
     data.Lx_ = 2.0 * w.state.cwiseProduct(data.dx);
     data.Lx_.head(n).noalias() +=
@@ -135,6 +148,7 @@ struct ReachCost : CostAbstract, CurvedCost {
   std::shared_ptr<const Eigen::Matrix3d> rotation_; // null where no orientation is asked for
   std::shared_ptr<const ReachParts> parts_;
   bool terminal_;
+  std::shared_ptr<InverseDynamics> arm_; // of all stages, or null
   std::shared_ptr<pinocchio::Data> scratch_; // of all stages
 
 private:

@@ -50,6 +50,8 @@ void Curvature::compute(const Solver &solver, bool fine) {
       function->add_curvature(values, solver.results_.vs[t].segment(first, values.nr), blocks_[t]);
     }
   }
+  if (parts_.front().cost)
+    parts_.front().cost->flush_curvature();
   blocks_.back().setZero();
   if (parts_.back().cost)
     parts_.back().cost->add_curvature(*data.term_cost_data, blocks_.back());

@@ -172,19 +172,18 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   const auto rotation = oriented(spec) ? std::make_shared<Eigen::Matrix3d>(Eigen::Matrix3d::Identity()) : nullptr;
   const std::shared_ptr<const pinocchio::Model> model = shared_parts.model;
   const auto tool = robot.impl().tool;
-  const ReachCost running(model, tool, target, rotation, parts, false);
-  const ReachCost terminal(model, tool, target, rotation, parts, true);
-  std::shared_ptr<InverseDynamics> dynamics;
+  const auto dynamics = accelerations ? std::make_shared<InverseDynamics>(model, tool) : nullptr;
+  const ReachCost running(model, tool, target, rotation, parts, false, dynamics);
+  const ReachCost terminal(model, tool, target, rotation, parts, true, dynamics);
   std::vector<StageBound> bounds;
   Problem problem;
   if (accelerations) {
-    dynamics = std::make_shared<InverseDynamics>(model);
     if (shared_parts.control)
       bounds.push_back({Torque(dynamics), shared_parts.control, true});
     if (shared_parts.state)
       bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
     const ControlBounds each(shared_parts.accelerations.begin(), shared_parts.accelerations.end());
-    problem = assemble(ConstantAcceleration(nv, parts), TorqueCost(running, dynamics), terminal, 2 * nv, nu, spec.horizon,
+    problem = assemble(ConstantAcceleration(nv, parts), TorqueCost(running), terminal, 2 * nv, nu, spec.horizon,
                        row(spec.acceleration.has_value()) ? each : ControlBounds{}, bounds);
     problem.torques = std::make_shared<TorqueControls>(dynamics, parts, each);
   } else {

@@ -92,13 +92,18 @@ RowMatrixXd Robot::linear_torques(const RowMatrixXd &X, const RowMatrixXd &A) co
   if (X.cols() != 2 * n || A.cols() != n || X.rows() != A.rows())
     throw RobotError("linear_torques needs as many rows of " + std::to_string(2 * n) + " and " + std::to_string(n) +
                      " numbers");
-  InverseDynamics dynamics(impl_->model);
-  RowMatrixXd out(X.rows(), n * (3 * n + 1));
+  std::vector<VectorXd> xs, as;
   for (Eigen::Index t = 0; t < X.rows(); ++t) {
-    const VectorXd x = X.row(t), a = A.row(t);
-    Eigen::Map<RowMatrixXd> block(out.row(t).data(), n, 3 * n + 1);
-    block.rightCols(3 * n) = dynamics.jacobian(x, a);
-    block.col(0) = dynamics.torque(x, a);
+    xs.emplace_back(X.row(t));
+    as.emplace_back(A.row(t));
+  }
+  InverseDynamics dynamics(impl_->model, impl_->tool);
+  dynamics.follow(xs, as);
+  RowMatrixXd out(X.rows(), n * (3 * n + 1));
+  for (std::size_t t = 0; t < xs.size(); ++t) {
+    Eigen::Map<RowMatrixXd> block(out.row(static_cast<Eigen::Index>(t)).data(), n, 3 * n + 1);
+    block.rightCols(3 * n) = dynamics.jacobian(xs[t], as[t]);
+    block.col(0) = dynamics.torque(xs[t], as[t]);
   }
   return out;
 }

@@ -24,6 +24,8 @@ struct CurvedCost {
   /// The part of it that is too small to make a difference to the solver's first steps: it counts in the last ones, and for
   /// the gains.
   virtual void add_fine_curvature(const aligator::CostDataAbstractTpl<double> &, Eigen::MatrixXd &) const {}
+  /// Adds what costs and constraints of all stages have put off to compute it together.
+  virtual void flush_curvature() const {}
 };
 
 struct CurvedFunction {

@@ -6,7 +6,7 @@
 
 namespace sobo {
 
-void TorqueControls::follow(Vectors &xs, Vectors &as) const {
+void TorqueControls::close(Vectors &xs, Vectors &as) const {
   const Eigen::Index n = dynamics_->nv();
   const double dt = parts_->dt;
   for (std::size_t t = 0; t < as.size(); ++t) {
@@ -22,16 +22,16 @@ void TorqueControls::differentiate(const Vectors &xs, Vectors &as) const {
     as[t] = (xs[t + 1].tail(n) - xs[t].tail(n)) / parts_->dt;
 }
 
-void TorqueControls::to_torques(Result &result) const {
+void TorqueControls::to_torques(const Vectors &xs, const Vectors &as, Result &result) const {
   const Eigen::Index n = dynamics_->nv();
-  for (Eigen::Index t = 0; t < result.U.rows(); ++t) {
-    const VectorXd x = result.X.row(t), a = result.U.row(t);
-    const MatrixXd jacobian = dynamics_->jacobian(x, a);
-    const MatrixXd inertia = jacobian.rightCols(n), inverse = inertia.llt().solve(MatrixXd::Identity(n, n));
-    result.U.row(t) = dynamics_->torque(x, a).transpose();
-    if (t >= static_cast<Eigen::Index>(result.K.size()))
+  for (std::size_t t = 0; t < as.size(); ++t) {
+    const auto jacobian = dynamics_->jacobian(xs[t], as[t]);
+    const auto row = static_cast<Eigen::Index>(t);
+    result.U.row(row) = dynamics_->torque(xs[t], as[t]).transpose();
+    if (t >= result.K.size())
       continue;
-    result.k.row(t) = (inertia * result.k.row(t).transpose()).transpose();
+    const MatrixXd inertia = jacobian.rightCols(n), inverse = inertia.llt().solve(MatrixXd::Identity(n, n));
+    result.k.row(row) = (inertia * result.k.row(row).transpose()).transpose();
     result.K[t] = jacobian.leftCols(2 * n) + inertia * result.K[t];
     result.A[t] -= result.B[t] * inverse * jacobian.leftCols(2 * n);
     result.B[t] = result.B[t] * inverse;

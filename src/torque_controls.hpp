@@ -23,11 +23,14 @@ public:
 
   /// The accelerations within the bounds that lead through the velocities of `xs`, as far as these allow; writes the states
   /// that they lead to. A guess then has no gaps between its steps.
-  void follow(Vectors &xs, Vectors &as) const;
+  void close(Vectors &xs, Vectors &as) const;
   /// The accelerations between the velocities of `xs`, which stay.
   void differentiate(const Vectors &xs, Vectors &as) const;
-  /// From a result in accelerations to one in torques: U, k, K = d tau/dx + M d a/dx, and A, B of the dynamics x' = f(x, u).
-  void to_torques(Result &result) const;
+  /// From a result in accelerations, with the trajectory (xs, as), to one in torques: U, k, K = d tau/dx + M d a/dx, and A, B
+  /// of the dynamics x' = f(x, u).
+  void to_torques(const Vectors &xs, const Vectors &as, Result &result) const;
+  /// The solver's trajectories: what is computed for one of their stages is computed for the next ones, too.
+  void follow(const Vectors &xs, const Vectors &as) const { dynamics_->follow(xs, as); }
 
 private:
   std::shared_ptr<InverseDynamics> dynamics_;

@@ -54,6 +54,11 @@ struct Worker::Impl {
     ddp.linear_solver_ = std::move(riccati);
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
     us.assign(problem.horizon, VectorXd::Zero(problem.nu));
+    if (!problem.torques)
+      return;
+    problem.torques->follow(xs, us);
+    problem.torques->follow(ddp.results_.xs, ddp.results_.us);
+    problem.torques->follow(ddp.workspace_.trial_xs, ddp.workspace_.trial_us);
   }
 
   Problem problem;
@@ -123,7 +128,7 @@ void Worker::load(const Start &start, bool closed) {
     impl_->us[t] = start.U.row(t).transpose();
   impl_->xs[0] = start.x0; // a guess that starts elsewhere would keep its own first state
   if (impl_->problem.torques && closed)
-    impl_->problem.torques->follow(impl_->xs, impl_->us);
+    impl_->problem.torques->close(impl_->xs, impl_->us);
   else if (impl_->problem.torques)
     impl_->problem.torques->differentiate(impl_->xs, impl_->us);
 }
@@ -268,7 +273,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   result.X = stack(impl_->ddp.results_.xs);
   result.U = stack(impl_->ddp.results_.us);
   if (impl_->problem.torques)
-    impl_->problem.torques->to_torques(result);
+    impl_->problem.torques->to_torques(impl_->ddp.results_.xs, impl_->ddp.results_.us, result);
   if (!result.X.allFinite() || !result.U.allFinite() || !std::isfinite(result.cost))
     result.status = Status::Failed;
   if (result.status == Status::Failed && result.message.empty())

@@ -1,0 +1,20 @@
+#include "bind_arm.hpp"
+
+#include <nanobind/eigen/dense.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include "arm_terms.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace sobo {
+
+void bind_arm(nb::module_ &m) {
+  m.def("arm_terms", &arm_terms, "robot"_a, "X"_a, "A"_a, "W"_a, "kernel"_a = "");
+  m.def("arm_kernels", &arm_kernels);
+}
+
+} // namespace sobo

@@ -1,0 +1,45 @@
+// See lq_kernel.hpp. Compiled once for each set of instructions, which SOBO_KERNEL names; everything but the table at the end
+// has internal linkage, see lanes.hpp.
+#include "barrier_lanes.hpp"
+#include "integrator_lanes.hpp"
+
+namespace sobo {
+namespace {
+
+bool factor(const DoubleIntegrator &lq, const double *weights) {
+  switch (lq.joints) {
+  case 5:
+    return factor_for<5, true>(lq, weights);
+  case 6:
+    return factor_for<6, true>(lq, weights);
+  case 7:
+    return factor_for<7, true>(lq, weights);
+  default:
+    return factor_for<kMostJoints, false>(lq, weights);
+  }
+}
+
+void solve(const DoubleIntegrator &lq, const double *gradient, double *z) {
+  switch (lq.joints) {
+  case 5:
+    return solve_for<5, true>(lq, gradient, z);
+  case 6:
+    return solve_for<6, true>(lq, gradient, z);
+  case 7:
+    return solve_for<7, true>(lq, gradient, z);
+  default:
+    return solve_for<kMostJoints, false>(lq, gradient, z);
+  }
+}
+
+} // namespace
+
+#define SOBO_TEXT(x) #x
+#define SOBO_NAME(x) SOBO_TEXT(x)
+#define SOBO_JOIN(a, b) a##b
+#define SOBO_TABLE(name) SOBO_JOIN(lq_kernel_, name)
+extern const LqKernel SOBO_TABLE(SOBO_KERNEL);
+const LqKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), weigh,  aim,      step, gap,    advance,
+                                          kMostJoints,            packed, factored, pack, factor, solve, gains};
+
+} // namespace sobo
