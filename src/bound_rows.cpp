@@ -1,6 +1,9 @@
 #include "bound_rows.hpp"
 
 #include <cmath>
+#include <utility>
+
+#include <aligator/modelling/state-error.hpp>
 
 #include "errors.hpp"
 #include "shared_box.hpp"
@@ -33,11 +36,30 @@ BoundRows::BoundRows(const Solver &solver, const Problem &problem) : solver_(sol
     for (Vectors *values : {&lower_, &upper_, &value_, &row_})
       values->push_back(VectorXd::Zero(rows));
     sides_.push_back(Eigen::VectorXi::Zero(rows));
+    Eigen::Index first = 0;
+    constraints_.emplace_back();
+    bool of_state = false, of_control = false; // a second bound on the same variables counts as general
+    for (const auto &function : constraints.funcs) {
+      const bool state = dynamic_cast<const aligator::StateErrorResidualTpl<double> *>(&*function);
+      const bool control = dynamic_cast<const aligator::ControlErrorResidualTpl<double> *>(&*function);
+      const bool single = (state && !std::exchange(of_state, true)) || (control && !std::exchange(of_control, true));
+      constraints_.back().push_back({!single ? Kind::General : state ? Kind::State : Kind::Control, first, function->nr});
+      first += function->nr;
+    }
   };
   for (const auto &stage : problem.stages_)
     add(stage->constraints_);
   add(problem.term_cstrs_);
+  near_.resize(sides_.size());
   read_bounds();
+}
+
+// Calls f(constraint, data) for every constraint of a stage, or of the end (t = number of stages).
+template <typename F> void BoundRows::for_rows(std::size_t t, const F &f) const {
+  const auto &problem = solver_.workspace_.problem_data;
+  const auto &all = t < problem.stage_data.size() ? problem.stage_data[t]->constraint_data : problem.term_cstr_data;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    f(constraints_[t][i], *all[i]);
 }
 
 void BoundRows::read_bounds() {
@@ -56,23 +78,43 @@ void BoundRows::read_bounds() {
 }
 
 void BoundRows::read() {
+  near_known_ = false;
   for (std::size_t t = 0; t < value_.size(); ++t)
-    for_rows(solver_.workspace_.problem_data, t, [&](Eigen::Index first, const auto &data) {
-      value_[t].segment(first, data.value_.size()) = data.value_;
-    });
+    for_rows(t, [&](const Constraint &rows, const auto &data) { value_[t].segment(rows.first, rows.size) = data.value_; });
   row_ = value_;
 }
 
 void BoundRows::predict(const Vectors &dxs, const Vectors &dus) {
   for (std::size_t t = 0; t < row_.size(); ++t)
-    for_rows(solver_.workspace_.problem_data, t, [&](Eigen::Index first, const auto &data) {
-      const auto size = data.value_.size();
-      auto rows = row_[t].segment(first, size);
-      rows = value_[t].segment(first, size);
-      rows.noalias() += data.Jx() * dxs[t];
-      if (t < dus.size())
-        rows.noalias() += data.Ju() * dus[t];
+    for_rows(t, [&](const Constraint &constraint, const auto &data) {
+      auto rows = row_[t].segment(constraint.first, constraint.size);
+      rows = value_[t].segment(constraint.first, constraint.size);
+      if (constraint.kind == Kind::State) {
+        rows += dxs[t];
+      } else if (constraint.kind == Kind::Control) {
+        rows += dus[t];
+      } else {
+        rows.noalias() += data.Jx() * dxs[t];
+        if (t < dus.size())
+          rows.noalias() += data.Ju() * dus[t];
+      }
     });
+}
+
+void BoundRows::pull(std::size_t t, const VectorXd &multipliers, VectorXd &by_state, VectorXd *by_control) const {
+  for_rows(t, [&](const Constraint &constraint, const auto &data) {
+    const auto v = multipliers.segment(constraint.first, constraint.size);
+    if (constraint.kind == Kind::State) {
+      by_state += v;
+    } else if (constraint.kind == Kind::Control) {
+      if (by_control)
+        *by_control += v;
+    } else if (!v.isZero(0.0)) {
+      by_state.noalias() += data.Jx().transpose() * v;
+      if (by_control)
+        by_control->noalias() += data.Ju().transpose() * v;
+    }
+  });
 }
 
 void BoundRows::mark_by_multipliers(double mu) { mark(value_, mu, multiplier_reach); }
@@ -101,6 +143,23 @@ void BoundRows::estimate_multipliers(double mu, Vectors &dvs) const {
   }
 }
 
+void BoundRows::find_multipliers(std::size_t t, double mu, const RowMatrixXd &gains, const VectorXd &constant,
+                                 Eigen::Ref<RowMatrixXd, 0, Eigen::OuterStride<>> by_state,
+                                 Eigen::Ref<VectorXd> others) const {
+  by_state.setZero();
+  others = -solver_.results_.vs[t];
+  for_rows(t, [&](const Constraint &constraint, const auto &data) {
+    for (Eigen::Index i = 0; i < constraint.size; ++i) {
+      const Eigen::Index row = constraint.first + i;
+      if (sides_[t][row] == 0)
+        continue;
+      const double bound = sides_[t][row] > 0 ? upper_[t][row] : lower_[t][row];
+      by_state.row(row) = (data.Jx().row(i) + data.Ju().row(i) * gains) / mu;
+      others[row] += (value_[t][row] - bound + data.Ju().row(i).dot(constant)) / mu + solver_.workspace_.prev_vs[t][row];
+    }
+  });
+}
+
 void BoundRows::write(Solver &solver, const Problem &problem, double mu) const {
   auto &ws = solver.workspace_;
   for (std::size_t t = 0; t < sides_.size(); ++t) {
@@ -122,26 +181,50 @@ void BoundRows::write(Solver &solver, const Problem &problem, double mu) const {
   solver.updateLQSubproblem();
 }
 
-void BoundRows::add_to(InteriorPoint &interior, bool all) {
+// General rows that may become active; all other rows count as near.
+void BoundRows::find_near() {
+  if (std::exchange(near_known_, true))
+    return;
+  for (std::size_t t = 0; t < sides_.size(); ++t) {
+    near_[t].assign(sides_[t].size(), 1);
+    for_rows(t, [&](const Constraint &constraint, const auto &data) {
+      if (constraint.kind != Kind::General)
+        return;
+      for (Eigen::Index i = 0; i < constraint.size; ++i) {
+        const Eigen::Index row = constraint.first + i;
+        const double lower = lower_[t][row], upper = upper_[t][row];
+        const double reach = near * std::min(upper - lower, widest);
+        const auto inside = [&](double value) { return value > lower + reach && value < upper - reach; };
+        if (!inside(row_[t][row]) || !inside(value_[t][row]))
+          continue;
+        const auto entries = (data.Jx().row(i).array() != 0.0).count() + (data.Ju().row(i).array() != 0.0).count();
+        near_[t][row] = entries <= 1;
+      }
+    });
+  }
+}
+
+void BoundRows::give(InteriorPoint &interior, Given which) {
   interior.clear();
   given_.clear();
   const auto &ws = solver_.workspace_;
-  const std::size_t stages = ws.problem_data.stage_data.size();
+  if (which == Given::Near)
+    find_near();
   for (std::size_t t = 0; t < sides_.size(); ++t)
-    for_rows(ws.problem_data, t, [&](Eigen::Index first, const auto &data) {
-      const Eigen::Index nu = t < stages ? data.Ju().cols() : 0;
-      for (Eigen::Index i = 0; i < data.value_.size(); ++i) {
-        const Eigen::Index row = first + i;
-        const double lower = lower_[t][row], upper = upper_[t][row];
+    for_rows(t, [&](const Constraint &constraint, const auto &data) {
+      const Eigen::Index nx = data.Jx().cols(), nu = t < ws.problem_data.stage_data.size() ? data.Ju().cols() : 0;
+      const bool general = constraint.kind == Kind::General;
+      for (Eigen::Index i = 0; i < constraint.size; ++i) {
+        const Eigen::Index row = constraint.first + i;
+        const double lower = lower_[t][row], upper = upper_[t][row], value = value_[t][row], v = ws.prev_vs[t][row];
         if (std::isinf(lower) && std::isinf(upper))
           continue;
-        const double reach = near * std::min(upper - lower, widest);
-        const auto inside = [&](double value) { return value > lower + reach && value < upper - reach; };
-        const auto variables = (data.Jx().row(i).array() != 0.0).count() + (data.Ju().row(i).array() != 0.0).count();
-        if (!all && variables > 1 && inside(row_[t][row]) && inside(value_[t][row]))
+        if (general && which != Given::All && !(which == Given::Near ? near_[t][row] : sides_[t][row] != 0))
           continue;
-        interior.add_row(t, data.Jx().row(i), data.Ju().row(i).head(nu), value_[t][row], lower, upper,
-                         ws.prev_vs[t][row]);
+        if (general)
+          interior.add_row(t, data.Jx().row(i), data.Ju().row(i).head(nu), value, lower, upper, v);
+        else
+          interior.add_bound(t, constraint.kind == Kind::State ? i : nx + i, value, lower, upper, v);
         given_.emplace_back(t, row);
       }
     });
@@ -159,10 +242,11 @@ bool BoundRows::others_leave() const {
   return false;
 }
 
-std::vector<bool> BoundRows::given_marks(const Sides &sides) const {
-  std::vector<bool> out;
+std::vector<int> BoundRows::given_marks(const Sides &sides) const {
+  std::vector<int> out;
+  out.reserve(given_.size());
   for (const auto &[t, row] : given_)
-    out.push_back(sides[t][row] != 0);
+    out.push_back(sides[t][row]);
   return out;
 }
 

@@ -35,7 +35,8 @@ void add(std::vector<VectorXd> &to, const std::vector<VectorXd> &what, double fa
 BoundedRiccati::BoundedRiccati(Solver &solver, const Problem &problem, bool closed)
     : closed_(closed), solver_(solver), problem_(problem), inner_(solver.workspace_.lqr_problem), missing_(problem),
       interior_(solver.workspace_.lqr_problem), rows_(solver, problem), dxs_(solver.workspace_.dxs),
-      dus_(solver.workspace_.dus), dvs_(solver.workspace_.dvs), dlams_(solver.workspace_.dlams) {}
+      dus_(solver.workspace_.dus), dvs_(solver.workspace_.dvs), dlams_(solver.workspace_.dlams),
+      other_xs_(dxs_), other_us_(dus_) {}
 
 void BoundedRiccati::stop_below(double share_of_cost) {
   // Never end for a vanishing slope: at an optimum the multipliers of the first iterate may still be missing.
@@ -50,7 +51,6 @@ bool BoundedRiccati::backward(double mu) {
   if (const auto begin = std::exchange(before_first_sweep_, nullptr))
     begin();
   rows_.read();
-  given_ = false;
   bool found = false;
   exact_ = true;
   if (!missing_.empty()) {
@@ -109,8 +109,11 @@ std::array<double, 3>::const_iterator BoundedRiccati::first_share() const {
 // the bounds that the multipliers mark is exact if its step agrees with them; else the interior-point method decides.
 bool BoundedRiccati::bounded_step(double mu) {
   mu_ = mu;
+  convex_ = false;
   rows_.mark_by_multipliers(mu);
   const auto guessed = rows_.sides();
+  if (closed_)
+    load_knots();
   const bool gaps = largest_gap() > no_gap;
   if (marks_agree_ || gaps) {
     for (int n = 0; n < (gaps ? direct_sweeps : 1); ++n) {
@@ -120,6 +123,8 @@ bool BoundedRiccati::bounded_step(double mu) {
       if (rows_.mark_by_step(mu)) {
         marks_agree_ = true;
         rows_.estimate_multipliers(mu, dvs_);
+        if (closed_)
+          find_costates();
         return true;
       }
     }
@@ -148,11 +153,11 @@ bool BoundedRiccati::begins_far_away() const {
 // The step so far must satisfy the dynamics. The barrier would make problems convex whose minimum within the bounds is far
 // away: they must be convex with the bounds that the multipliers mark.
 bool BoundedRiccati::find_interior(const BoundRows::Sides &guessed) {
-  load_knots();
-  for (const bool all : {false, true}) {
-    if (all || !std::exchange(given_, true))
-      rows_.add_to(interior_, all);
-    if (share_ > 0.0 && !interior_.is_convex(mu_, rows_.given_marks(guessed)))
+  if (!closed_)
+    load_knots();
+  for (const auto given : {BoundRows::Given::Near, BoundRows::Given::All}) {
+    rows_.give(interior_, given);
+    if (share_ > 0.0 && !convex_ && !interior_.is_convex(mu_, rows_.given_marks(guessed)))
       return false;
     if (!interior_.solve(mu_, step_gap(), dxs_, dus_))
       return false;
@@ -217,10 +222,7 @@ void BoundedRiccati::find_costates() {
       costate.noalias() += knot.S * dus_[t];
       costate.noalias() += knot.A.transpose() * dlams_[t + 1];
     }
-    for_rows(ws.problem_data, t, [&](Eigen::Index first, const auto &data) {
-      const auto size = data.value_.size();
-      costate.noalias() += data.Jx().transpose() * (solver_.results_.vs[t] + dvs_[t]).segment(first, size);
-    });
+    rows_.pull(t, solver_.results_.vs[t] + dvs_[t], costate, nullptr);
   }
 }
 
@@ -232,33 +234,62 @@ void BoundedRiccati::load_knots() {
     const auto &cost = t < dus_.size() ? *ws.problem_data.stage_data[t]->cost_data : *ws.problem_data.term_cost_data;
     knot.Q = cost.Lxx_;
     knot.Q.diagonal().array() += solver_.preg_;
-    knot.q = ws.Lxs[t];
     if (t < dus_.size()) {
       knot.S = cost.Lxu_;
       knot.R = cost.Luu_;
       knot.R.diagonal().array() += solver_.preg_;
-      knot.r = ws.Lus[t];
     }
-    for_rows(ws.problem_data, t, [&](Eigen::Index first, const auto &data) {
-      const auto v = solver_.results_.vs[t].segment(first, data.value_.size());
-      knot.q.noalias() -= data.Jx().transpose() * v;
-      if (t < dus_.size())
-        knot.r.noalias() -= data.Ju().transpose() * v;
-    });
+    without_ = -solver_.results_.vs[t];
+    slope_ = ws.Lxs[t];
+    if (t == dus_.size()) {
+      rows_.pull(t, without_, slope_, nullptr);
+    } else {
+      control_slope_ = ws.Lus[t];
+      rows_.pull(t, without_, slope_, &control_slope_);
+      knot.r = control_slope_;
+    }
+    knot.q = slope_;
   }
   if (share_ > 0.0)
     missing_.add_to(ws.lqr_problem, share_);
+  interior_.load();
 }
 
 bool BoundedRiccati::sweep() {
+  if (closed_) {
+    convex_ = hold(dxs_, dus_);
+    return convex_ && (!with_gains_ || store_gains());
+  }
   pose();
   return inner_.backward(mu_) && inner_.forward(dxs_, dus_, dvs_, dlams_);
 }
 
 // The interior-point method's step stays; the gains are those of its active bounds.
 bool BoundedRiccati::sweep_for_gains() {
+  if (closed_)
+    return hold(other_xs_, other_us_) && store_gains();
   pose();
   return inner_.backward(mu_);
+}
+
+// The step with the marked bounds as equalities and the others absent.
+bool BoundedRiccati::hold(Vectors &dxs, Vectors &dus) {
+  rows_.give(interior_, BoundRows::Given::Marked);
+  return interior_.hold(mu_, rows_.given_marks(rows_.sides()), dxs, dus);
+}
+
+// Where callers look for them: of the controls and of the multipliers, by the state.
+bool BoundedRiccati::store_gains() {
+  for (std::size_t t = 0; t < dus_.size(); ++t) {
+    auto &factor = inner_.datas[t];
+    RowMatrixXd gains(dus_[t].size(), dxs_[t].size());
+    VectorXd constant(dus_[t].size());
+    interior_.recursion().gains(t, gains, constant);
+    factor.fb.blockRow(0) = gains;
+    factor.ff.blockSegment(0) = constant;
+    rows_.find_multipliers(t, mu_, gains, constant, factor.fb.blockRow(1), factor.ff.blockSegment(1));
+  }
+  return true;
 }
 
 // The filter trades gaps for merit, and accepts every step of a problem without gaps, whose line search is on the merit

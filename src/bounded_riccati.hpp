@@ -74,6 +74,8 @@ private:
   void pose();
   bool sweep();
   bool sweep_for_gains();
+  bool hold(Vectors &dxs, Vectors &dus);
+  bool store_gains();
   void choose_line_search();
   bool close_gaps();
   double largest_gap() const;
@@ -95,11 +97,13 @@ private:
   double promised_ = 0.0;           // change of the cost that the model predicted for the last step
   bool stopped_ = false, swept_ = false, fine_ = false;
   std::function<void()> before_first_sweep_;
-  bool given_ = false;              // whether the interior-point method has the rows of this iterate
+  bool convex_ = false;             // whether the subproblem with the guessed bounds is known to be
   bool with_gains_ = false;         // whether gains are needed after every step
   bool marks_agree_ = true;         // whether the multipliers marked the active bounds rightly the last time
   double mu_ = 0.0;
   Vectors dxs_, dus_, dvs_, dlams_; // the LQ step so far
+  Vectors other_xs_, other_us_;     // a step that is not taken
+  VectorXd without_, slope_, control_slope_; // of a stage
   Vectors costates_;                // after the step, where its forward pass leaves them as they are; else empty
 };
 

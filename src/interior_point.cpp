@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstdint>
 
 namespace sobo {
 namespace {
@@ -16,230 +16,249 @@ constexpr double to_boundary = 0.995;    // share of the way to the nearest boun
 
 } // namespace
 
-InteriorPoint::InteriorPoint(const Problem &problem) : problem_(problem) {
-  stages_.resize(problem.stages.size());
-  for (std::size_t t = 0; t < problem.stages.size(); ++t) {
-    stages_[t].general.resize(0, problem.stages[t].nx + problem.stages[t].nu);
-    gx_.push_back(VectorXd::Zero(problem.stages[t].nx));
-    if (t + 1 < problem.stages.size())
-      gu_.push_back(VectorXd::Zero(problem.stages[t].nu));
-  }
-  xs_ = next_xs_ = gx_;
-  us_ = next_us_ = gu_;
+void InteriorPoint::Numbers::resize(std::size_t size) {
+  numbers_.assign(size + 2 * kLqUnit, 0.0);
+  offset_ = (-reinterpret_cast<std::uintptr_t>(numbers_.data()) / sizeof(double)) % kLqUnit;
+}
+
+Barrier::Side InteriorPoint::Side::view(double sign) {
+  return {sign,           bound.data(),      present.data(),         slack.data(),    inverse.data(),
+          multiplier.data(), slack_step.data(), multiplier_step.data(), residual.data(), offset.data()};
+}
+
+InteriorPoint::InteriorPoint(const Problem &problem)
+    : problem_(problem), nx_(problem.stages[0].nx), nu_(problem.stages[0].nu),
+      variables_((nx_ + nu_) * (problem.stages.size() - 1) + nx_) {
+  for (const auto &stage : problem.stages)
+    room_ += stage.nc;
+  for (Numbers *each : {&value_, &before_, &gradient_, &slope_, &start_, &z_, &next_, &elastic_, &weights_})
+    each->resize(variables_ + room_ + kLqUnit);
+  for (Side *side : {&upper_, &lower_})
+    for (Numbers *each : {&side->bound, &side->present, &side->slack, &side->inverse, &side->multiplier, &side->slack_step,
+                          &side->multiplier_step, &side->residual, &side->offset})
+      each->resize(variables_ + room_ + kLqUnit);
+}
+
+void InteriorPoint::load() {
+  if (!riccati_)
+    riccati_ = make_weighted_riccati(problem_);
+  riccati_->load();
 }
 
 void InteriorPoint::clear() {
-  rows_.clear();
-  for (auto &stage : stages_) {
-    stage.singles.clear();
-    stage.general.resize(0, stage.general.cols());
-  }
+  place_.clear();
+  stage_.clear();
+  coefficients_.clear();
+  const std::size_t all = variables_ + room_ + kLqUnit;
+  for (Numbers *each : {&value_, &before_, &upper_.bound, &upper_.present, &lower_.bound, &lower_.present})
+    std::fill_n(each->data(), all, 0.0);
+}
+
+void InteriorPoint::set_row(std::size_t k, double value, double lower, double upper, double multiplier) {
+  place_.push_back(k);
+  value_[k] = value;
+  before_[k] = multiplier;
+  lower_.present[k] = std::isfinite(lower);
+  upper_.present[k] = std::isfinite(upper);
+  lower_.bound[k] = std::isfinite(lower) ? lower : 0.0;
+  upper_.bound[k] = std::isfinite(upper) ? upper : 0.0;
+}
+
+void InteriorPoint::add_bound(std::size_t t, Eigen::Index variable, double value, double lower, double upper,
+                              double multiplier) {
+  set_row(place(t, variable), value, lower, upper, multiplier);
 }
 
 void InteriorPoint::add_row(std::size_t t, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double value,
                             double lower, double upper, double multiplier) {
-  auto &stage = stages_[t];
-  const Eigen::Index nx = by_state.size(), nu = by_control.size();
-  Eigen::Index entries = 0, last = 0;
-  for (Eigen::Index i = 0; i < nx + nu; ++i)
-    if ((i < nx ? by_state[i] : by_control[i - nx]) != 0.0) {
-      ++entries;
-      last = i;
-    }
-  const bool single = entries <= 1;
-  const auto index = single ? static_cast<Eigen::Index>(stage.singles.size()) : stage.general.rows();
-  rows_.push_back({t, !single, index, value, lower, upper, multiplier});
-  if (single) {
-    stage.singles.push_back({last, last < nx ? by_state[last] : by_control[last - nx]});
-  } else {
-    stage.general.conservativeResize(index + 1, Eigen::NoChange);
-    stage.general.row(index) << by_state, by_control;
-  }
+  set_row(variables_ + stage_.size(), value, lower, upper, multiplier);
+  stage_.push_back(static_cast<int>(t));
+  const std::size_t first = coefficients_.size();
+  coefficients_.resize(first + nx_ + nu_, 0.0);
+  for (Eigen::Index i = 0; i < by_state.size(); ++i)
+    coefficients_[first + i] = by_state[i];
+  for (Eigen::Index i = 0; i < by_control.size(); ++i)
+    coefficients_[first + nx_ + i] = by_control[i];
 }
 
-bool InteriorPoint::is_convex(double mu, const std::vector<bool> &active) {
-  if (!riccati_)
-    riccati_ = make_weighted_riccati(problem_);
-  find_places();
-  Array weights = Array::Zero(static_cast<Eigen::Index>(rows_.size()));
-  for (std::size_t i = 0; i < rows_.size(); ++i)
-    weights[place_[i]] = active[i] ? 1.0 / mu : 0.0;
-  return riccati_->factor(stages_, weights);
+GeneralRows InteriorPoint::general() const {
+  return {static_cast<int>(stage_.size()), stage_.data(), coefficients_.data()};
+}
+
+bool InteriorPoint::is_convex(double mu, const std::vector<int> &sides) {
+  std::fill_n(weights_.data(), variables_ + stage_.size(), 0.0);
+  for (std::size_t i = 0; i < place_.size(); ++i)
+    weights_[place_[i]] = sides[i] != 0 ? 1.0 / mu : 0.0;
+  return riccati_->factor(general(), weights_.data());
+}
+
+bool InteriorPoint::hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus) {
+  if (!is_convex(mu, sides))
+    return false;
+  for (auto *step : {&dxs, &dus})
+    for (auto &each : *step)
+      each.setZero();
+  begin_at(dxs, dus);
+  std::copy_n(gradient_.data(), variables_ + stage_.size(), slope_.data());
+  for (std::size_t i = 0; i < place_.size(); ++i) {
+    const std::size_t k = place_[i];
+    if (sides[i] != 0)
+      slope_[k] += (value_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
+  }
+  step_to(z_.data());
+  for (std::size_t i = 0; i < place_.size(); ++i) {
+    const std::size_t k = place_[i];
+    const double held = sides[i] == 0 ? 0.0 : (value_[k] + z_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
+    upper_.multiplier[k] = held;
+    lower_.multiplier[k] = 0.0;
+  }
+  for (std::size_t t = 0; t < dxs.size(); ++t)
+    dxs[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
+  for (std::size_t t = 0; t < dus.size(); ++t)
+    dus[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
+  return z_[variables_ - 1] == z_[variables_ - 1]; // NaN passes the solves
 }
 
 bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
-  if (!riccati_)
-    riccati_ = make_weighted_riccati(problem_);
-  arrange(dxs, dus);
+  mu_ = mu;
+  begin_at(dxs, dus);
   begin();
   const double enough = std::max(std::min(first_precision * gap_, gap / std::max(count_, 1.0)), smallest_gap);
   for (int n = 0; n < most_iterations && (n == 0 || gap_ > enough || residual_ > precision); ++n)
-    if (!iterate(mu))
+    if (!iterate())
       return false;
   for (std::size_t t = 0; t < dxs.size(); ++t)
-    dxs[t] += xs_[t];
+    dxs[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
   for (std::size_t t = 0; t < dus.size(); ++t)
-    dus[t] += us_[t];
+    dus[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
   return residual_ <= hopeless;
 }
 
-// Of each row in the arrays, stage by stage.
-void InteriorPoint::find_places() {
-  Eigen::Index first = 0;
-  for (auto &stage : stages_) {
-    stage.first = first;
-    first += stage.size();
-  }
-  place_.resize(rows_.size());
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const auto &row = rows_[i];
-    const auto &stage = stages_[row.stage];
-    place_[i] = stage.first + row.index + (row.general ? static_cast<Eigen::Index>(stage.singles.size()) : 0);
-  }
-}
-
-// The rows as arrays, stage by stage, at the step that solve() was given; the gradient there.
-void InteriorPoint::arrange(const Vectors &dxs, const Vectors &dus) {
-  find_places();
-  const auto first = static_cast<Eigen::Index>(rows_.size());
-  for (Array *values : {&start_, &before_, &lower_.bound, &upper_.bound, &lower_.present, &upper_.present})
-    values->resize(first);
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const auto &row = rows_[i];
-    const auto k = place_[i];
-    start_[k] = row.value;
-    before_[k] = row.multiplier;
-    lower_.present[k] = std::isfinite(row.lower);
-    upper_.present[k] = std::isfinite(row.upper);
-    lower_.bound[k] = std::isfinite(row.lower) ? row.lower : 0.0;
-    upper_.bound[k] = std::isfinite(row.upper) ? row.upper : 0.0;
-  }
-  count_ = lower_.present.sum() + upper_.present.sum();
-  start_ += rows_along(dxs, dus);
-  for (std::size_t t = 0; t < gx_.size(); ++t) {
+// Rows and gradient at a step.
+void InteriorPoint::begin_at(const Vectors &dxs, const Vectors &dus) {
+  const auto at = [](Numbers &numbers, std::size_t k, std::size_t n) { return Eigen::Map<VectorXd>(numbers.data() + k, n); };
+  for (std::size_t t = 0; t < dxs.size(); ++t) {
     const auto &knot = problem_.stages[t];
-    gx_[t] = knot.q;
-    gx_[t].noalias() += knot.Q * dxs[t];
-    xs_[t].setZero();
-    if (t == gu_.size())
+    at(start_, place(t, 0), nx_) = dxs[t];
+    auto gx = at(gradient_, place(t, 0), nx_);
+    gx = knot.q;
+    const bool moves = !dxs[t].isZero(0.0) || (t < dus.size() && !dus[t].isZero(0.0));
+    if (moves)
+      gx.noalias() += knot.Q * dxs[t];
+    if (t == dus.size())
       continue;
-    gx_[t].noalias() += knot.S * dus[t];
-    gu_[t] = knot.r;
-    gu_[t].noalias() += knot.R * dus[t];
-    gu_[t].noalias() += knot.S.transpose() * dxs[t];
-    us_[t].setZero();
+    at(start_, place(t, nx_), nu_) = dus[t];
+    auto gu = at(gradient_, place(t, nx_), nu_);
+    gu = knot.r;
+    if (!moves)
+      continue;
+    gx.noalias() += knot.S * dus[t];
+    gu.noalias() += knot.R * dus[t];
+    gu.noalias() += knot.S.transpose() * dxs[t];
   }
-  row_ = start_;
+  for (Numbers *each : {&start_, &gradient_}) // what a failed solve has left there may not be finite
+    std::fill_n(each->data() + variables_, stage_.size() + kLqUnit, 0.0);
+  const std::size_t width = nx_ + nu_;
+  for (std::size_t i = 0; i < stage_.size(); ++i) {
+    const std::size_t size = stage_[i] < static_cast<int>(dus.size()) ? width : nx_;
+    start_[variables_ + i] = Eigen::Map<const VectorXd>(coefficients_.data() + width * i, size)
+                                 .dot(at(start_, place(stage_[i], 0), size));
+  }
+  for (std::size_t k = 0; k < variables_ + stage_.size(); ++k)
+    start_[k] += value_[k];
 }
 
 // Slacks to the bounds where the rows are well within these, a tenth of the range elsewhere; the same gap everywhere.
 void InteriorPoint::begin() {
-  const Array range = (lower_.present * upper_.present > 0.0).select(upper_.bound - lower_.bound, 2.0);
+  const std::size_t all = variables_ + room_ + kLqUnit;
+  std::fill_n(z_.data(), all, 0.0);
+  std::fill_n(next_.data(), all, 0.0);
   double total = 0.0;
+  count_ = 0.0;
   for (Side *side : {&upper_, &lower_}) {
-    side->slack = (side->sign * (side->bound - row_)).max(0.1 * range).max(1e-3);
-    side->slack = (side->present > 0.0).select(side->slack, 1.0);
-    total += (side->present * side->slack).sum();
+    std::fill_n(side->slack.data(), all, 1.0);
+    std::fill_n(side->multiplier.data(), all, 0.0);
+    const double sign = side == &upper_ ? 1.0 : -1.0;
+    for (const std::size_t k : place_) {
+      if (side->present[k] == 0.0)
+        continue;
+      const double range = upper_.present[k] * lower_.present[k] > 0.0 ? upper_.bound[k] - lower_.bound[k] : 2.0;
+      side->slack[k] = std::max({sign * (side->bound[k] - start_[k]), 0.1 * range, 1e-3});
+      total += side->slack[k];
+      count_ += 1.0;
+    }
   }
   const double multiplier = 1e-2;
   gap_ = count_ > 0.0 ? multiplier * total / count_ : 0.0;
   for (Side *side : {&upper_, &lower_})
-    side->multiplier = side->present * gap_ / side->slack;
+    for (const std::size_t k : place_)
+      side->multiplier[k] = side->present[k] * gap_ / side->slack[k];
 }
 
-bool InteriorPoint::iterate(double mu) {
-  const Array barrier = upper_.multiplier / upper_.slack + lower_.multiplier / lower_.slack;
-  elastic_ = 1.0 / (1.0 + mu * barrier);
-  weights_ = barrier * elastic_;
-  if (!riccati_->factor(stages_, weights_))
+Barrier InteriorPoint::barrier() {
+  const std::size_t size = (variables_ + stage_.size() + kLqUnit - 1) / kLqUnit * kLqUnit;
+  return {size,           mu_,           start_.data(),    before_.data(), z_.data(),        next_.data(),
+          elastic_.data(), weights_.data(), gradient_.data(), slope_.data(),  upper_.view(1.0), lower_.view(-1.0)};
+}
+
+bool InteriorPoint::iterate() {
+  const Barrier rows = barrier();
+  kernel_.weigh(rows);
+  if (!riccati_->factor(general(), weights_.data()))
     return false;
-  const Array soft = row_ - mu * (upper_.multiplier - lower_.multiplier - before_);
-  for (Side *side : {&upper_, &lower_})
-    side->residual = side->present * (side->sign * (side->bound - soft) - side->slack);
-  const Array none = Array::Zero(row_.size());
-  direction(mu, none, none);
-  const auto step = [&](const Side &side, bool primal) {
-    return primal ? side.longest(side.slack, side.slack_step) : side.longest(side.multiplier, side.multiplier_step);
-  };
+  double largest = direction(0.0, false);
   if (count_ > 0.0) {
-    const double affine = std::min({1.0, step(upper_, true), step(lower_, true), step(upper_, false), step(lower_, false)});
-    const double ratio = (upper_.gap(affine) + lower_.gap(affine)) / count_ / gap_;
-    const double target = ratio * ratio * ratio * gap_;
-    direction(mu, upper_.present * target - upper_.slack_step * upper_.multiplier_step,
-              lower_.present * target - lower_.slack_step * lower_.multiplier_step);
+    const double affine = std::min(1.0, 1.0 / std::max(largest, 1e-9));
+    const double ratio = kernel_.gap(rows, affine) / count_ / gap_;
+    largest = direction(ratio * ratio * ratio * gap_, true);
   }
-  const double length =
-      std::min(1.0, to_boundary * std::min({step(upper_, true), step(lower_, true), step(upper_, false), step(lower_, false)}));
-  for (std::size_t t = 0; t < xs_.size(); ++t)
-    xs_[t] += length * (next_xs_[t] - xs_[t]);
-  for (std::size_t t = 0; t < us_.size(); ++t)
-    us_[t] += length * (next_us_[t] - us_[t]);
-  row_ = start_ + rows_along(xs_, us_);
-  residual_ = 0.0;
-  for (Side *side : {&upper_, &lower_}) {
-    side->slack += length * side->slack_step;
-    side->multiplier += length * side->multiplier_step;
-    if (count_ > 0.0)
-      residual_ = std::max(residual_, (1.0 - length) * side->residual.abs().maxCoeff());
-  }
-  gap_ = count_ > 0.0 ? (upper_.gap(0.0) + lower_.gap(0.0)) / count_ : 0.0;
+  const double length = std::min(1.0, to_boundary / std::max(largest, 1e-9));
+  residual_ = (1.0 - length) * kernel_.advance(rows, length);
+  gap_ = count_ > 0.0 ? kernel_.gap(rows, 0.0) / count_ : 0.0;
   return std::isfinite(gap_);
 }
 
 // The Newton step towards slack * multiplier = target, and slack = bound - row. With the row's change dr the soft row
-// changes by dw = dr - mu dm, where m is the difference of the multipliers and dm = offset + barrier dw.
-void InteriorPoint::direction(double mu, const Array &upper_target, const Array &lower_target) {
-  const auto prepare = [](Side &side, const Array &target) {
-    side.offset = target / side.slack - side.multiplier - side.multiplier / side.slack * side.residual;
-  };
-  prepare(upper_, upper_target);
-  prepare(lower_, lower_target);
-  const Array offset = upper_.offset - lower_.offset;
-  const Array linear = upper_.multiplier - lower_.multiplier + offset * elastic_ - weights_ * (row_ - start_);
-  riccati_->solve(stages_, linear, gx_, gu_, next_xs_, next_us_);
-  const Array soft_step = (start_ + rows_along(next_xs_, next_us_) - row_ - mu * offset) * elastic_;
-  for (Side *side : {&upper_, &lower_}) {
-    side->slack_step = side->present * (side->residual - side->sign * soft_step);
-    side->multiplier_step = side->offset + side->multiplier / side->slack * (side->sign * soft_step);
-  }
+// changes by dw = dr - mu dm, where m is the difference of the multipliers and dm = offset + barrier dw. The largest share of
+// a slack or multiplier that the step takes away.
+double InteriorPoint::direction(double target, bool corrector) {
+  const Barrier rows = barrier();
+  kernel_.aim(rows, target, corrector);
+  step_to(next_.data());
+  return kernel_.step(rows);
 }
 
-InteriorPoint::Array InteriorPoint::rows_along(const Vectors &xs, const Vectors &us) const {
-  Array out(stages_.back().first + stages_.back().size());
-  for (std::size_t t = 0; t < stages_.size(); ++t) {
-    const auto &stage = stages_[t];
-    const Eigen::Index nx = xs[t].size();
-    Eigen::Index k = stage.first;
-    for (const auto &[variable, coefficient] : stage.singles)
-      out[k++] = coefficient * (variable < nx ? xs[t][variable] : us[t][variable - nx]);
-    if (stage.general.rows() == 0)
-      continue;
-    auto rows = out.segment(k, stage.general.rows()).matrix();
-    rows.noalias() = stage.general.leftCols(nx) * xs[t];
-    if (t < us.size())
-      rows.noalias() += stage.general.rightCols(us[t].size()) * us[t];
-  }
-  return out;
+// The minimum for the present slope and factors, and what general rows are there.
+void InteriorPoint::step_to(double *z) {
+  const std::size_t width = nx_ + nu_, last = problem_.stages.size() - 1;
+  const auto each = [&](const auto &f) {
+    for (std::size_t i = 0; i < stage_.size(); ++i)
+      f(i, coefficients_.data() + width * i, place(stage_[i], 0), static_cast<std::size_t>(stage_[i]) < last ? width : nx_);
+  };
+  each([&](std::size_t i, const double *c, std::size_t first, std::size_t size) {
+    for (std::size_t j = 0; j < size; ++j)
+      slope_[first + j] += slope_[variables_ + i] * c[j];
+  });
+  riccati_->solve(slope_.data(), z);
+  each([&](std::size_t i, const double *c, std::size_t first, std::size_t size) {
+    double row = 0.0;
+    for (std::size_t j = 0; j < size; ++j)
+      row += c[j] * z[first + j];
+    z[variables_ + i] = row;
+  });
+  const std::size_t rows = variables_ + stage_.size(), filled = (rows + kLqUnit - 1) / kLqUnit * kLqUnit;
+  std::fill(z + rows, z + filled, 0.0); // recursions may write there
 }
 
 int InteriorPoint::side(std::size_t row) const {
-  const Eigen::Index k = place_[row];
+  const std::size_t k = place_[row];
   // At the end of the iterations slack times multiplier is the same, tiny number everywhere; one of the two is not tiny.
-  const auto active = [&](const Side &side) {
-    return side.present[k] > 0.0 && side.multiplier[k] > side.slack[k];
-  };
+  const auto active = [&](const Side &side) { return side.present[k] > 0.0 && side.multiplier[k] > side.slack[k]; };
   return active(upper_) ? 1 : active(lower_) ? -1 : 0;
 }
 
-double InteriorPoint::Side::gap(double step) const {
-  return ((slack + step * slack_step) * (multiplier + step * multiplier_step) * present).sum();
-}
-
-// The longest step that keeps all values positive.
-double InteriorPoint::Side::longest(const Array &values, const Array &steps) const {
-  if (values.size() == 0)
-    return std::numeric_limits<double>::infinity();
-  return 1.0 / std::max(1e-9, (-steps / values.max(std::numeric_limits<double>::min())).maxCoeff());
+double InteriorPoint::multiplier(std::size_t row) const {
+  return upper_.multiplier[place_[row]] - lower_.multiplier[place_[row]];
 }
 
 } // namespace sobo

@@ -20,61 +20,77 @@ public:
   using Vectors = std::vector<VectorXd>;
   using RowOfMatrix = Eigen::Ref<const Eigen::RowVectorXd, 0, Eigen::InnerStride<>>; // without a copy
 
-  /// Refers to the problem, whose dynamics must have been evaluated once.
+  /// Refers to the problem, whose dynamics must have been evaluated once before anything is solved, and whose stages all have
+  /// the same sizes.
   explicit InteriorPoint(const Problem &problem);
 
+  /// Takes the problem's Hessians and gradients.
+  void load();
   /// Forgets the rows of the last solve.
   void clear();
-  /// Appends a row over the stage's [dx, du], with bounds that may be infinite. `value` is that at dx, du = 0.
+  /// Appends a bound on a variable of a stage's [dx, du], at most one for each; a bound may be infinite. `value` is that at
+  /// dx, du = 0.
+  void add_bound(std::size_t stage, Eigen::Index variable, double value, double lower, double upper, double multiplier);
+  /// Appends any other row. Those of former stages come first.
   void add_row(std::size_t stage, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double value, double lower,
                double upper, double multiplier);
 
   /// Whether the problem is convex if the active rows are held at their bounds, by a penalty 1 / (2 mu).
-  bool is_convex(double mu, const std::vector<bool> &active);
+  bool is_convex(double mu, const std::vector<int> &sides);
+  /// The minimum with these rows held at their bounds; false where there is none. `sides`: 1 = upper, -1 = lower, 0 = not.
+  bool hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus);
+  /// The gains of that minimum.
+  const WeightedRiccati &recursion() const { return *riccati_; }
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
   /// false where the problem is not convex, or is not solved within 50 iterations. The rows count in the order in which they were added.
   bool solve(double mu, double gap, Vectors &dxs, Vectors &dus);
   /// Whether a row's bound is active: 1 = upper, -1 = lower, 0 = none.
   int side(std::size_t row) const;
   /// Multiplier of a row, positive at its upper bound.
-  double multiplier(std::size_t row) const { return upper_.multiplier[place_[row]] - lower_.multiplier[place_[row]]; }
+  double multiplier(std::size_t row) const;
 
 private:
-  using Array = Eigen::ArrayXd;
+  /// Numbers of all variables, then of general rows, then of nothing: filled up to whole vectors.
+  class Numbers {
+  public:
+    void resize(std::size_t size);
+    double *data() { return numbers_.data() + offset_; }
+    const double *data() const { return numbers_.data() + offset_; }
+    double &operator[](std::size_t i) { return data()[i]; }
+    double operator[](std::size_t i) const { return data()[i]; }
+
+  private:
+    std::vector<double> numbers_;
+    std::size_t offset_ = 0; // to an address that suits vectors
+  };
   struct Side {
-    double sign;            // of the rows in bound - row: 1 for upper bounds, -1 for lower ones
-    Array bound, present;   // present: 1, or 0 where the bound is infinite
-    Array slack, multiplier, slack_step, multiplier_step;
-    Array residual, offset; // bound - row - slack (with the sign), and the multiplier's step where the row stays
-
-    double gap(double step) const;
-    double longest(const Array &values, const Array &steps) const;
-  };
-  struct Row {
-    std::size_t stage;
-    bool general;
-    Eigen::Index index; // among the singles, or the general rows, of its stage
-    double value, lower, upper, multiplier;
+    Numbers bound, present, slack, inverse, multiplier, slack_step, multiplier_step, residual, offset;
+    Barrier::Side view(double sign);
   };
 
-  void find_places();
-  void arrange(const Vectors &dxs, const Vectors &dus);
+  std::size_t place(std::size_t stage, std::size_t variable) const { return (nx_ + nu_) * stage + variable; }
+  void set_row(std::size_t place, double value, double lower, double upper, double multiplier);
+  GeneralRows general() const;
+  void begin_at(const Vectors &dxs, const Vectors &dus);
   void begin();
-  bool iterate(double mu);
-  void direction(double mu, const Array &upper_target, const Array &lower_target);
-  Array rows_along(const Vectors &xs, const Vectors &us) const;
+  bool iterate();
+  double direction(double target, bool corrector);
+  void step_to(double *z);
+  Barrier barrier();
 
   const Problem &problem_;
+  const LqKernel &kernel_ = *find_lq_kernel();
   std::unique_ptr<WeightedRiccati> riccati_;
-  std::vector<Row> rows_;
-  std::vector<StageRows> stages_;
-  std::vector<Eigen::Index> place_; // of each row in the arrays below
-  double count_ = 0.0, gap_ = 0.0, residual_ = 0.0;
-  Vectors gx_, gu_;                 // gradient at the step that solve() was given
-  Vectors xs_, us_, next_xs_, next_us_; // what is added to that step: now, and after a whole iteration
-  Array start_, row_, before_;      // rows at that step and now; multipliers before
-  Array elastic_, weights_;         // 1 / (1 + mu d) with d = the barrier's weight of each row; d times that
-  Side upper_{1.0, {}, {}, {}, {}, {}, {}, {}, {}}, lower_{-1.0, {}, {}, {}, {}, {}, {}, {}, {}};
+  std::size_t nx_, nu_, variables_, room_ = 0; // room: for general rows
+  std::vector<std::size_t> place_;             // of each row in the arrays below
+  std::vector<int> stage_;                     // of each general row
+  std::vector<double> coefficients_;           // of general rows, one after the other
+  double mu_ = 0.0, count_ = 0.0, gap_ = 0.0, residual_ = 0.0;
+  Numbers value_, before_;            // of rows: values without a step, multipliers of the solver's last step
+  Numbers gradient_, slope_, start_;  // at the step that solve() was given; with the barrier's; rows at that step
+  Numbers z_, next_;                  // what is added to that step: now, and after a whole iteration
+  Numbers elastic_, weights_;         // see Barrier
+  Side upper_, lower_;
 };
 
 } // namespace sobo

@@ -1,95 +1,36 @@
 #include "weighted_riccati.hpp"
 
+#include <new>
+
 #include <Eigen/Cholesky>
 #include <Eigen/StdVector>
 
+#include "processor.hpp"
+
 namespace sobo {
+
+extern const LqKernel lq_kernel_baseline;
+#ifdef SOBO_X86_KERNELS
+extern const LqKernel lq_kernel_avx2, lq_kernel_avx512;
+#endif
+
+const LqKernel *find_lq_kernel(const char *name) {
+#ifdef SOBO_X86_KERNELS
+  static const std::array<std::pair<Instructions, const LqKernel *>, 3> kernels{
+      {{Instructions::Avx512, &lq_kernel_avx512}, {Instructions::Avx2, &lq_kernel_avx2}, {Instructions::Baseline, &lq_kernel_baseline}}};
+#else
+  static const std::array<std::pair<Instructions, const LqKernel *>, 1> kernels{{{Instructions::Baseline, &lq_kernel_baseline}}};
+#endif
+  return choose(kernels, name);
+}
+
 namespace {
 
 using Knot = aligator::gar::LqrKnotTpl<double>;
 constexpr int dynamic = Eigen::Dynamic;
 
-/// Dynamics of any form.
-template <int NX, int NU> struct AnyDynamics {
-  using Square = Eigen::Matrix<double, NX, NX>;
-  using Tall = Eigen::Matrix<double, NX, NU>;
-  using State = Eigen::Matrix<double, NX, 1>;
-  using Control = Eigen::Matrix<double, NU, 1>;
-  template <typename M> using In = Eigen::Map<const M, Eigen::Aligned16>;
-
-  explicit AnyDynamics(const Knot &knot) : A(knot.A.data(), knot.nx, knot.nx), B(knot.B.data(), knot.nx, knot.nu) {}
-
-  /// Q += A'VA, S += A'VB, R += B'VB.
-  template <typename Q_, typename S_, typename R_> void pull_back(const Square &V, Q_ &Q, S_ &S, R_ &R) const {
-    const Square VA = V.lazyProduct(A);
-    const Tall VB = V.lazyProduct(B);
-    Q += A.transpose().lazyProduct(VA);
-    S += A.transpose().lazyProduct(VB);
-    R += B.transpose().lazyProduct(VB);
-  }
-  /// p <- A'p, and returns B'p.
-  Control pull_back(State &p) const {
-    const Control b = B.transpose().lazyProduct(p);
-    p = A.transpose().lazyProduct(p).eval();
-    return b;
-  }
-  State next(const State &x, const Control &u) const { return A.lazyProduct(x) + B.lazyProduct(u); }
-
-  In<Square> A;
-  In<Tall> B;
-};
-
-/// x = [q, v], q' = q + h v + h^2/2 u, v' = v + h u.
-template <int NX, int NU> struct DoubleIntegrator {
-  using Square = Eigen::Matrix<double, NX, NX>;
-  using State = Eigen::Matrix<double, NX, 1>;
-  using Control = Eigen::Matrix<double, NU, 1>;
-  using Half = Eigen::Matrix<double, NU, NU>;
-
-  explicit DoubleIntegrator(const Knot &knot) : n(knot.nu), h(knot.B(knot.nu, 0)) {}
-
-  static bool matches(const Knot &knot) {
-    const Eigen::Index n = knot.nu;
-    if (n == 0 || knot.nx != 2 * n)
-      return false;
-    const double h = knot.B(n, 0);
-    MatrixXd A = MatrixXd::Identity(2 * n, 2 * n), B = MatrixXd::Zero(2 * n, n);
-    A.topRightCorner(n, n).diagonal().setConstant(h);
-    B.topRows(n).diagonal().setConstant(0.5 * h * h);
-    B.bottomRows(n).diagonal().setConstant(h);
-    return knot.A == A && knot.B.isApprox(B, 1e-14);
-  }
-
-  template <typename Q_, typename S_, typename R_> void pull_back(const Square &V, Q_ &Q, S_ &S, R_ &R) const {
-    const double c = 0.5 * h * h;
-    const Half qq = V.topLeftCorner(n, n), qv = V.topRightCorner(n, n), vv = V.bottomRightCorner(n, n);
-    const Half q = h * qq + qv.transpose();         // lower left of A'V
-    const Half v = h * qv + vv;                     // lower right of A'V
-    Q.topLeftCorner(n, n) += qq;
-    Q.topRightCorner(n, n) += q.transpose();
-    Q.bottomLeftCorner(n, n) += q;
-    Q.bottomRightCorner(n, n) += h * q + v;
-    S.topRows(n) += c * qq + h * qv;
-    S.bottomRows(n) += c * q + h * v;
-    R += c * (c * qq + h * qv) + h * (c * qv.transpose() + h * vv);
-  }
-  Control pull_back(State &p) const {
-    const Control b = 0.5 * h * h * p.head(n) + h * p.tail(n);
-    p.tail(n) += h * p.head(n);
-    return b;
-  }
-  State next(const State &x, const Control &u) const {
-    State out = x;
-    out.head(n) += h * x.tail(n) + 0.5 * h * h * u;
-    out.tail(n) += h * u;
-    return out;
-  }
-
-  Eigen::Index n;
-  double h;
-};
-
-template <int NX, int NU, template <int, int> class Dynamics> class Recursion final : public WeightedRiccati {
+/// Of dynamics of any form.
+template <int NX, int NU> class Recursion final : public WeightedRiccati {
   using Square = Eigen::Matrix<double, NX, NX>;
   using Tall = Eigen::Matrix<double, NX, NU>;
   using Small = Eigen::Matrix<double, NU, NU>;
@@ -97,24 +38,33 @@ template <int NX, int NU, template <int, int> class Dynamics> class Recursion fi
   using State = Eigen::Matrix<double, NX, 1>;
   using Control = Eigen::Matrix<double, NU, 1>;
   template <typename M> using In = Eigen::Map<const M, Eigen::Aligned16>;
+  template <typename M> using Part = Eigen::Map<const M>;
 
 public:
   explicit Recursion(const Problem &problem)
-      : problem_(problem), cholesky_(problem.stages.size() - 1), gains_(problem.stages.size() - 1),
-        steps_(problem.stages.size() - 1) {}
+      : problem_(problem), last_(problem.stages.size() - 1), nx_(problem.stages[0].nx), nu_(problem.stages[0].nu),
+        cholesky_(last_), gains_(last_), steps_(last_) {}
 
-  bool factor(const std::vector<StageRows> &rows, const Eigen::ArrayXd &weights) override {
-    const std::size_t last = problem_.stages.size() - 1;
-    const auto &end = problem_.stages[last];
-    Square V = In<Square>(end.Q.data(), end.nx, end.nx);
-    add(rows[last], weights, V);
-    for (std::size_t t = last; t-- > 0;) {
+  bool factor(const GeneralRows &rows, const double *weights) override {
+    const double *of_rows = weights + (nx_ + nu_) * last_ + nx_;
+    int row = rows.count;
+    Small none = Small::Zero(nu_, nu_);
+    Tall nothing = Tall::Zero(nx_, nu_);
+    Square V = In<Square>(problem_.stages[last_].Q.data(), nx_, nx_);
+    V.diagonal() += Part<State>(weights + (nx_ + nu_) * last_, nx_);
+    row = add(rows, row, last_, of_rows, V, nothing, none);
+    for (std::size_t t = last_; t-- > 0;) {
       const auto &knot = problem_.stages[t];
-      Square Q = In<Square>(knot.Q.data(), knot.nx, knot.nx);
-      Tall S = In<Tall>(knot.S.data(), knot.nx, knot.nu);
-      Small R = In<Small>(knot.R.data(), knot.nu, knot.nu);
-      Dynamics<NX, NU>(knot).pull_back(V, Q, S, R);
-      add(rows[t], weights, Q, S, R);
+      const In<Square> A(knot.A.data(), nx_, nx_);
+      const In<Tall> B(knot.B.data(), nx_, nu_);
+      const Square VA = V.lazyProduct(A);
+      const Tall VB = V.lazyProduct(B);
+      Square Q = In<Square>(knot.Q.data(), nx_, nx_) + A.transpose().lazyProduct(VA);
+      Tall S = In<Tall>(knot.S.data(), nx_, nu_) + A.transpose().lazyProduct(VB);
+      Small R = In<Small>(knot.R.data(), nu_, nu_) + B.transpose().lazyProduct(VB);
+      Q.diagonal() += Part<State>(weights + (nx_ + nu_) * t, nx_);
+      R.diagonal() += Part<Control>(weights + (nx_ + nu_) * t + nx_, nu_);
+      row = add(rows, row, t, of_rows, Q, S, R);
       cholesky_[t].compute(R);
       if (cholesky_[t].info() != Eigen::Success)
         return false;
@@ -128,103 +78,125 @@ public:
     return V.allFinite(); // NaN passes the factorisation
   }
 
-  void solve(const std::vector<StageRows> &rows, const Eigen::ArrayXd &linear, const Vectors &gx, const Vectors &gu,
-             Vectors &xs, Vectors &us) override {
-    const std::size_t last = problem_.stages.size() - 1;
-    State p = gx[last];
-    Control none = Control::Zero(problem_.stages[0].nu);
-    add(rows[last], linear, p, none);
-    for (std::size_t t = last; t-- > 0;) {
-      State q = gx[t];
-      Control r = gu[t];
-      add(rows[t], linear, q, r);
-      r += Dynamics<NX, NU>(problem_.stages[t]).pull_back(p);
+  void solve(const double *gradient, double *z) override {
+    State p = Part<State>(gradient + (nx_ + nu_) * last_, nx_);
+    for (std::size_t t = last_; t-- > 0;) {
+      const auto &knot = problem_.stages[t];
+      const double *g = gradient + (nx_ + nu_) * t;
+      Control r = Part<Control>(g + nx_, nu_);
+      r += In<Tall>(knot.B.data(), nx_, nu_).transpose().lazyProduct(p);
       steps_[t] = -r;
       cholesky_[t].solveInPlace(steps_[t]);
-      p += q + gains_[t].transpose().lazyProduct(r);
+      p = (In<Square>(knot.A.data(), nx_, nx_).transpose().lazyProduct(p) + Part<State>(g, nx_)).eval();
+      p += gains_[t].transpose().lazyProduct(r);
     }
-    State x = State::Zero(problem_.stages[0].nx);
-    xs[0] = x;
-    for (std::size_t t = 0; t < last; ++t) {
+    State x = State::Zero(nx_);
+    for (std::size_t t = 0; t < last_; ++t, z += nx_ + nu_) {
+      const auto &knot = problem_.stages[t];
       const Control u = steps_[t] + gains_[t].lazyProduct(x);
-      us[t] = u;
-      x = Dynamics<NX, NU>(problem_.stages[t]).next(x, u);
-      xs[t + 1] = x;
+      Eigen::Map<State>(z, nx_) = x;
+      Eigen::Map<Control>(z + nx_, nu_) = u;
+      x = (In<Square>(knot.A.data(), nx_, nx_).lazyProduct(x) + In<Tall>(knot.B.data(), nx_, nu_).lazyProduct(u)).eval();
     }
+    Eigen::Map<State>(z, nx_) = x;
+  }
+
+  void gains(std::size_t t, Eigen::Ref<RowMatrixXd> by_state, Eigen::Ref<VectorXd> constant) const override {
+    by_state = gains_[t];
+    constant = steps_[t];
   }
 
 private:
-  static void add(const StageRows &rows, const Eigen::ArrayXd &weights, Square &Q) {
-    Eigen::Index k = rows.first;
-    for (const auto &[variable, coefficient] : rows.singles)
-      Q(variable, variable) += weights[k++] * coefficient * coefficient;
-    for (Eigen::Index i = 0; i < rows.general.rows(); ++i) {
-      const State c = rows.general.row(i).transpose();
-      Q += c * (weights[k++] * c).transpose();
-    }
-  }
-
-  static void add(const StageRows &rows, const Eigen::ArrayXd &weights, Square &Q, Tall &S, Small &R) {
-    const Eigen::Index nx = Q.rows();
-    Eigen::Index k = rows.first;
-    for (const auto &[variable, coefficient] : rows.singles) {
-      const double weight = weights[k++] * coefficient * coefficient;
-      if (variable < nx)
-        Q(variable, variable) += weight;
-      else
-        R(variable - nx, variable - nx) += weight;
-    }
-    for (Eigen::Index i = 0; i < rows.general.rows(); ++i) {
-      const State c = rows.general.row(i).head(nx).transpose();
-      const Control d = rows.general.row(i).tail(R.rows()).transpose();
-      const State weighted = weights[k] * c;
+  /// Of the rows before `row` those of this stage, which come last; the number of those that are left.
+  int add(const GeneralRows &rows, int row, std::size_t t, const double *weights, Square &Q, Tall &S, Small &R) const {
+    for (; row > 0 && rows.stage[row - 1] == static_cast<int>(t); --row) {
+      const double *coefficients = rows.coefficients + (nx_ + nu_) * (row - 1);
+      const State c = Part<State>(coefficients, nx_);
+      const Control d = Part<Control>(coefficients + nx_, nu_);
+      const State weighted = weights[row - 1] * c;
       Q += c * weighted.transpose();
       S += weighted * d.transpose();
-      R += d * (weights[k++] * d).transpose();
+      R += d * (weights[row - 1] * d).transpose();
     }
-  }
-
-  static void add(const StageRows &rows, const Eigen::ArrayXd &linear, State &q, Control &r) {
-    const Eigen::Index nx = q.size();
-    Eigen::Index k = rows.first;
-    for (const auto &[variable, coefficient] : rows.singles) {
-      const double value = linear[k++] * coefficient;
-      if (variable < nx)
-        q[variable] += value;
-      else
-        r[variable - nx] += value;
-    }
-    for (Eigen::Index i = 0; i < rows.general.rows(); ++i, ++k) {
-      q += linear[k] * rows.general.row(i).head(nx).transpose();
-      if (rows.general.cols() > nx)
-        r += linear[k] * rows.general.row(i).tail(r.size()).transpose();
-    }
+    return row;
   }
 
   const Problem &problem_;
+  std::size_t last_;
+  Eigen::Index nx_, nu_;
   std::vector<Eigen::LLT<Small>, Eigen::aligned_allocator<Eigen::LLT<Small>>> cholesky_;
   std::vector<Wide, Eigen::aligned_allocator<Wide>> gains_;
   std::vector<Control, Eigen::aligned_allocator<Control>> steps_;
 };
 
-template <int NX, int NU> std::unique_ptr<WeightedRiccati> make(const WeightedRiccati::Problem &problem) {
-  for (std::size_t t = 0; t + 1 < problem.stages.size(); ++t)
-    if (!DoubleIntegrator<NX, NU>::matches(problem.stages[t]))
-      return std::make_unique<Recursion<NX, NU, AnyDynamics>>(problem);
-  return std::make_unique<Recursion<NX, NU, DoubleIntegrator>>(problem);
+/// Whether x = [q, v], q' = q + h v + h^2/2 u, v' = v + h u.
+bool is_double_integrator(const Knot &knot) {
+  const Eigen::Index n = knot.nu;
+  if (n == 0 || knot.nx != 2 * n)
+    return false;
+  const double h = knot.B(n, 0);
+  MatrixXd A = MatrixXd::Identity(2 * n, 2 * n), B = MatrixXd::Zero(2 * n, n);
+  A.topRightCorner(n, n).diagonal().setConstant(h);
+  B.topRows(n).diagonal().setConstant(0.5 * h * h);
+  B.bottomRows(n).diagonal().setConstant(h);
+  return knot.A == A && knot.B.isApprox(B, 1e-14);
 }
+
+/// By a kernel for the processor at hand.
+class IntegratorRecursion final : public WeightedRiccati {
+public:
+  explicit IntegratorRecursion(const Problem &problem)
+      : problem_(problem), n_(problem.stages[0].nu), unit_(kernel_.packed(n_)), factored_(kernel_.factored(n_)),
+        hessians_(allocate(unit_ * problem.stages.size())), factors_(allocate(factored_ * problem.stages.size())) {}
+
+  void load() override {
+    for (std::size_t t = 0; t < problem_.stages.size(); ++t) {
+      const auto &knot = problem_.stages[t];
+      const bool last = t + 1 == problem_.stages.size();
+      kernel_.pack(n_, knot.Q.data(), last ? nullptr : knot.S.data(), last ? nullptr : knot.R.data(), hessians_.get() + unit_ * t);
+    }
+  }
+  bool factor(const GeneralRows &rows, const double *weights) override {
+    lq_ = {n_, static_cast<int>(problem_.stages.size()) - 1, problem_.stages[0].B(n_, 0), hessians_.get(), factors_.get(), rows};
+    return kernel_.factor(lq_, weights);
+  }
+  void solve(const double *gradient, double *z) override { kernel_.solve(lq_, gradient, z); }
+
+  void gains(std::size_t t, Eigen::Ref<RowMatrixXd> by_state, Eigen::Ref<VectorXd> constant) const override {
+    kernel_.gains(n_, factors_.get() + factored_ * t, by_state.data(), static_cast<int>(by_state.outerStride()), constant.data());
+  }
+
+private:
+  struct Free {
+    void operator()(double *p) const { ::operator delete[](p, std::align_val_t(64)); }
+  };
+  using Memory = std::unique_ptr<double[], Free>;
+  static Memory allocate(std::size_t size) {
+    return Memory(new (::operator new[](size * sizeof(double), std::align_val_t(64))) double[size]());
+  }
+
+  const LqKernel &kernel_ = *find_lq_kernel();
+  const Problem &problem_;
+  int n_;
+  std::size_t unit_, factored_;
+  Memory hessians_, factors_;
+  DoubleIntegrator lq_{};
+};
 
 } // namespace
 
 std::unique_ptr<WeightedRiccati> make_weighted_riccati(const WeightedRiccati::Problem &problem) {
   const auto &knot = problem.stages.front();
+  const bool fits = static_cast<int>(knot.nu) <= find_lq_kernel()->most_joints;
+  if (fits && std::all_of(problem.stages.begin(), problem.stages.end() - 1, is_double_integrator))
+    return std::make_unique<IntegratorRecursion>(problem);
   if (knot.nx == 12 && knot.nu == 4)
-    return std::make_unique<Recursion<12, 4, AnyDynamics>>(problem);
+    return std::make_unique<Recursion<12, 4>>(problem);
   if (knot.nx == 12 && knot.nu == 6)
-    return make<12, 6>(problem);
+    return std::make_unique<Recursion<12, 6>>(problem);
   if (knot.nx == 14 && knot.nu == 7)
-    return make<14, 7>(problem);
-  return make<dynamic, dynamic>(problem);
+    return std::make_unique<Recursion<14, 7>>(problem);
+  return std::make_unique<Recursion<dynamic, dynamic>>(problem);
 }
 
 } // namespace sobo
