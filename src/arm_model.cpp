@@ -54,19 +54,13 @@ pinocchio::SE3 turned(const Vector3d &axis) {
 } // namespace
 
 const ArmKernel *find_arm_kernel(const char *name) {
+  return choose<ArmKernel>({
 #ifdef SOBO_X86_KERNELS
-  constexpr std::size_t count = 3;
-#else
-  constexpr std::size_t count = 1;
+                               {Instructions::Avx512, &arm_kernel_avx512},
+                               {Instructions::Avx2, &arm_kernel_avx2},
 #endif
-  static const std::array<std::pair<Instructions, const ArmKernel *>, count> kernels{{
-#ifdef SOBO_X86_KERNELS
-      {Instructions::Avx512, &arm_kernel_avx512},
-      {Instructions::Avx2, &arm_kernel_avx2},
-#endif
-      {Instructions::Baseline, &arm_kernel_baseline},
-  }};
-  return choose(kernels, name);
+                               {Instructions::Baseline, &arm_kernel_baseline}},
+                           name);
 }
 
 std::optional<ArmTree> ArmTree::of(const pinocchio::Model &model, pinocchio::FrameIndex tool) {

@@ -54,8 +54,9 @@ inline void second_derivatives_of(const ArmModel &arm, int j, const Body *bodies
   const Body &body = bodies[j];
   const auto transposed_map = [&](const Spatial &v) { return Spatial{Vec3{}, transposed(sum.map, v)}; };
   const Spatial turned = cross_force(body.axis, sum.weighted_momentum);
-  const Spatial by_rate = cross_force(body.axis, Spatial{Vec3{}, sum.pull}) + cross_force(body.axis_rate, sum.weighted_momentum) -
-                          sum.minus_rate * body.axis_rate + transposed_map(w[j].axis_rate);
+  const Spatial by_rate = cross_force(body.axis, Spatial{Vec3{}, sum.pull}) +
+                          cross_force(body.axis_rate, sum.weighted_momentum) - sum.minus_rate * body.axis_rate +
+                          transposed_map(w[j].axis_rate);
   const Spatial by_acceleration = turned + sum.inertia * w[j].axis_rate;
   const Spatial by_weight =
       sum.inertia * body.axis_acceleration + sum.map * body.axis_rate.angular + cross_force(body.axis, sum.force);

@@ -92,7 +92,9 @@ private:
     const double *of_u = hessian + 4 * n * count * kLanes;
     for (int j = 0; j < n; ++j)
       for (int b = 0; b < count; ++b) {
-        const auto packed_x = [&](int column, int half) { return load(hessian + (2 * count * column + half * count + b) * kLanes); };
+        const auto packed_x = [&](int column, int half) {
+          return load(hessian + (2 * count * column + half * count + b) * kLanes);
+        };
         const auto packed_u = [&](int part) { return load(of_u + (3 * count * j + part * count + b) * kLanes); };
         const Lanes qq = x_[j][b], vq = x_[j][count + b], qv = x_[n + j][b], vv = x_[n + j][count + b];
         const Lanes q = h * qq + qv, v = h * vq + vv;   // of the column of v

@@ -42,7 +42,8 @@ public:
   /// The gains of that minimum.
   const WeightedRiccati &recursion() const { return *riccati_; }
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
-  /// false where the problem is not convex, or is not solved within 50 iterations. The rows count in the order in which they were added.
+  /// false where the problem is not convex, or is not solved within 50 iterations. The rows count in the order in which
+  /// they were added.
   bool solve(double mu, double gap, Vectors &dxs, Vectors &dus);
   /// Whether a row's bound is active: 1 = upper, -1 = lower, 0 = none.
   int side(std::size_t row) const;

@@ -34,7 +34,8 @@ inline void sine_cosine(Lanes x, Lanes &sine, Lanes &cosine) {
   const Lanes turns = shifted - rounding; // in quarters
   LaneBits quarter;
   __builtin_memcpy(&quarter, &shifted, sizeof quarter);
-  const Lanes r = ((x - turns * 1.57079625129699707031) - turns * 7.54978941586159635335e-8) - turns * 5.39030285815811905290e-15;
+  const Lanes r =
+      ((x - turns * 1.57079625129699707031) - turns * 7.54978941586159635335e-8) - turns * 5.39030285815811905290e-15;
   const Lanes z = r * r;
   Lanes s = z * 1.58962301576546568060e-10 - 2.50507477628578072866e-8;
   s = s * z + 2.75573136213857245213e-6;

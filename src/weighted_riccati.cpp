@@ -15,13 +15,13 @@ extern const LqKernel lq_kernel_avx2, lq_kernel_avx512;
 #endif
 
 const LqKernel *find_lq_kernel(const char *name) {
+  return choose<LqKernel>({
 #ifdef SOBO_X86_KERNELS
-  static const std::array<std::pair<Instructions, const LqKernel *>, 3> kernels{
-      {{Instructions::Avx512, &lq_kernel_avx512}, {Instructions::Avx2, &lq_kernel_avx2}, {Instructions::Baseline, &lq_kernel_baseline}}};
-#else
-  static const std::array<std::pair<Instructions, const LqKernel *>, 1> kernels{{{Instructions::Baseline, &lq_kernel_baseline}}};
+                              {Instructions::Avx512, &lq_kernel_avx512},
+                              {Instructions::Avx2, &lq_kernel_avx2},
 #endif
-  return choose(kernels, name);
+                              {Instructions::Baseline, &lq_kernel_baseline}},
+                          name);
 }
 
 namespace {
@@ -153,17 +153,20 @@ public:
     for (std::size_t t = 0; t < problem_.stages.size(); ++t) {
       const auto &knot = problem_.stages[t];
       const bool last = t + 1 == problem_.stages.size();
-      kernel_.pack(n_, knot.Q.data(), last ? nullptr : knot.S.data(), last ? nullptr : knot.R.data(), hessians_.get() + unit_ * t);
+      const double *S = last ? nullptr : knot.S.data(), *R = last ? nullptr : knot.R.data();
+      kernel_.pack(n_, knot.Q.data(), S, R, hessians_.get() + unit_ * t);
     }
   }
   bool factor(const GeneralRows &rows, const double *weights) override {
-    lq_ = {n_, static_cast<int>(problem_.stages.size()) - 1, problem_.stages[0].B(n_, 0), hessians_.get(), factors_.get(), rows};
+    const int steps = static_cast<int>(problem_.stages.size()) - 1;
+    lq_ = {n_, steps, problem_.stages[0].B(n_, 0), hessians_.get(), factors_.get(), rows};
     return kernel_.factor(lq_, weights);
   }
   void solve(const double *gradient, double *z) override { kernel_.solve(lq_, gradient, z); }
 
   void gains(std::size_t t, Eigen::Ref<RowMatrixXd> by_state, Eigen::Ref<VectorXd> constant) const override {
-    kernel_.gains(n_, factors_.get() + factored_ * t, by_state.data(), static_cast<int>(by_state.outerStride()), constant.data());
+    const int stride = static_cast<int>(by_state.outerStride());
+    kernel_.gains(n_, factors_.get() + factored_ * t, by_state.data(), stride, constant.data());
   }
 
 private:
