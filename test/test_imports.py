@@ -22,6 +22,7 @@ LAYERS = (
     "sobo_planner.robot",
     "sobo_planner.solver",
     "sobo_planner.tasks",
+    "sobo_planner.sampling",
     "sobo_planner.safety",
     "sobo_planner.policy",
     "sobo_planner.motion",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner import _native
-from sobo_planner.robot import Robot
+from sobo_planner.robot import SEMI_IMPLICIT_EULER, Robot
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
@@ -99,6 +99,7 @@ class SwingUp(Task):
 
     kind = "swing_up"
     success_distance = 0.1
+    integrator = SEMI_IMPLICIT_EULER
     config: SwingUpConfig
 
     def __init__(self, config: SwingUpConfig, robot: Robot) -> None:
@@ -123,7 +124,7 @@ class SwingUp(Task):
 
     def _spec(self) -> _native.ReachSpec:
         spec = _native.ReachSpec()
-        spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, "semi_implicit_euler"
+        spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, self.integrator
         spec.actuation = np.eye(self.nu)
         spec.running = self._weights(self.config.problem.running, self.dt)
         spec.terminal = self._weights(self.config.problem.terminal, 1.0)

@@ -193,8 +193,9 @@ class QuadrotorReach(Task):
         if kind != "state":
             return super().actions(kind)
         hold = np.diag(np.repeat([1.0, 0.0], [3, 9]))
-        return StateActions(3, hold, self.state_groups, self._follow)
+        return StateActions(3, hold, self.state_groups, self.track)
 
-    def _follow(self, x: Array, desired: Array) -> tuple[Array, Array]:
+    def track(self, x: Array, desired: Array) -> tuple[Array, Array]:
+        """Follows desired states (N, 12) from x (12,) within the limits: X (N+1, 12), U (N, 4)."""
         blend = self.config.policy.blend
         return _native.quadrotor_track(self._spec, x, desired, blend, self.control_lower, self.control_upper)
