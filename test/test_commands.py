@@ -55,7 +55,7 @@ def optimal(position: float, velocity: float) -> np.ndarray:
     return (B.T @ cost).ravel()
 
 
-@pytest.mark.parametrize("position, velocity", [(2.56e6, 3.2e3), (1e4, 0.0), (81.0, 500.0)])
+@pytest.mark.parametrize("position, velocity", [(6.25e6, 5.0e3), (1e4, 0.0), (81.0, 500.0)])
 def test_gains_are_those_of_an_optimally_held_double_integrator(arm, motion, position, velocity) -> None:
     """Against derivatives, halfway, of the torques that inverse dynamics gives for accelerations that lead back."""
     held = with_weights(arm, position, velocity)
@@ -85,13 +85,13 @@ def poles(arm: ArmReach, x: np.ndarray, u: np.ndarray, K: np.ndarray) -> np.ndar
 
 
 def test_as_shipped_every_joint_comes_back_as_fast_as_it_can_without_overshoot(arm: ArmReach, home: np.ndarray) -> None:
-    """Critical damping: a double pole a joint, at position^(1/4) = 40 rad/s."""
+    """Critical damping: a double pole a joint, at position^(1/4) = 50 rad/s."""
     X = np.tile(np.concatenate([home, np.zeros(N)]), (101, 1))
     found = poles(arm, X[0], arm.robot.gravity(home), tracking_gains(arm, X)[0])
-    np.testing.assert_allclose(found.real, -40.0, rtol=0.02)
+    np.testing.assert_allclose(found.real, -50.0, rtol=0.02)
     assert np.abs(found.imag).max() < 0.5  # of a double pole, rounding makes two
     weights = arm.config.tracking
-    assert (weights.position, weights.velocity) == (2.56e6, 3.2e3)
+    assert (weights.position, weights.velocity) == (6.25e6, 5.0e3)
 
 
 @pytest.mark.parametrize("velocity", [0.0, 1e3, 5e4])
@@ -203,6 +203,13 @@ def test_weights_of_tracking_are_positive() -> None:
         with pytest.raises(ConfigError, match=f"tracking.velocity must not be negative, got {velocity}"):
             TrackingConfig(velocity=velocity)
     assert TrackingConfig(velocity=0.0).velocity == 0.0
+
+
+def test_a_margin_of_the_speeds_is_a_share() -> None:
+    for margin in (-1e-9, 1.0, float("nan")):
+        with pytest.raises(ConfigError, match=rf"tracking.speed_margin must lie in \[0, 1\), got {margin}"):
+            TrackingConfig(speed_margin=margin)
+    assert (TrackingConfig().speed_margin, TrackingConfig(speed_margin=0.0).speed_margin) == (0.05, 0.0)
 
 
 def test_weights_of_tracking_leave_hashes_as_they_are() -> None:

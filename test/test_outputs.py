@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from ros_harness import ros_system
 from test_linear_feedback import stand_ins
 
-from sobo_planner.motion import Followed, Motion
+from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.outputs import conversions, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
@@ -88,6 +88,21 @@ def test_the_stream_follows_the_motion(outputs: PlanOutputs, stream: Recorder, m
     held = stream.messages[-1]
     np.testing.assert_array_equal(held.initial_state.joint_state.velocity, np.zeros(6))
     np.testing.assert_allclose(held.feedforward.data, task.robot.gravity(motion.X[-1, :6]))
+
+
+def test_the_stream_does_not_run_away_from_an_arm_that_is_behind(
+    outputs: PlanOutputs, stream: Recorder, motion: Motion, task: ArmReach
+) -> None:
+    outputs.publish(motion, BEGIN - 0.02, DETAILS)
+    at = BEGIN + 0.5
+    desired, gains = motion.state(at), motion.K[motion.stage(at)]
+    for off in (0.001, 0.5):
+        x = desired - np.repeat([off, 0.0], 6)
+        outputs.publish_control(at, x)
+        state = stream.messages[-1].initial_state.joint_state
+        expected = reference(desired, x, gains, task.robot.velocity_limit)
+        np.testing.assert_allclose([*state.position, *state.velocity], expected)
+        assert bool(np.abs(expected - desired).max() > 0.1) is (off == 0.5)
 
 
 def test_the_stream_changes_over_at_the_hand_over(outputs: PlanOutputs, stream: Recorder, motion: Motion) -> None:

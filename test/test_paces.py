@@ -87,13 +87,28 @@ def test_whole_motions_begin_and_end_smoothly(task: ArmReach, unlimited: ArmReac
     still, moved = task.from_rest_to_rest(Pace(), moving(home)), task.from_rest_to_rest(Pace(), moving(home, 0.04))
     assert (still.ramps, moved.ramps) == ((4, 4), (0, 4))
     assert task.from_rest_to_rest(Pace(), moving(home, 0.0, -0.03)).ramps == (4, 4), "what encoders' noise looks like"
-    way, usual = straight(home, 2.0), task.paced(Pace()).duration_of(straight(home, 2.0), moving(home))
+    way, usual = straight(home, 2.0), task.paced(Pace(None, 0.95)).duration_of(straight(home, 2.0), moving(home))
     assert still.duration_of(way, moving(home)) == pytest.approx(usual / 0.96)
     assert still.lasting(3.0).ramps == pickle.loads(pickle.dumps(still)).ramps == (4, 4)
     assert (still._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_start, moved._spec(PLAIN).ramp_end) == (4, 0, 4)
     assert unlimited.from_rest_to_rest(Pace(), moving(home)) is unlimited
     short = load_task("ur5", **{"problem.horizon": 9, "policy.T_h": 8, "policy.T_a": 4})
     assert short.from_rest_to_rest(Pace(), moving(home)).ramps == (1, 1)
+
+
+def test_whole_motions_leave_some_of_the_speeds_to_the_controller(
+    task: ArmReach, unlimited: ArmReach, home: np.ndarray
+) -> None:
+    for share, expected in ((1.0, 0.95), (0.97, 0.95), (0.95, 0.95), (0.5, 0.5)):
+        view = task.from_rest_to_rest(Pace(None, share, 0.5), moving(home))
+        np.testing.assert_allclose(view.velocity_limit, expected * RATED)
+        np.testing.assert_allclose(view.acceleration_limit, 0.5 * LIMIT)
+    moved = task.from_rest_to_rest(Pace(), moving(home, 0.98 * RATED))
+    np.testing.assert_allclose(moved.velocity_limit, [0.98 * RATED, *[0.95 * RATED] * 5])
+    none = load_task("ur5", **{"tracking.speed_margin": 0.0}).from_rest_to_rest(Pace(), moving(home))
+    np.testing.assert_allclose(none.velocity_limit, RATED)
+    np.testing.assert_allclose(unlimited.from_rest_to_rest(Pace(2.0), moving(home)).velocity_limit, RATED)
+    np.testing.assert_allclose(task.paced(Pace()).velocity_limit, RATED)  # what replans all the time needs none
 
 
 def test_positions_at_knots_leave_room_for_what_is_between_them(task: ArmReach, home: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,19 @@ def test_a_thread_that_dies_is_noticed_and_its_goals_are_answered(
     pose.header.frame_id, pose.pose.orientation.w = "base_link", 1.0
     inside.node._requests._on_goal(pose)
     assert refused[-1][0].status.value == "NOT_RESPONDING"
+
+
+@pytest.mark.parametrize(("age", "known"), [(0.0, True), (0.05, True), (0.06, False), (None, False)])
+def test_the_stream_knows_where_the_arm_is_from_fresh_states_only(age: float | None, known: bool) -> None:
+    told: list[tuple[float, Any]] = []
+    outputs = SimpleNamespace(publish_control=lambda now, x: told.append((now, x)))
+    state = None if age is None else SimpleNamespace(x="state", age=age)
+    node: Any = SimpleNamespace(_session=SimpleNamespace(outputs=outputs), _now=lambda: 5.0)
+    node._serving = SimpleNamespace(inbox=SimpleNamespace(state=state))
+    PlannerNode._publish_control(node)
+    node._serving = None  # between configuring and activating
+    PlannerNode._publish_control(node)
+    assert told == [(5.0, "state" if known else None), (5.0, None)]
+    node._session = None
+    PlannerNode._publish_control(node)
+    assert len(told) == 2

@@ -12,6 +12,7 @@ from sobo_planner.plant import Conditions, Interface, Plant, execute
 from sobo_planner.plant.execution import PERIOD
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import load_task
+from sobo_training.data.instances import Stream, draw
 
 pytest.importorskip("mujoco", reason="needs the extra `sim`")
 
@@ -99,3 +100,13 @@ def test_noise_is_the_same_every_time(task, plans) -> None:
     first, again, other = (run(task, plans[:1], **noisy, seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.X, again.X)
     assert np.abs(first.X - other.X).max() > 1e-6
+
+
+def test_an_arm_that_lacked_torque_catches_up_within_its_speed(task) -> None:
+    """The shoulder cannot lift a load that nobody told of as fast as planned."""
+    instance, _ = draw(task, Stream.EVALUATE, 1, 44)
+    plan = Planner(task, checker=PlanChecker(task)).plan(instance.x0, instance.target)
+    found = execute(task, plan, Plant(task.robot, Conditions(payload=3.0)), Interface.EFFORT)
+    lacking = np.abs(found.torque[:, 1]) > task.robot.effort_limit[1]
+    assert lacking.sum() > 0.2 / PERIOD and found.tracking_error > 0.05
+    assert found.speed_share < 1.01 and found.settled_error < 0.01

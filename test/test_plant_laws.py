@@ -53,16 +53,27 @@ def test_splines(plan) -> None:
 
 
 def test_effort(task, plan) -> None:
-    law, x = EffortLaw(task.robot, plan, TIMES), np.linspace(-1.0, 1.0, 12)
+    plan = dataclasses.replace(plan, K=np.abs(plan.K))  # gains that do not hold a joint leave the reference as it is
+    law, off = EffortLaw(task.robot, plan, TIMES), np.linspace(-0.01, 0.01, 12)
     desired = laws.splines(plan.time, plan.X, TIMES)
     np.testing.assert_array_equal(law.desired, desired)
     for k, stage in ((0, 0), (99, 0), (100, 1), (250, 2), (300, 3), (399, 3)):  # steps of 0.1 s, times of 1 ms
-        expected = plan.U[stage] + plan.K[stage] @ (x - desired[k])
-        np.testing.assert_allclose(law.torque(k, x), expected, atol=1e-12)
+        expected = plan.U[stage] + plan.K[stage] @ off
+        np.testing.assert_allclose(law.torque(k, desired[k] + off), expected, atol=1e-12)
     rest = np.append(plan.X[-1, :6], np.zeros(6))
     for k in (400, 500):
-        expected = task.robot.gravity(plan.X[-1, :6]) + plan.K[-1] @ (x - rest)
-        np.testing.assert_allclose(law.torque(k, x), expected, atol=1e-12)
+        expected = task.robot.gravity(plan.X[-1, :6]) + plan.K[-1] @ off
+        np.testing.assert_allclose(law.torque(k, rest + off), expected, atol=1e-12)
+
+
+def test_effort_far_behind_the_plan(task, plan) -> None:
+    """The joint is led to 0.98 of its rated speed, whatever the distance."""
+    slow = dataclasses.replace(plan, X=0.01 * plan.X)
+    held = dataclasses.replace(slow, K=np.tile(np.hstack([-1000.0 * np.eye(6), -50.0 * np.eye(6)]), (4, 1, 1)))
+    law = EffortLaw(task.robot, held, TIMES)
+    off = np.append(np.full(6, -1.0), np.zeros(6))
+    found = law.torque(120, law.desired[120] + off) - plan.U[1]
+    np.testing.assert_allclose(found, 50.0 * (0.98 * task.robot.velocity_limit - law.desired[120, 6:]))
 
 
 def test_the_plan_stays_as_it_is(task, plan) -> None:

@@ -17,6 +17,7 @@ from reports import points_of, report_of
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from sobo_planner.motion import reference
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.diagnostics import to_json
@@ -243,12 +244,16 @@ def test_control_law(plan: Plan, names: list[str]) -> None:
     error, end = np.linspace(-0.01, 0.02, 12), np.arange(6.0)
     t = 4.3 * tracked.dt
     x = tracked.reference(t) + error
-    np.testing.assert_allclose(tracked.control(t, x, True, end), plan.U[4] + plan.K[4] @ error)
-    np.testing.assert_array_equal(tracked.control(t, x, False, end), plan.U[4])
+    fast, slow = np.full(6, np.inf), np.full(6, 0.1)
+    np.testing.assert_allclose(tracked.control(t, x, True, end, fast), plan.U[4] + plan.K[4] @ error)
+    np.testing.assert_array_equal(tracked.control(t, x, False, end, fast), plan.U[4])
     late = tracked.duration + 1.0
     at_end = tracked.reference(late)
-    np.testing.assert_array_equal(tracked.control(late, at_end, False, end), end)
-    np.testing.assert_allclose(tracked.control(late, at_end + error, True, end), end + plan.K[-1] @ error)
+    np.testing.assert_array_equal(tracked.control(late, at_end, False, end, fast), end)
+    np.testing.assert_allclose(tracked.control(late, at_end + error, True, end, fast), end + plan.K[-1] @ error)
+    caught = at_end + error - reference(at_end, at_end + error, plan.K[-1], slow)
+    assert np.abs(caught - error).max() > 1e-3
+    np.testing.assert_allclose(tracked.control(late, at_end + error, True, end, slow), end + plan.K[-1] @ caught)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"status": "converged"}', "null"])

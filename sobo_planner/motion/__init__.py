@@ -13,6 +13,7 @@ from sobo_planner.motion.prediction import (
     unwound,
     within_limits,
 )
+from sobo_planner.motion.reference import reference
 from sobo_planner.motion.timeline import HISTORY, Followed, Timeline
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "coasting_state",
     "expected_state",
     "follow",
+    "reference",
     "splined",
     "unwound",
     "within_limits",

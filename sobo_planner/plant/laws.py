@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sobo_planner.motion import reference
 from sobo_planner.planning import Plan
 from sobo_planner.robot import Robot
 
@@ -43,8 +44,9 @@ class Law(Protocol):
 class EffortLaw:
     """u = u* + K (x - x*), as linear_feedback_controller has it.
 
-    x* is the plan's spline. u* and K are held over each of the plan's steps. After the end the desired state is the
-    last one at rest, with the torque against gravity and the last gains.
+    x* is the plan's spline, nearer to the arm where that has fallen behind it (`motion.reference`). u* and K are held
+    over each of the plan's steps. After the end the desired state is the last one at rest, with the torque against
+    gravity and the last gains.
 
     Args:
         robot: The arm that the controller knows.
@@ -53,14 +55,15 @@ class EffortLaw:
     """
 
     def __init__(self, robot: Robot, plan: Plan, times: Array) -> None:
-        self.desired = splines(plan.time, plan.X, times)
+        self.desired, self._speed = splines(plan.time, plan.X, times), robot.velocity_limit
         stages = np.clip(np.searchsorted(plan.time, times + 1e-9, side="right") - 1, 0, len(plan.U) - 1)
         self._feedforward, self._gains, self._stages = plan.U[stages], plan.K, stages
         self._feedforward[times >= plan.time[-1]] = robot.gravity(plan.X[-1, : robot.nq])
 
     def torque(self, k: int, x: Array) -> Array:
         """See `Law.torque`."""
-        out: Array = self._feedforward[k] + self._gains[self._stages[k]] @ (x - self.desired[k])
+        gains = self._gains[self._stages[k]]
+        out: Array = self._feedforward[k] + gains @ (x - reference(self.desired[k], x, gains, self._speed))
         return out
 
 

@@ -37,6 +37,7 @@ from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
+FRESH = 0.05  # [s] age up to which a state says where the arm is now
 
 Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -252,8 +253,11 @@ class PlannerNode(LifecycleNode):
             self._serving.watchdog.look()
 
     def _publish_control(self) -> None:
-        if self._session is not None:
-            self._session.outputs.publish_control(self._now())
+        if self._session is None:
+            return
+        state = None if self._serving is None else self._serving.inbox.state
+        x = state.x if state is not None and state.age <= FRESH else None
+        self._session.outputs.publish_control(self._now(), x)
 
     def _publish_diagnostics(self) -> None:
         inbox, server = (None, None) if self._serving is None else (self._serving.inbox, self._serving.server)

@@ -17,7 +17,7 @@ from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from sobo_planner.motion import Followed, Motion
+from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
@@ -220,8 +220,13 @@ class PlanOutputs:
         values = np.asarray(goal, float)
         return (values if self._values["goal_type"] == "joints" else self._from_root.goal(values)).tolist()
 
-    def publish_control(self, now: float) -> None:
-        """Publishes what `linear_feedback_controller` is to do at ROS time `now` [s], if its package is there."""
+    def publish_control(self, now: float, x: NDArray[np.float64] | None = None) -> None:
+        """Publishes what `linear_feedback_controller` is to do, if its package is there.
+
+        Args:
+            now: ROS time [s].
+            x: Where the arm is, (2n,), which the desired state must not be too far ahead of; None: not known.
+        """
         with self._lock:
             timeline = self._followed.timeline
             if self._control is None or timeline is None or not self._open:
@@ -231,10 +236,11 @@ class PlanOutputs:
                 return
             stage = motion.stage(now)
             torque = motion.U[stage] if now <= motion.end else self._end_torque
+            desired, gains = motion.state(now), motion.K[stage]
+            if x is not None:
+                desired = reference(desired, x, gains, self._robot.velocity_limit)
             stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
-            message = linear_feedback.control_message(
-                stamp, self._joint_names, motion.state(now), torque, motion.K[stage]
-            )
+            message = linear_feedback.control_message(stamp, self._joint_names, desired, torque, gains)
             self._control.publish(message)
             self._note("control", message)
 

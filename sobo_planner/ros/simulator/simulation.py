@@ -106,7 +106,8 @@ class ArmSimulation:
             acceleration = HOLD_STIFFNESS * (self._hold - q) - HOLD_DAMPING * v
             torque = self._nominal.inverse_dynamics(q, v, acceleration)
         else:
-            torque = self.plan.control(self.plan_time, self.x, self.use_gains, self._end_torque)
+            speed = self._nominal.velocity_limit
+            torque = self.plan.control(self.plan_time, self.x, self.use_gains, self._end_torque, speed)
         return np.clip(torque, -limit, limit)
 
     def step(self) -> bool:

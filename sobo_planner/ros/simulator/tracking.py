@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion import splined
+from sobo_planner.motion import reference, splined
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -52,7 +52,7 @@ class TrackedPlan:
         """State (2n,) at time t [s], along the splines between knots, the last knot afterwards."""
         return splined(self.time, self.X, np.array([t]))[0]
 
-    def control(self, t: float, x: Vector, use_gains: bool, end_torque: Vector) -> Vector:
+    def control(self, t: float, x: Vector, use_gains: bool, end_torque: Vector, speed: Vector) -> Vector:
         """Torque (n,) [Nm]: u* + K (x - x*), with u* and K held over each control step.
 
         Args:
@@ -60,13 +60,15 @@ class TrackedPlan:
             x: measured state (2n,).
             use_gains: False leaves the feedback out.
             end_torque: feedforward (n,) [Nm] once the controls are used up.
+            speed: rated speeds (n,) [rad/s], with which the arm catches up at most.
         """
         step = int(t / self.dt + 1e-9)
         last = len(self.U) - 1
         feedforward = self.U[step] if step <= last else end_torque
         if not use_gains:
             return feedforward
-        return feedforward + self.K[min(step, last)] @ (x - self.reference(t))
+        gains = self.K[min(step, last)]
+        return feedforward + gains @ (x - reference(self.reference(t), x, gains, speed))
 
 
 class PlanAssembler:

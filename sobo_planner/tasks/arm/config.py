@@ -157,21 +157,24 @@ class TrackingConfig:
     """Weights of the gains that hold an arm to its motion, relative to that of the squared acceleration.
 
     They make every joint a spring and a damper, which bring it back to the motion with the frequency position^(1/4)
-    rad/s; the defaults are 40 rad/s and critical damping. With 22 rad/s, what the plan does not know of friction and
-    masses takes the arm three times as far from it; 50 rad/s gain little, and cost torque where the state is late or
-    noisy. No hash depends on them.
+    rad/s; the defaults are 50 rad/s and critical damping. With 22 rad/s, what the plan does not know of friction and
+    masses takes the arm five times as far from it; with more, a state that is late or noisy costs torque. No hash
+    depends on them.
 
     Attributes:
         position: Of the squared position error [1/s^4].
         velocity: Of the squared velocity error [1/s^2].
+        speed_margin: Share of the rated speeds that planned motions leave to the feedback.
     """
 
-    position: float = 2.56e6
-    velocity: float = 3.2e3
+    position: float = 6.25e6
+    velocity: float = 5.0e3
+    speed_margin: float = 0.05
 
     def __post_init__(self) -> None:
         require(self.position > 0, f"tracking.position must be positive, got {self.position}")
         require(self.velocity >= 0, f"tracking.velocity must not be negative, got {self.velocity}")
+        require(0 <= self.speed_margin < 1, f"tracking.speed_margin must lie in [0, 1), got {self.speed_margin}")
 
 
 @dataclass(frozen=True)

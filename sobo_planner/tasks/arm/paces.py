@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,13 @@ class ArmPaces(ArmStarts):
         return self.horizon * self.dt
 
     def from_rest_to_rest(self, pace: Pace, x0: Array) -> Any:
-        """The task at a pace (see `paced`) for whole motions from a state x0 (nx,), which begin and end smoothly."""
+        """The task at a pace (see `paced`) for whole motions from a state x0 (nx,), which begin and end smoothly.
+
+        With limits on accelerations they leave `tracking.speed_margin` of the rated speeds to the controller.
+        """
+        if self.config.problem.integrator == CONSTANT_ACCELERATION:
+            most = 1.0 - self.config.tracking.speed_margin
+            pace = replace(pace, velocity_scaling=min(pace.velocity_scaling, most))
         view = self.paced(pace, x0)
         if view is self.nominal:
             return view
