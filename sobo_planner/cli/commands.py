@@ -8,6 +8,7 @@ from tyro.conf import subcommand
 
 from sobo_planner.cli.bench import Bench
 from sobo_planner.cli.collect import Collect
+from sobo_planner.cli.diffuse import Diffuse
 from sobo_planner.cli.evaluate import Evaluate
 from sobo_planner.cli.export import Export
 from sobo_planner.cli.from_bag import FromBag
@@ -23,5 +24,6 @@ AnyCommand = (
     | Annotated[Export, subcommand("export")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Plan, subcommand("plan")]
+    | Annotated[Diffuse, subcommand("diffuse")]
     | Annotated[Bench, subcommand("bench")]
 )
