@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sobo_planner.errors import DatasetError
 from sobo_planner.tasks import load_task
-from sobo_training.data.collection import CollectOptions, resolved_config
+from sobo_training.data.collection import CollectOptions, CollectSummary, finished, resolved_config
 from sobo_training.data.dataset import ShardWriter, load, shard_paths
 from sobo_training.data.shards import LAYOUT, ShardInfo, read_shard
 
@@ -251,3 +251,19 @@ def test_settings_that_differ_between_shards_are_named(tmp_path):
             writer.write(solutions(count=1, seed=number), origin)
     with pytest.raises(DatasetError, match=r"distribution\.r_init is 1, 0 before$"):
         load(tmp_path)
+
+
+def test_how_motions_are_tracked_does_not_matter_to_solutions(tmp_path):
+    task, other = load_task("ur5"), load_task("ur5", **{"tracking.velocity": 1.0})
+    config = resolved_config(task, CollectOptions(), None)
+    assert "tracking" not in config["config"] and config == resolved_config(other, CollectOptions(), None)
+    for number, stored in enumerate(({"tracking": {"velocity": 2.0}}, {"problem": {"dt": 0.5}})):
+        folder = tmp_path / str(number)
+        earlier = config | {"config": config["config"] | stored}
+        with ShardWriter(folder) as writer:
+            writer.write(solutions(), ShardInfo("ur5", task.hash, task.robot_hash, 7, (0, 1, 2), {}, earlier))
+        if number == 0:
+            assert finished(folder, config, CollectSummary("")) == {0, 1, 2}
+        else:
+            with pytest.raises(DatasetError, match=r"problem\.dt"):
+                finished(folder, config, CollectSummary(""))

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sobo_planner.tasks import Task
 
 
+#: Sections of a task's configuration on which solutions do not depend.
+IRRELEVANT = ("policy", "training", "interplay", "tracking")
+
+
 @dataclass(frozen=True)
 class CollectOptions:
     """What is collected.
@@ -135,9 +139,7 @@ def policy_identity(folder: str | Path | None) -> str | None:
 
 def resolved_config(task: Task, options: CollectOptions, policy: str | Path | None) -> dict[str, Any]:
     """All that the solutions depend on, as JSON values; calls that differ in it do not share a folder."""
-    config = dataclasses.asdict(task.config)
-    for section in ("policy", "training", "interplay"):
-        config.pop(section, None)
+    config = {name: value for name, value in dataclasses.asdict(task.config).items() if name not in IRRELEVANT}
     raw = {
         "task": task.name,
         "task_hash": task.hash,
@@ -164,6 +166,12 @@ def differences(stored: Any, asked: Any) -> list[str]:
     return [f"{key}: the folder has {there!r}, this call asks for {here!r}" for key, there, here in named]
 
 
+def _relevant(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration without the sections that earlier versions stored in vain."""
+    kept = {name: each for name, each in stored.get("config", {}).items() if name not in IRRELEVANT}
+    return {name: kept if name == "config" else each for name, each in stored.items()}
+
+
 def finished(folder: Path, config: dict[str, Any], summary: CollectSummary) -> set[int]:
     """Read what a folder holds already, and add it to the summary.
 
@@ -176,7 +184,7 @@ def finished(folder: Path, config: dict[str, Any], summary: CollectSummary) -> s
     done: set[int] = set()
     for path in shard_paths(folder):
         tensors, info = read_shard(path)
-        conflicts = differences(info.config, config)
+        conflicts = differences(_relevant(info.config), config)
         if conflicts:
             raise DatasetError(f"{folder} was collected with other arguments: {'; '.join(conflicts)}")
         summary.add(tensors, info)
