@@ -173,12 +173,13 @@ def search(
     starters: list[Any] | None = None,
     others: list[Proposal] | None = None,
     shortest: float = 0.0,
+    last: Any = None,
 ) -> tuple[Search, Solvers]:
     """A search among scripted parts, and its solvers."""
     solvers = Solvers(answer, shortest)
     first = [Starter(PROPOSALS)] if starters is None else starters
     alternatives = Starter(OTHERS if others is None else others)
-    return Search(Task(), first, alternatives, solvers, Judge(verdict)), solvers
+    return Search(Task(), first, alternatives, solvers, Judge(verdict), last), solvers
 
 
 def run(verdict: Callable[[float], Verdict], **options: Any) -> tuple[Found, Solvers]:

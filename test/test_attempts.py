@@ -73,7 +73,7 @@ def test_what_is_added_later_comes_after_its_equals() -> None:
 
 def test_stages_have_this_order() -> None:
     assert [stage.name for stage in Stage] == [
-        "FIRST", "LIMITS", "ALTERNATIVE", "APART", "APART_LIMITS", "GOAL", "FULL",
+        "FIRST", "LIMITS", "ALTERNATIVE", "APART", "APART_LIMITS", "GOAL", "SAMPLED", "FULL",
     ]  # fmt: skip
 
 

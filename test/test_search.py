@@ -33,6 +33,31 @@ def test_without_a_good_motion_everything_is_tried_in_this_order() -> None:
     assert solvers.asked == [*first, (Refinement(), 20.0), (limited, 20.0), (Refinement(), 10.0), (limited, 10.0)]
 
 
+def test_the_last_resort_is_asked_where_no_other_start_reaches_the_goal_and_before_these_again() -> None:
+    last = Starter([Proposal("sampling", guess(50.0))])
+    found, solvers = run(lambda at: Verdict(miss=0.5) if at > 50.0 else Verdict("no"), last=last)
+    assert found.source == "sampling" and len(last.budgets) == 1
+    assert solvers.asked == [(QUICK, 20.0), (QUICK, 10.0), (QUICK, 30.0), (QUICK, 40.0), (Refinement(), 50.0)]
+    unneeded = Starter([])
+    run(lambda at: Verdict(miss=0.5), last=unneeded)
+
+    def never_converges(refinement: Refinement, start: float) -> Solution:
+        return solution(start, converged=False)
+
+    run(lambda at: Verdict(miss=0.5), answer=never_converges, last=unneeded)
+    assert unneeded.budgets == []
+
+
+def test_the_last_resort_keeps_links_apart_where_a_motion_has_collided() -> None:
+    verdicts = {51.0: Verdict(miss=0.5)}
+    found, solvers = run(
+        lambda at: verdicts.get(at, Verdict(violation=TOUCHING)),
+        others=[],
+        last=Starter([Proposal("sampling", guess(50.0))]),
+    )
+    assert found.source == "sampling" and solvers.asked[-1] == (Refinement(clearance=CLEARANCES[0]), 50.0)
+
+
 def test_a_motion_that_reaches_the_goal_beats_one_that_converged_elsewhere() -> None:
     """Reaching counts more than converging, and converging more than ending closer."""
 

@@ -12,7 +12,13 @@ from scripted_planning import INSTANCE, Clock, guess
 from sobo_planner.errors import DeadlineError, PolicyError
 from sobo_planner.planning import starters
 from sobo_planner.planning.planner import Planner
-from sobo_planner.planning.starters import GRAVITY, AlternativeStarter, InterpolationStarter, PolicyStarter
+from sobo_planner.planning.starters import (
+    GRAVITY,
+    AlternativeStarter,
+    InterpolationStarter,
+    PolicyStarter,
+    SamplingStarter,
+)
 from sobo_planner.policy.rollout import Rollouts
 from sobo_planner.robot.kinematics import inverse_kinematics
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
@@ -314,3 +320,28 @@ def test_inverse_kinematics_rollouts_and_postures_end_with_the_budget(task, poli
     goal = Instance(state, pose.robot.tool_pose(home + 0.3))
     all_of_them, few = pose.goal_postures(goal), pose.goal_postures(goal, Budget(0.05, clock=Ticking()))
     assert 1 <= len(few) < len(all_of_them)
+
+
+def test_a_plan_from_sampling_alone_needs_no_inverse_kinematics(task, home, monkeypatch) -> None:
+    """Neither for where the arm ends nor for its way."""
+    instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+    planner = Planner(task, starters=[SamplingStarter(seed=0)])
+    monkeypatch.setattr(type(task), "check_goal", lambda *_: None)
+    monkeypatch.setattr(type(task), "goal_configuration", lambda *_: pytest.fail("inverse kinematics"))
+    plan = planner.plan(instance.x0, instance.target)
+    assert plan.source == "sampling" and plan.tool_error < 0.01
+    again = SamplingStarter(seed=0).propose(task, instance, UNLIMITED)
+    np.testing.assert_array_equal(
+        again[0].guess.X, SamplingStarter(seed=0).propose(task, instance, UNLIMITED)[0].guess.X
+    )
+
+
+def test_sampling_fits_a_slower_view_and_ends_with_the_budget(task, home) -> None:
+    instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+    slower = task.lasting(4.0)
+    [proposal] = SamplingStarter(seed=0).propose(slower, instance, UNLIMITED)
+    assert np.isfinite(proposal.cost)
+    q, v = proposal.guess.X[:, :6], proposal.guess.X[:, 6:]
+    np.testing.assert_allclose(np.diff(q, axis=0), 0.5 * slower.dt * (v[1:] + v[:-1]), atol=1e-9)
+    with pytest.raises(DeadlineError, match="sampling"):
+        SamplingStarter(seed=0).propose(task, instance, Budget(1e-9))

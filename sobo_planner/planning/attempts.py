@@ -46,7 +46,8 @@ class Stage(IntEnum):
     APART = 3  # other postures, with links kept apart, where one has
     APART_LIMITS = 4  # those of them that left the position limits
     GOAL = 5  # motions that ended far from the goal, with more weight on it
-    FULL = 6  # the first starts again, without the cap
+    SAMPLED = 6  # a motion found by sampling, where nothing has reached the goal
+    FULL = 7  # the first starts again, without the cap
 
 
 #: Where a start is refined again, with position limits as constraints, once its motion has left them.
@@ -158,6 +159,12 @@ def alternative_attempts(
     refinement = Refinement(clearance=CLEARANCES[0], iterations=CAPPED)
     postures = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
     return [_attempt(Stage.APART, refinement, each) for each in postures]
+
+
+def last_attempts(proposals: Sequence[Proposal], collided: bool) -> list[Attempt]:
+    """The attempts with starts of the last resort; links are kept apart where a motion has collided."""
+    refinement = Refinement(clearance=CLEARANCES[0] if collided else 0.0)
+    return [_attempt(Stage.SAMPLED, refinement, each) for each in proposals]
 
 
 def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:

@@ -14,7 +14,13 @@ from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
 from sobo_planner.planning.search import Found, Search
-from sobo_planner.planning.starters import AlternativeStarter, InterpolationStarter, PolicyStarter, Starter
+from sobo_planner.planning.starters import (
+    AlternativeStarter,
+    InterpolationStarter,
+    PolicyStarter,
+    SamplingStarter,
+    Starter,
+)
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
@@ -99,9 +105,8 @@ class Planner:
 
     def _make(self, task: ArmReach) -> _Parts:
         solvers = RefinementSolvers(task)
-        search = Search(
-            task, self._starters, AlternativeStarter(self._seed), solvers, Judge(task, self._checker, self._gains)
-        )
+        judge, others = Judge(task, self._checker, self._gains), AlternativeStarter(self._seed)
+        search = Search(task, self._starters, others, solvers, judge, SamplingStarter(self._seed))
         q = np.array(task.config.robot.home)
         target = q if task.goal_type == "joints" else task.robot.tool_pose(q)[: task.goal_size]
         home = Instance(np.concatenate([q, np.zeros(task.nu)]), target)

@@ -27,6 +27,7 @@ from sobo_planner.planning.attempts import (
     alternative_attempts,
     first_attempts,
     follow_ups,
+    last_attempts,
 )
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.starters import Proposal, Starter
@@ -145,6 +146,11 @@ class _Record:
         return rank[:2] == (False, False) and Cause.TOO_LONG not in follow
 
     @property
+    def reaches_nothing(self) -> bool:
+        """Whether no motion that may be executed ends at the goal."""
+        return self.best is None or self.misses
+
+    @property
     def misses(self) -> bool:
         """Whether the best motion ends too far from the goal."""
         return self.best is not None and self.best[0][0]
@@ -159,12 +165,19 @@ class Search:
         alternatives: Proposes other ones where those lead nowhere.
         solvers: Refine starts.
         judge: Says which motions may be executed.
+        last: Proposes starts where none of them has reached the goal.
     """
 
     def __init__(
-        self, task: ArmReach, starters: Sequence[Starter], alternatives: Starter, solvers: Solvers, judge: Judging
+        self,
+        task: ArmReach,
+        starters: Sequence[Starter],
+        alternatives: Starter,
+        solvers: Solvers,
+        judge: Judging,
+        last: Starter | None = None,
     ) -> None:
-        self._task, self._starters, self._alternatives = task, starters, alternatives
+        self._task, self._starters, self._alternatives, self._last = task, starters, alternatives, last
         self._solvers, self._judge = solvers, judge
         self._attempting, self._judging = WorkEstimate(), WorkEstimate()
 
@@ -194,12 +207,18 @@ class Search:
         """
         account, record, known = Account(), _Record(), KnownMotions()
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
-        queue, alternatives_due = Queue(first_attempts(proposals)), True
+        queue, alternatives_due, last = Queue(first_attempts(proposals)), True, self._last
         while not (late := budget.left() <= self._least()) and not budget.interrupted:
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False
                 others = self._propose(self._alternatives, instance, budget, account)
                 queue.add(alternative_attempts(others, record.collided, lambda each: self._rank(each, instance)))
+                continue
+            if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
+                if record.reaches_nothing:
+                    found = self._propose(last, instance, budget, account)
+                    queue.add(last_attempts(found, record.collided))
+                last = None
                 continue
             attempt = queue.pop()
             if attempt is None:

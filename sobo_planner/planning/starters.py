@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from sobo_planner.errors import PolicyError
+from sobo_planner.errors import PolicyError, TaskError
 from sobo_planner.policy import Policy
 from sobo_planner.policy.rollout import rollouts
+from sobo_planner.sampling import ChainSettings, SamplingSettings, diffuse
 from sobo_planner.solver import Budget, Guess, Instance
 from sobo_planner.tasks import ArmReach
 
@@ -19,6 +20,8 @@ MAX_STARTS = 6
 GRAVITY = "gravity"
 # Interpolations that are timed and compared: their order before is that of slow motions.
 COMPARED = 3
+# Takes a third of a second for the UR5. From the cheaper motions of longer chains the solver ends at the same optima.
+SAMPLING = SamplingSettings("motions", 6, 3.0, chain=ChainSettings(samples=96, steps=25))
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Proposal:
     """A start for the solver.
 
     Attributes:
-        source: Where it comes from: `policy`, `interpolation`, `gravity` or `posture`.
+        source: Where it comes from: `policy`, `interpolation`, `gravity`, `posture` or `sampling`.
         guess: The trajectory, all finite.
         cost: Its total cost; infinite where nobody asked for it.
         duration: Of the trajectory [s]; None: the task's.
@@ -130,6 +133,30 @@ class AlternativeStarter:
         still = replace(_fitted(task, instance, GRAVITY, way), guess=gravity)
         found = [still, *(_fitted(task, instance, "posture", guess) for guess in postures if guess.finite)]
         return [proposal for proposal in found if proposal.guess.finite]
+
+
+class SamplingStarter:
+    """The best motion that model-based diffusion finds from standing still, without inverse kinematics.
+
+    Args:
+        seed: Of its noise, the same for every proposal.
+        settings: What is sampled, and how.
+    """
+
+    phase = "start"
+
+    def __init__(self, seed: int, settings: SamplingSettings = SAMPLING) -> None:
+        self._seed, self._settings = seed, settings
+
+    def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
+        """See `Starter.propose`."""
+        rng = np.random.default_rng(self._seed)
+        try:
+            found = diffuse(task.nominal, instance, self._settings, rng=rng, budget=budget)
+        except TaskError:
+            return []
+        proposals = _priced if task is task.nominal else _timed
+        return proposals(task, instance, "sampling", [found.guess])
 
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
