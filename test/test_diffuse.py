@@ -9,6 +9,7 @@ import pytest
 
 from sobo_planner.cli import main
 from sobo_planner.tasks import load_task
+from sobo_training.data.dataset import load
 
 FEW = ["--samples", "16", "--steps", "5"]
 
@@ -47,3 +48,44 @@ def test_every_kind_of_task(name, tmp_path, capsys) -> None:
 def test_what_cannot_be_done_is_refused(arguments, message, capsys) -> None:
     assert main(["diffuse", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_sampling_is_evaluated_in_the_place_of_a_policy(tmp_path, capsys) -> None:
+    path = tmp_path / "report.json"
+    arguments = ["evaluate", "pendulum", "-n", "2", "--starts", "2", "--json", str(path)]
+    assert main([*arguments, "--planner", "mbd"]) == 0
+    assert "policy mbd on controls, 40 steps, noise samples 128" in capsys.readouterr().out
+    report = json.loads(path.read_text())
+    assert report["action_horizon"] is None and report["success"]["refined"] == 1.0
+    for row in report["rows"]:
+        assert row["policy"]["status"] == "valid"  # what is sampled as controls is within their bounds
+        assert row["refined"]["cost"] < row["policy"]["cost"] < 1.4 * row["best_of_starts"]
+    for wrong, message in (
+        ([], "give either --policy or --planner"),
+        (["--planner", "mbd", "--policy", "somewhere"], "give either --policy or --planner"),
+        (["--planner", "ppo"], "unknown update 'ppo'"),
+        (["--planner", "mbd", "--samples", "3"], "samples are those of a policy"),
+    ):
+        assert main([*arguments, *wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_an_arms_plans_from_sampling_are_evaluated(tmp_path) -> None:
+    path = tmp_path / "report.json"
+    arguments = ["-n", "1", "--starts", "0", "--json", str(path), "--set", "r_init=0", "r_tgt=0"]
+    assert main(["evaluate", "ur5", "--planner", "mbd", *arguments]) == 0
+    report = json.loads(path.read_text())
+    assert report["planner"]["success"] == 1.0 and list(report["planner"]["sources"]) == ["sampling"]
+
+
+def test_starts_by_sampling_teach(tmp_path) -> None:
+    """They come behind the others, depend on the seed alone, and are part of what a folder was collected with."""
+    arguments = ["collect", "pendulum", "-n", "2", "--starts", "1"]
+    plain, taught, again = (tmp_path / name for name in ("plain", "taught", "again"))
+    assert main([*arguments, "--out", str(plain)]) == 0
+    for folder, threads in ((taught, "1"), (again, "2")):
+        assert main([*arguments, "--sampled", "1", "--threads", threads, "--out", str(folder)]) == 0
+    data = {folder: load([folder], load_task("pendulum")) for folder in (plain, taught, again)}
+    assert (data[taught].cost <= data[plain].cost + 0.01).all()
+    np.testing.assert_array_equal(data[taught].X, data[again].X)
+    assert main([*arguments, "--sampled", "2", "--out", str(taught)]) == 2

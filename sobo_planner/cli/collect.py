@@ -29,6 +29,8 @@ class Collect(TaskCommand):
     """Solver threads; the data does not depend on it."""
     policy: Path | None = None
     """Policy artifact whose rollout is one more start."""
+    sampled: int = 0
+    """Further starts per instance by sampling (model-based diffusion)."""
     shard_size: int = 10
     """Instances per file."""
     json: Flag = False
@@ -47,6 +49,7 @@ class Collect(TaskCommand):
             starts=self.starts,
             threads=self.threads,
             shard_size=self.shard_size,
+            sampled=self.sampled,
         )
         summary = collect(self.load_task(), self.out, options, self.policy)
         print(json.dumps(asdict(summary), indent=1) if self.json else summary.render())

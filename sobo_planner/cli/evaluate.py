@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from sobo_planner.cli.shared import TaskCommand, finish, training_extra
+from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output, write_json
+
+if TYPE_CHECKING:
+    from sobo_planner.sampling import SamplingSettings
+    from sobo_planner.tasks import Task
 
 
 @dataclass(kw_only=True)
 class Evaluate(TaskCommand):
-    """Evaluate a policy on instances that it was not trained on: alone, as a warm start, and beside the naive start."""
+    """Evaluate a policy on instances that it was not trained on: alone, as a warm start, and beside the naive start.
 
-    policy: Path
+    With --planner, planning by sampling stands in the place of the policy.
+    """
+
+    policy: Path | None = None
     """Policy artifact."""
+    planner: str | None = None
+    """Planner by sampling to evaluate instead, as it suits the task: mbd (model-based diffusion), mppi, cem or cma-es.
+    """
     instances: Annotated[int | None, arg(aliases=("-n",))] = None
     """Number of held-out instances; never instances of collected data, whatever the seeds. Default: 50, or none with
     --instances-from."""
@@ -59,11 +70,27 @@ class Evaluate(TaskCommand):
             threads=self.threads,
         )
         task = self.load_task()
+        what = self._what(task)
         data = load(self.instances_from, task) if self.instances_from else None
-        reports = [] if sampled is None else [evaluate(task, self.policy, options)]
+        reports = [] if sampled is None else [evaluate(task, what, options)]
         if data is not None:
-            reports.append(evaluate(task, self.policy, replace(options, instances=self.most), data=data))
+            reports.append(evaluate(task, what, replace(options, instances=self.most), data=data))
         stored = reports[0] | ({"on_logged": reports[1]} if len(reports) > 1 else {})
         path = self.json
         finish("\n\n".join(map(render, reports)), None if path is None else lambda: write_json(path, stored))
         return 0
+
+    def _what(self, task: Task) -> Path | SamplingSettings:
+        """What is evaluated.
+
+        Raises:
+            ConfigError: Both or neither were given, or there is no such planner.
+        """
+        from sobo_planner.sampling import SamplingSettings
+
+        if self.policy is not None and self.planner is None:
+            return self.policy
+        if self.policy is not None or self.planner is None:
+            raise ConfigError("give either --policy or --planner")
+        suits = SamplingSettings.of(task)
+        return replace(suits, chain=replace(suits.chain, update=self.planner))

@@ -21,7 +21,7 @@ from sobo_planner.errors import DatasetError, SoboError
 from sobo_planner.solver import Solver
 from sobo_training.data.collection import CollectOptions, CollectSummary, finished, resolved_config
 from sobo_training.data.dataset import ShardWriter
-from sobo_training.data.instances import Stream, draw, draw_starts
+from sobo_training.data.instances import Stream, draw, draw_starts, sampled_start
 from sobo_training.data.shards import LAYOUT, ShardInfo
 
 if TYPE_CHECKING:
@@ -126,11 +126,15 @@ class Collector:
 
     def starts(self, number: int, instance: Instance, rng: np.random.Generator) -> list[Guess]:
         """What the instance of a number is solved from."""
+        guesses = []
         try:
-            return draw_starts(self.task, instance, self.options.starts, rng, self.policy)
+            guesses = draw_starts(self.task, instance, self.options.starts, rng, self.policy)
         except SoboError as error:
             logger.warning("no start for the instance %s: %s", instance, error)
-            return []
+        found = [
+            sampled_start(self.task, instance, rng, threads=self.options.threads) for _ in range(self.options.sampled)
+        ]
+        return guesses + [each.guess for each in found if each is not None]
 
     def solve_shards(self, shards: list[list[int]], advance: Callable[[int], Any]) -> Iterator[list[Outcome]]:
         """Solve the instances of several shards, batch by batch; `advance` is called with the size of every batch."""

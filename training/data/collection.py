@@ -35,6 +35,7 @@ class CollectOptions:
         starts: Different starts per instance.
         threads: Solver threads; the result does not depend on it.
         shard_size: Instances a shard.
+        sampled: Starts by sampling (`sobo_planner.sampling`) per instance, behind the others.
         wanted: Stop when so many solutions are stored; `count` is then the largest number of instances. An instance for
             which every start failed is replaced by a further one. None: as many as the instances give.
     """
@@ -44,10 +45,18 @@ class CollectOptions:
     starts: int = 6
     threads: int = 2
     shard_size: int = 10
+    sampled: int = 0
     wanted: int | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("count", 1), ("seed", 0), ("starts", 1), ("threads", 1), ("shard_size", 1)):
+        for name, lowest in (
+            ("count", 1),
+            ("seed", 0),
+            ("starts", 1),
+            ("threads", 1),
+            ("shard_size", 1),
+            ("sampled", 0),
+        ):
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         if self.wanted is not None and self.wanted < 1:
@@ -73,7 +82,8 @@ class CollectSummary:
         resumed: Instances that earlier calls had done.
         mean_cost: Mean cost of the stored solutions.
         mean_iterations: Mean solver iterations of the stored solutions.
-        winners: How often each start gave the stored solution, by index; the policy's comes last.
+        winners: How often each start gave the stored solution, by index; the policy's comes behind the task's own,
+            and those by sampling come last.
         seconds: Wall time spent on solving [s].
     """
 
@@ -150,6 +160,8 @@ def resolved_config(task: Task, options: CollectOptions, policy: str | Path | No
         "samples": None if policy is None else task.config.policy.samples,
         "config": config,
     }
+    if options.sampled:
+        raw["sampled"] = options.sampled
     resolved: dict[str, Any] = json.loads(json.dumps(raw, sort_keys=True, default=_plain))
     return resolved
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sobo_planner.errors import SoboError
+from sobo_planner.errors import SoboError, TaskError
 from sobo_planner.solver import Instance
 
 if TYPE_CHECKING:
     from sobo_planner.policy import Policy
+    from sobo_planner.sampling import Sampled, SamplingSettings
     from sobo_planner.solver import Guess
     from sobo_planner.tasks import Task
     from sobo_training.data.dataset import Dataset
@@ -102,3 +103,30 @@ def policy_start(
     except SoboError:
         return None
     return guess if guess.finite else None
+
+
+def sampled_start(
+    task: Task,
+    instance: Instance,
+    rng: np.random.Generator,
+    settings: SamplingSettings | None = None,
+    threads: int = 1,
+) -> Sampled | None:
+    """A start by sampling (`sobo_planner.sampling.diffuse`), or None where there is none.
+
+    Args:
+        task: The task.
+        instance: The instance.
+        rng: Source of the noise.
+        settings: What is sampled; by default what suits the task.
+        threads: Of the rollouts; the result does not depend on their number.
+
+    Raises:
+        ConfigError: The settings do not fit the task.
+    """
+    from sobo_planner.sampling import diffuse
+
+    try:
+        return diffuse(task, instance, settings, rng=rng, threads=threads)
+    except TaskError:
+        return None

@@ -22,11 +22,14 @@ from tqdm import tqdm
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.planning.planner import Planner, PlanStatus
+from sobo_planner.planning.starters import SamplingStarter
 from sobo_planner.policy import Policy
+from sobo_planner.sampling import SamplingSettings
+from sobo_planner.sampling.chain import FEASIBLE
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import ArmReach
 from sobo_training.data.collect import cheapest
-from sobo_training.data.instances import InstanceSource, draw_starts, held_out, logged, policy_start
+from sobo_training.data.instances import InstanceSource, draw_starts, held_out, logged, policy_start, sampled_start
 from sobo_training.evaluation import verdict
 from sobo_training.evaluation.attempts import Attempt, Row
 from sobo_training.evaluation.report import report
@@ -79,24 +82,32 @@ class Evaluator:
 
     Args:
         task: The task.
-        policy: The policy.
+        policy: The policy, or what is sampled in its place.
         options: How to evaluate.
 
     Raises:
         ConfigError: The action horizon is longer than a chunk.
     """
 
-    def __init__(self, task: Task, policy: Policy, options: EvaluateOptions) -> None:
-        longest = policy.T_h - policy.T_o
-        self.action_horizon = options.action_horizon or policy.T_a
-        if self.action_horizon > longest:
-            raise ConfigError(f"action_horizon must be at most {longest}, got {self.action_horizon}")
-        self.samples = options.samples or task.config.policy.samples
+    def __init__(self, task: Task, policy: Policy | SamplingSettings, options: EvaluateOptions) -> None:
         self.task, self.policy, self.options = task, policy, options
         self.solver = Solver(task)
-        self.planner = None
-        if options.planner and isinstance(task, ArmReach):
-            self.planner = Planner(task, policy, samples=self.samples)
+        self.action_horizon, self.samples, self.planner = self._prepare(policy)
+
+    def _prepare(self, policy: Policy | SamplingSettings) -> tuple[int | None, int, Planner | None]:
+        """Action horizon, samples, and the planner of a task that can be planned for."""
+        options = self.options
+        arm = self.task if options.planner and isinstance(self.task, ArmReach) else None
+        if isinstance(policy, SamplingSettings):
+            if options.action_horizon is not None or options.samples is not None:
+                raise ConfigError("action_horizon and samples are those of a policy; sampling has its own settings")
+            starters = [SamplingStarter(options.seed, policy)]
+            return None, policy.chain.samples, None if arm is None else Planner(arm, starters=starters)
+        longest, horizon = policy.T_h - policy.T_o, options.action_horizon or policy.T_a
+        if horizon > longest:
+            raise ConfigError(f"action_horizon must be at most {longest}, got {horizon}")
+        samples = options.samples or self.task.config.policy.samples
+        return horizon, samples, None if arm is None else Planner(arm, policy, samples=samples)
 
     def solve(self, instance: Instance, guess: Guess | None, start_ms: float = 0.0) -> Attempt:
         """Solve from a start."""
@@ -122,8 +133,16 @@ class Evaluator:
         return self.solve(instance, guess, 1e3 * (time.perf_counter() - began))
 
     def roll_out(self, instance: Instance, rng: np.random.Generator) -> tuple[Attempt, Guess | None]:
-        """Roll out the policy, without refinement."""
+        """Roll out the policy, or sample, without refinement; what exceeds its bounds is not valid."""
         began = time.perf_counter()
+        if isinstance(self.policy, SamplingSettings):
+            found = sampled_start(self.task, instance, rng, self.policy)
+            elapsed = 1e3 * (time.perf_counter() - began)
+            if found is None:
+                return Attempt("invalid", time_ms=elapsed), None
+            status = "valid" if found.chain.excess <= FEASIBLE else "invalid"
+            distance = _finite(self.task.final_error(found.guess.X, instance.target))
+            return Attempt(status, _finite(found.chain.cost), 0, elapsed, 0.0, distance), found.guess
         guess = policy_start(self.task, self.policy, instance, rng, self.action_horizon, self.samples)
         elapsed = 1e3 * (time.perf_counter() - began)
         if guess is None:
@@ -174,6 +193,13 @@ class Evaluator:
         )
 
 
+def _name(policy: str | Path | Policy | SamplingSettings) -> str | Path:
+    """Where a policy is, or what is sampled."""
+    if isinstance(policy, SamplingSettings):
+        return f"{policy.chain.update} on {policy.space}, {policy.chain.steps} steps"
+    return policy.artifact.folder if isinstance(policy, Policy) else policy
+
+
 def quick_verdict(task: Task, policy: str | Path | Policy, instances: int) -> str:
     """What a policy is worth on a few instances, which no evaluation with a usual seed uses."""
     options = EvaluateOptions(instances=instances, seed=VERDICT_SEED, starts=0, planner=False)
@@ -183,16 +209,16 @@ def quick_verdict(task: Task, policy: str | Path | Policy, instances: int) -> st
 
 def evaluate(
     task: Task,
-    policy: str | Path | Policy,
+    policy: str | Path | Policy | SamplingSettings,
     options: EvaluateOptions | None = None,
     progress: bool = True,
     data: Dataset | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a policy.
+    """Evaluate a policy, or planning by sampling in its place.
 
     Args:
         task: The task, in the variant to evaluate on.
-        policy: Folder of the artifact, or the policy.
+        policy: Folder of the artifact, or the policy; or what is sampled.
         options: How to evaluate.
         progress: Show a progress bar on stderr.
         data: Evaluate on the instances of these solutions instead of sampled ones: on at most `options.instances` of
@@ -206,7 +232,7 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     numbers: Sequence[int]
-    loaded = policy if isinstance(policy, Policy) else Policy.load(policy, task)
+    loaded = policy if isinstance(policy, (Policy, SamplingSettings)) else Policy.load(policy, task)
     evaluator = Evaluator(task, loaded, options)
     if data is None:
         source, numbers = held_out(task, options.seed), range(options.instances)
@@ -216,6 +242,5 @@ def evaluate(
         numbers = [int(each) for each in np.linspace(0, len(data) - 1, count).round()]
     evaluator.row(numbers[0], source)  # first calls allocate; what follows is timed
     rows = [evaluator.row(index, source) for index in tqdm(numbers, desc="evaluate", unit="inst", disable=not progress)]
-    folder = loaded.artifact.folder if isinstance(policy, Policy) else policy
-    made = report(task, folder, options, rows, evaluator.action_horizon, evaluator.samples)
+    made = report(task, _name(policy), options, rows, evaluator.action_horizon, evaluator.samples)
     return made | {"logged": data is not None}

@@ -110,7 +110,7 @@ def report(
     policy_folder: str | Path,
     options: EvaluateOptions,
     rows: Sequence[Row],
-    action_horizon: int,
+    action_horizon: int | None,
     samples: int,
 ) -> dict[str, Any]:
     """All figures of an evaluation, as JSON values.
@@ -165,10 +165,11 @@ def render(data: dict[str, Any]) -> str:
     naive = ", ".join(
         f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}" for name, each in data["naive_starts"].items()
     )
+    horizon = "" if data["action_horizon"] is None else f", action horizon {data['action_horizon']}"
     kind = "logged instances" if data.get("logged") else f"held-out instances, seed {data['seed']}"
     lines = [
         f"{data['task']}: {data['instances']} {kind}",
-        f"policy {data['policy']}, action horizon {data['action_horizon']}, noise samples {data['samples']}",
+        f"policy {data['policy']}{horizon}, noise samples {data['samples']}",
         f"cold start: {NAIVE_STARTS[cold]}, the better on average (mean iterations: {naive})",
         "",
     ]
