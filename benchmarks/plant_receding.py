@@ -80,6 +80,7 @@ def measure(row: Row, goals: int, seed: int) -> dict[str, Any]:
         "goals": goals,
         "failed": failed,
         "reached": int((errors.max(axis=1) <= NEAR).sum()),
+        "errors": errors.tolist(),
         "arrived_median": float(np.median(errors[:, 0])),
         "settled_median": float(np.median(errors[:, 1])),
         "settled_max": float(errors[:, 1].max()),
@@ -91,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--goals", type=int, default=50, help="goals of each row")
     parser.add_argument("--seed", type=int, default=0, help="of the goals")
+    parser.add_argument("--row", default="", help="only rows whose names contain this")
     parser.add_argument("--json", type=Path, help="file for the record")
     options = parser.parse_args()
     if options.json:
@@ -99,7 +101,7 @@ def main() -> None:
     print("| plant | within 1 cm after 3 and 4 s | mm, median | mm, max |")
     print("|---|---|---|---|")
     for row, _, _ in rows():
-        if row.interface is not Interface.EFFORT or "payload" in row.name:
+        if row.interface is not Interface.EFFORT or "payload" in row.name or options.row not in row.name:
             continue
         found[row.name] = each = measure(row, options.goals, options.seed)
         print(

@@ -103,6 +103,19 @@ def test_near_the_goal_there_is_more_weight_on_it(task: ArmReach, solver: Recedi
         assert chosen(solver) == Refinement(precision=precision)
 
 
+@pytest.mark.parametrize(
+    "precision, running, terminal",
+    [(Precision.TASK, 1, 1), (Precision.TERMINAL, 1, 100), (Precision.THROUGHOUT, 1000, 100)],
+)
+def test_how_much_more(task: ArmReach, precision: Precision, running: float, terminal: float) -> None:
+    """On the goal alone: what the arm does meanwhile costs as before."""
+    usual, found = task._spec(Refinement()), task._spec(Refinement(precision=precision))
+    np.testing.assert_allclose(found.running.position, running * usual.running.position)
+    np.testing.assert_allclose(found.terminal.position, terminal * usual.terminal.position)
+    for name in ("state", "control"):
+        np.testing.assert_array_equal(getattr(found.running, name), getattr(usual.running, name))
+
+
 def test_a_collision_keeps_links_apart_until_there_is_a_new_target(solver: RecedingSolver, instance: Instance) -> None:
     solver.collided(Violation(Limit.TOOL_BOX, ""))
     solver.choose(instance)

@@ -16,7 +16,7 @@ class Precision(Enum):
 
     TASK = "task"  # as the task file says
     TERMINAL = "terminal"  # a hundred times the terminal weight: ten times closer, or better, at the end
-    THROUGHOUT = "throughout"  # a hundred times the running weight as well, for a receding horizon
+    THROUGHOUT = "throughout"  # a thousand times the running weight as well, for a receding horizon
 
 
 @dataclass(frozen=True)

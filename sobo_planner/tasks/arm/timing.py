@@ -12,7 +12,7 @@ from sobo_planner.errors import PlanningError
 
 Array = NDArray[np.float64]
 
-# Duration of a motion over that of the fastest one along a straight line in joint space. With 1.1, 200 plans last 1.08
+# Duration of a motion over that of the fastest one along a straight line in joint space. With 1.1, 200 plans last 1.09
 # times as long as is optimal along their paths (median; benchmarks/durations.py), and all reach their goals.
 SLACK = 1.1
 # Shortest step [s]: controllers of arms run at 500 Hz and more.
