@@ -47,11 +47,13 @@ struct ConstantAcceleration : aligator::ExplicitDynamicsModelTpl<double>, Curved
 };
 
 struct TorqueCostData : ReachCostData {
-  TorqueCostData(int ndx, int nu, const pinocchio::Model &model) : ReachCostData(ndx, nu, model), a(nu), slope(nu) {}
+  TorqueCostData(int ndx, int nu, const pinocchio::Model &model) : ReachCostData(ndx, nu, model), a(nu), slope(nu), tool_part(model.nv, model.nv) {}
 
   Eigen::VectorXd x, a;     // where it was last differentiated
   Eigen::VectorXd slope;    // of the cost by the torques there
   Eigen::MatrixXd jacobian; // of the torques there
+  Eigen::VectorXd weights;
+  Eigen::MatrixXd tool_part; // of the Hessian
 };
 
 /// ReachCost whose control is the torque, as a function of state and acceleration.
@@ -78,21 +80,15 @@ struct TorqueCost : ReachCost {
     data.Lu_.noalias() = data.jacobian.rightCols(n).transpose() * data.slope;
   }
 
-  void computeHessians(const VectorRef &x, const VectorRef &a, CostData &base) const override {
+  void computeHessians(const VectorRef &, const VectorRef &, CostData &base) const override {
     auto &data = static_cast<TorqueCostData &>(base);
     const int n = model_->nv;
-    ReachCost::computeHessians(x, a, base);
-    const Eigen::MatrixXd weighted = (2.0 * weights().control).asDiagonal() * data.jacobian;
-    const Eigen::MatrixXd part = data.jacobian.transpose() * weighted;
-    const Eigen::VectorXd damping = 2.0 * weights().state.tail(n);
-    data.Lxx_.topLeftCorner(n, n) += part.topLeftCorner(n, n);
-    data.Lxx_.topRightCorner(n, n) = part.block(0, n, n, n);
-    data.Lxx_.bottomLeftCorner(n, n) = part.block(n, 0, n, n);
-    data.Lxx_.bottomRightCorner(n, n) = part.block(n, n, n, n);
-    data.Lxx_.bottomRightCorner(n, n).diagonal() += damping;
-    data.Lxu_ = part.topRightCorner(2 * n, n);
-    data.Lux_ = part.bottomLeftCorner(n, 2 * n);
-    data.Luu_ = part.bottomRightCorner(n, n);
+    const ReachWeights &w = weights();
+    data.weights = 2.0 * w.control;
+    arm_->square(data.jacobian.data(), data.weights, data.hess_);
+    find_tool_hessian(data, data.tool_part);
+    data.Lxx_.topLeftCorner(n, n) += data.tool_part;
+    data.Lxx_.diagonal() += 2.0 * w.state;
   }
 
   void add_fine_curvature(const CostData &base, Eigen::MatrixXd &block) const override {

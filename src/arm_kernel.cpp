@@ -5,6 +5,7 @@
 // algebra" (2022), with all quantities about the origin of the world.
 #include "arm_pass.hpp"
 #include "arm_second_order.hpp"
+#include "square_lanes.hpp"
 
 namespace sobo {
 namespace {
@@ -174,6 +175,6 @@ void curvature(const ArmModel &arm, const ArmPoints &points, const double *const
 #define SOBO_JOIN(a, b) a##b
 #define SOBO_TABLE(name) SOBO_JOIN(arm_kernel_, name)
 extern const ArmKernel SOBO_TABLE(SOBO_KERNEL);
-const ArmKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), kLanes, memory, evaluate, curvature};
+const ArmKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), kLanes, memory, evaluate, curvature, square};
 
 } // namespace sobo

@@ -53,6 +53,8 @@ struct ArmKernel {
   /// q twice, q (rows) and v, v twice, q (rows) and a. The others are zero.
   void (*curvature)(const ArmModel &arm, const ArmPoints &points, const double *const *weights, double *const *out,
                     double *memory);
+  /// J' W J for a matrix J and diagonal weights W, column by column; any memory will do for the result.
+  void (*square)(int rows, int columns, const double *jacobian, const double *weights, double *out);
 };
 
 /// The widest that this processor has, or the one of that name, null if there is none.

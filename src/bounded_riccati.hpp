@@ -39,6 +39,10 @@ public:
   bool backward(double mu) override;
   bool forward(std::vector<VectorXs> &xs, std::vector<VectorXs> &us, std::vector<VectorXs> &vs,
                std::vector<VectorXs> &lams, const std::optional<ConstVectorRef> &theta) const override;
+  /// Slopes of the Lagrangian by states and controls at these costates and multipliers, for double integrators; what the
+  /// initial condition contributes is left out.
+  void find_slopes(const std::vector<VectorXd> &costates, const std::vector<VectorXd> &multipliers,
+                   std::vector<VectorXd> &by_state, std::vector<VectorXd> &by_control) const;
   /// Ends the solver's run before a Newton step from a feasible iterate that would change the cost by less than this
   /// share of it; 0 = never.
   void stop_below(double share_of_cost);

@@ -123,17 +123,13 @@ struct ReachCost : CostAbstract, CurvedCost {
     const int n = model_->nv;
     const ReachWeights &w = weights();
     // Gauss-Newton: the curvature of the forward kinematics is left out, see add_curvature.
-    data.Lxx_.topLeftCorner(n, n).noalias() =
-        2.0 * data.jacobian.topRows<3>().transpose() * w.position.asDiagonal() * data.jacobian.topRows<3>();
+    Eigen::MatrixXd tool(n, n);
+    find_tool_hessian(data, tool);
+    data.Lxx_.topLeftCorner(n, n) = tool;
     data.Lxx_.topLeftCorner(n, n).diagonal() += 2.0 * w.state.head(n);
     data.Lxx_.diagonal().tail(n) = 2.0 * w.state.tail(n);
     if (costs_control())
       data.Luu_.diagonal() = 2.0 * w.control;
-    if (rotation_)
-      data.Lxx_.topLeftCorner(n, n).noalias() +=
-          2.0 * data.turn_jacobian.transpose() * w.orientation.asDiagonal() * data.turn_jacobian;
-    if (!data.near.empty())
-      data.Lxx_.topLeftCorner(n, n) += w.self_distance * data.near_hessian;
   }
 
   void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
@@ -150,6 +146,18 @@ struct ReachCost : CostAbstract, CurvedCost {
   bool terminal_;
   std::shared_ptr<InverseDynamics> arm_; // of all stages, or null
   std::shared_ptr<pinocchio::Data> scratch_; // of all stages
+
+protected:
+  /// Of the tool's place and of links near each other, by the positions of the joints.
+  void find_tool_hessian(const ReachCostData &data, Eigen::MatrixXd &out) const {
+    const ReachWeights &w = weights();
+    const auto linear = data.jacobian.topRows<3>();
+    out.noalias() = linear.transpose().lazyProduct(2.0 * w.position.asDiagonal() * linear);
+    if (rotation_)
+      out.noalias() += 2.0 * data.turn_jacobian.transpose() * w.orientation.asDiagonal() * data.turn_jacobian;
+    if (!data.near.empty())
+      out += w.self_distance * data.near_hessian;
+  }
 
 private:
   void add_turn_curvature(const ReachCostData &data, Eigen::MatrixXd &block) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
 #include <aligator/core/stage-data.hpp>
 
@@ -85,6 +86,8 @@ void Curvature::make_convex(const Solver &solver) {
       hessian.bottomLeftCorner(nu, nx) += cost.Lxu_.transpose();
       hessian.bottomRightCorner(nu, nu) += cost.Luu_;
     }
+    if (hessian.llt().info() == Eigen::Success) // which takes a tenth of the time
+      continue;
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(hessian); // of the lower triangle
     for (Eigen::Index i = 0; i < hessian.rows() && eigen.eigenvalues()[i] < 0.0; ++i) {
       const auto direction = eigen.eigenvectors().col(i);

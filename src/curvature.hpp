@@ -28,6 +28,8 @@ public:
   void compute(const Solver &solver, bool fine);
   /// Takes from each stage the directions in which its Hessian would be negative.
   void make_convex(const Solver &solver);
+  /// Of a stage, over [x, u]; of the end, over x.
+  const MatrixXd &block(std::size_t t) const { return blocks_[t]; }
   /// Adds this share of it to the Hessians of the LQ subproblem.
   void add_to(aligator::gar::LqrProblemTpl<double> &lqr, double share) const;
 

@@ -29,22 +29,44 @@ std::size_t up(std::size_t size) { return (size + kLqUnit - 1) / kLqUnit * kLqUn
 std::size_t packed(int joints) { return up(Sizes<kMostJoints, false>(joints).packed()); }
 std::size_t factored(int joints) { return up(Sizes<kMostJoints, false>(joints).factored()); }
 
-void pack(int joints, const double *Q, const double *S, const double *R, double *out) {
+void pack(const StageHessian &h, double *out) {
+  const Sizes<kMostJoints, false> sizes(h.joints);
+  const int n = h.joints, p = sizes.padded();
+  for (int j = 0; j < (h.last ? 2 : 3) * n; ++j)
+    for (int part = 0; part < (j < 2 * n ? 2 : 3); ++part, out += p) {
+      const double *from = h.matrix + h.stride * j + part * n, *extra = h.extra ? h.extra + h.extra_stride * j + part * n : nullptr;
+      for (int i = 0; i < n; ++i)
+        out[i] = extra ? from[i] + h.share * extra[i] : from[i];
+      for (int i = n; i < p; ++i)
+        out[i] = 0.0;
+      if (j / n == part)
+        out[j % n] += h.diagonal;
+    }
+}
+
+void multiply(int joints, bool last, const double *packed, const double *z, double *out) {
   const Sizes<kMostJoints, false> sizes(joints);
   const int n = joints, p = sizes.padded();
-  const auto half = [&](const double *from) {
-    for (int i = 0; i < p; ++i)
-      *out++ = i < n ? from[i] : 0.0;
+  const double *of_u = packed + 4 * n * p;
+  const auto dot = [&](const double *a, const double *b) {
+    double total = 0.0;
+    for (int i = 0; i < n; ++i)
+      total += a[i] * b[i];
+    return total;
   };
-  for (int j = 0; j < 2 * n; ++j) {
-    half(Q + 2 * n * j);
-    half(Q + 2 * n * j + n);
-  }
-  for (int j = 0; j < n && S; ++j) {
-    half(S + 2 * n * j);
-    half(S + 2 * n * j + n);
-    half(R + n * j);
-  }
+  for (int j = 0; j < n && !last; ++j)
+    out[2 * n + j] = dot(of_u + 3 * p * j, z) + dot(of_u + 3 * p * j + p, z + n) + dot(of_u + 3 * p * j + 2 * p, z + 2 * n);
+  for (int half = 0; half < 2; ++half)
+    for (int b = 0; b < p; b += kLanes) {
+      Lanes total{}, other{};
+      for (int j = 0; j < 2 * n; ++j)
+        total += z[j] * load(packed + 2 * p * j + half * p + b);
+      for (int j = 0; j < n && !last; ++j)
+        other += z[2 * n + j] * load(of_u + 3 * p * j + half * p + b);
+      total += other;
+      for (int l = 0; l < kLanes && b + l < n; ++l)
+        out[half * n + b + l] = total[l];
+    }
 }
 
 /// One stage of the recursion, from the last to the first.

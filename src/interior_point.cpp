@@ -39,10 +39,22 @@ InteriorPoint::InteriorPoint(const Problem &problem)
       each->resize(variables_ + room_ + kLqUnit);
 }
 
-void InteriorPoint::load() {
+WeightedRiccati &InteriorPoint::recursive() {
   if (!riccati_)
     riccati_ = make_weighted_riccati(problem_);
-  riccati_->load();
+  return *riccati_;
+}
+
+void InteriorPoint::load(std::size_t t, const StageHessian &hessian) { recursive().load(t, hessian); }
+
+const VectorXd &InteriorPoint::multiply(std::size_t t, const VectorXd &dx, const VectorXd *du) {
+  point_.resize(nx_ + nu_);
+  product_.resize(nx_ + nu_);
+  point_.head(nx_) = dx;
+  if (du)
+    point_.tail(nu_) = *du;
+  recursive().multiply(t, point_.data(), product_.data());
+  return product_;
 }
 
 void InteriorPoint::clear() {
@@ -89,7 +101,7 @@ bool InteriorPoint::is_convex(double mu, const std::vector<int> &sides) {
   std::fill_n(weights_.data(), variables_ + stage_.size(), 0.0);
   for (std::size_t i = 0; i < place_.size(); ++i)
     weights_[place_[i]] = sides[i] != 0 ? 1.0 / mu : 0.0;
-  return riccati_->factor(general(), weights_.data());
+  return recursive().factor(general(), weights_.data());
 }
 
 bool InteriorPoint::hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus) {
@@ -142,19 +154,17 @@ void InteriorPoint::begin_at(const Vectors &dxs, const Vectors &dus) {
     at(start_, place(t, 0), nx_) = dxs[t];
     auto gx = at(gradient_, place(t, 0), nx_);
     gx = knot.q;
-    const bool moves = !dxs[t].isZero(0.0) || (t < dus.size() && !dus[t].isZero(0.0));
+    const bool last = t == dus.size(), moves = !dxs[t].isZero(0.0) || (!last && !dus[t].isZero(0.0));
+    const VectorXd *change = moves ? &multiply(t, dxs[t], last ? nullptr : &dus[t]) : nullptr;
     if (moves)
-      gx.noalias() += knot.Q * dxs[t];
-    if (t == dus.size())
+      gx += change->head(nx_);
+    if (last)
       continue;
     at(start_, place(t, nx_), nu_) = dus[t];
     auto gu = at(gradient_, place(t, nx_), nu_);
     gu = knot.r;
-    if (!moves)
-      continue;
-    gx.noalias() += knot.S * dus[t];
-    gu.noalias() += knot.R * dus[t];
-    gu.noalias() += knot.S.transpose() * dxs[t];
+    if (moves)
+      gu += change->tail(nu_);
   }
   for (Numbers *each : {&start_, &gradient_}) // what a failed solve has left there may not be finite
     std::fill_n(each->data() + variables_, stage_.size() + kLqUnit, 0.0);
@@ -204,7 +214,7 @@ Barrier InteriorPoint::barrier() {
 bool InteriorPoint::iterate() {
   const Barrier rows = barrier();
   kernel_.weigh(rows);
-  if (!riccati_->factor(general(), weights_.data()))
+  if (!recursive().factor(general(), weights_.data()))
     return false;
   double largest = direction(0.0, false);
   if (count_ > 0.0) {
@@ -239,7 +249,7 @@ void InteriorPoint::step_to(double *z) {
     for (std::size_t j = 0; j < size; ++j)
       slope_[first + j] += slope_[variables_ + i] * c[j];
   });
-  riccati_->solve(slope_.data(), z);
+  recursive().solve(slope_.data(), z);
   each([&](std::size_t i, const double *c, std::size_t first, std::size_t size) {
     double row = 0.0;
     for (std::size_t j = 0; j < size; ++j)

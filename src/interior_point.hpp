@@ -24,8 +24,11 @@ public:
   /// the same sizes.
   explicit InteriorPoint(const Problem &problem);
 
-  /// Takes the problem's Hessians and gradients.
-  void load();
+  /// Whether it needs every stage's Hessian by `load`, and does not look at those of the problem.
+  bool packs() { return recursive().packs(); }
+  void load(std::size_t t, const StageHessian &hessian);
+  /// A stage's Hessian times its [dx, du].
+  const VectorXd &multiply(std::size_t t, const VectorXd &dx, const VectorXd *du);
   /// Forgets the rows of the last solve.
   void clear();
   /// Appends a bound on a variable of a stage's [dx, du], at most one for each; a bound may be infinite. `value` is that at
@@ -40,7 +43,7 @@ public:
   /// The minimum with these rows held at their bounds; false where there is none. `sides`: 1 = upper, -1 = lower, 0 = not.
   bool hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus);
   /// The gains of that minimum.
-  const WeightedRiccati &recursion() const { return *riccati_; }
+  const WeightedRiccati &recursion() { return recursive(); }
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
   /// false where the problem is not convex, or is not solved within 50 iterations. The rows count in the order in which
   /// they were added.
@@ -69,6 +72,7 @@ private:
     Barrier::Side view(double sign);
   };
 
+  WeightedRiccati &recursive();
   std::size_t place(std::size_t stage, std::size_t variable) const { return (nx_ + nu_) * stage + variable; }
   void set_row(std::size_t place, double value, double lower, double upper, double multiplier);
   GeneralRows general() const;
@@ -92,6 +96,7 @@ private:
   Numbers z_, next_;                  // what is added to that step: now, and after a whole iteration
   Numbers elastic_, weights_;         // see Barrier
   Side upper_, lower_;
+  VectorXd point_, product_; // of a stage
 };
 
 } // namespace sobo

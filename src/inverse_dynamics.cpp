@@ -153,6 +153,15 @@ InverseDynamics::ConstMatrix InverseDynamics::tool_jacobian(const ConstVectorRef
   return {at(x, a, true) + layout_.tool_jacobian(), 6, nv()};
 }
 
+void InverseDynamics::square(const double *jacobian, const VectorXd &weights, Eigen::Ref<MatrixXd> out) const {
+  if (kernel_ && out.outerStride() == out.rows()) {
+    kernel_->square(static_cast<int>(weights.size()), static_cast<int>(out.cols()), jacobian, weights.data(), out.data());
+    return;
+  }
+  const Eigen::Map<const MatrixXd> J(jacobian, weights.size(), out.cols());
+  out.noalias() = J.transpose() * weights.asDiagonal() * J;
+}
+
 void InverseDynamics::add_curvature(const VectorXd &x, const VectorXd &a, const ConstVectorRef &weights, MatrixXd &block) {
   if (waiting_ > 0 && curved_[waiting_ - 1].block == &block) { // the same point
     curved_[waiting_ - 1].weights += weights;

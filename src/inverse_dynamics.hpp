@@ -41,6 +41,8 @@ public:
   Eigen::Map<const Eigen::Matrix3d> rotation(const ConstVectorRef &x, const ConstVectorRef &a);
   ConstMatrix tool_jacobian(const ConstVectorRef &x, const ConstVectorRef &a);
 
+  /// jacobian' weights jacobian for any matrix of `weights.size()` rows: a Gauss-Newton Hessian.
+  void square(const double *jacobian, const VectorXd &weights, Eigen::Ref<MatrixXd> out) const;
   /// Adds the second derivatives of weights' tau to a block over [q, v, a], not before `flush`. Points, weights and block must
   /// stay until then.
   void add_curvature(const VectorXd &x, const VectorXd &a, const ConstVectorRef &weights, MatrixXd &block);

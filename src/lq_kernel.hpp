@@ -45,6 +45,16 @@ struct DoubleIntegrator {
   GeneralRows rows;
 };
 
+/// matrix + share * extra + diagonal * unit matrix, over [q, v, u], or [q, v] where `last`. Matrices lie column by column, a
+/// column so many numbers after the one before; there may be no extra one.
+struct StageHessian {
+  int joints;
+  bool last;
+  const double *matrix, *extra;
+  int stride, extra_stride;
+  double share, diagonal;
+};
+
 struct LqKernel {
   const char *name;
   /// Sets elastic, weights, and residuals.
@@ -61,8 +71,9 @@ struct LqKernel {
   int most_joints;
   std::size_t (*packed)(int joints);   // doubles of a packed Hessian, which must be aligned to 64 bytes
   std::size_t (*factored)(int joints); // doubles of a stage's factors, likewise
-  /// From matrices column by column; S and R null for the last stage.
-  void (*pack)(int joints, const double *Q, const double *S, const double *R, double *packed);
+  void (*pack)(const StageHessian &hessian, double *packed);
+  /// A packed Hessian times z = [q, v, u]; without u where `last`.
+  void (*multiply)(int joints, bool last, const double *packed, const double *z, double *out);
   /// False where the problem is not convex in the controls of some stage, or not finite. `weights`: of bounds on variables,
   /// then of the general rows.
   bool (*factor)(const DoubleIntegrator &lq, const double *weights);

@@ -101,6 +101,18 @@ public:
     Eigen::Map<State>(z, nx_) = x;
   }
 
+  void multiply(std::size_t t, const double *z, double *out) const override {
+    const auto &knot = problem_.stages[t];
+    const Part<State> x(z, nx_);
+    Eigen::Map<State> by_x(out, nx_);
+    by_x.noalias() = knot.Q * x;
+    if (t == last_)
+      return;
+    const Part<Control> u(z + nx_, nu_);
+    by_x.noalias() += knot.S * u;
+    Eigen::Map<Control>(out + nx_, nu_).noalias() = knot.R * u + knot.S.transpose() * x;
+  }
+
   void gains(std::size_t t, Eigen::Ref<RowMatrixXd> by_state, Eigen::Ref<VectorXd> constant) const override {
     by_state = gains_[t];
     constant = steps_[t];
@@ -149,13 +161,10 @@ public:
       : problem_(problem), n_(problem.stages[0].nu), unit_(kernel_.packed(n_)), factored_(kernel_.factored(n_)),
         hessians_(allocate(unit_ * problem.stages.size())), factors_(allocate(factored_ * problem.stages.size())) {}
 
-  void load() override {
-    for (std::size_t t = 0; t < problem_.stages.size(); ++t) {
-      const auto &knot = problem_.stages[t];
-      const bool last = t + 1 == problem_.stages.size();
-      const double *S = last ? nullptr : knot.S.data(), *R = last ? nullptr : knot.R.data();
-      kernel_.pack(n_, knot.Q.data(), S, R, hessians_.get() + unit_ * t);
-    }
+  bool packs() const override { return true; }
+  void load(std::size_t t, const StageHessian &hessian) override { kernel_.pack(hessian, hessians_.get() + unit_ * t); }
+  void multiply(std::size_t t, const double *z, double *out) const override {
+    kernel_.multiply(n_, t + 1 == problem_.stages.size(), hessians_.get() + unit_ * t, z, out);
   }
   bool factor(const GeneralRows &rows, const double *weights) override {
     const int steps = static_cast<int>(problem_.stages.size()) - 1;

@@ -19,8 +19,11 @@ public:
   using Problem = aligator::gar::LqrProblemTpl<double>;
 
   virtual ~WeightedRiccati() = default;
-  /// Takes the problem's Hessians.
-  virtual void load() {}
+  /// Whether it needs every stage's Hessian by `load`, and does not look at those of the problem.
+  virtual bool packs() const { return false; }
+  virtual void load(std::size_t, const StageHessian &) {}
+  /// A stage's Hessian times z = [x, u], or x at the end.
+  virtual void multiply(std::size_t t, const double *z, double *out) const = 0;
   /// False where the problem is not convex in the controls of some stage, or not finite.
   virtual bool factor(const GeneralRows &rows, const double *weights) = 0;
   /// Writes the minimum to z, and may write kLqUnit entries beyond it.

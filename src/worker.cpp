@@ -9,8 +9,8 @@
 #include <aligator/solvers/proxddp/merit-function.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
-#include "bounded_riccati.hpp"
 #include "clock.hpp"
+#include "closed_solver.hpp"
 #include "early_stop.hpp"
 #include "errors.hpp"
 #include "problem.hpp"
@@ -62,7 +62,7 @@ struct Worker::Impl {
   }
 
   Problem problem;
-  ProxDDP ddp;
+  ClosedSolver ddp;
   BoundedRiccati *steps = nullptr; // owned by ddp
   std::vector<VectorXd> xs, us;    // the guess
   double iteration = 0.0, finish = 0.0; // [s] of CPU time of the last solve: its slowest iteration, what came after
@@ -190,7 +190,9 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
     return status == Status::Converged;
   };
   try {
-    const bool converged = ddp.run(*impl_->problem.ocp, impl_->xs, impl_->us);
+    const bool closed = impl_->problem.torques && !options.nonlinear_rollout;
+    const bool converged = closed ? ddp.run_closed(*impl_->problem.ocp, impl_->xs, impl_->us, *impl_->steps)
+                                  : ddp.run(*impl_->problem.ocp, impl_->xs, impl_->us);
     if (converged || stop->settled || impl_->steps->stopped())
       return finish(Status::Converged);
     if (stop->out_of_time)
