@@ -85,6 +85,18 @@ def test_the_solver_swings_the_single_pendulum_up(rng) -> None:
     np.testing.assert_allclose(task.simulate(solution.X[0], solution.U), solution.X, atol=1e-2)
 
 
+def test_the_interpolation_has_its_velocities_and_torques(pendulum, rng) -> None:
+    """Where its torques are within their bounds, its steps obey the dynamics."""
+    guess, n, dt = pendulum.interpolate(pendulum.sample(rng)), pendulum.nu, pendulum.dt
+    np.testing.assert_allclose(guess.X[1:, n:], np.diff(guess.X[:, :n], axis=0) / dt, atol=1e-12)
+    np.testing.assert_allclose(guess.X[-1, :n], 0.0, atol=1e-12)
+    free = np.flatnonzero((np.abs(guess.U) < pendulum.control_upper).all(axis=1))
+    assert len(free) > 10 and np.abs(guess.U).max() <= pendulum.control_upper[0]
+    for t in free:
+        after = pendulum.simulate(guess.X[t], guess.U[t : t + 1])[1]
+        np.testing.assert_allclose(after, guess.X[t + 1], atol=1e-9)
+
+
 def test_starts_differ_and_begin_at_the_instance(pendulum, rng) -> None:
     instance = pendulum.sample(rng)
     starts = pendulum.starts(instance, 5, rng)

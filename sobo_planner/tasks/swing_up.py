@@ -169,13 +169,16 @@ class SwingUp(Task):
         return Instance(np.concatenate([q, np.zeros(self.nu)]), self.upright)
 
     def interpolate(self, instance: Instance) -> Guess:
-        """Straight line of the angles to upright, without torques: a usual guess that does not satisfy the dynamics."""
+        """Straight line of the angles to upright with its velocities, and its torques as far as the bounds let them."""
         return self._line_to(instance, np.zeros(self.nu))
 
     def _line_to(self, instance: Instance, q: Array) -> Guess:
         share = np.linspace(0.0, 1.0, self.horizon + 1)[:, None]
-        angles = (1.0 - share) * instance.x0[: self.nu] + share * q
-        return Guess(np.hstack([angles, np.zeros_like(angles)]), np.zeros((self.horizon, self.nu)))
+        Q = (1.0 - share) * instance.x0[: self.nu] + share * q
+        V = np.vstack([instance.x0[self.nu :], np.diff(Q, axis=0) / self.dt])
+        A = np.diff(V, axis=0) / self.dt
+        torques = [self.robot.inverse_dynamics(*each) for each in zip(Q[:-1], V[:-1], A, strict=True)]
+        return Guess(np.hstack([Q, V]), np.clip(torques, self.control_lower, self.control_upper))
 
     def gravity_rollout(self, instance: Instance) -> Guess:
         """The pendulum held where it starts."""
