@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from sobo_planner.cli import main
+from sobo_planner.sampling import ChainSettings, SamplingSettings
 from sobo_planner.tasks import load_task
 from sobo_training.data.dataset import load
+from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
 
 FEW = ["--samples", "16", "--steps", "5"]
 
@@ -70,11 +72,11 @@ def test_sampling_is_evaluated_in_the_place_of_a_policy(tmp_path, capsys) -> Non
         assert message in capsys.readouterr().err
 
 
-def test_an_arms_plans_from_sampling_are_evaluated(tmp_path) -> None:
-    path = tmp_path / "report.json"
-    arguments = ["-n", "1", "--starts", "0", "--json", str(path), "--set", "r_init=0", "r_tgt=0"]
-    assert main(["evaluate", "ur5", "--planner", "mbd", *arguments]) == 0
-    report = json.loads(path.read_text())
+def test_an_arms_plans_from_sampling_are_evaluated() -> None:
+    task = load_task("ur5", r_init=0, r_tgt=0)
+    few = SamplingSettings("motions", 4, 3.0, chain=ChainSettings(samples=48, steps=12))
+    report = evaluate(task, few, EvaluateOptions(instances=1, starts=0), progress=False)
+    assert report["policy"] == "mbd on motions, 12 steps" and report["samples"] == 48
     assert report["planner"]["success"] == 1.0 and list(report["planner"]["sources"]) == ["sampling"]
 
 
