@@ -56,7 +56,8 @@ def test_sampling_is_evaluated_in_the_place_of_a_policy(tmp_path, capsys) -> Non
     path = tmp_path / "report.json"
     arguments = ["evaluate", "pendulum", "-n", "2", "--starts", "2", "--json", str(path)]
     assert main([*arguments, "--planner", "mbd"]) == 0
-    assert "policy mbd on controls, 40 steps, noise samples 128" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "sampled by mbd on controls, 40 steps, noise samples 128" in printed and "the sampled start" in printed
     report = json.loads(path.read_text())
     assert report["action_horizon"] is None and report["success"]["refined"] == 1.0
     for row in report["rows"]:

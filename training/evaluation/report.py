@@ -165,11 +165,12 @@ def render(data: dict[str, Any]) -> str:
     naive = ", ".join(
         f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}" for name, each in data["naive_starts"].items()
     )
-    horizon = "" if data["action_horizon"] is None else f", action horizon {data['action_horizon']}"
+    sampled = data["action_horizon"] is None
+    horizon = "" if sampled else f", action horizon {data['action_horizon']}"
     kind = "logged instances" if data.get("logged") else f"held-out instances, seed {data['seed']}"
     lines = [
         f"{data['task']}: {data['instances']} {kind}",
-        f"policy {data['policy']}{horizon}, noise samples {data['samples']}",
+        f"{'sampled by' if sampled else 'policy'} {data['policy']}{horizon}, noise samples {data['samples']}",
         f"cold start: {NAIVE_STARTS[cold]}, the better on average (mean iterations: {naive})",
         "",
     ]
@@ -195,5 +196,6 @@ def render(data: dict[str, Any]) -> str:
     if best and best["refined_over_best"]["ratio_of_means"] is not None:
         ratio = best["refined_over_best"]["ratio_of_means"]
         lines.append(f"mean refined cost / mean cost of the best of {best['starts']} starts: {ratio:.3f}")
-    lines += ["", verdict.render(data["verdict"], "the policy", "no policy")]
+    sides = ("the sampled start", "the naive start") if sampled else ("the policy", "no policy")
+    lines += ["", verdict.render(data["verdict"], *sides)]
     return "\n".join(lines)
