@@ -432,6 +432,30 @@ def quadrotor_track(
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
 ]: ...
+def arm_terms(
+    robot: Robot,
+    X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    A: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    W: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    kernel: str = "",
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+]: ...
+def arm_kernels() -> list[str]: ...
+def integrator_minimum(
+    joints: int,
+    h: float,
+    hessians: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    stages: Sequence[int],
+    gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    kernel: str = "",
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
 def arm_batch(
     robot: Robot,
     spec: ReachSpec,

@@ -47,7 +47,8 @@ struct ConstantAcceleration : aligator::ExplicitDynamicsModelTpl<double>, Curved
 };
 
 struct TorqueCostData : ReachCostData {
-  TorqueCostData(int ndx, int nu, const pinocchio::Model &model) : ReachCostData(ndx, nu, model), a(nu), slope(nu), tool_part(model.nv, model.nv) {}
+  TorqueCostData(int ndx, int nu, const pinocchio::Model &model)
+      : ReachCostData(ndx, nu, model), a(nu), slope(nu), tool_part(model.nv, model.nv) {}
 
   Eigen::VectorXd x, a;     // where it was last differentiated
   Eigen::VectorXd slope;    // of the cost by the torques there

@@ -61,35 +61,31 @@ void aim(const Barrier &b, double target, bool corrector) { corrector ? aim_at<t
 /// The same share for values that are not positive any more: as good as all.
 inline Lanes share(Lanes step, Lanes value) { return -step / larger(value, splat(2.2250738585072014e-308)); }
 
-inline Lanes step_of(const Barrier::Side &s, std::size_t i, Lanes soft_step) {
+struct StepSums {
+  Lanes worst, constant, linear, square;
+};
+
+inline void step_of(const Barrier::Side &s, std::size_t i, Lanes soft_step, StepSums &sums) {
   const Lanes towards = s.sign * soft_step, multiplier = load(s.multiplier + i), inverse = load(s.inverse + i);
-  const Lanes slack_step = load(s.present + i) * (load(s.residual + i) - towards);
+  const Lanes slack = load(s.slack + i), slack_step = load(s.present + i) * (load(s.residual + i) - towards);
   const Lanes multiplier_step = load(s.offset + i) + multiplier * inverse * towards;
   store(s.slack_step + i, slack_step);
   store(s.multiplier_step + i, multiplier_step);
-  return larger(-slack_step * inverse, share(multiplier_step, multiplier));
+  sums.worst = larger(sums.worst, larger(-slack_step * inverse, share(multiplier_step, multiplier)));
+  sums.constant += slack * multiplier; // zero where there is no bound
+  sums.linear += slack * multiplier_step + slack_step * multiplier;
+  sums.square += slack_step * multiplier_step;
 }
 
-double step(const Barrier &b) {
-  Lanes worst{};
+BarrierStep step(const Barrier &b) {
+  StepSums sums{};
   for (std::size_t i = 0; i < b.size; i += kLanes) {
     const Lanes change = load(b.next + i) - load(b.z + i), offset = load(b.upper.offset + i) - load(b.lower.offset + i);
     const Lanes soft_step = (change - b.mu * offset) * load(b.elastic + i);
-    worst = larger(worst, larger(step_of(b.upper, i, soft_step), step_of(b.lower, i, soft_step)));
+    step_of(b.upper, i, soft_step, sums);
+    step_of(b.lower, i, soft_step, sums);
   }
-  return largest(worst);
-}
-
-inline Lanes gap_of(const Barrier::Side &s, std::size_t i, double length) {
-  const Lanes slack = load(s.slack + i) + length * load(s.slack_step + i);
-  return load(s.present + i) * (slack * (load(s.multiplier + i) + length * load(s.multiplier_step + i)));
-}
-
-double gap(const Barrier &b, double length) {
-  Lanes total{};
-  for (std::size_t i = 0; i < b.size; i += kLanes)
-    total += gap_of(b.upper, i, length) + gap_of(b.lower, i, length);
-  return sum(total);
+  return {largest(sums.worst), sum(sums.constant), sum(sums.linear), sum(sums.square)};
 }
 
 /// Its residual before.

@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "arm_terms.hpp"
+#include "lq_terms.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -15,6 +16,8 @@ namespace sobo {
 void bind_arm(nb::module_ &m) {
   m.def("arm_terms", &arm_terms, "robot"_a, "X"_a, "A"_a, "W"_a, "kernel"_a = "");
   m.def("arm_kernels", &arm_kernels);
+  m.def("integrator_minimum", &integrator_minimum, "joints"_a, "h"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a,
+        "gradient"_a, "kernel"_a = "");
 }
 
 } // namespace sobo

@@ -34,7 +34,8 @@ void pack(const StageHessian &h, double *out) {
   const int n = h.joints, p = sizes.padded();
   for (int j = 0; j < (h.last ? 2 : 3) * n; ++j)
     for (int part = 0; part < (j < 2 * n ? 2 : 3); ++part, out += p) {
-      const double *from = h.matrix + h.stride * j + part * n, *extra = h.extra ? h.extra + h.extra_stride * j + part * n : nullptr;
+      const double *from = h.matrix + h.stride * j + part * n;
+      const double *extra = h.extra ? h.extra + h.extra_stride * j + part * n : nullptr;
       for (int i = 0; i < n; ++i)
         out[i] = extra ? from[i] + h.share * extra[i] : from[i];
       for (int i = n; i < p; ++i)
@@ -93,8 +94,8 @@ public:
       add_rows(t, true);
       if (!eliminate())
         return false;
-      write_gains(lq_.factors + factored(n) * t);
       reduce();
+      write_gains(lq_.factors + factored(n) * t); // nothing waits for it
     }
     Lanes total{};
     for (int j = 0; j < 2 * n; ++j)
@@ -112,7 +113,9 @@ private:
     const int n = size_.n(), count = size_.half();
     const double h = lq_.h, c = 0.5 * h * h;
     const double *of_u = hessian + 4 * n * count * kLanes;
+#pragma GCC unroll 8
     for (int j = 0; j < n; ++j)
+#pragma GCC unroll 8
       for (int b = 0; b < count; ++b) {
         const auto packed_x = [&](int column, int half) {
           return load(hessian + (2 * count * column + half * count + b) * kLanes);
@@ -176,18 +179,23 @@ private:
   bool eliminate() {
     const int n = size_.n(), count = size_.half();
     for (int j = 0; j < n; ++j)
+#pragma GCC unroll 8
       for (int b = 0; b < count; ++b)
         u_[j][3 * count + b] = b == j / kLanes ? unit(j % kLanes) : Lanes{};
+#pragma GCC unroll 8
     for (int k = 0; k < n; ++k) {
       alignas(64) double control[kHalf * kLanes];
+#pragma GCC unroll 8
       for (int b = 0; b < count; ++b)
         store(control + b * kLanes, u_[k][2 * count + b]);
       if (!(control[k] > 0.0))
         return false;
       inverse_[k] = 1.0 / control[k];
+#pragma GCC unroll 8
       for (int i = k + 1; i < n; ++i) {
         const double factor = control[i] * inverse_[k];
         lower_[i][k] = factor;
+#pragma GCC unroll 8
         for (int b = 0; b < 4 * count; ++b)
           u_[i][b] -= factor * u_[k][b];
       }
@@ -199,13 +207,17 @@ private:
   void reduce() {
     const int n = size_.n(), count = size_.half();
     alignas(64) double scaled[Most][2 * kHalf * kLanes];
+#pragma GCC unroll 8
     for (int k = 0; k < n; ++k)
+#pragma GCC unroll 8
       for (int b = 0; b < 2 * count; ++b)
         store(scaled[k] + b * kLanes, inverse_[k] * u_[k][b]);
     for (int j = 0; j < 2 * n; ++j) {
       const int place = j < n ? j : count * kLanes + j - n;
+#pragma GCC unroll 8
       for (int k = 0; k < n; ++k) {
         const double factor = scaled[k][place];
+#pragma GCC unroll 8
         for (int b = 0; b < 2 * count; ++b)
           x_[j][b] -= factor * u_[k][b];
       }
@@ -216,16 +228,21 @@ private:
     const int n = size_.n(), count = size_.half(), p = size_.padded();
     Lanes gains[Most][3 * kHalf];
     for (int k = n; k-- > 0;) {
+#pragma GCC unroll 8
       for (int b = 0; b < 3 * count; ++b)
         gains[k][b] = -inverse_[k] * u_[k][b < 2 * count ? b : b + count];
+#pragma GCC unroll 8
       for (int i = k + 1; i < n; ++i)
+#pragma GCC unroll 8
         for (int b = 0; b < 3 * count; ++b)
           gains[k][b] -= lower_[i][k] * gains[i][b];
+#pragma GCC unroll 8
       for (int b = 0; b < 3 * count; ++b)
         store(out + (3 * count * k + b) * kLanes, gains[k][b]);
     }
     double *columns = out + 3 * n * p;
     for (int j = 0; j < 2 * n; ++j)
+#pragma GCC unroll 8
       for (int k = 0; k < p; ++k)
         columns[j * p + k] = k < n ? out[3 * p * k + (j < n ? j : p + j - n)] : 0.0;
   }

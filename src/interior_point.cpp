@@ -216,22 +216,21 @@ bool InteriorPoint::iterate() {
   kernel_.weigh(rows);
   if (!recursive().factor(general(), weights_.data()))
     return false;
-  double largest = direction(0.0, false);
+  BarrierStep step = direction(0.0, false);
   if (count_ > 0.0) {
-    const double affine = std::min(1.0, 1.0 / std::max(largest, 1e-9));
-    const double ratio = kernel_.gap(rows, affine) / count_ / gap_;
-    largest = direction(ratio * ratio * ratio * gap_, true);
+    const double affine = std::min(1.0, 1.0 / std::max(step.largest, 1e-9));
+    const double ratio = step.gap(affine) / count_ / gap_;
+    step = direction(ratio * ratio * ratio * gap_, true);
   }
-  const double length = std::min(1.0, to_boundary / std::max(largest, 1e-9));
+  const double length = std::min(1.0, to_boundary / std::max(step.largest, 1e-9));
   residual_ = (1.0 - length) * kernel_.advance(rows, length);
-  gap_ = count_ > 0.0 ? kernel_.gap(rows, 0.0) / count_ : 0.0;
+  gap_ = count_ > 0.0 ? step.gap(length) / count_ : 0.0;
   return std::isfinite(gap_);
 }
 
 // The Newton step towards slack * multiplier = target, and slack = bound - row. With the row's change dr the soft row
-// changes by dw = dr - mu dm, where m is the difference of the multipliers and dm = offset + barrier dw. The largest share of
-// a slack or multiplier that the step takes away.
-double InteriorPoint::direction(double target, bool corrector) {
+// changes by dw = dr - mu dm, where m is the difference of the multipliers and dm = offset + barrier dw.
+BarrierStep InteriorPoint::direction(double target, bool corrector) {
   const Barrier rows = barrier();
   kernel_.aim(rows, target, corrector);
   step_to(next_.data());

@@ -79,7 +79,7 @@ private:
   void begin_at(const Vectors &dxs, const Vectors &dus);
   void begin();
   bool iterate();
-  double direction(double target, bool corrector);
+  BarrierStep direction(double target, bool corrector);
   void step_to(double *z);
   Barrier barrier();
 

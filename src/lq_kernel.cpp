@@ -39,7 +39,7 @@ void solve(const DoubleIntegrator &lq, const double *gradient, double *z) {
 #define SOBO_JOIN(a, b) a##b
 #define SOBO_TABLE(name) SOBO_JOIN(lq_kernel_, name)
 extern const LqKernel SOBO_TABLE(SOBO_KERNEL);
-const LqKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), weigh,  aim,      step, gap,    advance,
+const LqKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), weigh, aim, step, advance,
                                           kMostJoints,            packed, factored, pack, multiply, factor, solve, gains};
 
 } // namespace sobo

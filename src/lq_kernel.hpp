@@ -29,6 +29,12 @@ struct Barrier {
   Side upper, lower;
 };
 
+struct BarrierStep {
+  double largest;                  // share of any slack or multiplier that the whole step takes away
+  double constant, linear, square; // sum of slack * multiplier after a step, by its length
+  double gap(double length) const { return constant + length * (linear + length * square); }
+};
+
 /// Rows over [x, u] of a stage that are more than a bound on a variable.
 struct GeneralRows {
   int count;
@@ -61,10 +67,8 @@ struct LqKernel {
   void (*weigh)(const Barrier &rows);
   /// Sets offsets and slope for a step towards slack * multiplier = target; as a corrector with the products of the last step.
   void (*aim)(const Barrier &rows, double target, bool corrector);
-  /// Sets the steps of slacks and multipliers that follow from `next`; the largest share of any that a step takes away.
-  double (*step)(const Barrier &rows);
-  /// Sum of slack * multiplier after a step of this length.
-  double (*gap)(const Barrier &rows, double length);
+  /// Sets the steps of slacks and multipliers that follow from `next`.
+  BarrierStep (*step)(const Barrier &rows);
   /// Takes the step; the largest residual before it.
   double (*advance)(const Barrier &rows, double length);
 

@@ -1,0 +1,107 @@
+// What BoundedRiccati takes from the solver's evaluation, and what it leaves for others.
+#include <aligator/core/cost-abstract.hpp>
+#include <aligator/core/stage-data.hpp>
+
+#include "bounded_riccati.hpp"
+
+namespace sobo {
+namespace {
+
+/// Adds A' costate for a double integrator with steps of length h.
+void carry_back(double h, const VectorXd &costate, VectorXd &out) {
+  const Eigen::Index n = costate.size() / 2;
+  out += costate;
+  out.tail(n) += h * costate.head(n);
+}
+
+} // namespace
+
+// What the step changes about the costates, by the adjoint equation of the subproblem.
+void BoundedRiccati::find_costates() {
+  const auto &ws = solver_.workspace_;
+  for (std::size_t t = dxs_.size(); t-- > 0;) {
+    const auto &knot = ws.lqr_problem.stages[t];
+    auto &costate = dlams_[t];
+    const bool last = t == dus_.size();
+    costate = knot.q + interior_.multiply(t, dxs_[t], last ? nullptr : &dus_[t]).head(costate.size());
+    if (!last && closed_)
+      carry_back(knot.B(costate.size() / 2, 0), dlams_[t + 1], costate);
+    else if (!last)
+      costate.noalias() += knot.A.transpose() * dlams_[t + 1];
+    rows_.pull(t, solver_.results_.vs[t] + dvs_[t], costate, nullptr);
+  }
+}
+
+// The LQ subproblem without its rows, whose current multipliers leave the gradient.
+void BoundedRiccati::load_knots() {
+  auto &ws = solver_.workspace_;
+  const bool packs = interior_.packs();
+  for (std::size_t t = 0; t < dxs_.size(); ++t) {
+    auto &knot = ws.lqr_problem.stages[t];
+    const auto &cost = t < dus_.size() ? *ws.problem_data.stage_data[t]->cost_data : *ws.problem_data.term_cost_data;
+    const bool last = t == dus_.size();
+    if (packs) {
+      const double *extra = share_ > 0.0 ? missing_.block(t).data() : nullptr;
+      const auto size = [](const MatrixXd &m) { return static_cast<int>(m.outerStride()); };
+      const int stride = extra ? size(missing_.block(t)) : 0, joints = static_cast<int>(dus_.front().size());
+      interior_.load(t, {joints, last, cost.hess_.data(), extra, size(cost.hess_), stride, share_, solver_.preg_});
+    } else {
+      knot.Q = cost.Lxx_;
+      knot.Q.diagonal().array() += solver_.preg_;
+      if (!last) {
+        knot.S = cost.Lxu_;
+        knot.R = cost.Luu_;
+        knot.R.diagonal().array() += solver_.preg_;
+      }
+    }
+    without_ = -solver_.results_.vs[t];
+    slope_ = ws.Lxs[t];
+    if (last) {
+      rows_.pull(t, without_, slope_, nullptr);
+    } else {
+      control_slope_ = ws.Lus[t];
+      rows_.pull(t, without_, slope_, &control_slope_);
+      knot.r = control_slope_;
+    }
+    knot.q = slope_;
+  }
+  if (share_ > 0.0 && !packs)
+    missing_.add_to(ws.lqr_problem, share_);
+}
+
+void BoundedRiccati::find_slopes(const Vectors &costates, const Vectors &multipliers, Vectors &by_state,
+                                 Vectors &by_control) const {
+  const auto &data = solver_.workspace_.problem_data;
+  for (std::size_t t = 0; t < by_state.size(); ++t) {
+    const bool last = t == by_control.size();
+    auto &x = by_state[t];
+    x = last ? data.term_cost_data->Lx_ : data.stage_data[t]->cost_data->Lx_;
+    if (t > 0)
+      x -= costates[t];
+    if (last) {
+      rows_.pull(t, multipliers[t], x, nullptr);
+      break;
+    }
+    auto &u = by_control[t];
+    const double h = solver_.workspace_.lqr_problem.stages[t].B(u.size(), 0);
+    carry_back(h, costates[t + 1], x);
+    u = data.stage_data[t]->cost_data->Lu_ + h * (costates[t + 1].tail(u.size()) + 0.5 * h * costates[t + 1].head(u.size()));
+    rows_.pull(t, multipliers[t], x, &u);
+  }
+}
+
+// Where callers look for them: of the controls and of the multipliers, by the state.
+bool BoundedRiccati::store_gains() {
+  for (std::size_t t = 0; t < dus_.size(); ++t) {
+    auto &factor = inner_.datas[t];
+    RowMatrixXd gains(dus_[t].size(), dxs_[t].size());
+    VectorXd constant(dus_[t].size());
+    interior_.recursion().gains(t, gains, constant);
+    factor.fb.blockRow(0) = gains;
+    factor.ff.blockSegment(0) = constant;
+    rows_.find_multipliers(t, mu_, gains, constant, factor.fb.blockRow(1), factor.ff.blockSegment(1));
+  }
+  return true;
+}
+
+} // namespace sobo
