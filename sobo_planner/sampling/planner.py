@@ -55,7 +55,7 @@ class SamplingSettings:
     def of(task: Task) -> SamplingSettings:
         """The settings that suit a task."""
         if isinstance(task, ArmReach):
-            return SamplingSettings("motions", 6, 3.0, chain=ChainSettings(samples=256, steps=50))
+            return SamplingSettings("motions", 6, 3.0, chain=ChainSettings(samples=256, steps=50, temperature=0.3))
         if isinstance(task, SwingUp) and task.nu > 1:  # one joint may turn too fast for torques to average out
             return SamplingSettings("motions", 8, 3.0, goal=True, arrival=0.5)
         if isinstance(task, QuadrotorReach):
