@@ -5,6 +5,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include "global_path.hpp"
 #include "robot.hpp"
 #include "shape.hpp"
 
@@ -39,6 +40,15 @@ void bind_world(nb::module_ &m) {
       .def_ro("second", &Contact::second)
       .def_ro("distance", &Contact::distance)
       .def_ro("object", &Contact::object);
+  nb::class_<GlobalPathOptions>(m, "GlobalPathOptions")
+      .def(nb::init<>())
+      .def_rw("seed", &GlobalPathOptions::seed)
+      .def_rw("range", &GlobalPathOptions::range)
+      .def_rw("max_samples", &GlobalPathOptions::max_samples)
+      .def_rw("shortcuts", &GlobalPathOptions::shortcuts)
+      .def_rw("beyond", &GlobalPathOptions::beyond)
+      .def_rw("time_limit", &GlobalPathOptions::time_limit)
+      .def_rw("interrupt", &GlobalPathOptions::interrupt, nb::arg().none());
 }
 
 } // namespace sobo

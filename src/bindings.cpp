@@ -20,6 +20,7 @@
 #include "bind_world.hpp"
 #include "cost_terms.hpp"
 #include "errors.hpp"
+#include "global_path.hpp"
 #include "rollout.hpp"
 #include "worker.hpp"
 
@@ -137,6 +138,14 @@ void bind_robot(nb::module_ &m) {
       .def("colliding_pair", &Robot::colliding_pair, "q"_a)
       .def("first_contact", &Robot::first_contact, "times"_a, "Q"_a, "V"_a, "leaving"_a,
            nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "global_path",
+          [](const Robot &robot, const VectorXd &start, const RowMatrixXd &goals, const VectorXd &lower,
+             const VectorXd &upper, const GlobalPathOptions &options) {
+            nb::gil_scoped_release release;
+            return global_path(robot.impl(), start, goals, lower, upper, options);
+          },
+          "start"_a, "goals"_a, "lower"_a, "upper"_a, "options"_a)
       .def("nearest_object", &Robot::nearest_object, "Q"_a, nb::call_guard<nb::gil_scoped_release>())
       .def(
           "first_collision",

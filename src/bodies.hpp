@@ -13,8 +13,8 @@ namespace sobo {
 
 /// Bodies, the pairs of them that must not touch, and bounds on their distances and motions. Never changes.
 ///
-/// The first pairs are those of the robot's own links. Where the second body of a pair is an object, a margin is to be
-/// kept from it.
+/// The first pairs are those of the robot's own links. Where the second body of a pair is an obstacle, a margin is to
+/// be kept from it.
 class Bodies {
 public:
   using Vector3d = Eigen::Vector3d;
@@ -44,8 +44,10 @@ public:
   const std::vector<std::string> &names() const { return names_; }
   pinocchio::JointIndex joint(std::size_t body) const { return geometry_->geometryObjects[body].parentJoint; }
   bool with_object(std::size_t k) const { return k >= own_pairs_; }
+  /// Whether the second body is an obstacle, and not a link or attached to one.
+  bool with_obstacle(std::size_t k) const { return pair(k).second >= own_bodies_ && joint(pair(k).second) == 0; }
   /// Distance at which a pair touches [m].
-  double kept(std::size_t k) const { return with_object(k) ? margin_ : 0.0; }
+  double kept(std::size_t k) const { return with_obstacle(k) ? margin_ : 0.0; }
 
   /// Whether a pair is certainly no nearer than a gap of 0 or more [m]; most pairs that are far apart need no more than
   /// this.

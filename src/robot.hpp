@@ -120,8 +120,8 @@ public:
   /// See sweep.hpp.
   std::optional<Contact> first_contact(const VectorXd &times, const RowMatrixXd &Q, const RowMatrixXd &V,
                                        bool leaving) const;
-  /// Over the rows of Q (N x nq), the smallest distance between bodies of which one is an object or attached; its time is
-  /// the row. None where there are no objects.
+  /// Over the rows of Q (N x nq), the smallest distance of a link or an attached object to an obstacle; its time is the row.
+  /// None where there are no obstacles.
   std::optional<Contact> nearest_object(const RowMatrixXd &Q) const;
 
 private:

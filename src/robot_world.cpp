@@ -151,6 +151,8 @@ std::optional<Contact> Robot::nearest_object(const RowMatrixXd &Q) const {
     pinocchio::forwardKinematics(*impl_->model, scratch->data, VectorXd(Q.row(row).transpose()));
     bodies.place(scratch->data, scratch->places);
     for (std::size_t k = bodies.own_pairs(); k < bodies.pairs(); ++k) {
+      if (!bodies.with_obstacle(k))
+        continue;
       if (nearest && bodies.apart(k, scratch->places, std::max(nearest->distance, 0.0)))
         continue;
       const double distance = bodies.distance(k, scratch->places).min_distance;

@@ -44,7 +44,7 @@ double SelfDistance::evaluate(const pinocchio::Data &data, std::vector<NearPair>
   bodies.place(data, impl_->places);
   double sum = 0.0;
   for (std::size_t k = 0; k < bodies.pairs(); ++k) {
-    const double margin = bodies.with_object(k) ? bodies.kept(k) + impl_->object_margin : impl_->margin;
+    const double margin = bodies.with_obstacle(k) ? bodies.kept(k) + impl_->object_margin : impl_->margin;
     if (bodies.apart(k, impl_->places, margin))
       continue;
     const auto found = bodies.distance(k, impl_->places);

@@ -27,7 +27,7 @@ std::pair<Cubic, Cubic> halves(const Cubic &whole) {
 
 class Sweep {
 public:
-  Sweep(const RobotImpl &robot) : robot_(robot), bodies_(*robot.bodies), scratch_(robot.borrow()) {
+  explicit Sweep(const RobotImpl &robot) : robot_(robot), bodies_(*robot.bodies), scratch_(robot.borrow()) {
     for (std::size_t k = 0; k < bodies_.pairs(); ++k)
       kept_.push_back(bodies_.kept(k));
   }
@@ -109,6 +109,56 @@ std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &tim
       return found;
   }
   return std::nullopt;
+}
+
+struct FreeLines::Impl {
+  Impl(const RobotImpl &robot, double beyond)
+      : robot(robot), bodies(*robot.bodies), scratch(robot.borrow()), tolerance(std::max(0.1 * beyond, contact_tolerance)) {
+    for (std::size_t k = 0; k < bodies.pairs(); ++k) {
+      all.push_back(k);
+      kept.push_back(bodies.kept(k) + (bodies.with_obstacle(k) ? beyond : 0.0));
+    }
+  }
+
+  void place(const VectorXd &q) {
+    pinocchio::forwardKinematics(*robot.model, scratch->data, q);
+    bodies.place(scratch->data, scratch->places);
+  }
+
+  /// A line within `half` of its middle in each joint, as far as some pairs are concerned.
+  bool free(const VectorXd &middle, const VectorXd &half, const std::vector<std::size_t> &pairs) {
+    place(middle);
+    const VectorXd moved = half.cwiseAbs();
+    std::vector<std::size_t> doubtful;
+    for (const std::size_t k : pairs) {
+      const double change = bodies.change(k, moved);
+      if (bodies.apart(k, scratch->places, kept[k] + change))
+        continue;
+      const double distance = bodies.distance(k, scratch->places).min_distance;
+      if (distance <= kept[k] || (distance <= kept[k] + change && change < tolerance))
+        return false;
+      if (distance <= kept[k] + change)
+        doubtful.push_back(k);
+    }
+    return doubtful.empty() || (free(middle - 0.5 * half, 0.5 * half, doubtful) &&
+                                free(middle + 0.5 * half, 0.5 * half, doubtful));
+  }
+
+  const RobotImpl &robot;
+  const Bodies &bodies;
+  std::shared_ptr<Scratch> scratch;
+  std::vector<std::size_t> all;
+  std::vector<double> kept;
+  double tolerance;
+};
+
+FreeLines::FreeLines(const RobotImpl &robot, double beyond) : impl_(std::make_unique<Impl>(robot, beyond)) {}
+FreeLines::~FreeLines() = default;
+
+bool FreeLines::free(const VectorXd &q) { return impl_->free(q, VectorXd::Zero(q.size()), impl_->all); }
+
+bool FreeLines::free(const VectorXd &from, const VectorXd &to) {
+  return impl_->free(0.5 * (from + to), 0.5 * (to - from), impl_->all);
 }
 
 } // namespace sobo

@@ -18,4 +18,21 @@ std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &tim
 
 constexpr double contact_tolerance = 1e-4; // m
 
+/// Whether straight lines in joint space are free, for one computation at a time.
+class FreeLines {
+public:
+  /// Objects are kept from by `beyond` [m] more than they have to be.
+  FreeLines(const RobotImpl &robot, double beyond);
+  ~FreeLines();
+
+  bool free(const VectorXd &q);
+  /// It is certain that nothing is touched between, as in `first_contact`. Lines that come within a tenth of `beyond` of that
+  /// may count as not free.
+  bool free(const VectorXd &from, const VectorXd &to);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 } // namespace sobo

@@ -1,27 +1,16 @@
 // ProxDDP on one problem: warm starts, targets changed in place, gains at the returned trajectory.
 #pragma once
 
-#include <atomic>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "interrupt.hpp"
 #include "robot.hpp"
 #include "spec.hpp"
 
 namespace sobo {
-
-/// Ends solves from another thread, after the iteration that they are at.
-class Interrupt {
-public:
-  void set() { set_ = true; }
-  void clear() { set_ = false; }
-  bool is_set() const { return set_; }
-
-private:
-  std::atomic<bool> set_{false};
-};
 
 struct SolveOptions {
   double tol = 1e-4;

@@ -76,6 +76,7 @@ class Task:
     fits: bool = False
     robot: Any = field(default_factory=lambda: SimpleNamespace(first_collision=negative))
     duration: float | None = None  # of a view
+    least_clearance: float = 0.0  # no objects
 
     def lasting(self, duration: float) -> Task:
         """A view for motions of another duration."""

@@ -58,6 +58,10 @@ class Checker:
         self.seen.append(arrays)
         return self.violation
 
+    def of(self, task: Any) -> Checker:
+        """See `PlanChecker.of`."""
+        return self
+
 
 def judge(found: Solution, checker: Checker | None = None, arm: Arm | None = None) -> Verdict:
     return Judge(arm or Arm(), checker).judge(found, INSTANCE)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +51,10 @@ class Plan(TaskCommand):
     """Share of the robot's speeds that the motion may use, 0 < s <= 1."""
     acceleration_scaling: float = 1.0
     """Share of the robot's accelerations that the motion may use, 0 < s <= 1."""
+    world: Path | None = None
+    """World file: obstacles, attached objects, pairs that may touch; or a MoveIt planning scene."""
+    margin: float = 0.0
+    """Distance to keep from its objects [m]."""
     json: Flag = False
     """Print the result as JSON."""
     out: Path | None = None
@@ -63,6 +67,7 @@ class Plan(TaskCommand):
         from sobo_planner.planning.plan import PlanStatus
         from sobo_planner.planning.planner import Planner
         from sobo_planner.safety import PlanChecker
+        from sobo_planner.world import read_world
 
         if self.out is not None and self.out.suffix not in (".json", ".npz"):
             raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
@@ -75,7 +80,8 @@ class Plan(TaskCommand):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
         if self.joints and len(self.joints) != task.nu:
             raise TaskError(f"--joints has {len(self.joints)} values, {task.robot.name} has {task.nu} joints")
-        planner = Planner(task, policy_of(task, self.policy), PlanChecker(task))
+        world = None if self.world is None else read_world(self.world, task.robot.root_link)
+        planner = Planner(task, policy_of(task, self.policy), PlanChecker(task), world=world, margin=self.margin)
         state = start_state(task, self.start)
         result = planner.plan(
             state,
@@ -124,6 +130,7 @@ def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str
         "duration": result.duration,
         "acceleration_jump": result.acceleration_jump,
         "jerk": result.jerk,
+        "surroundings": None if result.surroundings is None else asdict(result.surroundings),
         "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
     }
 
@@ -160,11 +167,18 @@ def render(summary: dict[str, Any]) -> str:
         distance += f" and {math.degrees(angle):.2f} degrees"
     if summary["joint_error"] is not None:
         distance += f" and {summary['joint_error']:.4f} rad in a joint"
+    around = summary["surroundings"]
+    near = []
+    if around is not None:
+        near = [f"{around['objects']} objects"]
+        if around["nearest"] is not None:
+            near[0] += f"; {' comes within {:.1f} mm of '.format(1e3 * around['distance']).join(around['nearest'])}"
     return "\n".join(
         [
             f"{summary['task']} to ({goal}) {unit}: {summary['status']} after {summary['iterations']} iterations, "
             f"started from {summary['source']}",
             f"cost {summary['cost']:.4g}, constraint violation {summary['violation']:.1e}, final tool error {distance}",
             f"duration {summary['duration']:.2f} s; {phases}",
+            *near,
         ]
     )

@@ -117,12 +117,19 @@ class Queue:
         return [entry[-1] for entry in sorted(self._heap)]
 
 
-def first_attempts(proposals: Sequence[Proposal]) -> list[Attempt]:
-    """The attempts that planning begins with: the cheapest proposal first, and all again at the very end."""
+def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> list[Attempt]:
+    """The attempts that planning begins with: the cheapest proposal first, and all again at the very end.
+
+    Args:
+        proposals: The starts.
+        clearance: Weight of the cost on links that come near each other or an object.
+    """
     ordered = sorted(proposals, key=lambda proposal: proposal.cost)
-    first = [_attempt(Stage.FIRST, Refinement(iterations=CAPPED), each) for each in ordered]
+    first = [_attempt(Stage.FIRST, Refinement(clearance=clearance, iterations=CAPPED), each) for each in ordered]
     full = [
-        _attempt(Stage.FULL, Refinement(position_limits=limits), each) for each in ordered for limits in (False, True)
+        _attempt(Stage.FULL, Refinement(position_limits=limits, clearance=clearance), each)
+        for each in ordered
+        for limits in (False, True)
     ]
     return first + full
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.planning.plan import IN_PLACE, ORIENTED, REACHED
-from sobo_planner.safety import Limit, Violation
+from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Instance, Solution
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
@@ -25,6 +25,10 @@ class Checker(Protocol):
 
     def check(self, time: Array, X: Array, U: Array, K: Array) -> Violation | None:
         """The first violation found in states X (T+1, nx), torques U (T, nu) and gains K (T, nu, nx), or None."""
+        ...
+
+    def of(self, task: ArmReach) -> Checker:
+        """The same for the arm in the world of a task."""
         ...
 
 
@@ -55,8 +59,8 @@ class Verdict:
 
     @property
     def collides(self) -> bool:
-        """Whether the checker refuses it because links touch."""
-        return self.violation is not None and self.violation.limit is Limit.SELF_COLLISION
+        """Whether the checker refuses it because links touch each other or an object."""
+        return self.violation is not None and self.violation.limit in (Limit.SELF_COLLISION, Limit.COLLISION)
 
 
 class Judge:
@@ -72,8 +76,11 @@ class Judge:
         self._task, self._checker, self._gains = task, checker, gains
 
     def of(self, task: ArmReach) -> Judge:
-        """The same for a view of the task at another pace."""
-        return Judge(task, self._checker, self._gains)
+        """The same for a view of the task, at another pace or in another world."""
+        checker = self._checker
+        if task.robot is not self._task.robot:
+            checker = PlanChecker(task) if checker is None else checker.of(task)
+        return Judge(task, checker, self._gains)
 
     def judge(self, solution: Solution, instance: Instance) -> Verdict:
         """Looks at a solution of an instance."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Optimum
+from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
 
@@ -28,6 +29,32 @@ class PlanStatus(str, Enum):
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """The world that a plan was checked in.
+
+    Attributes:
+        version: Of the world, see `World`.
+        hash: Of what it means.
+        objects: How many objects it has, attached ones included.
+        distance: Smallest distance [m] to an obstacle, at the states of the plan; None where there are none.
+        nearest: What is so near to what.
+    """
+
+    version: int
+    hash: str
+    objects: int
+    distance: float | None = None
+    nearest: tuple[str, str] | None = None
+
+    @classmethod
+    def along(cls, robot: Robot, Q: Array) -> Surroundings:
+        """The world of a robot, and how near it comes to it at configurations Q (N, nq)."""
+        world, found = robot.world, robot.nearest_object(Q)
+        names = (world.version, world.hash, len(world.everything))
+        return cls(*names) if found is None else cls(*names, found.distance, (found.first, found.second))
+
+
+@dataclass(frozen=True)
 class Plan:
     """A trajectory that may be executed, with its feedback.
 
@@ -43,10 +70,11 @@ class Plan:
         tool_error: Distance of the tool to the goal at the end [m].
         orientation_error: Angle of the tool to a pose goal at the end [rad]; None for other goals.
         joint_error: Distance of the farthest joint to a joint goal at the end [rad or m]; None for other goals.
-        source: Where the start came from: `policy`, `interpolation`, `gravity` or `posture`.
+        source: Where the start came from: `policy`, `interpolation`, `gravity`, `posture` or `global`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
         optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
+        surroundings: The world that it was checked in; None if that was empty.
     """
 
     status: PlanStatus
@@ -64,6 +92,7 @@ class Plan:
     orientation_error: float | None = None
     joint_error: float | None = None
     optimum: Optimum | None = None
+    surroundings: Surroundings | None = None
 
     @property
     def duration(self) -> float:

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError
 from sobo_planner.motion import Optimum
 from sobo_planner.planning.attempts import CLEARANCES
+from sobo_planner.planning.global_start import GlobalStarter
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
-from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, reached
+from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, Surroundings, reached
 from sobo_planner.planning.search import Found, Search
 from sobo_planner.planning.starters import (
     AlternativeStarter,
@@ -27,6 +28,7 @@ from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
 from sobo_planner.tasks.arm.instances import GOAL_TYPES
 from sobo_planner.tasks.arm.timing import Pace
+from sobo_planner.world import World
 
 Array = NDArray[np.float64]
 
@@ -61,6 +63,11 @@ class Planner:
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
         starters: Propose the first starts instead of policy and interpolation.
         gains: Which gains plans have.
+        world: What surrounds the arm, unless `plan` is given another one.
+        margin: Distance [m] to be kept from objects.
+
+    Attributes:
+        world: What surrounds the arm; may be replaced between plans.
     """
 
     def __init__(
@@ -73,9 +80,12 @@ class Planner:
         seed: int = 0,
         starters: Sequence[Starter] | None = None,
         gains: Gains = Gains.TRACKING,
+        world: World | None = None,
+        margin: float = 0.0,
     ) -> None:
         self.task = task
         self.policy = policy
+        self.world, self._margin = world or World(), margin
         self._checker, self._seed, self._gains = checker, seed, gains
         self._proposing: PolicyStarter | None = None
         if policy is not None:
@@ -86,6 +96,7 @@ class Planner:
             own.append(self._proposing)
         self._starters = own if starters is None else starters
         self._parts = {task.goal_type: self._make(task)}
+        self._views: dict[str, tuple[tuple[int, object], _Parts]] = {}
 
     @property
     def policy_failures(self) -> int:
@@ -106,7 +117,8 @@ class Planner:
     def _make(self, task: ArmReach) -> _Parts:
         solvers = RefinementSolvers(task)
         judge, others = Judge(task, self._checker, self._gains), AlternativeStarter(self._seed)
-        search = Search(task, self._starters, others, solvers, judge, SamplingStarter(self._seed))
+        around = (GlobalStarter(self._seed), GlobalStarter(self._seed + 1, self._seed + 2))
+        search = Search(task, self._starters, others, solvers, judge, SamplingStarter(self._seed), around)
         q = np.array(task.config.robot.home)
         target = q if task.goal_type == "joints" else task.robot.tool_pose(q)[: task.goal_size]
         home = Instance(np.concatenate([q, np.zeros(task.nu)]), target)
@@ -117,6 +129,17 @@ class Planner:
         if goal_type not in self._parts:
             self._parts[goal_type] = self._make(self.task.with_goal_type(goal_type))
         return self._parts[goal_type]
+
+    def _among(self, goal_type: str, world: World) -> _Parts:
+        """What planning for a type of goal in a world needs; that of the last world is kept."""
+        parts = self._of(goal_type)
+        if not world.everything:
+            return parts
+        made_for = (world.version, parts.task.robot.native)
+        if self._views.get(goal_type, (None,))[0] != made_for:
+            view = parts.task.with_world(world, self._margin)
+            self._views[goal_type] = made_for, _Parts(view, parts.solvers.of(view), parts.search.of(view))
+        return self._views[goal_type][1]
 
     def plan(
         self,
@@ -129,6 +152,7 @@ class Planner:
         duration: float | None = None,
         velocity_scaling: float = 1.0,
         acceleration_scaling: float = 1.0,
+        world: World | None = None,
     ) -> Plan:
         """Plans from a state to a goal.
 
@@ -141,6 +165,7 @@ class Planner:
             duration: How long the motion is to last [s]; None: as long as it has to.
             velocity_scaling: Share of the robot's speeds that it may use, 0 < s <= 1.
             acceleration_scaling: The same for accelerations.
+            world: What surrounds the arm; by default `Planner.world`.
 
         Returns:
             The first converged plan that reaches the goal, from the cheapest start; failing that, one that reaches it
@@ -159,7 +184,10 @@ class Planner:
         if (goal is None) == (joints is None):
             raise PlanningError("give a goal of the tool, or joints")
         instance = Instance(np.array(state, float), np.array(goal if joints is None else joints, float))
-        parts = self._of("joints" if goal is None else "pose" if instance.target.shape == (7,) else "position")
+        parts = self._among(
+            "joints" if goal is None else "pose" if instance.target.shape == (7,) else "position",
+            self.world if world is None else world,
+        )
         parts.task.check(instance, budget)
         instance = parts.task.nearest(instance)
         task = parts.task.from_rest_to_rest(pace, instance.x0)
@@ -217,4 +245,7 @@ class Planner:
             phases_ms={name: 1e3 * value for name, value in seconds.items()},
             goal=target,
             optimum=Optimum(solution.U, solution.K),
+            surroundings=Surroundings.along(task.robot, solution.X[:, : task.nu])
+            if task.robot.world.everything
+            else None,
         )

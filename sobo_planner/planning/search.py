@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import (
     IMPROVING,
@@ -166,6 +168,8 @@ class Search:
         solvers: Refine starts.
         judge: Says which motions may be executed.
         last: Proposes starts where none of them has reached the goal.
+        around: Propose starts among objects: the first one where no other start is free of contact, the rest where
+            those lead nowhere.
     """
 
     def __init__(
@@ -176,8 +180,10 @@ class Search:
         solvers: Solvers,
         judge: Judging,
         last: Starter | None = None,
+        around: Sequence[Starter] = (),
     ) -> None:
         self._task, self._starters, self._alternatives, self._last = task, starters, alternatives, last
+        self._around = around
         self._solvers, self._judge = solvers, judge
         self._attempting, self._judging = WorkEstimate(), WorkEstimate()
 
@@ -207,11 +213,16 @@ class Search:
         """
         account, record, known = Account(), _Record(), KnownMotions()
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
-        queue, alternatives_due, last = Queue(first_attempts(proposals)), True, self._last
+        if self._around and self._task.least_clearance > 0.0 and not any(map(self._is_free, proposals)):
+            proposals += self._propose(self._around[0], instance, budget, account)
+        queue, alternatives_due = Queue(first_attempts(proposals, self._task.least_clearance)), True
+        last = self._last
         while not (late := budget.left() <= self._least()) and not budget.interrupted:
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False
                 others = self._propose(self._alternatives, instance, budget, account)
+                if self._task.least_clearance > 0.0:
+                    others += [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
                 queue.add(alternative_attempts(others, record.collided, lambda each: self._rank(each, instance)))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
@@ -264,6 +275,11 @@ class Search:
         verdict = self._judge.judge(solution, instance)
         self._judging.measured(time.thread_time() - began)
         return verdict
+
+    def _is_free(self, proposal: Proposal) -> bool:
+        """Whether a proposal touches nothing."""
+        n, X = self._task.nu, proposal.guess.X
+        return self._task.robot.first_contact(np.arange(float(len(X))), X[:, :n], np.gradient(X[:, :n], axis=0)) is None
 
     def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
         """Whether a proposal collides, and its cost."""

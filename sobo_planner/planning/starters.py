@@ -29,7 +29,7 @@ class Proposal:
     """A start for the solver.
 
     Attributes:
-        source: Where it comes from: `policy`, `interpolation`, `gravity`, `posture` or `sampling`.
+        source: Where it comes from: `policy`, `interpolation`, `gravity`, `posture`, `global` or `sampling`.
         guess: The trajectory, all finite.
         cost: Its total cost; infinite where nobody asked for it.
         duration: Of the trajectory [s]; None: the task's.

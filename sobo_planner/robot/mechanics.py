@@ -199,7 +199,7 @@ class Mechanics:
         return self.native.first_contact(times, positions, velocities, leaving)
 
     def nearest_object(self, Q: ArrayLike) -> _native.Contact | None:
-        """The smallest distance to an object over rows of Q (N, nq), as `contact`; None where there are no objects."""
+        """The smallest distance to an obstacle over rows of Q (N, nq), as `contact`; None where there are none."""
         return self.native.nearest_object(np.asarray(Q, float))
 
     def colliding_pair(self, q: ArrayLike) -> tuple[str, str] | None:

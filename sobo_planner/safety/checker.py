@@ -6,6 +6,8 @@ to be published, and nothing else.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,6 +16,7 @@ from sobo_planner.safety.joints import JointLimits
 from sobo_planner.safety.limits import Limit, Violation, checked_box, outside
 from sobo_planner.safety.points import Trajectory, sampled
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.instances import touching
 
 Array = NDArray[np.float64]
 
@@ -120,12 +123,30 @@ class PlanChecker:
     def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """What the splines between the points run into."""
         found = self._joints.between(time, Q, V)
+        if found is None and self._robot.world.everything:
+            found = self._contact(time, Q, V)
+            if found is None and self._tool_box is None:
+                return None
         times, curve = sampled(time, Q, V, COLLISION_STEP)
         if found is None and self._tool_box is not None:
             axes = ["tool x", "tool y", "tool z"]
             path = self._in_box_frame(self._robot.tool_positions(curve))
             found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
-        return found or self.self_collision(times, curve)
+        return found or (None if self._robot.world.everything else self.self_collision(times, curve))
+
+    def of(self, task: ArmReach) -> PlanChecker:
+        """The same checks for the same arm in another world: that of the robot of a task (`ArmReach.with_world`)."""
+        other = copy.copy(self)
+        other._robot, other._free = task.robot, b""
+        return other
+
+    def _contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
+        """The first contact with what surrounds the arm or of its links, of which none is missed between points."""
+        contact = self._robot.first_contact(time, Q, V)
+        if contact is None:
+            return None
+        limit = Limit.COLLISION if contact.object else Limit.SELF_COLLISION
+        return Violation(limit, f"{touching(contact, self._robot.margin)} at {contact.time:.3f} s")
 
     def self_collision(self, time: Array, Q: Array) -> Violation | None:
         """The first contact of two links at configurations Q (N, n), which takes most of the time of a check.

@@ -30,6 +30,7 @@ class Limit(str, Enum):
     TOOL_BOX = "TOOL_BOX"  # the tool leaves the box set for it
     GAINS = "GAINS"  # a feedback gain is absurd
     SELF_COLLISION = "SELF_COLLISION"  # two links touch
+    COLLISION = "COLLISION"  # a link or an attached object touches an object
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ class PlanOnce(Server):
         deadline = self.core.values["deadline"] or None
         self.pulse.beat(math.inf if deadline is None else deadline)
         try:
+            shares = self.core.shares
             joints = goal if self.core.task.goal_type == "joints" else None
             plan = self._planner.plan(
                 x,
@@ -152,7 +153,8 @@ class PlanOnce(Server):
                 deadline,
                 self.core.inbox.interrupt,
                 joints=joints,
-                **self.core.shares,
+                velocity_scaling=shares["velocity_scaling"],
+                acceleration_scaling=shares["acceleration_scaling"],
             )
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sobo_planner import _native
 from sobo_planner.errors import GoalError, StartError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.robot.kinematics import inverse_kinematics
@@ -26,6 +29,8 @@ IK_TRIES = {"position": 12, "pose": 50}
 POSTURE_TRIES = {"position": 8, "pose": 12}
 POSTURE_SPREAD = 2.0
 POSTURE_ITERATIONS = 60
+# Searches for a posture among objects, where none of those is free.
+FREE_TRIES = 60
 # Postures that differ by less [rad] are the same.
 SAME_POSTURE = 0.05
 # Size of a target by its type.
@@ -50,6 +55,7 @@ class ArmInstances:
     config: ArmConfig
     robot: Robot
     goal_type: str
+    _known_postures: dict[Any, list[Array]]
 
     @property
     def goal_size(self) -> int:
@@ -117,7 +123,13 @@ class ArmInstances:
         if abs(target[3:] @ target[3:] - 1.0) > QUATERNION_TOLERANCE and self.goal_type == "pose":
             norm = float(np.linalg.norm(target[3:]))
             raise GoalError(f"the quaternion {target[3:].tolist()} of the target has the norm {norm:.6f}, expected 1")
-        self.goal_configuration(instance, budget)
+        if not self.robot.world.everything:
+            self.goal_configuration(instance, budget)
+            return
+        contact = self.robot.contact(self.goal_postures(instance, budget)[0])
+        if contact is not None:
+            what = touching(contact, self.robot.margin)
+            raise GoalError(f"no posture at the target was found that touches nothing: {what}")
 
     def check_start(self, x: ArrayLike) -> None:
         """Refuses a state [q, v], (2n,), that no plan may begin at.
@@ -143,9 +155,10 @@ class ArmInstances:
                 raise error(f"{what} {name} {verb} at {at:.4f}, outside its limits [{low:.4f}, {high:.4f}]")
 
     def _check_apart(self, what: str, q: Array, error: type[TaskError]) -> None:
-        pair = self.robot.colliding_pair(q)
-        if pair is not None:
-            raise error(f"{what} in self-collision: {pair[0]} touches {pair[1]}")
+        contact = self.robot.contact(q)
+        if contact is not None:
+            kind = "in collision" if contact.object else "in self-collision"
+            raise error(f"{what} {kind}: {touching(contact, self.robot.margin)}")
 
     def nearest(self, instance: Instance) -> Instance:
         """The instance with the nearest of its equivalent targets: joints need not make whole turns.
@@ -199,12 +212,25 @@ class ArmInstances:
     def goal_postures(self, instance: Instance, budget: Budget = UNLIMITED) -> list[Array]:
         """Different configurations at a target position or pose not far from the start.
 
-        None is in self-collision if that can be. The search for further ones ends with the budget.
+        None touches anything if that can be. The search for further ones ends with the budget. Among objects, where it
+        takes long and is asked for several times, the last result is kept.
 
         Raises:
             TaskError: The target is out of reach.
             DeadlineError: The budget ran out before there was one.
         """
+        if not self.robot.world.everything:
+            return self._postures(instance, budget)
+        key = (self.robot.native, np.concatenate([instance.x0, instance.target]).tobytes())
+        if key not in self._known_postures:
+            found = self._postures(instance, budget)
+            if budget.over():
+                return found
+            self._known_postures.clear()
+            self._known_postures[key] = found
+        return self._known_postures[key]
+
+    def _postures(self, instance: Instance, budget: Budget) -> list[Array]:
         robot, q, rng = self.robot, instance.x0[: self.robot.nq], np.random.default_rng(0)
         found = [self._unwound(self.goal_configuration(instance, budget), q)]
         for _ in range(POSTURE_TRIES[self.goal_type]):
@@ -220,7 +246,26 @@ class ArmInstances:
             other = self._unwound(other, q)
             if all(np.abs(other - each).max() > SAME_POSTURE for each in found):
                 found.append(other)
-        return [each for each in found if robot.colliding_pair(each) is None] or found
+        free = [each for each in found if robot.colliding_pair(each) is None]
+        return free or self._free_postures(instance, budget) or found
+
+    def _free_postures(self, instance: Instance, budget: Budget) -> list[Array]:
+        """A posture at the target that touches nothing, found from anywhere; none without objects, or where none is."""
+        rng, q = np.random.default_rng(1), instance.x0[: self.robot.nq]
+        if not self.robot.world.everything:
+            return []
+        for _ in range(FREE_TRIES):
+            if budget.over():
+                break
+            start = rng.uniform(
+                np.maximum(self.robot.position_lower, q - np.pi), np.minimum(self.robot.position_upper, q + np.pi)
+            )
+            other = inverse_kinematics(
+                self.robot, start, instance.target, max_iterations=POSTURE_ITERATIONS, over=budget.over
+            )
+            if other is not None and self.robot.contact(other := self._unwound(other, q)) is None:
+                return [other]
+        return []
 
     def _unwound(self, q: Array, start: Array) -> Array:
         """The configuration q without whole turns of joints away from the start that its pose does not need."""
@@ -250,6 +295,18 @@ class ArmInstances:
     def orientation_error(self, x: Array, target: Array) -> float:
         """Angle between the tool at the state x (nx,) and the target pose (7,) [rad]."""
         return float(np.linalg.norm(self.robot.pose_error(x[: self.robot.nq], target)[3:]))
+
+
+def touching(contact: _native.Contact, margin: float) -> str:
+    """Which bodies touch, and how deep if one is an object."""
+    names = f"{contact.first} touches {contact.second}"
+    if not contact.object:
+        return names
+    if contact.distance > 0.0 and margin > 0.0:
+        return (
+            f"{contact.first} is {1e3 * contact.distance:.1f} mm from {contact.second}, allowed are {1e3 * margin:g} mm"
+        )
+    return f"{names}, {max(-1e3 * contact.distance, 0.0):.1f} mm deep"
 
 
 def _finite(name: str, values: ArrayLike, size: int, error: type[TaskError]) -> Array:

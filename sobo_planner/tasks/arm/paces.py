@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sobo_planner import _native
 from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.solver import Guess, Instance, Refinement
+from sobo_planner.tasks.arm.bends import fastest, passed, rounded
 from sobo_planner.tasks.arm.starts import ArmStarts
 from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
 
@@ -27,6 +28,10 @@ RAMP = 0.04
 POSITION_TOLERANCE = 5e-4
 # Rounds in which a duration is found that limits on jerk allow, to a thousandth.
 ROUNDS = 20
+# Share of the limits on accelerations that motions past bends use: the solver needs the rest to begin and end smoothly.
+HELD_BACK = 0.85
+# Accelerations of motions past bends, in full speeds a second, where there are no limits on them.
+FAST = 5.0
 # Share of the rated speeds below which an arm is at rest.
 AT_REST = 0.01
 
@@ -205,6 +210,22 @@ class ArmPaces(ArmStarts):
         X = self._timed(way, instance)
         torques, _ = self.robot.linear_torques(X[:-1], np.diff(X[:, self.nu :], axis=0) / self.dt)
         return self.cost(X, torques, instance.target)
+
+    def past_bends(self, way: Array, instance: Instance) -> tuple[Guess, float]:
+        """A motion along a way by straight lines (N, n), from rest, and how long it lasts [s].
+
+        Where durations fit it is about the fastest one along it; without limits on accelerations, and where a duration
+        was asked for, it lasts as long as that.
+        """
+        points = rounded(way, self.velocity_limit)
+        most = np.where(np.isfinite(self.acceleration_limit), self.acceleration_limit, FAST * self.velocity_limit)
+        times = fastest(points, self.velocity_limit, HELD_BACK * most)
+        if not self.fits:
+            times *= self.duration / times[-1]
+        states = passed(points, times, self.horizon)
+        view = self.lasting(times[-1]) if self.fits else self
+        X, U = view.track(instance.x0, states[1:], self.config.policy.blend)
+        return Guess(X, np.clip(U, -self.torque_limit, self.torque_limit)), float(times[-1])
 
     def _timed(self, way: Array, instance: Instance) -> Array:
         """States (T+1, nx) along a way in the time of the task's motions."""

@@ -20,6 +20,7 @@ from sobo_planner.tasks.arm.paces import ArmPaces, Costs
 from sobo_planner.tasks.arm.starts import ArmStarts
 from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
 from sobo_planner.tasks.config import Weights
+from sobo_planner.world import World
 
 Array = NDArray[np.float64]
 
@@ -27,6 +28,8 @@ Array = NDArray[np.float64]
 # usual weight [1/(m^2 s)]. Of 44 plans of the UR5 that collide these free 37 at 1.03 times the cost; all end at the
 # goal. With 3 cm it is 38, at 1.2 times, and 5 end short; with a weight of 500, 28. Ten times the weight frees 6 more.
 SELF_MARGIN = 0.01
+# The same for objects, beyond the distance that is to be kept from them.
+OBJECT_MARGIN = 0.02
 SELF_TIME = 0.1
 SELF_WEIGHT = 2e3
 # Factor on the weight of the goal where it is to be reached more precisely. Near the edge of the workspace, holding the
@@ -78,6 +81,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         self.acceleration_limit = np.full(self.nu, np.inf)
         if limited:
             self.acceleration_limit = np.minimum(robot.acceleration_limit, self.jerk_bound(self.dt))
+        self._known_postures = {}
         self.nominal, self._costs, self.fits, self.ramps = self, Costs(), False, (0, 0)
         self.room = (np.zeros(self.nu), np.zeros(self.nu))
         identity = f"{robot.hash} {self.acceleration_limit.tolist()}"
@@ -136,14 +140,15 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
 
     def _spec(self, refinement: Refinement) -> _native.ReachSpec:
         problem, pose = self.config.problem, self.config.pose
+        clearance = max(refinement.clearance, self.least_clearance)
         terminal = 1.0 if refinement.precision is Precision.TASK else PRECISE
         running = STAYING if refinement.precision is Precision.THROUGHOUT else 1.0
         spec = _native.ReachSpec()
         spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, problem.integrator
         spec.joints, spec.actuation = self.goal_type == "joints", np.eye(self.nu)
         goal = self.config.joints if self.goal_type == "joints" else pose
-        spec.running = self._weights(problem.running, goal.running, self.dt, running, refinement.clearance)
-        spec.terminal = self._weights(problem.terminal, goal.terminal, 1.0, terminal, refinement.clearance)
+        spec.running = self._weights(problem.running, goal.running, self.dt, running, clearance)
+        spec.terminal = self._weights(problem.terminal, goal.terminal, 1.0, terminal, clearance)
         spec.control = _native.Box(self.control_lower, self.control_upper)
         if problem.velocity_limits:
             spec.velocity = _native.Box(-self.velocity_limit, self.velocity_limit)
@@ -167,7 +172,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         scale *= self.cost_scale
         if self.goal_type == "pose":
             out.orientation = np.full(3, scale * (precision * goal))
-        out.self_distance, out.self_margin = clearance, SELF_MARGIN
+        out.self_distance, out.self_margin, out.object_margin = clearance, SELF_MARGIN, OBJECT_MARGIN
         out.position = np.full(3, 0.0 if joints else scale * (precision * weights.position))
         position = precision * goal if joints else 0.0
         out.state = scale * np.repeat([position, weights.velocity], self.nu)
@@ -182,6 +187,23 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
     def with_goal_type(self, goal_type: str) -> ArmReach:
         """The same task for targets of another type, see `ArmInstances`."""
         return ArmReach(self.config, self.robot, goal_type)
+
+    def with_world(self, world: World, margin: float = 0.0) -> ArmReach:
+        """The same task, for the same policies, among obstacles and with attached objects; see `Robot.with_world`.
+
+        Links are then kept apart from them, and from each other, in every problem.
+
+        Raises:
+            RobotError: An object is attached to a link that is not in the URDF.
+        """
+        view = ArmReach(self.config, self.robot.with_world(world, margin), self.goal_type)
+        view._costs = self._costs
+        return view
+
+    @property
+    def least_clearance(self) -> float:
+        """Weight of the cost on links that come near each other or an object, in every problem [1/(m^2 s)]."""
+        return SELF_WEIGHT if self.robot.world.everything else 0.0
 
     def with_payload(self, mass: float, centre: ArrayLike = (0.0, 0.0, 0.0)) -> ArmReach:
         """The same task, for the same policies, with something at the tool; see `Robot.with_payload`.

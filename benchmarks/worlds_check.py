@@ -1,0 +1,99 @@
+"""Problems of MotionBenchMaker for the UR5, and an independent check of motions: Pinocchio and Coal, from Python."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from sobo_planner.world import AttachedObject, Box, Cylinder, Part, Pose, Sphere, World, WorldObject
+
+#: A point of the fastest link moves this far at most from one configuration to the next [m].
+STEP = 1e-3
+#: Reach of the arm, with what it holds [m].
+REACH = 1.2
+#: Links that the gripper's spheres overlap in any posture of the arm.
+BESIDE_TOOL = ("wrist_2_link", "wrist_3_link")
+
+
+def read_problems(path: Path) -> dict[str, Any]:
+    """The file's contents."""
+    with gzip.open(path) as file:
+        return json.load(file)
+
+
+def goal_near(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """The goal without whole turns of joints."""
+    return start + (goal - start + np.pi) % (2.0 * np.pi) - np.pi
+
+
+def world_of(problem: dict[str, Any], spheres: list[list[float]]) -> World:
+    """A problem's obstacles, and spheres at the tool."""
+    objects = []
+    for number, each in enumerate(problem["obstacles"]):
+        size = each["size"]
+        shape = {
+            "box": lambda size=size: Box(tuple(size)),
+            "cylinder": lambda size=size: Cylinder(size[1], size[0]),
+            "sphere": lambda size=size: Sphere(size[0]),
+        }[each["shape"]]()
+        quaternion = np.array(each["quaternion"])
+        pose = Pose(tuple(each["position"]), tuple(quaternion / np.linalg.norm(quaternion)))
+        objects.append(WorldObject(f"{each['name']}#{number}", shape, pose))
+    parts = tuple(Part(Sphere(radius), Pose((x, y, z))) for x, y, z, radius in spheres)
+    gripper = (AttachedObject("gripper", "tool0", parts, touches=BESIDE_TOOL),) if parts else ()
+    return World(tuple(objects), gripper)
+
+
+class Check:
+    """The same arm and world in Pinocchio's own bindings, built without this project's code."""
+
+    def __init__(self, urdf: str, problem: dict[str, Any], spheres: list[list[float]]) -> None:
+        self.model = pin.buildModelFromUrdf(urdf)
+        self.geometry = pin.buildGeomFromUrdf(self.model, urdf, pin.GeometryType.COLLISION)
+        own = self.geometry.ngeoms
+        frame = self.model.frames[self.model.getFrameId("tool0")]
+        for number, (x, y, z, radius) in enumerate(spheres):
+            place = frame.placement * pin.SE3(np.eye(3), np.array([x, y, z]))
+            shape = coal.Sphere(radius)
+            self.geometry.addGeometryObject(pin.GeometryObject(f"tool{number}", frame.parentJoint, place, shape))
+        joints = [each.parentJoint for each in self.geometry.geometryObjects]
+        for i in range(len(joints)):
+            for j in range(i + 1, len(joints)):
+                if abs(joints[i] - joints[j]) > 1:
+                    self.geometry.addCollisionPair(pin.CollisionPair(i, j))
+        moving = [i for i, joint in enumerate(joints) if joint > 0]
+        assert own <= len(joints)
+        for number, each in enumerate(problem["obstacles"]):
+            size, q = each["size"], each["quaternion"]
+            shape = {
+                "box": lambda size=size: coal.Box(*size),
+                "cylinder": lambda size=size: coal.Cylinder(size[1], size[0]),
+                "sphere": lambda size=size: coal.Sphere(size[0]),
+            }[each["shape"]]()
+            turn = pin.Quaternion(q[3], q[0], q[1], q[2]).normalized().matrix()
+            pose = pin.SE3(turn, np.array(each["position"]))
+            index = self.geometry.addGeometryObject(pin.GeometryObject(f"{each['name']}#{number}", 0, pose, shape))
+            for i in moving:
+                self.geometry.addCollisionPair(pin.CollisionPair(i, index))
+        self.data, self.places = self.model.createData(), self.geometry.createData()
+
+    def touches(self, q: np.ndarray) -> bool:
+        """Whether two bodies touch."""
+        return bool(pin.computeCollisions(self.model, self.data, self.geometry, self.places, q, True))
+
+    def contact(self, time: np.ndarray, Q: np.ndarray, V: np.ndarray) -> float | None:
+        """When two bodies first touch along the cubic splines through points, in steps of `STEP`; None if never."""
+        for t0, t1, p0, p1, v0, v1 in zip(time[:-1], time[1:], Q[:-1], Q[1:], V[:-1], V[1:], strict=True):
+            h = t1 - t0
+            c2, c3 = (3 * (p1 - p0) - (2 * v0 + v1) * h) / h**2, (-2 * (p1 - p0) + (v0 + v1) * h) / h**3
+            fastest = max(np.abs(v0).sum(), np.abs(v1).sum(), np.abs(p1 - p0).sum() / h * 1.5)
+            for s in np.linspace(0.0, h, max(2, int(fastest * h * REACH / STEP)), endpoint=False):
+                if self.touches(p0 + v0 * s + c2 * s**2 + c3 * s**3):
+                    return float(t0 + s)
+        return float(time[-1]) if self.touches(Q[-1]) else None
