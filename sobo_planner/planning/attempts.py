@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import Guess, Precision, Refinement, Solution
 from sobo_planner.tasks.arm.task import SELF_WEIGHT
 
@@ -32,6 +32,13 @@ LENGTHENINGS = 4
 # shorter way, which may take even less time; nearly always that ends after two rounds.
 TOO_LONG = 0.9
 SHORTENINGS = 4
+# Among objects motions are made shorter by this factor at most at a time, and by half as much where that fails; so many
+# iterations are enough for it, and for more weight on what comes near.
+GRADUALLY = 0.75
+LEAST_GAIN = 0.93
+AMONG_CAPPED = 30
+# One more weight there: motions that graze an object come clear of it.
+AMONG_CLEARANCES = (*CLEARANCES, 100 * SELF_WEIGHT)
 # Joint positions [rad] by which two solutions may differ and still be one local optimum: the solver ends before they
 # agree.
 SAME = 0.02
@@ -81,6 +88,8 @@ class Attempt:
         duration: Of the motion [s]; None: the task's.
         longer: How often it may be made longer.
         shorter: How often it may be made shorter.
+        among: Whether it is among objects.
+        worked: The motion that this one is to improve by being shorter, and its duration [s]; among objects alone.
     """
 
     stage: Stage
@@ -91,6 +100,8 @@ class Attempt:
     duration: float | None = None
     longer: int = 0
     shorter: int = 0
+    among: bool = False
+    worked: tuple[Guess, float] | None = None
 
 
 class Queue:
@@ -131,7 +142,7 @@ def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> lis
         for each in ordered
         for limits in (False, True)
     ]
-    return first + full
+    return [replace(each, among=clearance > 0.0) for each in first + full]
 
 
 def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attempt:
@@ -191,10 +202,14 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
     if verdict.leaves_limits and not refinement.position_limits and stage in LIMITS_AFTER:
         within = replace(refinement, position_limits=True, iterations=CAPPED)
         found.append(replace(attempt, stage=LIMITS_AFTER[stage], refinement=within, cause=Cause.START))
-    more = next((weight for weight in CLEARANCES if weight > refinement.clearance), None)
+    weights = AMONG_CLEARANCES if attempt.among else CLEARANCES
+    more = next((weight for weight in weights if weight > refinement.clearance), None)
     if verdict.collides and more is not None:
-        apart = replace(refinement, clearance=more, iterations=CAPPED)
-        found.append(replace(attempt, refinement=apart, guess=reached, cause=Cause.COLLISION))
+        apart = replace(refinement, clearance=more, iterations=AMONG_CAPPED if attempt.among else CAPPED)
+        again = replace(attempt, refinement=apart, guess=reached, cause=Cause.COLLISION)
+        if attempt.among and attempt.source != GLOBAL and stage is Stage.FIRST:  # a start that is free comes first
+            again = replace(again, stage=Stage.LIMITS, cause=Cause.START)
+        found.append(again)
     if verdict.reason:
         return found
     if verdict.miss < 1:
@@ -215,10 +230,34 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
 def _shortened(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
     """What a motion is improved by that is fit to be a plan, if its way should take less time."""
     fit = not verdict.reason and verdict.miss < 1 and solution.converged
+    if attempt.among:
+        return _shortened_among(attempt, solution, verdict, fit)
     if attempt.duration is None or not fit or verdict.fitting >= TOO_LONG * attempt.duration or not attempt.shorter:
         return []
     shorter = _lasting(attempt, Guess(solution.X, solution.U), verdict.fitting, Cause.TOO_LONG)
     return [replace(shorter, shorter=attempt.shorter - 1)]
+
+
+def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit: bool) -> list[Attempt]:
+    """The same among objects, step by step; a step that failed is halved."""
+    if attempt.duration is None or not attempt.shorter:
+        return []
+    refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
+    if fit:
+        reached = Guess(solution.X, solution.U)
+        duration = max(verdict.fitting, GRADUALLY * attempt.duration)
+        worked = (reached, attempt.duration)
+    elif attempt.worked is not None:
+        reached, before = worked = attempt.worked
+        duration = float(np.sqrt(before * attempt.duration))
+        attempt = replace(attempt, duration=before)
+    else:
+        return []
+    assert attempt.duration is not None
+    if duration >= LEAST_GAIN * attempt.duration:
+        return []
+    shorter = _lasting(attempt, reached, duration, Cause.TOO_LONG)
+    return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, worked=worked)]
 
 
 def _lasting(attempt: Attempt, reached: Guess, duration: float, cause: Cause) -> Attempt:

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner import _native
-from sobo_planner.planning.starters import Proposal
+from sobo_planner.planning.starters import GLOBAL, Proposal
 from sobo_planner.solver import Budget, Instance
 from sobo_planner.tasks import ArmReach
 
 Array = NDArray[np.float64]
 
-GLOBAL = "global"
 # Distances [m] that a way keeps from objects beyond those it has to, and after how many samples the next is tried. The
 # solver shortens ways; those that graze objects give it less room.
 ROOM = ((0.01, 1000), (0.0, 20_000))

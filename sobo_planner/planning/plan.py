@@ -70,7 +70,8 @@ class Plan:
         tool_error: Distance of the tool to the goal at the end [m].
         orientation_error: Angle of the tool to a pose goal at the end [rad]; None for other goals.
         joint_error: Distance of the farthest joint to a joint goal at the end [rad or m]; None for other goals.
-        source: Where the start came from: `policy`, `interpolation`, `gravity`, `posture` or `global`.
+        source: Where the start came from: `policy`, `interpolation`, `gravity`, `posture`, `global` or
+            `sampling`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
         optimum: Controls and gains of the optimal control problem itself, which U and K are made of.

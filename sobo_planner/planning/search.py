@@ -216,7 +216,7 @@ class Search:
         if self._around and self._task.least_clearance > 0.0 and not any(map(self._is_free, proposals)):
             proposals += self._propose(self._around[0], instance, budget, account)
         queue, alternatives_due = Queue(first_attempts(proposals, self._task.least_clearance)), True
-        last = self._last
+        last = self._last if self._task.least_clearance == 0.0 else None  # it knows no objects
         while not (late := budget.left() <= self._least()) and not budget.interrupted:
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False

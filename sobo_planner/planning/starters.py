@@ -18,6 +18,7 @@ from sobo_planner.tasks import ArmReach
 # Other starts, the interpolation included, that are tried when the first ones do not reach the goal.
 MAX_STARTS = 6
 GRAVITY = "gravity"
+GLOBAL = "global"
 # Interpolations that are timed and compared: their order before is that of slow motions.
 COMPARED = 3
 # Takes a third of a second for the UR5. From the cheaper motions of longer chains the solver ends at the same optima.
