@@ -17,12 +17,12 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 
-from sobo_planner.errors import ConfigError, PolicyError
+from sobo_planner.errors import ConfigError, PolicyError, WorldError
 from sobo_planner.paths import share_path
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger
 from sobo_planner.ros.serve import session as module
-from sobo_planner.ros.serve.plan_once import PlanOnce
+from sobo_planner.ros.serve.plan_once import PlanOnce, details_of
 from sobo_planner.ros.serve.policy_source import open_policy
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.serve.serving import Core
@@ -205,3 +205,30 @@ def test_a_task_without_a_shipped_policy_is_worth_a_warning(task: ArmReach, monk
 def test_a_folder_that_is_not_there_is_refused(task: ArmReach) -> None:
     with pytest.raises(PolicyError, match="/nowhere does not exist"):
         open_policy("/nowhere", task, "native")
+
+
+def test_plans_keep_away_from_the_objects_of_a_world_file(make: Make) -> None:
+    """Both the planner and the last check of what is published know them."""
+    goal = np.array([0.75, 0.0, 0.3])
+    session = make(world=str(share_path("config/worlds/shelf.yaml")), world_margin=0.002)
+    home = np.concatenate([session.task.config.robot.home, np.zeros(session.task.nu)])
+    assert session.task.robot.margin == 0.002
+    plan = session._planner.plan(home, goal)
+    details = details_of(plan)["world"]
+    assert details["objects"] == 5
+    assert details["distance"] > 0.002
+    careless = make()._planner.plan(home, goal)
+    arrays = (careless.time, careless.X, careless.U, careless.K)
+    assert "shelf" in session.checker.check(*arrays).detail
+    assert "world" not in details_of(careless)
+    receding = make(world=str(share_path("config/worlds/shelf.yaml")), mode="receding_horizon")
+    assert receding.server(core_of(receding, receding._values))._planner.task.least_clearance > 0.0
+
+
+def test_a_damaged_world_is_refused(make: Make, tmp_path) -> None:
+    path = tmp_path / "cell.yaml"
+    path.write_text("objects:\n  ball:\n    sphere: {radius: 0}\n")
+    with pytest.raises(WorldError, match="cell.yaml:3: .* radius of a sphere"):
+        make(world=str(path))
+    with pytest.raises(WorldError, match="none.yaml"):
+        make(world=str(tmp_path / "none.yaml"))

@@ -125,7 +125,7 @@ class RecedingSolver:
 
     def collided(self, violation: Violation) -> None:
         """Records why a motion may not be published."""
-        self._clear |= violation.limit is Limit.SELF_COLLISION
+        self._clear |= violation.limit in (Limit.SELF_COLLISION, Limit.COLLISION)
 
     def keep(self, solution: Solution, start_cost: float, published: bool, handover: float) -> None:
         """Keeps what the next solve resumes.

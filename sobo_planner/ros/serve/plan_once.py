@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -198,5 +198,6 @@ def details_of(plan: Plan) -> dict[str, Any]:
         "tool_error": float(plan.tool_error),
         "orientation_error": plan.orientation_error,
         **({} if plan.joint_error is None else {"joint_error": plan.joint_error}),
+        **({} if plan.surroundings is None else {"world": asdict(plan.surroundings)}),
         "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 from sobo_planner.tasks.arm.commands import Gains
 from sobo_planner.tasks.arm.instances import GOAL_TYPES
+from sobo_planner.world import read_world
 
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.35
@@ -72,6 +74,9 @@ class Session:
         goal_type = _one_of(values, "goal_type", *GOAL_TYPES)
         task = load_arm(values["task"])
         self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
+        if values["world"]:
+            world = read_world(Path(values["world"]), task.robot.root_link)
+            task = task.with_world(world, values["world_margin"])
         self.task: ArmReach = task if goal_type == node_parameters.POSITION else task.with_goal_type(goal_type)
         self.task.check_payload(values["payload_mass"], values["payload_centre"])
         self.task.robot.carry(values["payload_mass"], values["payload_centre"])

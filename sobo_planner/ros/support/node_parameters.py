@@ -67,6 +67,8 @@ PLANNER = (
     ),
     ParameterSpec("payload_mass", 0.0, "Mass [kg] that the tool carries beside the URDF's.", (0.0, 1000.0)),
     ParameterSpec("payload_centre", [0.0, 0.0, 0.0], "Its centre of mass in the tool's frame [m].", size=3),
+    ParameterSpec("world", "", "World file: objects that plans keep away from; empty: none.", read_only=True),
+    ParameterSpec("world_margin", 0.0, "Distance [m] to keep from obstacles.", (0.0, 1.0), read_only=True),
     ParameterSpec(
         "gains",
         TRACKING,
