@@ -75,10 +75,10 @@ def test_empty_worlds_change_nothing(task, planner, home) -> None:
 
 
 def test_margins_are_kept(task, home, shelf) -> None:
-    planner = Planner(task, checker=PlanChecker(task), world=shelf, margin=0.02)
+    planner = Planner(task, checker=PlanChecker(task), world=shelf, margin=0.01)
     plan = planner.plan(home, INTO)
     assert plan.reached
-    assert smallest_distance(task, plan, shelf) >= 0.02
+    assert smallest_distance(task, plan, shelf) >= 0.01
 
 
 def test_checkers_name_what_touches(task, planner, home, shelf) -> None:
