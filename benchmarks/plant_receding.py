@@ -43,7 +43,7 @@ def play(row: Row, instance: Instance) -> tuple[float, float]:
     """Distances of the tool to the goal [m] when the motion should have ended, and a second later."""
     task, n = row.task, row.task.nu
     checker, followed = PlanChecker(task), Followed()
-    planner = RecedingPlanner(task, checker, Brakes(task, checker), followed, budget=UNHURRIED, propose_every=25)
+    planner = RecedingPlanner(task, checker, Brakes(task, checker), followed, budget=UNHURRIED, propose_every=50)
     plant = Plant(task.robot, row.conditions)
     sensor, x, errors = Sensor(instance.x0, plant.conditions, STEP), instance.x0, []
     hold = task.robot.gravity(x[:n])

@@ -43,7 +43,7 @@ PLANNER = (
         read_only=True,
     ),
     ParameterSpec(
-        "propose_every", 25, "receding_horizon: cycles between proposals of the policy.", (1, 10000), read_only=True
+        "propose_every", 50, "receding_horizon: cycles between proposals of the policy.", (1, 10000), read_only=True
     ),
     ParameterSpec(
         "autostart", True, "Configure and activate at start; false: a lifecycle manager does.", read_only=True
