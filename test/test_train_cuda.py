@@ -7,7 +7,10 @@ import torch
 from toy_task import ToyTask
 
 from sobo_planner.errors import ConfigError
+from sobo_planner.tasks import load_task
 from sobo_training.config import TrainConfig
+from sobo_training.interplay import loop
+from sobo_training.interplay.loop import interplay
 from sobo_training.interplay.options import InterplayOptions
 from sobo_training.learning.chunks import TrainingSet, build
 from sobo_training.learning.train import train
@@ -44,6 +47,20 @@ def test_without_a_gpu_nothing_is_written(task: ToyTask, data: TrainingSet, tmp_
     with pytest.raises(ConfigError, match="PyTorch finds no GPU"):
         train(data, task, tmp_path / "run", config_of(task, device="cuda", steps=2), progress=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(has_gpu, reason="PyTorch finds a GPU")
+def test_the_loop_is_refused_before_anything_is_solved(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="PyTorch finds no GPU"):
+        interplay(load_task("lqr"), tmp_path / "loop", InterplayOptions(device="cuda"), progress=False)
+    assert not list(tmp_path.rglob("shard-*"))
+
+
+def test_the_loop_trains_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "check_device", lambda device: None)
+    run = loop.Interplay(load_task("lqr"), tmp_path, InterplayOptions(device="cuda"))
+    assert run.config.device == "cuda"
+    assert loop.Interplay(load_task("lqr"), tmp_path, InterplayOptions()).config.device == "cpu"
 
 
 def test_compiled_kernels_are_for_the_cpu_alone() -> None:

@@ -55,11 +55,12 @@ class Train(TaskCommand):
             from sobo_training.data.dataset import load
             from sobo_training.evaluation.evaluate import quick_verdict
             from sobo_training.export.exporter import live_policy
-            from sobo_training.learning.train import train
+            from sobo_training.learning.train import check_device, train
 
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}")
         check_verdict(self.verdict)
+        check_device(self.device)
         task = self.load_task()
         given = {name: getattr(self, name) for name in CONFIG_OPTIONS}
         config = TrainConfig.from_task(task, **{name: value for name, value in given.items() if value is not None})

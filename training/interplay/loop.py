@@ -40,7 +40,7 @@ from sobo_training.interplay.options import InterplayOptions, gradient_steps, se
 from sobo_training.interplay.record import Record, read_json
 from sobo_training.interplay.verdicts import EVALUATIONS, findings
 from sobo_training.learning.chunks import Part
-from sobo_training.learning.train import TrainResult, train
+from sobo_training.learning.train import TrainResult, check_device, train
 from sobo_training.networks.network import network
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class Interplay:
         self.record = Record(folder, self.settings.iterations, {"task": task.name, "method": options.method})
         self.given = load_policy(options.policy, task, options.method) if options.policy else None
         self.config = self.given.config if self.given else TrainConfig.from_task(task, options.method)
-        network(task, self.config)  # what cannot be trained is refused before hours of solving
+        check_device(options.device)  # what cannot be trained is refused before hours of solving
+        self.config = replace(self.config, device=options.device)
+        network(task, self.config)
         gradient_steps(1, 1, task.horizon, self.config)
         self.logged, self.unseen = None, None
         if options.from_data:
@@ -144,7 +146,6 @@ class Interplay:
         """Continues with the weights of the last iteration, with a new optimiser and schedule."""
         config = replace(
             self.config,
-            device=self.options.device,
             seed=seed_of(self.options.seed, iteration),
             checkpoint_every=CHECKPOINT_EVERY,
             steps=gradient_steps(self.settings.epochs, len(data), self.task.horizon, self.config),

@@ -46,6 +46,16 @@ class TrainResult:
     summary: dict[str, Any]
 
 
+def check_device(device: str) -> None:
+    """Refuses a device (`DEVICES`) that is not there.
+
+    Raises:
+        ConfigError: There is no GPU to train on.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda: PyTorch finds no GPU; install its build for CUDA, or use device=cpu")
+
+
 def train(
     dataset: Any,
     task: Any,
@@ -79,8 +89,7 @@ def train(
         DatasetError: The data cannot be cut into chunks.
         SoboError: Another process is writing to `out_dir`, or the disk refused; an earlier checkpoint is intact.
     """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: PyTorch finds no GPU; install its build for CUDA, or use device=cpu")
+    check_device(config.device)
     torch.set_num_threads(1)  # more threads are slower at these sizes, and one is repeatable
     out_dir = Path(out_dir)
     with locked(out_dir):
