@@ -49,3 +49,16 @@ def test_gains_that_do_not_hold_a_joint_leave_its_motion(entry: tuple[int, int],
     K[entry] = gain
     found = seen([-0.5, -0.5], [1.0, 1.0], K)
     assert found[0] == 0.0 and found[1] < -0.1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_where_a_motion_goes_and_how_large_gains_are_does_not_matter(scale: float) -> None:
+    """The same motion mirrored, elsewhere, and with gains of the same ratios."""
+    for sign in (1.0, -1.0):
+        place = sign * np.array([3.0, -2.0])
+        desired = np.array([*place, *(sign * np.array([2.0, 3.99]))])
+        measured = np.array([*(place - sign * 0.5), 0.0, 0.0])
+        found = reference(desired, measured, scale * GAINS, SPEED)
+        np.testing.assert_allclose(found[:2], place - sign * 0.5, atol=1e-12)
+        near = reference(desired, np.array([*place, 0.0, 0.0]), scale * GAINS, SPEED)
+        np.testing.assert_array_equal(near, desired)

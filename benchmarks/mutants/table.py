@@ -30,13 +30,17 @@ RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
 TESTS = {
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions test_planner_paces",
-    "*/planning/*.py": "test_attempts test_durations test_judge test_search test_search_deadlines test_plan",
+    "*/planning/global_start.py": "test_global_start test_world_plans",
+    "*/planning/*.py": (
+        "test_attempts test_attempts_among test_durations test_judge test_search test_search_deadlines test_plan"
+    ),
     "*/receding/proposer.py": "test_proposer",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_safety_points test_points test_limits test_curve",
     "*/arm/timing.py": "test_timing",
     "*/arm/paces.py": "test_paces test_ways test_payload",
     "*/arm/commands.py": "test_commands",
+    "*/motion/reference.py": "test_reference",
     "*/motion/*.py": "test_motion test_prediction test_brakes test_stopping",
     "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",

@@ -222,7 +222,8 @@ class Search:
                 alternatives_due = False
                 others = self._propose(self._alternatives, instance, budget, account)
                 if self._task.least_clearance > 0.0:
-                    others += [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
+                    ways = [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
+                    others = [*others, *ways]
                 queue.add(alternative_attempts(others, record.collided, lambda each: self._rank(each, instance)))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
