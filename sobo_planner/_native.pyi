@@ -577,6 +577,17 @@ class SolveOptions:
     @sequence.setter
     def sequence(self, arg: bool, /) -> None: ...
 
+class StageTerms:
+    def __init__(
+        self,
+        hessians: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        gradients: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        constants: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        last_hessian: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="F")],
+        last_gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        last_constant: float,
+    ) -> None: ...
+
 class Start:
     def __init__(
         self,
@@ -584,6 +595,7 @@ class Start:
         target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
         X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
         U: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        terms: StageTerms | None = None,
     ) -> None: ...
 
 class Worker:

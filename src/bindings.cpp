@@ -256,12 +256,14 @@ void bind_worker(nb::module_ &m) {
       .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
       .def_rw("retry", &SolveOptions::retry)
       .def_rw("sequence", &SolveOptions::sequence);
+  nb::class_<StageTerms>(m, "StageTerms")
+      .def(nb::init<const RowMatrixXd &, const RowMatrixXd &, const VectorXd &, const MatrixXd &, const VectorXd &, double>(),
+           "hessians"_a, "gradients"_a, "constants"_a, "last_hessian"_a, "last_gradient"_a, "last_constant"_a);
   nb::class_<Start>(m, "Start")
       .def("__init__",
-           [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U) {
-             new (self) Start{x0, target, X, U};
-           },
-           "x0"_a, "target"_a, "X"_a, "U"_a);
+           [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U,
+              std::shared_ptr<StageTerms> terms) { new (self) Start{x0, target, X, U, std::move(terms)}; },
+           "x0"_a, "target"_a, "X"_a, "U"_a, "terms"_a.none() = nb::none());
   nb::class_<Worker>(m, "Worker")
       .def("__init__",
            [](Worker *self, const Robot &robot, const ReachSpec &spec) {

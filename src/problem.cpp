@@ -155,6 +155,16 @@ void Problem::set_target(const VectorXd &value) const {
     *rotation = rotation_of(value);
 }
 
+void Problem::check_terms(const StageTerms &value) const {
+  const auto &terms = value.terms;
+  const Eigen::Index steps = static_cast<Eigen::Index>(terms.size()) - 1;
+  if (steps != horizon || terms.front().g.size() != nx + nu || (terms.back().g.size() != nx && terms.back().g.size() != 0))
+    throw SolverError("there are terms of " + std::to_string(steps) + " stages over " +
+                      std::to_string(terms.front().g.size()) + " variables, and over " +
+                      std::to_string(terms.back().g.size()) + " at the end; expected " + std::to_string(horizon) + ", " +
+                      std::to_string(nx + nu) + " and " + std::to_string(nx));
+}
+
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   check_spec(robot, spec);
   const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());

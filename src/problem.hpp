@@ -9,6 +9,7 @@
 #include "reach_parts.hpp"
 #include "robot.hpp"
 #include "spec.hpp"
+#include "stage_terms.hpp"
 #include "torque_controls.hpp"
 
 namespace sobo {
@@ -24,11 +25,14 @@ struct Problem {
   std::shared_ptr<const TorqueControls> torques = nullptr; // where the controls inside are accelerations
   std::shared_ptr<ReachParts> joint_goal = nullptr;        // where targets are positions of the joints
   std::function<void(const Robot &, const ReachSpec &)> adapt = nullptr; // see Worker::adapt; null where nothing changes
+  std::shared_ptr<TermsSlot> terms = nullptr;              // see make_room_for_terms
 
   /// Throws SolverError unless `value` is a position, a pose [x, y, z, qx, qy, qz, qw] where orientation counts, or has
   /// one finite number for each joint where those are the goal.
   void check_target(const VectorXd &value) const;
   void set_target(const VectorXd &value) const;
+  /// Throws SolverError unless there is a term for every stage, over state and control, and one or none for the end.
+  void check_terms(const StageTerms &value) const;
 };
 
 Problem make_reach_problem(const Robot &robot, const ReachSpec &spec);

@@ -48,10 +48,7 @@ struct Worker::Impl {
     ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::LINESEARCH_ARMIJO; // or the filter: BoundedRiccati chooses
     ddp.rollout_type_ = aligator::RolloutType::LINEAR;
     ddp.inner_tol0 = 10.0; // 1 delays the first multiplier update until the cost has long settled
-    ddp.setup(*problem.ocp);
-    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp, problem.torques != nullptr);
-    steps = riccati.get();
-    ddp.linear_solver_ = std::move(riccati);
+    set_up();
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
     us.assign(problem.horizon, VectorXd::Zero(problem.nu));
     if (!problem.torques)
@@ -59,6 +56,24 @@ struct Worker::Impl {
     problem.torques->follow(xs, us);
     problem.torques->follow(ddp.results_.xs, ddp.results_.us);
     problem.torques->follow(ddp.workspace_.trial_xs, ddp.workspace_.trial_us);
+  }
+
+  void set_up() {
+    ddp.setup(*problem.ocp);
+    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp, problem.torques != nullptr);
+    steps = riccati.get();
+    ddp.linear_solver_ = std::move(riccati);
+    continues = false;
+  }
+
+  /// Where terms are first asked for, the solver gets new memory, with that of their costs.
+  void set_terms(const std::shared_ptr<const StageTerms> &terms) {
+    if (terms && !problem.terms) {
+      make_room_for_terms(problem);
+      set_up();
+    }
+    if (problem.terms)
+      problem.terms->terms = terms;
   }
 
   Problem problem;
@@ -116,11 +131,14 @@ void Worker::check(const Start &start) const {
   if (!start.x0.allFinite() || !start.X.allFinite() || !start.U.allFinite())
     throw SolverError("x0 or the guess holds a NaN or an infinity");
   impl_->problem.check_target(start.target);
+  if (start.terms)
+    impl_->problem.check_terms(*start.terms);
 }
 
 // Accelerations inside come from the states; `closed` changes these to what the accelerations lead to.
 void Worker::load(const Start &start, bool closed) {
   impl_->problem.set_target(start.target);
+  impl_->set_terms(start.terms);
   impl_->problem.ocp->setInitState(start.x0);
   for (int t = 0; t <= horizon(); ++t)
     impl_->xs[t] = start.X.row(t).transpose();

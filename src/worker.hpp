@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "robot.hpp"
 #include "spec.hpp"
+#include "stage_terms.hpp"
 
 namespace sobo {
 
@@ -49,6 +50,7 @@ struct Result {
 struct Start {
   VectorXd x0, target; // target: (3) position, or (7) pose, see Problem
   RowMatrixXd X, U;
+  std::shared_ptr<const StageTerms> terms = nullptr; // added to the cost; null for none
 };
 
 class Worker {

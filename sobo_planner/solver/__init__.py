@@ -5,6 +5,7 @@ from __future__ import annotations
 from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt, WorkEstimate
 from sobo_planner.solver.refinement import Precision, Refinement, RefinementSolvers
 from sobo_planner.solver.solver import LinearQuadratic, Problem, Solution, Solver, SolverOptions, SolverStatus
+from sobo_planner.solver.terms import StageTerms
 from sobo_planner.solver.trajectory import Guess, Instance
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Solver",
     "SolverOptions",
     "SolverStatus",
+    "StageTerms",
 ]

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sobo_planner import _native
 from sobo_planner.errors import ConfigError, SolverError
 from sobo_planner.solver.budget import Interrupt
+from sobo_planner.solver.terms import StageTerms
 from sobo_planner.solver.trajectory import Guess, Instance
 
 Array = NDArray[np.float64]
@@ -197,6 +198,8 @@ class Solver:
         guess: Guess,
         time_limit: float | None = None,
         interrupt: Interrupt | None = None,
+        *,
+        terms: StageTerms | None = None,
     ) -> Solution:
         """Solves one instance.
 
@@ -206,16 +209,17 @@ class Solver:
             time_limit: Wall time [s] within which to return the current iterate. The first iteration always begins, a
                 later one only if it would end in time, going by those before.
             interrupt: Another thread sets it to have the current iterate returned.
+            terms: What is added to the problem's cost.
 
         Returns:
-            The solution; divergence gives status `failed`, never an exception.
+            The solution; divergence gives status `failed`, never an exception. Its cost includes the terms.
 
         Raises:
-            SolverError: Wrong sizes, a NaN or an infinity in the instance or the guess.
+            SolverError: Wrong sizes, a NaN or an infinity in the instance, the guess or the terms.
         """
         options = self.options.native(time_limit, interrupt)
         options.sequence = self._sequence
-        return _solution(self._worker().solve(_start(instance, guess), options))
+        return _solution(self._worker().solve(_start(instance, guess, terms), options))
 
     @property
     def shortest_solve(self) -> float:
@@ -239,33 +243,49 @@ class Solver:
             raise SolverError(f"there are no gains along this trajectory: {solution.message}")
         return solution.K
 
-    def solve_batch(self, instances: Sequence[Instance], guesses: Sequence[Guess], threads: int = 2) -> list[Solution]:
+    def solve_batch(
+        self,
+        instances: Sequence[Instance],
+        guesses: Sequence[Guess],
+        threads: int = 2,
+        *,
+        terms: Sequence[StageTerms | None] | None = None,
+    ) -> list[Solution]:
         """Solves many instances, in order; the result does not depend on `threads`.
+
+        Args:
+            instances: What to solve.
+            guesses: Where to start, one each.
+            threads: Most solvers at work at once.
+            terms: What is added to the cost, for each instance.
 
         Raises:
             SolverError: As `solve`, or lists of different lengths.
         """
-        if len(instances) != len(guesses):
-            raise SolverError(f"{len(instances)} instances but {len(guesses)} guesses")
+        terms = [None] * len(instances) if terms is None else terms
+        if not len(instances) == len(guesses) == len(terms):
+            raise SolverError(f"{len(instances)} instances but {len(guesses)} guesses and {len(terms)} terms")
         if threads < 1:
             raise SolverError(f"threads must be at least 1, got {threads}")
         while len(self._workers) < min(threads, len(instances)):
             self._workers.append(self._problem.make_worker())
         self._worker()  # made ready
-        starts = [_start(instance, guess) for instance, guess in zip(instances, guesses, strict=True)]
+        starts = [_start(*each) for each in zip(instances, guesses, terms, strict=True)]
         results = _native.solve_batch(self._workers[:threads], starts, self.options.native())
         return [_solution(result) for result in results]
 
     def cost(self, X: ArrayLike, U: ArrayLike, target: ArrayLike) -> float:
-        """Cost of a trajectory, X (T+1, nx) and U (T, nu), as the solver counts it."""
+        """Cost of a trajectory, X (T+1, nx) and U (T, nu), as the solver counts it without terms."""
         X = np.asarray(X, float)
         return float(self._worker().cost(_native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))))
 
 
-def _start(instance: Instance, guess: Guess) -> _native.Start:
+def _start(instance: Instance, guess: Guess, terms: StageTerms | None = None) -> _native.Start:
     arrays = (instance.x0, instance.target, guess.X, guess.U)
+    native = None if terms is None else terms.native
     try:
-        return _native.Start(*(np.asarray(array, float) for array in arrays))
+        x0, target, X, U = (np.asarray(array, float) for array in arrays)
+        return _native.Start(x0, target, X, U, native)
     except (TypeError, ValueError) as e:
         shapes = ", ".join(str(np.shape(array)) for array in arrays)
         expected = "(nx,), (3,) or (7,), (T+1, nx), (T, nu)"
