@@ -43,6 +43,7 @@ LAYERS = (
     "sobo_training.bags",
     "sobo_training.learning",
     "sobo_training.latent",
+    "sobo_training.imitation",
     "sobo_training.export",
     "sobo_training.evaluation",
     "sobo_training.interplay",
