@@ -14,6 +14,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from scripted_serving import N, coasting_motion
 from test_linear_feedback import stand_ins
 
@@ -40,13 +41,14 @@ GOAL = np.array([1.0, 0.0, 0.0])
 class Publisher:
     """Takes messages; each wait for its subscribers takes 0.4 s."""
 
-    def __init__(self, clock: SimpleNamespace, topic: str, qos: QoSProfile) -> None:
+    def __init__(self, clock: SimpleNamespace, kind: type, topic: str, qos: QoSProfile) -> None:
+        self._kind = kind
         self._clock, self.topic_name, self.qos = clock, f"/arm/{topic}", qos
         self.messages: list[Any] = []
         self.waits: list[float] = []
 
     def publish(self, message: Any) -> None:
-        self.messages.append(message)
+        self.messages.append(deserialize_message(message, self._kind) if isinstance(message, bytes) else message)
 
     def wait_for_all_acked(self, timeout: Duration) -> bool:
         self.waits.append(1e-9 * timeout.nanoseconds)
@@ -70,7 +72,7 @@ class Recorder:
         self.followed = Followed()
 
     def create_publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
-        self.publishers[topic] = Publisher(self.clock, topic, qos)
+        self.publishers[topic] = Publisher(self.clock, kind, topic, qos)
         return self.publishers[topic]
 
     def destroy_publisher(self, publisher: Publisher) -> None:
