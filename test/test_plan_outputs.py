@@ -16,6 +16,7 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from scripted_serving import N, coasting_motion
+from std_msgs.msg import String
 from test_linear_feedback import stand_ins
 
 from sobo_planner.motion import Followed, Motion
@@ -228,7 +229,7 @@ def test_subscribers_have_a_second_to_take_what_was_published_last(recorder: Rec
 
 @pytest.mark.usefixtures("control")
 def test_all_publishers_are_destroyed_but_the_one_that_was_lent(recorder: Recorder) -> None:
-    lent: Any = Publisher(recorder.clock, "plan_report", module.RELIABLE)
+    lent: Any = Publisher(recorder.clock, String, "plan_report", module.RELIABLE)
     recorder.outputs(report=lent).destroy()
     assert sorted(recorder.publishers) == sorted({*TOPICS, "control"} - {"plan_report"})
     assert len(recorder.destroyed) == 4 and set(recorder.destroyed) == set(recorder.publishers.values())
@@ -238,6 +239,6 @@ def test_all_publishers_are_destroyed_but_the_one_that_was_lent(recorder: Record
 @pytest.mark.usefixtures("no_control")
 @pytest.mark.parametrize("lent", [True, False])
 def test_publishers_are_destroyed_where_there_is_no_stream(recorder: Recorder, lent: bool) -> None:
-    report = Publisher(recorder.clock, "plan_report", module.RELIABLE) if lent else None
+    report = Publisher(recorder.clock, String, "plan_report", module.RELIABLE) if lent else None
     recorder.outputs(report=report).destroy()
     assert len(recorder.destroyed) == 4 - lent and set(recorder.destroyed) == set(recorder.publishers.values())
