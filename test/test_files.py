@@ -178,6 +178,7 @@ REFUSED = [
     ["collect", "ur5", "--out", "file/data"],
     ["train", "ur5", "--data", "data", "--out", "file/run"],
     ["interplay", "ur5", "--out", "file"],
+    ["consensus", "ur5", "--out", "file"],
     ["export", "--run", "run", "--out", "file"],
 ]
 

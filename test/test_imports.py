@@ -42,11 +42,11 @@ LAYERS = (
     "sobo_training.data",
     "sobo_training.bags",
     "sobo_training.learning",
-    "sobo_training.latent",
-    "sobo_training.imitation",
     "sobo_training.export",
     "sobo_training.evaluation",
     "sobo_training.interplay",
+    "sobo_training.reinforcement",
+    "sobo_training.consensus",
     "sobo_training.bench",
     "sobo_planner.cli",
 )

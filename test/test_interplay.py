@@ -156,7 +156,7 @@ def test_other_arguments_are_refused_by_name(task, whole, tmp_path):
     with pytest.raises(ConfigError, match=r"config\.interplay\.epochs: the folder has 150, this call asks for 151"):
         interplay(other, whole, OPTIONS, progress=False)
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ConfigError, match=r"something else than an interplay run: thesis\.tex"):
+    with pytest.raises(ConfigError, match=r"something else than a run of interplay: thesis\.tex"):
         interplay(task, tmp_path, OPTIONS, progress=False)
 
 

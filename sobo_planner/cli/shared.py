@@ -121,8 +121,11 @@ def policy_of(task: Task, choice: str) -> Policy | None:
 
 
 @contextmanager
-def training_extra() -> Iterator[None]:
+def training_extra(extra: str = "train") -> Iterator[None]:
     """Say how to install what training needs, where it is missing.
+
+    Args:
+        extra: The extra that has what may be missing.
 
     Raises:
         ConfigError: A module outside this project cannot be imported.
@@ -133,5 +136,5 @@ def training_extra() -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing in ("sobo_planner", "sobo_training"):
             raise ConfigError(f"{error.name} is not part of this installation") from error
-        hint = 'training needs more packages; install them with: pip install "sobo_planner[train]"'
+        hint = f'training needs more packages; install them with: pip install "sobo_planner[{extra}]"'
         raise ConfigError(f"cannot import {missing}: {hint}") from error

@@ -19,6 +19,8 @@ from sobo_planner.tasks.batch import BatchCosts, Reference, check_batch, one_by_
 from sobo_planner.tasks.config import TaskConfig
 
 Array = NDArray[np.float64]
+#: Bounds on controls that no solution comes near.
+UNBOUNDED = 1e6
 
 
 class Task(ABC):
@@ -90,6 +92,13 @@ class Task(ABC):
         self.hash = hashlib.sha256((identity + self.config.digest("distribution")).encode()).hexdigest()
 
     # ---------------------------------------------------------------- optimal control problem
+
+    def without_control_bounds(self) -> Any:
+        """The same task with controls that may be as large as they like: for comparison, not for robots.
+
+        What its policies see, and its instances, are the same.
+        """
+        return _unbounded(self._recipe)
 
     @abstractmethod
     def make_worker(self) -> _native.Worker:
@@ -203,3 +212,11 @@ class Task(ABC):
         if kind == "control":
             return ControlActions(self.control_lower, self.control_upper, self.simulate)
         raise TaskError(f"{self.name} has no actions of kind {kind!r}; use control")
+
+
+def _unbounded(recipe: functools.partial[Any]) -> Any:
+    task = recipe()
+    task.control_lower, task.control_upper = np.full(task.nu, -UNBOUNDED), np.full(task.nu, UNBOUNDED)
+    task.hash = hashlib.sha256(f"{task.hash} without control bounds".encode()).hexdigest()
+    task._recipe = functools.partial(_unbounded, recipe)
+    return task

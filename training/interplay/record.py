@@ -28,13 +28,14 @@ class Record:
         folder: The run's folder.
         iterations: Iterations it will have.
         about: What the status begins with.
+        kind: What kind of run it is, for messages.
 
     Attributes:
         status: As in status.json.
     """
 
-    def __init__(self, folder: Path, iterations: int, about: dict[str, Any]) -> None:
-        self.folder, self.iterations = folder, iterations
+    def __init__(self, folder: Path, iterations: int, about: dict[str, Any], kind: str = "interplay") -> None:
+        self.folder, self.iterations, self.kind = folder, iterations, kind
         self.status: dict[str, Any] = {**about, "iterations": []}
 
     def claim(self, asked: dict[str, Any], room: float) -> None:
@@ -60,7 +61,7 @@ class Record:
         found = sorted(each.name for each in self.folder.iterdir())
         strange = [name for name in found if not name.startswith(".") and name != "lost+found"]  # of a new file system
         if strange:
-            raise ConfigError(f"{self.folder} holds something else than an interplay run: {', '.join(strange[:5])}")
+            raise ConfigError(f"{self.folder} holds something else than a run of {self.kind}: {', '.join(strange[:5])}")
         free = shutil.disk_usage(self.folder).free
         if free < room:
             raise SoboError(f"{self.folder} has room for {free / 1e6:.0f} MB, the run may need {room / 1e6:.0f} MB")

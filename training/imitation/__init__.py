@@ -1,1 +1,0 @@
-"""Costs from demonstrations: what somebody who moves like this must have minimised."""

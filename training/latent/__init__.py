@@ -1,1 +1,0 @@
-"""Model-based reinforcement learning with a learned latent model: TD-MPC, and DiffTORI's planner in its place."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning on the project's tasks: an environment for gymnasium, and references that learn in it."""
