@@ -197,6 +197,8 @@ EXTRAS = {
         "matplotlib>=3.9",
     ],
     "ray": ["ray==2.60.0"],
+    # In an environment without `sim` and `test`: dm_control does not run with the MuJoCo that these want.
+    "control-suite": ["dm_control==1.0.50", "mujoco==3.17.0"],
     "rl": ["gymnasium==1.4.0", "stable-baselines3==2.9.2"],
     "bags": ["rosbags>=0.11"],
     "docs": ["pdoc>=16.0"],

@@ -42,6 +42,8 @@ LAYERS = (
     "sobo_training.data",
     "sobo_training.bags",
     "sobo_training.learning",
+    "sobo_training.latent",
+    "sobo_training.imitation",
     "sobo_training.export",
     "sobo_training.evaluation",
     "sobo_training.interplay",

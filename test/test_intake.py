@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.inbox import Inbox
@@ -122,3 +124,73 @@ def test_counters() -> None:
         "states_without_our_joints": "4",
         "oldest_joint": "a: 0.750 s",
     }
+
+
+def cdr(*messages: JointState) -> list[tuple[bytes, float]]:
+    """Messages that waited for 10, 8, ... ms."""
+    return [(serialize_message(message), 0.01 - 0.002 * i) for i, message in enumerate(messages)]
+
+
+def at(seconds: float, **fields: Any) -> JointState:
+    message = state(**fields)
+    message.header.stamp = Time(sec=int(seconds), nanosec=round(1e9 * (seconds % 1.0)))
+    return message
+
+
+def both_ways(messages: list[JointState]) -> tuple[Bench, Bench, list[str], list[str]]:
+    """The messages taken at once, and one after the other; and what was refused of them."""
+    at_once, singly, refused, raised = Bench(), Bench(), [], []
+    arrived = cdr(*messages)
+    at_once.intake.take_all(
+        arrived, at_once.inbox, 100.25, 7.25, 0.5, 0.2, lambda refusal: refused.append(str(refusal))
+    )
+    for message, (_, waited) in zip(messages, arrived, strict=True):
+        try:
+            singly.take(message, ros=100.25 - waited)
+        except Refused as refusal:
+            raised.append(str(refusal))
+    return at_once, singly, refused, raised
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [at(100.00, q=1.0), at(100.01, q=1.1), at(100.02, q=1.2)],
+        [at(100.00), at(100.01, v=math.nan), at(100.02, v=math.nan, q=1.4), at(100.03, v=math.nan, q=1.5)],
+        [at(100.00, names=["a"]), at(100.01, names=["a"]), at(100.01, names=["b"]), at(100.02, names=["a"])],
+        [at(100.02, q=2.0), at(100.00, q=1.0), at(100.01, q=1.5)],
+        [at(100.00), at(100.01, q=math.inf), GRIPPER, GRIPPER, at(99.0), at(101.0)],
+        [at(0.0, q=1.0), at(0.0, q=2.0), JointState(name=NAMES, position=[1.0])],
+        [at(100.00, names=["a", "a"]), at(100.01, names=["a", "a"])],
+    ],
+    ids=["usual", "no velocity", "two senders", "out of order", "bad ones", "no stamps", "twice"],
+)
+def test_messages_that_waited_are_taken_as_if_each_had_come_alone(messages: list[JointState]) -> None:
+    at_once, singly, refused, raised = both_ways(messages)
+    assert [text for i, text in enumerate(raised) if text not in raised[:i]] == [
+        text for i, text in enumerate(refused) if text not in refused[:i]
+    ]
+    found, expected = at_once.inbox.state, singly.inbox.state
+    assert (found is None) == (expected is None)
+    if found is not None and expected is not None:
+        np.testing.assert_allclose(found.x, expected.x, rtol=0.0, atol=1e-12)
+        assert (found.stamp, found.measured) == pytest.approx((expected.stamp, expected.measured), abs=1e-9)
+    assert at_once.intake.counters(8.0) == singly.intake.counters(8.0)
+
+
+def test_of_messages_that_tell_the_same_only_the_last_is_taken_in() -> None:
+    bench, read = Bench(), []
+    sample = bench.intake._reader.sample
+    bench.intake._reader.sample = lambda values: read.append(values.sec) or sample(values)  # type: ignore[method-assign]
+    for start in (100, 103):
+        messages = [state(start + i, q=float(i)) for i in range(3)]
+        bench.intake.take_all(cdr(*messages), bench.inbox, 105.0, 12.0, 10.0, 0.2, pytest.fail)
+    assert read == [100, 102, 105], "of the first one it was not known whether its names are ours"
+
+
+def test_a_message_that_cannot_be_read_does_not_keep_the_others_out() -> None:
+    bench, refused = Bench(), list[Refused]()
+    good = cdr(state(100))
+    bench.intake.take_all([(b"\x00\x01\x00\x00abc", 0.0), *good], bench.inbox, 100.0, 7.0, 0.5, 0.2, refused.append)
+    assert [each.status for each in refused] == [Status.BAD_STATE] and "cannot be read" in refused[0].detail
+    assert bench.inbox.state is not None

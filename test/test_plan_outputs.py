@@ -14,7 +14,9 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from scripted_serving import N, coasting_motion
+from std_msgs.msg import String
 from test_linear_feedback import stand_ins
 
 from sobo_planner.motion import Followed, Motion
@@ -40,13 +42,14 @@ GOAL = np.array([1.0, 0.0, 0.0])
 class Publisher:
     """Takes messages; each wait for its subscribers takes 0.4 s."""
 
-    def __init__(self, clock: SimpleNamespace, topic: str, qos: QoSProfile) -> None:
+    def __init__(self, clock: SimpleNamespace, kind: type, topic: str, qos: QoSProfile) -> None:
+        self._kind = kind
         self._clock, self.topic_name, self.qos = clock, f"/arm/{topic}", qos
         self.messages: list[Any] = []
         self.waits: list[float] = []
 
     def publish(self, message: Any) -> None:
-        self.messages.append(message)
+        self.messages.append(deserialize_message(message, self._kind) if isinstance(message, bytes) else message)
 
     def wait_for_all_acked(self, timeout: Duration) -> bool:
         self.waits.append(1e-9 * timeout.nanoseconds)
@@ -70,7 +73,7 @@ class Recorder:
         self.followed = Followed()
 
     def create_publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
-        self.publishers[topic] = Publisher(self.clock, topic, qos)
+        self.publishers[topic] = Publisher(self.clock, kind, topic, qos)
         return self.publishers[topic]
 
     def destroy_publisher(self, publisher: Publisher) -> None:
@@ -226,7 +229,7 @@ def test_subscribers_have_a_second_to_take_what_was_published_last(recorder: Rec
 
 @pytest.mark.usefixtures("control")
 def test_all_publishers_are_destroyed_but_the_one_that_was_lent(recorder: Recorder) -> None:
-    lent: Any = Publisher(recorder.clock, "plan_report", module.RELIABLE)
+    lent: Any = Publisher(recorder.clock, String, "plan_report", module.RELIABLE)
     recorder.outputs(report=lent).destroy()
     assert sorted(recorder.publishers) == sorted({*TOPICS, "control"} - {"plan_report"})
     assert len(recorder.destroyed) == 4 and set(recorder.destroyed) == set(recorder.publishers.values())
@@ -236,6 +239,6 @@ def test_all_publishers_are_destroyed_but_the_one_that_was_lent(recorder: Record
 @pytest.mark.usefixtures("no_control")
 @pytest.mark.parametrize("lent", [True, False])
 def test_publishers_are_destroyed_where_there_is_no_stream(recorder: Recorder, lent: bool) -> None:
-    report = Publisher(recorder.clock, "plan_report", module.RELIABLE) if lent else None
+    report = Publisher(recorder.clock, String, "plan_report", module.RELIABLE) if lent else None
     recorder.outputs(report=report).destroy()
     assert len(recorder.destroyed) == 4 - lent and set(recorder.destroyed) == set(recorder.publishers.values())

@@ -18,6 +18,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from scripted_serving import wait
 from sensor_msgs.msg import JointState
 
@@ -42,7 +43,8 @@ class Inside:
         v[0] = speed
         message = JointState(name=self.task.robot.joint_names, position=q.tolist(), velocity=v.tolist())
         message.header.stamp = self.node.get_clock().now().to_msg()
-        self.node._on_joint_state(message)
+        self.node._arrivals._topic.waiting = lambda: iter([(serialize_message(message), 0.0)])  # type: ignore[method-assign]
+        self.node._arrivals.take()
 
     def activate(self, mode: str = "plan_once") -> None:
         assert self.node.trigger_configure() == SUCCESS and self.node.trigger_activate() == SUCCESS
@@ -278,7 +280,7 @@ def test_the_stream_knows_where_the_arm_is_from_fresh_states_only(age: float | N
     outputs = SimpleNamespace(publish_control=lambda now, x: told.append((now, x)))
     state = None if age is None else SimpleNamespace(x="state", age=age)
     node: Any = SimpleNamespace(_session=SimpleNamespace(outputs=outputs), _now=lambda: 5.0)
-    node._serving = SimpleNamespace(inbox=SimpleNamespace(state=state))
+    node._serving = SimpleNamespace(inbox=SimpleNamespace(look=lambda: state))
     PlannerNode._publish_control(node)
     node._serving = None  # between configuring and activating
     PlannerNode._publish_control(node)

@@ -26,6 +26,7 @@ from std_msgs.msg import String
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.motion import Motion
+from sobo_planner.ros.record.fast_cdr import joint_trajectory
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.support import domain
@@ -62,8 +63,8 @@ def begin(recording: Recording, folder: Path | str, **sizes: int) -> Path:
 def published(number: int) -> Published:
     X = np.arange(12.0).reshape(3, 4)
     motion = Motion(0.0, 0.1, X, np.zeros((2, 2)), np.zeros((2, 2, 4)))
-    points = motion.trajectory(0.0)
-    return Published(number, Time(nanosec=number), 0.0, motion, points, ["a", "b"], False, False, {"goal": None})
+    trajectory = joint_trajectory(motion.trajectory(0.0), ["a", "b"], (0, number), False, False)
+    return Published(number, Time(nanosec=number), 0.0, motion, trajectory, {"goal": None})
 
 
 def test_names_are_those_of_the_node(recording: Recording, tmp_path: Path) -> None:

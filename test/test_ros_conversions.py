@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from reports import points_of, report_of
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectoryPoint
 
 from sobo_planner.motion import reference
 from sobo_planner.planning.planner import Plan, Planner
@@ -59,20 +58,6 @@ def test_effort_on_request(plan: Plan, names: list[str]) -> None:
     message = conversions.trajectory_message(points_of(plan), names, STAMP, publish_effort=True)
     np.testing.assert_array_equal(message.points[0].effort, plan.U[1])
     np.testing.assert_array_equal(message.points[-1].effort, plan.U[-1])
-
-
-def test_points_are_used_again(plan: Plan, names: list[str]) -> None:
-    """Whatever they held before: efforts, and more of them or fewer."""
-    points: list[JointTrajectoryPoint] = []
-    longest = 0
-    for effort in (True, False, True):
-        for lead in (0.0, 0.02):  # a point more with a lead
-            trajectory = points_of(plan, lead=lead)
-            again = conversions.trajectory_message(trajectory, names, Time(sec=1), effort, points=points)
-            assert again == conversions.trajectory_message(trajectory, names, Time(sec=1), effort)
-            assert all(a is b for a, b in zip(again.points, points, strict=False))
-            longest = max(longest, len(again.points))
-            assert len(points) == longest
 
 
 def test_a_plan_that_ends_fast_is_braked(plan: Plan, names: list[str]) -> None:

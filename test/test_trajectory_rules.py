@@ -23,8 +23,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.policy import Policy
 from sobo_planner.ros.outputs import conversions
-from sobo_planner.ros.outputs.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule
-from sobo_planner.safety import BRAKE_ACCELERATION, REST_DECELERATION
+from sobo_planner.ros.outputs.trajectory_rules import ZERO_VELOCITY, Rules, broken_rule, keeps_rules
+from sobo_planner.safety import BRAKE_ACCELERATION, REST_DECELERATION, Trajectory
 from sobo_planner.tasks import ArmReach
 
 NAMES = ("a", "b", "c")
@@ -189,6 +189,8 @@ def test_messages_of_thousands_of_plans_keep_the_rules(task: ArmReach, plans: li
             assert broken_rule(message, rules, now) == ""
             assert controller_accepts(message, rules, now)
             assert bool(broken_rule(message, replace(rules, effort_interface=False), now)) == effort
+            assert keeps_rules(points, names, stamp, effort, rules)
+            assert keeps_rules(points, names, stamp, effort, replace(rules, effort_interface=False)) != effort
             times, states = conversions.trajectory_arrays(message, names)
             knots = slice(0 if lead else 1, None)
             shared = len(variant.time[knots])
@@ -227,3 +229,31 @@ def test_a_lead_shifts_the_whole_plan(plans: list[Plan], task: ArmReach) -> None
     np.testing.assert_array_equal([point.effort for point in message.points[:100]], plan.U)
     assert message.points[0].time_from_start == Duration(nanosec=15_000_000)
     assert message.points[1].time_from_start == Duration(nanosec=15_000_000 + round(1e9 * plan.time[1]))
+
+
+def test_points_that_break_a_rule_are_found_before_a_message_is_made(plans: list[Plan], task: ArmReach) -> None:
+    """Each also breaks it as a message."""
+    points, names = points_of(plans[0]), task.robot.joint_names
+    rules = Rules(tuple(names))
+
+    def changed(name: str, where: int, value: float) -> Trajectory:
+        values = np.array(getattr(points, name))
+        values[where] = value
+        return replace(points, **{name: values})
+
+    wrong = {
+        "time": changed("nanoseconds", 3, points.nanoseconds[2]),
+        "first": changed("nanoseconds", 0, 0),
+        "late": changed("nanoseconds", -1, 2**31 * 10**9),
+        "position": changed("positions", 7, np.nan),
+        "velocity": changed("velocities", 2, np.inf),
+        "end": changed("velocities", -1, 1e-3),
+    }
+    assert keeps_rules(points, names, NOW, False, rules)
+    for name, each in wrong.items():
+        assert not keeps_rules(each, names, NOW, False, rules), name
+        if name != "late":  # which no message can hold
+            assert broken_rule(conversions.trajectory_message(each, names, NOW), rules), name
+    assert keeps_rules(wrong["end"], names, NOW, False, replace(rules, allow_nonzero_velocity_at_trajectory_end=True))
+    assert not keeps_rules(points, names[::-1], NOW, False, rules)
+    assert not keeps_rules(points, names, Time(sec=-1), False, rules)

@@ -13,7 +13,9 @@ from sobo_planner.cli.diffuse import Diffuse
 from sobo_planner.cli.evaluate import Evaluate
 from sobo_planner.cli.export import Export
 from sobo_planner.cli.from_bag import FromBag
+from sobo_planner.cli.imitate import Imitate
 from sobo_planner.cli.interplay import Interplay
+from sobo_planner.cli.learn_control import LearnControl
 from sobo_planner.cli.plan import Plan
 from sobo_planner.cli.train import Train
 
@@ -27,5 +29,7 @@ AnyCommand = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Plan, subcommand("plan")]
     | Annotated[Diffuse, subcommand("diffuse")]
+    | Annotated[Imitate, subcommand("imitate")]
+    | Annotated[LearnControl, subcommand("learn-control")]
     | Annotated[Bench, subcommand("bench")]
 )

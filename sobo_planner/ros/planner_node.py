@@ -10,18 +10,18 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
 
 from sobo_planner.errors import SoboError
+from sobo_planner.ros.inputs.arrivals import Arrivals
 from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.inputs.state_topic import StateTopic
 from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.record.recording import Recording
@@ -82,8 +82,8 @@ class PlannerNode(LifecycleNode):
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        # Best effort takes both kinds of publishers.
-        self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
+        record = partial(self._recording.note, "joint_states")
+        self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._note)
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
 
@@ -101,7 +101,7 @@ class PlannerNode(LifecycleNode):
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
             report = self._requests.report
-            self._session = Session(self, self._values, report, self._execution_failed, self._recording)
+            self._session = Session(self, self._values, report, self._note, self._recording)
             self._recording.begin(self._values, self._session.description)
         except SoboError as error:
             self._failure = error
@@ -126,7 +126,7 @@ class PlannerNode(LifecycleNode):
         session.states.forget()
         core = Core(
             session.task,
-            Inbox(),
+            Inbox(self._arrivals),
             session.outputs,
             session.followed,
             self._ledger,
@@ -143,6 +143,7 @@ class PlannerNode(LifecycleNode):
         watchdog = Watchdog(server, worker.is_alive, stopper, self._publish_diagnostics)
         session.outputs.open()
         self._serving = Serving(core.inbox, server, worker, watchdog)
+        self._arrivals.open(session.states, core.inbox)
         self._requests.open(Desk(session.frames, core.inbox, server, session.joint_names))
         worker.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
@@ -180,6 +181,7 @@ class PlannerNode(LifecycleNode):
     def _end_serving(self) -> None:
         """Brings a moving arm to rest and ends the planning thread, also one that hangs."""
         self._requests.close()
+        self._arrivals.close()
         serving, self._serving = self._serving, None  # callbacks find an inactive node from here on
         if serving is None or self._session is None:
             return
@@ -218,26 +220,13 @@ class PlannerNode(LifecycleNode):
         if self._session is not None:
             self._session.take(values)
 
-    def _on_joint_state(self, message: JointState) -> None:
-        self._recording.note("joint_states", message)
-        if self._serving is None or self._session is None:
-            return
-        self._serving.server.clock_jumped()
-        try:
-            timeout, ahead = self._values["state_timeout"], self._values["stamp_ahead"]
-            now = self._now()
-            self._session.states.take(message, self._serving.inbox, now, time.monotonic(), timeout, ahead)
-        except Refused as refusal:
-            self._ledger.count(refusal.status, refusal.detail)
-            self._warn(refusal.status, refusal.detail)
-
     # ---------------------------------------------------------------- what goes out
 
     def _defect(self, text: str) -> None:
         """Logs the exception that is being handled, with its traceback; rclpy's loggers take no `exc_info`."""
         self.get_logger().error(f"{text}\n{traceback.format_exc()}")
 
-    def _execution_failed(self, refusal: Refused) -> None:
+    def _note(self, refusal: Refused) -> None:
         self._ledger.count(refusal.status, refusal.detail)
         self._warn(refusal.status, refusal.detail)
 
@@ -249,13 +238,14 @@ class PlannerNode(LifecycleNode):
             self.get_logger().warning(f"{status.value}: {detail}")
 
     def _watch(self) -> None:
+        self._arrivals.take()
         if self._serving is not None:
             self._serving.watchdog.look()
 
     def _publish_control(self) -> None:
         if self._session is None:
             return
-        state = None if self._serving is None else self._serving.inbox.state
+        state = None if self._serving is None else self._serving.inbox.look()
         x = state.x if state is not None and state.age <= FRESH else None
         self._session.outputs.publish_control(self._now(), x)
 

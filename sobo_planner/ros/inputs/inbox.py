@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,18 +45,34 @@ class Request:
     goal: Vector | None
 
 
+class Source(Protocol):
+    """Where states come from."""
+
+    def take(self) -> None:
+        """Puts what has come in into the inbox."""
+        ...
+
+    def drop(self) -> None:
+        """Forgets what has come in."""
+        ...
+
+
 class Inbox:
     """Holds one state, one goal and whether to stop first; newer ones replace older ones, nothing is queued.
 
     A request to stop drops the goal before it and outlives a goal after it: the arm comes to rest even if that goal is
     refused. Thread-safe: the executor's thread puts, the planning thread takes.
 
+    Args:
+        source: Where states wait until somebody looks; None: they are put here as they come.
+
     Attributes:
         no_state: Why there is no state, as far as that is known: the refusal that a goal gets then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source | None = None) -> None:
         self._condition = threading.Condition()
+        self._source = source
         self._state: StampedState | None = None
         self.no_state = NO_STATE
         self._goal: Vector | None = None
@@ -64,7 +81,13 @@ class Inbox:
 
     @property
     def state(self) -> StampedState | None:
-        """The latest valid state."""
+        """The latest valid state, as of the last look."""
+        return self._state
+
+    def look(self) -> StampedState | None:
+        """Takes in what has been measured, and returns the latest valid state."""
+        if self._source is not None:
+            self._source.take()
         return self._state
 
     @property
@@ -85,6 +108,12 @@ class Inbox:
     def drop_state(self) -> None:
         """Forgets the state: what was measured before does not count any more."""
         self._state, self.no_state = None, NO_STATE
+
+    def drop_measured(self) -> None:
+        """Forgets the state, and what has been measured and not been looked at."""
+        if self._source is not None:
+            self._source.drop()
+        self.drop_state()
 
     def put(self, goal: Vector | None) -> Vector | None:
         """Stores a goal, or None to bring the arm to rest. Returns the goal that it replaced before use."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.joint_states import JointStateReader, JointStates
+from sobo_planner.ros.support.state_cdr import StateDecoder, Values
 from sobo_planner.ros.support.status import Refused, Status
 
 
@@ -32,6 +34,7 @@ class StateIntake:
     ) -> None:
         self._reader = JointStateReader(joint_names, tf_prefix)
         self._states = JointStates(self._reader.names, velocity_limit, unbounded)
+        self._decoder = StateDecoder()
         self._of_others = 0
 
     def forget(self) -> None:
@@ -55,12 +58,70 @@ class StateIntake:
             Refused: BAD_STATE, the message is malformed; STALE_STATE, its stamp is too old or ahead. The state that was
                 there stays.
         """
+        self._take(Values.of(message), inbox, ros, monotonic, oldest, ahead)
+
+    def take_all(
+        self,
+        messages: Sequence[tuple[bytes, float]],
+        inbox: Inbox,
+        ros: float,
+        monotonic: float,
+        oldest: float,
+        ahead: float,
+        refused: Callable[[Refused], None],
+    ) -> None:
+        """The same for messages that came in one after the other and waited.
+
+        Where all is well with a message and the next one names the same joints, the next one is taken only.
+
+        Args:
+            messages: Messages in CDR, and for how long they waited [s].
+            inbox: Where the state goes.
+            ros: ROS time now [s].
+            monotonic: Monotonic time now [s].
+            oldest: Age [s] that a stamp may have.
+            ahead: Time [s] by which a stamp may be ahead of ROS time.
+            refused: Told what would be raised for each.
+        """
+        last: tuple[Values, float] | None = None
+
+        def take(values: Values, waited: float) -> None:
+            try:
+                self._take(values, inbox, ros - waited, monotonic - waited, oldest, ahead)
+            except Refused as refusal:
+                refused(refusal)
+
+        for data, waited in messages:
+            try:
+                values = self._decoder.read(data)
+            except Exception as error:  # of rclpy, which raises what it likes
+                refused(Refused(Status.BAD_STATE, f"a joint state cannot be read: {error}"))
+                continue
+            if last is not None and not self._superseded(last[0], values, ros - oldest, ros):
+                take(*last)
+            last = values, waited
+        if last is not None:
+            take(*last)
+
+    def _superseded(self, before: Values, after: Values, earliest: float, latest: float) -> bool:
+        """Whether a message tells nothing that the next one does not, which has a stamp between two times [s]."""
+        n = len(before.names)
+        return (
+            after.names is before.names
+            and max(self._states.newest, earliest, 1e-9) < before.stamp < after.stamp <= latest
+            and len(before.position) == len(before.velocity) == len(after.position) == len(after.velocity) == n
+            and self._reader.reads(before.names)
+            and math.isfinite(before.position.sum() + before.velocity.sum())
+            and math.isfinite(after.position.sum() + after.velocity.sum())
+        )
+
+    def _take(self, values: Values, inbox: Inbox, ros: float, monotonic: float, oldest: float, ahead: float) -> None:
         try:
-            sample = self._reader.read(message)
+            sample = self._reader.sample(values)
             if sample is None:
                 self._of_others += 1
                 if inbox.state is None and len(self._states.missing) == len(self._reader.names):
-                    inbox.no_state = Refused(Status.NO_STATE, self._names_none(message))
+                    inbox.no_state = Refused(Status.NO_STATE, self._names_none(values.names))
                 return
             state = self._states.add(sample, ros, monotonic, oldest, ahead)
         except Refused as refusal:
@@ -75,8 +136,8 @@ class StateIntake:
         else:
             inbox.put_state(state.x, state.stamp, state.measured)
 
-    def _names_none(self, message: JointState) -> str:
-        wanted, found = self._reader.names, list(message.name)
+    def _names_none(self, found: list[str]) -> str:
+        wanted = self._reader.names
         return f"no joint of {wanted} has come in yet; the last joint state names {found}; check `tf_prefix`"
 
     def counters(self, monotonic: float) -> dict[str, str]:

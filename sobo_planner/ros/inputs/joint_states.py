@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.inputs.velocities import VelocityEstimator
+from sobo_planner.ros.support.state_cdr import Values
 from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
@@ -66,26 +67,33 @@ class JointStateReader:
             Refused: BAD_STATE for a joint named twice, a size that disagrees with the names, a position that is not
                 finite, an infinite velocity.
         """
-        names = list(message.name)
+        return self.sample(Values.of(message))
+
+    def sample(self, values: Values) -> Sample | None:
+        """The same for what a message says."""
+        names, position, velocity, *_ = values
         self._map(names)
         if len(self._joints) == 0:
             return None
-        q = self._column(message.position, "position", len(names))
+        q = self._column(position, "position", len(names))
         if not np.isfinite(q).all():
             raise Refused(Status.BAD_STATE, f"position not finite: {self._bad(q, ~np.isfinite(q))}")
         v = np.full(len(q), np.nan)
-        if len(message.velocity):
-            v = self._column(message.velocity, "velocity", len(names))
+        if len(velocity):
+            v = self._column(velocity, "velocity", len(names))
         if np.isinf(v).any():
             raise Refused(Status.BAD_STATE, f"velocity infinite: {self._bad(v, np.isinf(v))}")
         self.without_velocity += bool(np.isnan(v).any())
-        stamp = message.header.stamp
-        unset = stamp.sec == 0 and stamp.nanosec == 0
-        return Sample(self._joints, q, v, None if unset else stamp.sec + 1e-9 * stamp.nanosec)
+        return Sample(self._joints, q, v, values.stamp or None)
+
+    def reads(self, names: list[str]) -> bool:
+        """Whether the last message had these names, joints of ours among them, each once."""
+        return names is self._last and len(self._joints) > 0
 
     def _map(self, names: list[str]) -> None:
         """Finds our joints, and the columns of the message that hold their values."""
         if names == self._last:
+            self._last = names
             return
         counts = Counter(names)
         duplicates = [name for name in self.names if counts[name] > 1]
@@ -95,10 +103,10 @@ class JointStateReader:
         self._columns = np.array([names.index(self.names[i]) for i in self._joints], dtype=np.intp)
         self._last = names
 
-    def _column(self, data: Sequence[float], field: str, count: int) -> Vector:
+    def _column(self, data: Vector, field: str, count: int) -> Vector:
         if len(data) != count:
             raise Refused(Status.BAD_STATE, f"{count} names but {len(data)} values of {field}")
-        return np.asarray(data, dtype=np.float64)[self._columns]
+        return data[self._columns]
 
     def _bad(self, values: Vector, bad: NDArray[np.bool_]) -> dict[str, float]:
         return {self.names[i]: float(x) for i, x in zip(self._joints[bad], values[bad], strict=True)}
@@ -144,6 +152,11 @@ class JointStates:
         self._velocities.forget()
         self._state: StampedState | None = None
         self._spread = 0.0
+
+    @property
+    def newest(self) -> float:
+        """The latest stamp of a sample [s]; minus infinity without one."""
+        return float(self._newest.max())
 
     @property
     def missing(self) -> list[str]:

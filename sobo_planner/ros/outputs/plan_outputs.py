@@ -15,14 +15,15 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
 from sobo_planner.ros.outputs.execution import Execution
-from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule
+from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule, keeps_rules
+from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.support.status import Refused, Status
@@ -80,7 +81,7 @@ class PlanOutputs:
         self._plan_id = 0
         self._last_stamp = 0
         self._end_torque = np.zeros(robot.nq)
-        self._points: list[JointTrajectoryPoint] = []  # of the last message
+        self._last_goal: tuple[NDArray[np.float64], list[float]] = np.zeros(0), []
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
         self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
@@ -157,13 +158,15 @@ class PlanOutputs:
         moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
         points = motion.trajectory(lead, moving_end)
         self._check(points, motion)
-        trajectory = conversions.trajectory_message(
-            points, self._joint_names, stamp, effort, acceleration, points=self._points
-        )
-        broken = broken_rule(trajectory, Rules(tuple(self._joint_names), effort, moving_end))
-        if broken:
-            raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
+        names, rules = self._joint_names, Rules(tuple(self._joint_names), effort, moving_end)
+        if self._execution is not None or not keeps_rules(points, names, stamp, effort, rules):
+            message = conversions.trajectory_message(points, names, stamp, effort, acceleration)
+            if broken := broken_rule(message, rules):
+                raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
+        # In CDR already: rclpy, which has the interpreter meanwhile, would take a millisecond.
+        trajectory = fast_cdr.joint_trajectory(points, names, (stamp.sec, stamp.nanosec), effort, acceleration)
         gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
+        arrays = {"feedback_gains": fast_cdr.multi_array(gains), "feedforward": fast_cdr.multi_array(feedforward)}
         with self._lock:
             if not self._open or (unless is not None and unless.is_set()):
                 return None
@@ -181,21 +184,19 @@ class PlanOutputs:
                 "feedforward": conversions.checksum(feedforward),
                 "joint_trajectory": points.checksum,
             }
-            self._gains.publish(gains)
-            self._feedforward.publish(feedforward)
+            self._gains.publish(arrays["feedback_gains"])
+            self._feedforward.publish(arrays["feedforward"])
             self._trajectory.publish(trajectory)
             if self._execution is not None:
-                self._execution.send(trajectory)
+                self._execution.send(message)
             told = String(data=diagnostics.to_json(report))
             self._report.publish(told)
             self._followed.add(motion, now)
             self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
             if self._recording is not None:
                 context = {name: self._values[name] for name in RECORDED} | {"goal": details.get("goal")}
-                flags = effort, acceleration
-                published = Published(self._plan_id, stamp, lead, motion, points, self._joint_names, *flags, context)
-                arrays = {"feedback_gains": gains, "feedforward": feedforward}
-                self._recording.plan(published, arrays | {"plan_report": told})
+                published = Published(self._plan_id, stamp, lead, motion, trajectory, context)
+                self._recording.plan(published, {**arrays, "plan_report": told})
         return report
 
     def _check(self, points: Trajectory, motion: Motion) -> None:
@@ -218,7 +219,10 @@ class PlanOutputs:
         if goal is None:
             return None
         values = np.asarray(goal, float)
-        return (values if self._values["goal_type"] == "joints" else self._from_root.goal(values)).tolist()
+        if not np.array_equal(values, self._last_goal[0]):  # a receding horizon reports the same one many times
+            there = values if self._values["goal_type"] == "joints" else self._from_root.goal(values)
+            self._last_goal = values.copy(), there.tolist()
+        return self._last_goal[1]
 
     def publish_control(self, now: float, x: NDArray[np.float64] | None = None) -> None:
         """Publishes what `linear_feedback_controller` is to do, if its package is there.

@@ -11,8 +11,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from sobo_planner.safety import Trajectory
 
 NANOSECONDS = 1_000_000_000
 # What the controller takes for zero at the end: the spacing of single-precision numbers at 1 [rad/s].
@@ -50,6 +54,32 @@ def broken_rule(message: JointTrajectory, rules: Rules, now: Time | None = None)
         or _start(message, now)
         or ("" if rules.allow_nonzero_velocity_at_trajectory_end else _end(message))
     )
+
+
+def keeps_rules(points: Trajectory, names: Sequence[str], stamp: Time, effort: bool, rules: Rules) -> bool:
+    """Whether `broken_rule` has nothing against the message that these points make, in a tenth of its time.
+
+    Args:
+        points: The points.
+        names: Their joints.
+        stamp: The message's stamp.
+        effort: Whether it has efforts.
+        rules: The controller's parameters.
+    """
+    times, ends = points.nanoseconds, np.abs(points.velocities[-1:])
+    return (
+        tuple(names) == rules.joint_names
+        and len(times) > 0
+        and bool(times[0] > 0 and (times[1:] > times[:-1]).all() and times[-1] < 2**31 * NANOSECONDS)
+        and all(each.shape == (len(times), len(names)) and np.isfinite(each).all() for each in _arrays(points))
+        and (rules.effort_interface or not effort)
+        and stamp.sec >= 0
+        and (rules.allow_nonzero_velocity_at_trajectory_end or bool(ends.max() <= ZERO_VELOCITY))
+    )
+
+
+def _arrays(points: Trajectory) -> tuple[NDArray[np.float64], ...]:
+    return points.positions, points.velocities, points.accelerations, points.effort
 
 
 def _names(names: Sequence[str], expected: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,10 +13,8 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Motion
-from sobo_planner.ros.record.fast_cdr import joint_trajectory
 from sobo_planner.ros.record.topics import ARRAY, STRING
 from sobo_planner.ros.record.types import Types
-from sobo_planner.safety import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -33,10 +31,7 @@ class Published:
         stamp: Stamp of its messages.
         lead: When it begins after the stamp [s].
         motion: The motion.
-        points: The points of its trajectory.
-        joint_names: Their joints.
-        effort: Whether the trajectory has efforts.
-        acceleration: Whether it has accelerations.
+        trajectory: The message of its trajectory in CDR.
         context: What else was in force, for `plan_data`.
     """
 
@@ -44,10 +39,7 @@ class Published:
     stamp: Time
     lead: float
     motion: Motion
-    points: Trajectory
-    joint_names: Sequence[str]
-    effort: bool
-    acceleration: bool
+    trajectory: bytes
     context: dict[str, Any]
 
     def data(self) -> dict[str, Any]:
@@ -62,11 +54,6 @@ class Published:
             **self.context,
         }
 
-    def trajectory(self) -> bytes:
-        """The trajectory in CDR."""
-        stamp = self.stamp.sec, self.stamp.nanosec
-        return joint_trajectory(self.points, self.joint_names, stamp, self.effort, self.acceleration)
-
 
 def entries(published: Published, types: Types) -> list[tuple[str, Callable[[], bytes], int]]:
     """Roles of the messages, what makes their data, and about how large that is [bytes]."""
@@ -74,9 +61,9 @@ def entries(published: Published, types: Types) -> list[tuple[str, Callable[[], 
     def text() -> bytes:
         return types.cdr(STRING, types.of(STRING, json.dumps(published.data())))
 
-    points, optimum = published.points, published.motion.optimum
+    trajectory, optimum = published.trajectory, published.motion.optimum
     found: list[tuple[str, Callable[[], bytes], int]] = [
-        ("joint_trajectory", published.trajectory, 4 * points.positions.nbytes),
+        ("joint_trajectory", lambda: trajectory, len(trajectory)),
         ("plan_data", text, 1000),
     ]
     if optimum is not None:

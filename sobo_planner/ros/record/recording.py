@@ -114,11 +114,11 @@ class Recording:
             "recording_problem": writer.problem,
         }
 
-    def note(self, role: str, message: Any) -> None:
-        """Records a message that came in or went out. Nothing may change it afterwards."""
+    def note(self, role: str, message: Any, ago: float = 0.0) -> None:
+        """Records a message that came in or went out, some time ago [s]. Nothing may change it afterwards."""
         writer = self._writer
         if writer is not None and role in self._numbers:
-            self._put(writer, role, self._now(), message)
+            self._put(writer, role, self._now() - round(1e9 * ago), message)
 
     def parameters(self, changed: Iterable[Parameter]) -> None:
         """Records parameters that changed."""
@@ -151,7 +151,7 @@ class Recording:
 
     def _put(self, writer: Writer, role: str, now: int, message: Any) -> None:
         kind, types = self._roles[role].type, self._types
-        data = getattr(message, "data", "")  # what is large of our messages
+        data = message if isinstance(message, bytes) else getattr(message, "data", "")  # what is large of our messages
         size = OVERHEAD + len(data) * getattr(data, "itemsize", 1)
         writer.put(Entry(self._numbers[role], now, lambda: types.serialised(kind, message), size))
 

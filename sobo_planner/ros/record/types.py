@@ -14,10 +14,12 @@ import numpy as np
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.mcap_file import Topic
+from sobo_planner.ros.support.state_cdr import StateDecoder
 
 # What comes often.
+JOINT_STATE = "sensor_msgs/msg/JointState"
 FAST: dict[str, Callable[[Any], bytes]] = {
-    "sensor_msgs/msg/JointState": fast_cdr.joint_state,
+    JOINT_STATE: fast_cdr.joint_state,
     "std_msgs/msg/Float64MultiArray": fast_cdr.multi_array,
     "std_msgs/msg/String": fast_cdr.string,
 }
@@ -63,7 +65,9 @@ class Types:
         return bytes(self._store.serialize_cdr(message, kind))
 
     def serialised(self, kind: str, message: Any) -> bytes:
-        """A message of rclpy in CDR."""
+        """A message of rclpy in CDR, or such a message in CDR already."""
+        if isinstance(message, bytes):
+            return StateDecoder().read(message).data if kind == JOINT_STATE else message
         fast = FAST.get(kind)
         return self.by_fields(kind, message) if fast is None else fast(message)
 

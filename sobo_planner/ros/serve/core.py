@@ -66,7 +66,7 @@ class Core:
 
     def fresh_state(self) -> StampedState:
         """The latest state. Raises Refused when there is none, or it is too old."""
-        state = self.inbox.state
+        state = self.inbox.look()
         if state is None:
             raise self.inbox.no_state
         timeout = self.values["state_timeout"]

@@ -119,7 +119,7 @@ class Server(ABC):
             if not jump:
                 return False
             self._jumped = True
-            self.core.inbox.drop_state()
+            self.core.inbox.drop_measured()
             self.core.followed.shift(jump)
             waiting = self.core.inbox.put(None)
         self.core.note(Status.CLOCK_JUMP, f"ROS time jumped by {jump:+.2f} s")

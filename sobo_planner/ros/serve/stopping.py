@@ -64,7 +64,7 @@ class Stopper:
     def _await_state(self) -> bool:
         """Waits for a joint state. Returns whether there is something to stop from: a state, or what is followed."""
         end = time.monotonic() + STATE_AFTER_JUMP
-        while self._core.inbox.state is None and time.monotonic() < end:
+        while self._core.inbox.look() is None and time.monotonic() < end:
             time.sleep(0.002)
         return self._core.inbox.state is not None or self._core.followed.timeline is not None
 

@@ -1,0 +1,93 @@
+"""TD-MPC with MPPI and with DiffTORI's planner, with and without the actor's loss, on dm_control from states.
+
+    python benchmarks/control_suite.py --runs FOLDER [--tasks ...] [--seeds 3] [--max-minutes M] [--json FILE]
+
+Runs lie in FOLDER/task/variant/seed; what is finished there is not repeated, and what was stopped goes on. Needs the
+extra `control-suite`, in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sobo_planner.files import write_json
+from sobo_training.latent.environments import ACTION_REPEAT, ControlSuite
+from sobo_training.latent.learning import RECORD, Learning, LearnSettings
+from sobo_training.latent.settings import AgentSettings
+
+VARIANTS = {
+    "mppi": AgentSettings(planner="mppi"),
+    "difftori": AgentSettings(planner="difftori"),
+    "difftori, no actor loss": AgentSettings(planner="difftori", actor_loss=False),
+}
+FIGURES = ("task", "seed", "episodes", "frames", "updates", "minutes", "returns", "evaluations", "return")
+
+
+def folder_of(runs: Path, task: str, variant: str, seed: int) -> Path:
+    """Where a run lies."""
+    return runs / task / variant.replace(", ", "-").replace(" ", "-") / str(seed)
+
+
+def finished(folder: Path, episodes: int) -> dict[str, Any] | None:
+    """The record of a finished run."""
+    if not (folder / RECORD).exists():
+        return None
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return record if record["episodes"] >= episodes and record["return"] is not None else None
+
+
+def collect(runs: Path, tasks: list[str], seeds: int, episodes: int) -> dict[str, Any]:
+    """The record of all finished runs, and means over their seeds."""
+    rows, table = [], {}
+    for task in tasks:
+        for variant in VARIANTS:
+            found = [finished(folder_of(runs, task, variant, seed), episodes) for seed in range(seeds)]
+            done = [record for record in found if record is not None]
+            rows += [{"variant": variant, **{name: record[name] for name in FIGURES}} for record in done]
+            if done:
+                means = [record["return"] for record in done]
+                table[f"{task}, {variant}"] = {"seeds": len(done), "mean": float(np.mean(means)), "returns": means}
+    return {"table": table, "runs": rows, "settings": {name: agent.to_dict() for name, agent in VARIANTS.items()}}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs what is not finished, in turns; 3 if there is more to do."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", default=list(ACTION_REPEAT), choices=list(ACTION_REPEAT))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=40)
+    parser.add_argument("--max-minutes", type=float, default=float("inf"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * options.max_minutes
+    cells = [(task, variant, seed) for seed in range(options.seeds) for task in options.tasks for variant in VARIANTS]
+    for task, variant, seed in cells:
+        folder = folder_of(options.runs, task, variant, seed)
+        left = (end - time.monotonic()) / 60
+        if finished(folder, options.episodes) is not None or left <= 0:
+            continue
+        settings = LearnSettings(episodes=options.episodes, seed=seed)
+        settings = replace(settings, max_minutes=None if left == float("inf") else left)
+        learning = Learning(ControlSuite(task), VARIANTS[variant], settings, folder)
+        learning.run(lambda line, name=f"{task}, {variant}, {seed}": print(f"{name}: {line}", file=sys.stderr))
+    record = collect(options.runs, options.tasks, options.seeds, options.episodes)
+    for name, row in record["table"].items():
+        print(f"{name}: {row['mean']:.0f}, {row['seeds']} seeds: {row['returns']}")
+    if options.json is not None:
+        write_json(options.json, record)
+    return 0 if len(record["runs"]) == len(cells) else 3
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

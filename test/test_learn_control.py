@@ -1,0 +1,59 @@
+"""`sobo learn-control` on the control suite of dm_control."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `train`")
+
+from sobo_planner.cli import main  # noqa: E402
+from sobo_training.latent.environments import ACTION_REPEAT, ControlSuite  # noqa: E402
+
+
+@pytest.fixture
+def dm_control() -> Any:
+    """The package; what needs it is skipped without it, or with a MuJoCo that it does not run with."""
+    pytest.importorskip("dm_control", reason="needs the extra `control-suite`, in an environment of its own")
+    mujoco = pytest.importorskip("mujoco")
+    if not mujoco.__version__.startswith("3."):
+        pytest.skip(f"dm_control does not run with MuJoCo {mujoco.__version__}; needs the extra `control-suite`")
+
+
+def test_refused_without_dm_control_or_with_an_unknown_task(monkeypatch, capsys) -> None:
+    assert main(["learn-control", "walker-run"]) == 2
+    assert f"unknown task 'walker-run'; use {', '.join(ACTION_REPEAT)}" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "dm_control", None)
+    assert main(["learn-control", "cartpole-swingup"]) == 2
+    assert 'in an environment of its own: pip install "sobo_planner[train,control-suite]"' in capsys.readouterr().err
+    assert main(["learn-control", "cartpole-swingup", "--episodes", "10"]) == 2
+    assert "episodes and random must be multiples of parallel, 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "sizes"), [("pendulum-swingup", (3, 1)), ("reacher-easy", (6, 2))])
+def test_episodes_depend_on_their_seed_alone(name, sizes, dm_control) -> None:
+    suite = ControlSuite(name)
+    assert (suite.observations, suite.actions) == sizes and suite.steps * ACTION_REPEAT[name] == suite.frames
+
+    def play(seeds: list[int]) -> tuple[Any, Any]:
+        suite.reset(seeds)
+        action = torch.full((len(seeds), suite.actions), 0.7)
+        return [suite.step(action) for _ in range(3)][-1]
+
+    both, again, alone = play([3, 4]), play([3, 4]), play([4])
+    for first, second in zip(both, again, strict=True):
+        assert (first == second).all()
+    assert (both[0][1] == alone[0][0]).all() and (both[0][0] != both[0][1]).any()
+    assert ((both[1] >= 0) & (both[1] <= 1)).all()
+
+
+def test_a_run_of_the_command_line(tmp_path, dm_control, capsys) -> None:
+    arguments = ["learn-control", "pendulum-swingup", "--episodes", "1", "--parallel", "1", "--evaluations", "1"]
+    small = ["--planner", "difftori", "--width", "16", "--horizon", "2", "--out", str(tmp_path), "--json"]
+    assert main([*arguments, *small]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["frames"] == 1000 and len(record["evaluations"]) == 1 and record["agent"]["planner"] == "difftori"
+    assert json.loads((tmp_path / "record.json").read_text()) == record

@@ -1,0 +1,1 @@
+"""Costs from demonstrations: what somebody who moves like this must have minimised."""

@@ -1,0 +1,1 @@
+"""Model-based reinforcement learning with a learned latent model: TD-MPC, and DiffTORI's planner in its place."""
