@@ -17,6 +17,7 @@
 #include "bind_batch.hpp"
 #include "bind_quadrotor.hpp"
 #include "bind_unet.hpp"
+#include "bind_worker.hpp"
 #include "bind_world.hpp"
 #include "cost_terms.hpp"
 #include "errors.hpp"
@@ -51,50 +52,6 @@ void translate_errors() {
       PyErr_SetString(policy_error, e.what());
     }
   });
-}
-
-// T matrices of equal shape as one array [T, rows, cols].
-nb::ndarray<nb::numpy, double> stack(const std::vector<RowMatrixXd> &matrices) {
-  const std::size_t count = matrices.size();
-  const std::size_t rows = count ? matrices[0].rows() : 0, cols = count ? matrices[0].cols() : 0;
-  std::unique_ptr<double[]> data(new double[count * rows * cols]);
-  for (std::size_t t = 0; t < count; ++t)
-    std::copy_n(matrices[t].data(), rows * cols, data.get() + t * rows * cols);
-  nb::capsule owner(data.get(), [](void *p) noexcept { delete[] static_cast<double *>(p); });
-  return nb::ndarray<nb::numpy, double>(data.release(), {count, rows, cols}, owner); // its owner deletes it
-}
-
-const char *status_name(Status status) {
-  switch (status) {
-  case Status::Converged:
-    return "converged";
-  case Status::MaxIterations:
-    return "max_iterations";
-  case Status::TimeLimit:
-    return "time_limit";
-  default:
-    return "failed";
-  }
-}
-
-nb::dict to_dict(const Result &result) {
-  nb::dict out;
-  out["X"] = result.X;
-  out["U"] = result.U;
-  out["K"] = stack(result.K);
-  out["k"] = result.k;
-  out["A"] = stack(result.A);
-  out["B"] = stack(result.B);
-  out["initial_cost"] = result.initial_cost;
-  out["cost"] = result.cost;
-  out["iterations"] = result.iterations;
-  out["primal_residual"] = result.primal_residual;
-  out["dual_residual"] = result.dual_residual;
-  out["status"] = status_name(result.status);
-  out["message"] = result.message;
-  out["time_ms"] = result.time_ms;
-  out["cpu_ms"] = result.cpu_ms;
-  return out;
 }
 
 void bind_robot(nb::module_ &m) {
@@ -236,77 +193,6 @@ void bind_specs(nb::module_ &m) {
       .def_rw("qf", &LinearSpec::qf)
       .def_rw("control", &LinearSpec::control)
       .def_rw("state", &LinearSpec::state);
-}
-
-void bind_worker(nb::module_ &m) {
-  nb::class_<Interrupt>(m, "Interrupt", "Ends solves from another thread, after the iteration that they are at.")
-      .def(nb::init<>())
-      .def("set", &Interrupt::set, "Ends solves that have it, and those that begin.")
-      .def("clear", &Interrupt::clear)
-      .def("is_set", &Interrupt::is_set);
-  nb::class_<SolveOptions>(m, "SolveOptions")
-      .def(nb::init<>())
-      .def_rw("tol", &SolveOptions::tol)
-      .def_rw("mu_init", &SolveOptions::mu_init)
-      .def_rw("reg_min", &SolveOptions::reg_min)
-      .def_rw("max_iterations", &SolveOptions::max_iterations)
-      .def_rw("early_stop", &SolveOptions::early_stop)
-      .def_rw("time_limit", &SolveOptions::time_limit)
-      .def_rw("interrupt", &SolveOptions::interrupt, nb::arg().none())
-      .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
-      .def_rw("retry", &SolveOptions::retry)
-      .def_rw("sequence", &SolveOptions::sequence);
-  nb::class_<StageTerms>(m, "StageTerms")
-      .def(nb::init<const RowMatrixXd &, const RowMatrixXd &, const VectorXd &, const MatrixXd &, const VectorXd &, double>(),
-           "hessians"_a, "gradients"_a, "constants"_a, "last_hessian"_a, "last_gradient"_a, "last_constant"_a);
-  nb::class_<Start>(m, "Start")
-      .def("__init__",
-           [](Start *self, const VectorXd &x0, const VectorXd &target, const RowMatrixXd &X, const RowMatrixXd &U,
-              std::shared_ptr<StageTerms> terms) { new (self) Start{x0, target, X, U, std::move(terms)}; },
-           "x0"_a, "target"_a, "X"_a, "U"_a, "terms"_a.none() = nb::none());
-  nb::class_<Worker>(m, "Worker")
-      .def("__init__",
-           [](Worker *self, const Robot &robot, const ReachSpec &spec) {
-             new (self) Worker(robot, spec);
-           })
-      .def("__init__",
-           [](Worker *self, const LinearSpec &spec) { new (self) Worker(spec); })
-      .def("__init__",
-           [](Worker *self, const QuadrotorSpec &spec) { new (self) Worker(spec); })
-      .def_prop_ro("nx", &Worker::nx)
-      .def_prop_ro("nu", &Worker::nu)
-      .def_prop_ro("horizon", &Worker::horizon)
-      .def(
-          "solve",
-          [](Worker &worker, const Start &start, const SolveOptions &options) {
-            Result result;
-            {
-              nb::gil_scoped_release release;
-              result = worker.solve(start, options);
-            }
-            return to_dict(result);
-          },
-          "start"_a, "options"_a)
-      .def("restart", &Worker::restart)
-      .def("adapt", &Worker::adapt, "robot"_a, "spec"_a)
-      .def_prop_ro("shortest_solve", &Worker::shortest_solve)
-      .def("cost", &Worker::cost, "start"_a);
-  m.def(
-      "solve_batch",
-      [](const std::vector<Worker *> &workers, const std::vector<Start> &starts, const SolveOptions &options) {
-        if (workers.empty())
-          throw SolverError("solve_batch needs at least one worker");
-        std::vector<Result> results;
-        {
-          nb::gil_scoped_release release;
-          results = solve_batch(workers, starts, options);
-        }
-        nb::list out;
-        for (const auto &result : results)
-          out.append(to_dict(result));
-        return out;
-      },
-      "workers"_a, "starts"_a, "options"_a);
 }
 
 } // namespace

@@ -160,6 +160,23 @@ void BoundRows::find_multipliers(std::size_t t, double mu, const RowMatrixXd &ga
   });
 }
 
+VectorXd BoundRows::reactions(std::size_t t, double mu, const VectorXd &dx, const VectorXd *du) const {
+  VectorXd out = VectorXd::Zero(sides_[t].size());
+  for_rows(t, [&](const Constraint &constraint, const auto &data) {
+    for (Eigen::Index i = 0; i < constraint.size; ++i) {
+      if (sides_[t][constraint.first + i] == 0)
+        continue;
+      double change = constraint.kind == Kind::State ? dx[i] : 0.0;
+      if (constraint.kind == Kind::Control)
+        change = (*du)[i];
+      else if (constraint.kind == Kind::General)
+        change = data.Jx().row(i).dot(dx) + (du ? data.Ju().row(i).dot(*du) : 0.0);
+      out[constraint.first + i] = change / mu;
+    }
+  });
+  return out;
+}
+
 void BoundRows::write(Solver &solver, const Problem &problem, double mu) const {
   auto &ws = solver.workspace_;
   for (std::size_t t = 0; t < sides_.size(); ++t) {

@@ -51,6 +51,7 @@ bool BoundedRiccati::backward(double mu) {
   if (const auto begin = std::exchange(before_first_sweep_, nullptr))
     begin();
   rows_.read();
+  hard_factors_ = false;
   bool found = false;
   exact_ = true;
   if (!missing_.empty()) {

@@ -30,6 +30,7 @@ class BoundedRiccati final : public aligator::gar::RiccatiSolverBase<double> {
 public:
   using Solver = aligator::SolverProxDDPTpl<double>;
   using Problem = aligator::TrajOptProblemTpl<double>;
+  using Vectors = std::vector<VectorXd>;
 
   /// Refers to the problem and to the solver, which must have been set up for it and owns this object.
   /// Throws SolverError where a constraint of the problem is no box. `closed`: the guesses have no gaps and the dynamics
@@ -52,6 +53,11 @@ public:
   void keep_gains(bool keep) { with_gains_ = keep; }
   /// Takes bounds that have changed.
   void read_bounds() { rows_.read_bounds(); }
+  /// Whether the last sweep had the exact Hessian; `linear` tells that dynamics and cost have no curvature.
+  bool exact(bool linear) const { return missing_.empty() ? linear : share_ == 1.0 && exact_; }
+  /// The step for other gradients of the subproblem, with its active rows held at zero, see adjoint.cpp; false where there
+  /// is none. The last sweep must have been exact and followed by nothing.
+  bool respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus, Vectors &dlams);
   bool stopped() const { return stopped_; }
   /// Change of the cost that the model predicted for the last step.
   double promised() const { return promised_; }
@@ -69,8 +75,6 @@ public:
   RowMatrixRef getFeedback(std::size_t t) override { return inner_.getFeedback(t); }
 
 private:
-  using Vectors = std::vector<VectorXd>;
-
   std::array<double, 3>::const_iterator first_share() const;
   bool bounded_step(double mu);
   bool find_interior(const BoundRows::Sides &guessed);
@@ -103,6 +107,7 @@ private:
   std::function<void()> before_first_sweep_;
   bool convex_ = false;             // whether the subproblem with the guessed bounds is known to be
   bool with_gains_ = false;         // whether gains are needed after every step
+  bool hard_factors_ = false;       // whether the factors are those of `respond`
   bool marks_agree_ = true;         // whether the multipliers marked the active bounds rightly the last time
   double mu_ = 0.0;
   Vectors dxs_, dus_, dvs_, dlams_; // the LQ step so far

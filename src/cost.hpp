@@ -17,6 +17,7 @@
 #include "inverse_dynamics.hpp"
 #include "reach_parts.hpp"
 #include "second_order.hpp"
+#include "sensitivity.hpp"
 
 namespace sobo {
 
@@ -41,7 +42,7 @@ struct ReachCostData : CostData {
 };
 
 /// One cost instead of a stack of residuals, whose weights and target change in place.
-struct ReachCost : CostAbstract, CurvedCost {
+struct ReachCost : CostAbstract, CurvedCost, WeightedCost {
   /// All copies share `target`, `rotation`, `parts` and `arm`. `rotation` is null where no orientation is asked for; `arm`
   /// computes the tool where controls are accelerations.
   ReachCost(std::shared_ptr<const pinocchio::Model> model, pinocchio::FrameIndex tool,
@@ -133,6 +134,8 @@ struct ReachCost : CostAbstract, CurvedCost {
   }
 
   void add_curvature(const CostData &base, Eigen::MatrixXd &block) const override;
+  void add_sensitivity(const CostData &base, const AdjointStage &stage, Eigen::Ref<VectorXd> by_weights,
+                       Eigen::Ref<VectorXd> by_target) const override;
 
   std::shared_ptr<CostData> createData() const override {
     return std::make_shared<ReachCostData>(ndx(), nu, *model_);

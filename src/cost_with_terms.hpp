@@ -16,7 +16,7 @@ struct CostWithTermsData : CostData {
 };
 
 /// Any cost, and a term over the state and the control that the cost has.
-struct CostWithTerms : CostAbstract, CurvedCost {
+struct CostWithTerms : CostAbstract, CurvedCost, WeightedCost {
   using VectorRef = Eigen::Ref<const Eigen::VectorXd>;
 
   CostWithTerms(const xyz::polymorphic<CostAbstract> &cost, std::shared_ptr<const TermsSlot> slot, std::size_t stage)
@@ -61,6 +61,11 @@ struct CostWithTerms : CostAbstract, CurvedCost {
   void flush_curvature() const override {
     if (const auto *curved = dynamic_cast<const CurvedCost *>(&*cost_))
       curved->flush_curvature();
+  }
+  void add_sensitivity(const CostData &data, const AdjointStage &stage, Eigen::Ref<VectorXd> by_weights,
+                       Eigen::Ref<VectorXd> by_target) const override {
+    dynamic_cast<const WeightedCost &>(*cost_).add_sensitivity(*static_cast<const CostWithTermsData &>(data).inner, stage,
+                                                               by_weights, by_target);
   }
 
   std::shared_ptr<CostData> createData() const override {

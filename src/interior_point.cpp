@@ -124,10 +124,7 @@ bool InteriorPoint::hold(double mu, const std::vector<int> &sides, Vectors &dxs,
     upper_.multiplier[k] = held;
     lower_.multiplier[k] = 0.0;
   }
-  for (std::size_t t = 0; t < dxs.size(); ++t)
-    dxs[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
-  for (std::size_t t = 0; t < dus.size(); ++t)
-    dus[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
+  read_step(dxs, dus);
   return z_[variables_ - 1] == z_[variables_ - 1]; // NaN passes the solves
 }
 
@@ -144,6 +141,23 @@ bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
   for (std::size_t t = 0; t < dus.size(); ++t)
     dus[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
   return residual_ <= hopeless;
+}
+
+void InteriorPoint::respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus) {
+  for (std::size_t t = 0; t < by_state.size(); ++t)
+    Eigen::Map<VectorXd>(slope_.data() + place(t, 0), nx_) = by_state[t];
+  for (std::size_t t = 0; t < by_control.size(); ++t)
+    Eigen::Map<VectorXd>(slope_.data() + place(t, nx_), nu_) = by_control[t];
+  std::fill_n(slope_.data() + variables_, stage_.size(), 0.0);
+  step_to(z_.data());
+  read_step(dxs, dus);
+}
+
+void InteriorPoint::read_step(Vectors &dxs, Vectors &dus) const {
+  for (std::size_t t = 0; t < dxs.size(); ++t)
+    dxs[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
+  for (std::size_t t = 0; t < dus.size(); ++t)
+    dus[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
 }
 
 // Rows and gradient at a step.

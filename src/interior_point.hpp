@@ -42,6 +42,8 @@ public:
   bool is_convex(double mu, const std::vector<int> &sides);
   /// The minimum with these rows held at their bounds; false where there is none. `sides`: 1 = upper, -1 = lower, 0 = not.
   bool hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus);
+  /// The minimum for other gradients, with the factors of `is_convex`; its rows are held at zero.
+  void respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus);
   /// The gains of that minimum.
   const WeightedRiccati &recursion() { return recursive(); }
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
@@ -81,6 +83,7 @@ private:
   bool iterate();
   BarrierStep direction(double target, bool corrector);
   void step_to(double *z);
+  void read_step(Vectors &dxs, Vectors &dus) const;
   Barrier barrier();
 
   const Problem &problem_;

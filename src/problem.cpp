@@ -133,7 +133,7 @@ void check_alike(const ReachSpec &before, const ReachSpec &spec) {
 void Problem::check_target(const VectorXd &value) const {
   if (!target)
     return;
-  const Eigen::Index size = joint_goal ? nx / 2 : rotation ? 7 : 3;
+  const Eigen::Index size = parts && parts->joint_goal ? nx / 2 : rotation ? 7 : 3;
   if (value.size() != size)
     throw SolverError("the target has " + std::to_string(value.size()) + " entries, expected " + std::to_string(size));
   if (!value.allFinite())
@@ -144,15 +144,40 @@ void Problem::check_target(const VectorXd &value) const {
 }
 
 void Problem::set_target(const VectorXd &value) const {
-  if (joint_goal) {
-    joint_goal->running.state_reference.head(nx / 2) = value;
-    joint_goal->terminal.state_reference.head(nx / 2) = value;
+  if (parts && parts->joint_goal) {
+    parts->running.state_reference.head(nx / 2) = value;
+    parts->terminal.state_reference.head(nx / 2) = value;
     return;
   }
   if (target)
     *target = value.head<3>();
   if (rotation)
     *rotation = rotation_of(value);
+}
+
+void Problem::check_weights(const RowMatrixXd &value) const {
+  if (!parts)
+    throw SolverError("a problem in matrices has no weights");
+  if (value.rows() != 2 || value.cols() != 6 + nx + nu)
+    throw SolverError("the weights have shape (" + std::to_string(value.rows()) + ", " + std::to_string(value.cols()) +
+                      "), expected (2, " + std::to_string(6 + nx + nu) + ")");
+  if (!value.allFinite() || value.minCoeff() < 0.0)
+    throw SolverError("cost weights must be non-negative numbers");
+  if (!rotation && !value.middleCols(3, 3).isZero(0.0))
+    throw SolverError("this problem asks for no orientation, which cannot have a weight");
+}
+
+RowMatrixXd Problem::weights() const {
+  if (!parts)
+    throw SolverError("a problem in matrices has no weights");
+  RowMatrixXd out(2, 6 + nx + nu);
+  out << flat_weights(parts->running).transpose(), flat_weights(parts->terminal).transpose();
+  return out;
+}
+
+void Problem::set_weights(const RowMatrixXd &value) const {
+  set_flat_weights(value.row(0).transpose(), parts->running);
+  set_flat_weights(value.row(1).transpose(), parts->terminal);
 }
 
 void Problem::check_terms(const StageTerms &value) const {
@@ -204,8 +229,8 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   }
   problem.target = target;
   problem.rotation = rotation;
-  if (spec.joints)
-    problem.joint_goal = parts;
+  problem.parts = parts;
+  parts->joint_goal = spec.joints;
   if (spec.adaptable)
     problem.adapt = [nv, spec, shared_parts, dynamics](const Robot &changed, const ReachSpec &other) {
       if (changed.nv() != nv)

@@ -9,6 +9,7 @@
 #include "shared_box.hpp"
 #include "quadrotor_model.hpp"
 #include "second_order.hpp"
+#include "sensitivity.hpp"
 
 namespace sobo {
 namespace {
@@ -56,36 +57,63 @@ struct QuadrotorDynamics : Dynamics, CurvedDynamics {
   QuadrotorModel model_;
 };
 
-/// sum w_p (p - target)^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2, whose Hessian is constant.
-struct QuadrotorCost : CostAbstract {
-  /// All copies share `target`, so that writing it changes the target of every stage in place.
-  QuadrotorCost(std::shared_ptr<const Vector3d> target, const ReachWeights &weights)
-      : CostAbstract(VectorSpace(state_size), control_size), target_(std::move(target)), weights_(weights) {}
+struct QuadrotorCostData : CostData {
+  using CostData::CostData;
+  VectorXd error; // of the state
+  Vector3d offset; // from the target
+};
+
+/// sum w_p (p - target)^2 + sum w_x (x - x_ref)^2 + sum w_u (u - u_ref)^2, whose Hessian does not depend on x and u.
+struct QuadrotorCost : CostAbstract, WeightedCost {
+  /// All copies share `target` and `parts`, so that writing them changes those of every stage in place.
+  QuadrotorCost(std::shared_ptr<const Vector3d> target, std::shared_ptr<const ReachParts> parts, bool terminal)
+      : CostAbstract(VectorSpace(state_size), control_size), target_(std::move(target)), parts_(std::move(parts)),
+        terminal_(terminal) {}
+
+  const ReachWeights &weights() const { return terminal_ ? parts_->terminal : parts_->running; }
 
   void evaluate(const ConstVectorRef &x, const ConstVectorRef &u, CostData &data) const override {
-    data.value_ = weights_.position.dot((x.head<3>() - *target_).cwiseAbs2()) +
-                  weights_.state.dot((x - weights_.state_reference).cwiseAbs2()) +
-                  weights_.control.dot((u - weights_.control_reference).cwiseAbs2());
+    const ReachWeights &w = weights();
+    data.value_ = w.position.dot((x.head<3>() - *target_).cwiseAbs2()) +
+                  w.state.dot((x - w.state_reference).cwiseAbs2()) + w.control.dot((u - w.control_reference).cwiseAbs2());
   }
 
-  void computeGradients(const ConstVectorRef &x, const ConstVectorRef &u, CostData &data) const override {
-    data.Lx_ = 2.0 * weights_.state.cwiseProduct(x - weights_.state_reference);
-    data.Lx_.head<3>() += 2.0 * weights_.position.cwiseProduct(x.head<3>() - *target_);
-    data.Lu_ = 2.0 * weights_.control.cwiseProduct(u - weights_.control_reference);
+  void computeGradients(const ConstVectorRef &x, const ConstVectorRef &u, CostData &base) const override {
+    auto &data = static_cast<QuadrotorCostData &>(base);
+    const ReachWeights &w = weights();
+    data.error = x - w.state_reference;
+    data.offset = x.head<3>() - *target_;
+    data.Lx_ = 2.0 * w.state.cwiseProduct(data.error);
+    data.Lx_.head<3>() += 2.0 * w.position.cwiseProduct(data.offset);
+    data.Lu_ = 2.0 * w.control.cwiseProduct(u - w.control_reference);
   }
 
-  void computeHessians(const ConstVectorRef &, const ConstVectorRef &, CostData &) const override {}
+  void computeHessians(const ConstVectorRef &, const ConstVectorRef &, CostData &data) const override {
+    const ReachWeights &w = weights();
+    data.Lxx_.diagonal() = 2.0 * w.state;
+    data.Lxx_.diagonal().head<3>() += 2.0 * w.position;
+    data.Luu_.diagonal() = 2.0 * w.control;
+  }
+
+  void add_sensitivity(const CostData &base, const AdjointStage &stage, Eigen::Ref<VectorXd> by_weights,
+                       Eigen::Ref<VectorXd> by_target) const override {
+    const auto &data = static_cast<const QuadrotorCostData &>(base);
+    const ReachWeights &w = weights();
+    const auto moved = stage.dx.head<3>();
+    by_weights.head<3>() += 2.0 * data.offset.cwiseProduct(moved);
+    by_weights.segment<state_size>(6) += 2.0 * data.error.cwiseProduct(stage.dx);
+    if (stage.u.size() > 0)
+      by_weights.tail<control_size>() += 2.0 * (stage.u - w.control_reference).cwiseProduct(stage.du);
+    by_target -= 2.0 * w.position.cwiseProduct(moved);
+  }
 
   std::shared_ptr<CostData> createData() const override {
-    auto data = std::make_shared<CostData>(state_size, control_size);
-    data->Lxx_.diagonal() = 2.0 * weights_.state;
-    data->Lxx_.diagonal().head<3>() += 2.0 * weights_.position;
-    data->Luu_.diagonal() = 2.0 * weights_.control;
-    return data;
+    return std::make_shared<QuadrotorCostData>(state_size, control_size);
   }
 
   std::shared_ptr<const Vector3d> target_;
-  ReachWeights weights_;
+  std::shared_ptr<const ReachParts> parts_;
+  bool terminal_;
 };
 
 struct Height : UnaryFunction {
@@ -168,10 +196,13 @@ Problem make_quadrotor_problem(const QuadrotorSpec &spec) {
                       shared(Box{VectorXd::Zero(count),
                                  VectorXd::Constant(count, std::numeric_limits<double>::infinity())})});
   auto target = std::make_shared<Vector3d>(Vector3d::Zero());
+  auto parts = std::make_shared<ReachParts>();
+  parts->running = spec.running;
+  parts->terminal = spec.terminal;
   Problem problem =
-      assemble(QuadrotorDynamics(model), QuadrotorCost(target, spec.running), QuadrotorCost(target, spec.terminal),
-               state_size, control_size, spec.horizon, everywhere(shared(spec.control), spec.horizon), bounds);
+      assemble(QuadrotorDynamics(model), QuadrotorCost(target, parts, false), QuadrotorCost(target, parts, true), state_size, control_size, spec.horizon, everywhere(shared(spec.control), spec.horizon), bounds);
   problem.target = target;
+  problem.parts = parts;
   return problem;
 }
 

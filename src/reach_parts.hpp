@@ -14,6 +14,7 @@ struct ReachParts {
   double dt = 0.0;                                              // s
   ReachWeights running, terminal;
   std::shared_ptr<const SelfDistance> self_distance = nullptr;  // built when it first has a weight
+  bool joint_goal = false;                                      // whether targets are the state_reference of the joints
 };
 
 } // namespace sobo

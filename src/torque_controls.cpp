@@ -38,4 +38,23 @@ void TorqueControls::to_torques(const Vectors &xs, const Vectors &as, Result &re
   }
 }
 
+void TorqueControls::pull(const Vectors &xs, const Vectors &as, Vectors &by_state, Vectors &by_control) const {
+  const Eigen::Index n = dynamics_->nv();
+  for (std::size_t t = 0; t < as.size(); ++t) {
+    const auto jacobian = dynamics_->jacobian(xs[t], as[t]);
+    by_state[t].noalias() += jacobian.leftCols(2 * n).transpose() * by_control[t];
+    by_control[t] = jacobian.rightCols(n).transpose() * by_control[t];
+  }
+}
+
+void TorqueControls::push(const Vectors &xs, const Vectors &as, const Vectors &dxs, Vectors &das, Vectors &us) const {
+  const Eigen::Index n = dynamics_->nv();
+  for (std::size_t t = 0; t < as.size(); ++t) {
+    const auto jacobian = dynamics_->jacobian(xs[t], as[t]);
+    const VectorXd by_state = jacobian.leftCols(2 * n) * dxs[t];
+    das[t] = by_state + jacobian.rightCols(n) * das[t];
+    us[t] = dynamics_->torque(xs[t], as[t]);
+  }
+}
+
 } // namespace sobo

@@ -1,4 +1,4 @@
-#include "worker.hpp"
+#include "worker_impl.hpp"
 
 #include <atomic>
 #include <exception>
@@ -10,10 +10,8 @@
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
 
 #include "clock.hpp"
-#include "closed_solver.hpp"
 #include "early_stop.hpp"
 #include "errors.hpp"
-#include "problem.hpp"
 
 namespace sobo {
 namespace {
@@ -23,12 +21,7 @@ template <typename Vectors> void set_zero(Vectors &vectors) {
     v.setZero();
 }
 
-template <typename Vectors> RowMatrixXd stack(const Vectors &vectors) {
-  RowMatrixXd out(static_cast<Eigen::Index>(vectors.size()), vectors.front().size());
-  for (std::size_t i = 0; i < vectors.size(); ++i)
-    out.row(static_cast<Eigen::Index>(i)) = vectors[i].transpose();
-  return out;
-}
+constexpr double barely_regular = 1e-7; // regularisation that derivatives do not notice
 
 // An empty filter accepts any first step, and from a good guess that step may exceed the limits a hundredfold, because
 // it ignores every bound that is not active yet. With the guess in the filter, a step must be more feasible than that,
@@ -39,68 +32,6 @@ void seed_filter(ProxDDP &ddp, bool sequence) {
   const double merit = ddp.results_.merit_value_;
   ddp.filter_.filter_pairs_.emplace_back(merit + slack * (1.0 + std::abs(merit)), ddp.results_.prim_infeas);
 }
-
-} // namespace
-
-struct Worker::Impl {
-  explicit Impl(Problem p) : problem(std::move(p)) {
-    // With gaps between the steps, the line search on the merit function takes half as many iterations again.
-    ddp.sa_strategy_ = aligator::StepAcceptanceStrategy::LINESEARCH_ARMIJO; // or the filter: BoundedRiccati chooses
-    ddp.rollout_type_ = aligator::RolloutType::LINEAR;
-    ddp.inner_tol0 = 10.0; // 1 delays the first multiplier update until the cost has long settled
-    set_up();
-    xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
-    us.assign(problem.horizon, VectorXd::Zero(problem.nu));
-    if (!problem.torques)
-      return;
-    problem.torques->follow(xs, us);
-    problem.torques->follow(ddp.results_.xs, ddp.results_.us);
-    problem.torques->follow(ddp.workspace_.trial_xs, ddp.workspace_.trial_us);
-  }
-
-  void set_up() {
-    ddp.setup(*problem.ocp);
-    auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp, problem.torques != nullptr);
-    steps = riccati.get();
-    ddp.linear_solver_ = std::move(riccati);
-    continues = false;
-  }
-
-  /// Where terms are first asked for, the solver gets new memory, with that of their costs.
-  void set_terms(const std::shared_ptr<const StageTerms> &terms) {
-    if (terms && !problem.terms) {
-      make_room_for_terms(problem);
-      set_up();
-    }
-    if (problem.terms)
-      problem.terms->terms = terms;
-  }
-
-  Problem problem;
-  ClosedSolver ddp;
-  BoundedRiccati *steps = nullptr; // owned by ddp
-  std::vector<VectorXd> xs, us;    // the guess
-  double iteration = 0.0, finish = 0.0; // [s] of CPU time of the last solve: its slowest iteration, what came after
-  bool continues = false;          // whether the multipliers are those of a solve like the next one
-  std::atomic_flag busy = ATOMIC_FLAG_INIT;
-};
-
-namespace {
-
-/// Keeps a worker to one thread at a time: solves let other Python threads run, which may have the same solver.
-class Claim {
-public:
-  explicit Claim(std::atomic_flag &busy) : busy_(busy) {
-    if (busy_.test_and_set(std::memory_order_acquire))
-      throw SolverError("this solver is at work in another thread; every thread needs a solver of its own");
-  }
-  ~Claim() { busy_.clear(std::memory_order_release); }
-  Claim(const Claim &) = delete;
-  Claim &operator=(const Claim &) = delete;
-
-private:
-  std::atomic_flag &busy_;
-};
 
 } // namespace
 
@@ -133,12 +64,17 @@ void Worker::check(const Start &start) const {
   impl_->problem.check_target(start.target);
   if (start.terms)
     impl_->problem.check_terms(*start.terms);
+  if (start.weights.size() > 0)
+    impl_->problem.check_weights(start.weights);
 }
 
 // Accelerations inside come from the states; `closed` changes these to what the accelerations lead to.
 void Worker::load(const Start &start, bool closed) {
   impl_->problem.set_target(start.target);
   impl_->set_terms(start.terms);
+  impl_->set_weights(start.weights);
+  ++impl_->solution;
+  impl_->exact = false;
   impl_->problem.ocp->setInitState(start.x0);
   for (int t = 0; t <= horizon(); ++t)
     impl_->xs[t] = start.X.row(t).transpose();
@@ -155,6 +91,8 @@ void Worker::adapt(const Robot &robot, const ReachSpec &spec) {
   const Claim claim(impl_->busy);
   if (!impl_->problem.adapt)
     throw SolverError("this problem was not made to be adapted");
+  impl_->set_weights({});
+  impl_->exact = false;
   impl_->problem.adapt(robot, spec);
   impl_->steps->read_bounds();
   impl_->continues = false;
@@ -164,6 +102,8 @@ void Worker::restart() {
   const Claim claim(impl_->busy);
   impl_->continues = false;
 }
+
+RowMatrixXd Worker::weights() const { return impl_->own_weights ? *impl_->own_weights : impl_->problem.weights(); }
 
 double Worker::shortest_solve() const { return impl_->iteration + impl_->finish; }
 
@@ -299,29 +239,34 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
   impl_->continues = options.sequence && result.status != Status::Failed;
+  impl_->exact = result.status != Status::Failed && !options.sequence && impl_->ddp.preg_ <= barely_regular &&
+                 impl_->steps->exact(!impl_->problem.parts);
+  result.number = impl_->solution;
+  result.exact = impl_->exact;
   impl_->finish = cpu_seconds() - finishing;
   result.time_ms = 1e3 * (wall_seconds() - wall);
   result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
   return result;
 }
 
-std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
-                                const SolveOptions &options) {
-  std::vector<Result> results(starts.size());
-  std::vector<std::exception_ptr> errors(workers.size());
+namespace {
+
+/// Calls f(thread, i) for all i below `count`.
+template <typename F> void share_out(std::size_t count, std::size_t most_threads, const F &f) {
+  std::vector<std::exception_ptr> errors(most_threads);
   std::atomic<std::size_t> next{0};
   const auto work = [&](std::size_t w) {
     try {
-      for (std::size_t i = next++; i < starts.size(); i = next++)
-        results[i] = workers[w]->solve(starts[i], options);
+      for (std::size_t i = next++; i < count; i = next++)
+        f(w, i);
     } catch (...) {
       errors[w] = std::current_exception();
     }
   };
   std::vector<std::thread> threads;
-  threads.reserve(workers.size());
+  threads.reserve(most_threads);
   try {
-    for (std::size_t w = 1; w < workers.size(); ++w)
+    for (std::size_t w = 1; w < most_threads; ++w)
       threads.emplace_back(work, w);
   } catch (const std::system_error &) { // the system starts no more: those that run solve all
   }
@@ -331,6 +276,23 @@ std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std:
   for (const auto &error : errors)
     if (error)
       std::rethrow_exception(error);
+}
+
+} // namespace
+
+std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
+                                const SolveOptions &options) {
+  std::vector<Result> results(starts.size());
+  share_out(starts.size(), workers.size(),
+            [&](std::size_t w, std::size_t i) { results[i] = workers[w]->solve(starts[i], options); });
+  return results;
+}
+
+std::vector<Result> solve_each(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
+                               const SolveOptions &options, int threads) {
+  std::vector<Result> results(starts.size());
+  share_out(starts.size(), std::min<std::size_t>(threads, starts.size()),
+            [&](std::size_t, std::size_t i) { results[i] = workers[i]->solve(starts[i], options); });
   return results;
 }
 

@@ -8,6 +8,7 @@
 
 #include "interrupt.hpp"
 #include "robot.hpp"
+#include "sensitivity.hpp"
 #include "spec.hpp"
 #include "stage_terms.hpp"
 
@@ -44,6 +45,8 @@ struct Result {
   int iterations = 0;
   Status status = Status::Failed;
   std::string message;
+  long number = 0;    // of the solution among those of its worker, see Worker::adjoint
+  bool exact = false; // whether it has derivatives
 };
 
 /// One instance to solve: initial state, target (ignored by problems without one) and initial guess.
@@ -51,6 +54,7 @@ struct Start {
   VectorXd x0, target; // target: (3) position, or (7) pose, see Problem
   RowMatrixXd X, U;
   std::shared_ptr<const StageTerms> terms = nullptr; // added to the cost; null for none
+  RowMatrixXd weights = {};                          // of the cost, see Problem::weights; empty for the problem's own
 };
 
 class Worker {
@@ -75,6 +79,11 @@ public:
   void restart();
   /// CPU time [s] that a solve of one iteration takes, measured in the last one; 0 before that.
   double shortest_solve() const;
+  /// The problem's own weights, see Problem::weights. Throws SolverError for problems in matrices.
+  RowMatrixXd weights() const;
+  /// Derivatives of a loss by what its last solution depends on, from the loss's slopes by X and U. Throws SolverError if
+  /// that is not the solution of this number, or has no derivatives.
+  Adjoint adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control);
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);
 
@@ -86,10 +95,15 @@ private:
   bool attempt(const SolveOptions &options, Result &result, double deadline);
   void refresh_gains(Result &result, bool quick);
   void sweep_again();
+  void check_adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) const;
+  void add_sensitivities(const std::vector<VectorXd> &us, Adjoint &out) const;
 
   std::unique_ptr<Impl> impl_;
 };
 
+/// Solves each start by the worker of its own, on so many threads.
+std::vector<Result> solve_each(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
+                               const SolveOptions &options, int threads);
 /// Solves all starts on as many threads as there are workers, or as the system lets it start; results do not depend on
 /// their number.
 std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,

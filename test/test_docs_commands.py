@@ -187,19 +187,20 @@ def my_arm(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "count"), [("README.md", 1), ("docs/robots.md", 1)])
+@pytest.mark.parametrize(("name", "count"), [("README.md", 1), ("docs/robots.md", 1), ("docs/differentiable.md", 4)])
 def test_python_blocks_run(name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     my_arm(tmp_path)
     monkeypatch.chdir(tmp_path)
     found = checks.blocks(DOCUMENTS[name], "python")
     assert len(found) == count
+    names: dict[str, object] = {}
     for block in found:
-        exec(compile(block.replace('"tool_tip"', '"tool0"'), name, "exec"), {})
+        exec(compile(block.replace('"tool_tip"', '"tool0"'), name, "exec"), names)
 
 
 def test_every_python_block_is_run() -> None:
     found = {name for name, text in DOCUMENTS.items() if checks.blocks(text, "python")}
-    assert found == {"README.md", "docs/robots.md"}
+    assert found == {"README.md", "docs/robots.md", "docs/differentiable.md"}
 
 
 def test_extras_exist() -> None:

@@ -38,6 +38,7 @@ LAYERS = (
     "sobo_planner.ros.planner_node sobo_planner.ros.arm_simulator_node sobo_planner.ros.one_plan",
     "sobo_planner.ros.demo",
     "sobo_training.config",
+    "sobo_training.optimal_layer",
     "sobo_training.networks",
     "sobo_training.data",
     "sobo_training.bags",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sobo_planner.solver.adjoint import Gradients, Pullback
 from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt, WorkEstimate
 from sobo_planner.solver.refinement import Precision, Refinement, RefinementSolvers
 from sobo_planner.solver.solver import LinearQuadratic, Problem, Solution, Solver, SolverOptions, SolverStatus
@@ -11,6 +12,7 @@ from sobo_planner.solver.trajectory import Guess, Instance
 __all__ = [
     "UNLIMITED",
     "Budget",
+    "Gradients",
     "Guess",
     "Instance",
     "Interrupt",
@@ -18,6 +20,7 @@ __all__ = [
     "WorkEstimate",
     "Precision",
     "Problem",
+    "Pullback",
     "Refinement",
     "RefinementSolvers",
     "Solution",

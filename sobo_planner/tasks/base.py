@@ -17,6 +17,7 @@ from sobo_planner.solver import Guess, Instance, SolverOptions
 from sobo_planner.tasks.actions import Actions, ControlActions
 from sobo_planner.tasks.batch import BatchCosts, Reference, check_batch, one_by_one
 from sobo_planner.tasks.config import TaskConfig
+from sobo_planner.tasks.weights import CostWeights
 
 Array = NDArray[np.float64]
 #: Bounds on controls that no solution comes near.
@@ -117,6 +118,14 @@ class Task(ABC):
         X = np.asarray(X, float)
         start = _native.Start(X[0], np.asarray(target, float), X, np.asarray(U, float))
         return float(self._evaluator.cost(start))
+
+    def cost_weights(self) -> CostWeights:
+        """The weights of its cost, by name.
+
+        Raises:
+            TaskError: The cost is given in matrices.
+        """
+        raise TaskError(f"{self.name} has a cost in matrices, without named weights")
 
     def batch_costs(
         self, instance: Instance, controls: Array, *, threads: int = 1, reference: Reference | None = None

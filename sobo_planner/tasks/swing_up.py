@@ -15,6 +15,7 @@ from sobo_planner.tasks.base import Task
 from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
 from sobo_planner.tasks.config import TaskConfig, Weights, require, require_steps
 from sobo_planner.tasks.features import TIME, time_left
+from sobo_planner.tasks.weights import CostWeights, flat, named_weights
 
 Array = NDArray[np.float64]
 
@@ -138,6 +139,14 @@ class SwingUp(Task):
         out.control = np.full(n, scale * weights.torque)
         out.state_reference, out.control_reference = np.zeros(2 * n), np.zeros(n)
         return out
+
+    def cost_weights(self) -> CostWeights:
+        """The weights of its cost, by name."""
+        problem = self.config.problem
+        return named_weights(problem.running, problem.terminal, self._flat_weights)
+
+    def _flat_weights(self, running: Weights, terminal: Weights) -> Array:
+        return np.array([flat(self._weights(running, self.dt)), flat(self._weights(terminal, 1.0))])
 
     def simulate(self, x0: Array, U: Array) -> Array:
         """States (N+1, nx) that the torques U (N, nu) lead to from x0 (nx,)."""

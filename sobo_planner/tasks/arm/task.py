@@ -20,6 +20,7 @@ from sobo_planner.tasks.arm.paces import ArmPaces, Costs
 from sobo_planner.tasks.arm.starts import ArmStarts
 from sobo_planner.tasks.batch import BatchCosts, Reference, arm_costs
 from sobo_planner.tasks.config import Weights
+from sobo_planner.tasks.weights import CostWeights, flat, named_weights
 from sobo_planner.world import World
 
 Array = NDArray[np.float64]
@@ -181,6 +182,25 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         out.control = np.full(self.nu, scale * weights.torque)
         out.state_reference, out.control_reference = np.zeros(self.nx), np.zeros(self.nu)
         return out
+
+    def cost_weights(self) -> CostWeights:
+        """The weights of its cost, by name, those on the goal's orientation or joints among them."""
+        problem, zero = self.config.problem, Weights(0.0, 0.0)
+
+        def flat_of(running: Weights, terminal: Weights, goals: tuple[float, float] = (0.0, 0.0)) -> Array:
+            first = self._weights(running, goals[0], self.dt, 1.0, 0.0)
+            return np.array([flat(first), flat(self._weights(terminal, goals[1], 1.0, 1.0, 0.0))])
+
+        named = named_weights(problem.running, problem.terminal, flat_of)
+        if self.goal_type == "position":
+            return named
+        goal = self.config.joints if self.goal_type == "joints" else self.config.pose
+        return named.and_more(
+            {
+                f"{self.goal_type}.running": (goal.running, flat_of(zero, zero, (1.0, 0.0))),
+                f"{self.goal_type}.terminal": (goal.terminal, flat_of(zero, zero, (0.0, 1.0))),
+            }
+        )
 
     def with_orientation(self) -> ArmReach:
         """The same task for poses: targets are [x, y, z, qx, qy, qz, qw], and the angle left to them costs as well."""

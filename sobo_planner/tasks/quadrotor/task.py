@@ -16,6 +16,7 @@ from sobo_planner.tasks.batch import BatchCosts, Reference, flight_costs
 from sobo_planner.tasks.features import TIME, saturated, saturation_jacobian, time_left
 from sobo_planner.tasks.quadrotor.columns import PER_COLUMN, column_features, column_jacobian
 from sobo_planner.tasks.quadrotor.config import FlightConfig, FlightWeights
+from sobo_planner.tasks.weights import CostWeights, flat, named_weights
 
 Array = NDArray[np.float64]
 
@@ -88,6 +89,14 @@ class QuadrotorReach(Task):
         out.control = np.full(4, scale * weights.thrust)
         out.state_reference, out.control_reference = np.zeros(12), self.hover
         return out
+
+    def cost_weights(self) -> CostWeights:
+        """The weights of its cost, by name."""
+        problem = self.config.problem
+        return named_weights(problem.running, problem.terminal, self._flat_weights)
+
+    def _flat_weights(self, running: FlightWeights, terminal: FlightWeights) -> Array:
+        return np.array([flat(self._weights(running, self.dt)), flat(self._weights(terminal, 1.0))])
 
     def make_worker(self) -> _native.Worker:
         """Builds the native problem with a solver of its own."""

@@ -1,0 +1,39 @@
+// Derivatives of a loss on a solution by the weights and the target of its cost.
+#pragma once
+
+#include <aligator/core/cost-abstract.hpp>
+
+#include "robot.hpp"
+
+namespace sobo {
+
+struct ReachWeights;
+
+/// Weights of a stage's squared errors in a row: position (3), orientation (3), state, control.
+VectorXd flat_weights(const ReachWeights &weights);
+void set_flat_weights(const VectorXd &flat, ReachWeights &weights);
+
+/// A stage of an adjoint trajectory beside the solution's.
+struct AdjointStage {
+  const VectorXd &u, &dx, &du; // the control that callers see, and what the adjoint changes; u is empty at the end
+};
+
+/// Costs whose weights and target are parameters.
+struct WeightedCost {
+  virtual ~WeightedCost() = default;
+  /// Adds dz' d2l/dz dp, with l at the point where `data` holds the gradient, for weights p (see flat_weights) and for the
+  /// target: (3) position, (6) position and rotation about the target's own axes, or (nv) joints.
+  virtual void add_sensitivity(const aligator::CostDataAbstractTpl<double> &data, const AdjointStage &stage,
+                               Eigen::Ref<VectorXd> by_weights, Eigen::Ref<VectorXd> by_target) const = 0;
+};
+
+/// What an adjoint solve yields: of a loss L(X, U), whose slopes by X and U are its linear terms.
+struct Adjoint {
+  RowMatrixXd X, U;           // the adjoint trajectory, in the controls that callers see
+  RowMatrixXd costates;       // its costates, (T+1) x nx; the first is dL/dx0
+  RowMatrixXd own_costates;   // of the solution
+  RowMatrixXd weights;        // dL/dweights, 2 x (6 + nx + nu): of running stages and of the end; empty without such
+  VectorXd target;            // dL/dtarget
+};
+
+} // namespace sobo
