@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 
 from sobo_planner.cli import main  # noqa: E402
 from sobo_planner.errors import ConfigError, DatasetError  # noqa: E402
+from sobo_planner.solver import Solver  # noqa: E402
 from sobo_planner.tasks import load_arm  # noqa: E402
 from sobo_training.imitation.demonstrations import of_dataset, read_demonstrations  # noqa: E402
-from sobo_training.imitation.weights import NAMES, WeightFit, joint_error, weights_of, with_weights  # noqa: E402
+from sobo_training.imitation.weights import NAMES, WeightFit, accurate, joint_error, weights_of, with_weights  # noqa: E402
 
 # What the teacher's weights are, relative to those of the task.
 FACTORS = {"running.position": 0.3, "running.velocity": 10.0, "running.torque": 5.0, "terminal.position": 3.0}
@@ -52,15 +54,29 @@ def test_the_error_does_not_rise_and_outliers_count_less(shown) -> None:
     odd = demonstrations[2]
     odd.X[:, 0] += 3.0  # of another way round
     fit = WeightFit(task, demonstrations)
-    solutions = fit._solve(np.zeros(4))
-    residuals, counts = fit._residuals(solutions)
-    plain = [joint_error(task, s.X, d.X) for s, d in zip(solutions, demonstrations, strict=True)]
+    found = fit._solve(np.zeros(4))
+    residuals, counts = fit._residuals(found)
+    plain = [joint_error(task, s.X, d.X) for (s, _), d in zip(found, demonstrations, strict=True)]
     sizes = np.sqrt((residuals**2).mean((1, 2)))
     assert counts.all() and plain[2] > 3 * np.median(plain)
-    expected = [*plain[:2], np.sqrt(plain[2] * 3 * np.median(plain))]
-    np.testing.assert_allclose(sizes, expected, rtol=1e-9)
+    np.testing.assert_allclose(sizes, [*plain[:2], np.sqrt(plain[2] * 3 * np.median(plain))], rtol=1e-9)
     errors = WeightFit(task, demonstrations).run().errors
     assert all(after < before for before, after in zip(errors, errors[1:], strict=False))
+
+
+def test_derivatives_by_the_weights_against_solving_again(shown) -> None:
+    task = load_arm("ur5")
+    fit = WeightFit(task, of_dataset(shown, task)[2:3])
+    fit._solver = Solver(task, replace(accurate(task), early_stop=0.0, tol=1e-6))
+    for _ in range(2):  # the second time from the solution
+        found = fit._solve(np.zeros(4))
+        fit._follow(found)
+    jacobian = fit._jacobian(np.zeros(4), found, np.array([True]))[0]
+    for k in range(3):
+        ahead, behind = (fit._solve(sign * np.eye(4)[k])[0][0].X[:, :6] for sign in (1e-3, -1e-3))
+        numeric = (ahead - behind) / 2e-3
+        # Near the beginning of a motion a bound on velocities is about to become active.
+        assert np.linalg.norm(jacobian[..., k] - numeric) < 0.02 * np.linalg.norm(numeric)
 
 
 def test_other_weights_leave_the_rest_of_a_task_alone() -> None:
