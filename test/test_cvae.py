@@ -11,7 +11,14 @@ torch = pytest.importorskip("torch", reason="needs the extra `train`")
 
 from sobo_planner.errors import ConfigError  # noqa: E402
 from sobo_planner.tasks import load_task  # noqa: E402
-from sobo_training.imitation.cvae import CvaeSettings, TrajectoryCvae, nearest_modes, train_cvae  # noqa: E402
+from sobo_training.imitation.cvae import (  # noqa: E402
+    CvaeSettings,
+    TrajectoryCvae,
+    nearest_modes,
+    plan_with,
+    train_cvae,
+)
+from sobo_training.optimal_layer import OptimalLayer  # noqa: E402
 
 DETOUR = 3.0
 
@@ -81,6 +88,21 @@ def test_both_ways_are_sampled_and_their_average_is_not(plan) -> None:
     assert min(shares) >= 0.3 and distance <= 0.05
     without, _ = tried(plan, train_cvae(x0, X, plan, CvaeSettings(latents=0, steps=200)))
     assert without >= 0.2
+
+
+def test_the_layer_plans_as_the_closed_form_does(plan) -> None:
+    """Where no bound is active; with its gradient."""
+    x0, slopes = 0.3 * starts(2, 5), torch.zeros(2, plan.T, plan.nx, dtype=torch.double)
+    slopes[:, 10:20, 0] = torch.tensor([[0.5], [-0.3]])
+    weights = torch.randn(2, plan.T + 1, plan.nx, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    found = []
+    for each in (plan, plan_with(OptimalLayer(load_task("lqr"), threads=1), controls=2)):
+        moved = slopes.clone().requires_grad_()
+        X = each(x0, moved)
+        (X * weights).sum().backward()
+        found.append((X.detach(), moved.grad))
+    for first, second in zip(*found, strict=True):
+        torch.testing.assert_close(first, second, atol=1e-6, rtol=1e-5)
 
 
 def test_distances_to_the_nearer_way() -> None:

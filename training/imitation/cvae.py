@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sobo_planner.errors import ConfigError
+from sobo_training.optimal_layer import OptimalLayer, Terms
 
 #: From contexts (n, c) and slopes of the states (n, T, nx) to states (n, T+1, nx), differentiable by the slopes.
 Plan = Callable[[Tensor, Tensor], Tensor]
@@ -129,6 +130,21 @@ def train_cvae(context: Tensor, X: Tensor, plan: Plan, settings: CvaeSettings | 
         optimizer.step()
         schedule.step()
     return net
+
+
+def plan_with(layer: OptimalLayer, controls: int) -> Plan:
+    """Solves a problem without targets, whose contexts are initial states, with slopes added to its cost.
+
+    Args:
+        layer: The problem; an instance begins at the layer's usual start.
+        controls: Entries of a control, which get no slopes.
+    """
+
+    def plan(x0: Tensor, slopes: Tensor) -> Tensor:
+        none = slopes.new_zeros(*slopes.shape[:2], controls)
+        return layer(x0, terms=Terms(g=torch.cat([slopes, none], -1))).X
+
+    return plan
 
 
 def nearest_modes(found: Tensor, modes: Tensor) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,7 @@ class ToolCost(nn.Module):
             layers = [nn.Linear(3, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, outputs)]
             self.layers = nn.Sequential(*layers).double()
         with torch.no_grad():
-            layers[-1].weight.mul_(BEGIN)  # the problem begins near the task's own
+            list(self.layers.parameters())[-2].mul_(BEGIN)  # the problem begins near the task's own
         self.register_buffer("centre", torch.tensor(centre, dtype=torch.double))
         self.register_buffer("spread", torch.tensor(spread, dtype=torch.double))
 

@@ -195,7 +195,7 @@ class WeightFit:
         """Derivative of the joint positions by the log weights, (n, T+1, nq, free weights)."""
         n, values = self.task.nu, self._weights(free)
         out = np.zeros((len(found), self.task.horizon + 1, n, len(free)))
-        for i in np.flatnonzero(counts):
+        for i in np.flatnonzero(counts).tolist():
             solution, pull = found[i]
             target = self.demonstrations[i].instance.target
             for k, name in enumerate(NAMES[1:], 1):
