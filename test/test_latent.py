@@ -17,6 +17,7 @@ from sobo_training.latent.mppi import plan_mppi  # noqa: E402
 from sobo_training.latent.newton import local, optimum, plan_newton, refine  # noqa: E402
 from sobo_training.latent.replay import Replay  # noqa: E402
 from sobo_training.latent.settings import AgentSettings  # noqa: E402
+from sobo_training.learning.trainer import TrainingDiverged  # noqa: E402
 
 SMALL = {"latent": 6, "width": 16, "horizon": 3, "samples": 32, "elites": 8, "proposals": 4, "batch": 32}
 
@@ -183,6 +184,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path) -> None:
     assert {**part, "minutes": 0} == {**whole, "minutes": 0} and whole["return"] is not None
     with pytest.raises(PolicyError, match=r"holds another run \(seed: 0 there, 1 now\)"):
         Learning(Points(8), agent, LearnSettings(episodes=8, parallel=2, random=2, seed=1), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_leaves_the_weights_alone() -> None:
+    agent = Agent(1, 1, AgentSettings(**SMALL), 0)
+    agent.replay.add(torch.zeros(9, 1), torch.zeros(8, 1), torch.full((8,), float("inf")))
+    with pytest.raises(TrainingDiverged, match="at update 0; use a lower learning rate"):
+        agent.update()
+    assert all(torch.isfinite(parameter).all() for parameter in agent.model.parameters())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sobo_training.latent.mppi import plan_mppi
 from sobo_training.latent.newton import plan_newton
 from sobo_training.latent.replay import Replay
 from sobo_training.latent.settings import AgentSettings
+from sobo_training.learning.trainer import TrainingDiverged
 
 #: Largest norm of a gradient; as in TD-MPC.
 CLIP = 10.0
@@ -86,6 +87,9 @@ class Agent:
 
         Returns:
             The terms of the loss.
+
+        Raises:
+            TrainingDiverged: The loss is not finite. The weights have not been touched by it.
         """
         settings = self.settings
         observations, actions, rewards = self.replay.sample(settings.batch, settings.horizon, self.generator)
@@ -94,6 +98,8 @@ class Agent:
         if self.through_planner:
             following = (self.model, self.critic, self.critic_target)
             total = total + observed_value_loss(*following, observations, actions, rewards, settings)
+        if not torch.isfinite(total):
+            raise TrainingDiverged(f"loss {total.item()} at update {self.updates}; use a lower learning rate")
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         total.backward()
