@@ -660,3 +660,58 @@ class UNet:
         history: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
         noise: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
     ) -> NDArray[numpy.float32]: ...
+
+class ArmObservation:
+    def __init__(
+        self,
+        *,
+        origin: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")],
+        first: int,
+        last: int,
+        horizon: int,
+        end: int,
+        damping: float,
+        far: float,
+        near: float,
+        stretch: float,
+    ) -> None: ...
+
+class PolicyScales:
+    def __init__(
+        self,
+        *,
+        observation_mean: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        observation_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        action_mean: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        action_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    ) -> None: ...
+
+class ChunkExecution:
+    def __init__(
+        self,
+        *,
+        horizon: int,
+        steps: int,
+        dt: float,
+        blend: float,
+        torque_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        velocity_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        acceleration_limit: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        integrator: str,
+    ) -> None: ...
+
+def policy_rollouts(
+    robot: Robot,
+    network: UNet,
+    observation: ArmObservation,
+    scales: PolicyScales,
+    execution: ChunkExecution,
+    x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    target: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")],
+    weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+    noise: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None, None, None), order="C", device="cpu", writable=False)
+    ],
+    seconds: float,
+    interrupt: Interrupt | None,
+) -> tuple[list[NDArray[numpy.float64]], list[NDArray[numpy.float64]], int]: ...

@@ -21,11 +21,11 @@ namespace {
 using Array = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Steps = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-template <typename A> Shape shape_of(const A &array) {
-  return Shape(array.shape_ptr(), array.shape_ptr() + array.ndim());
+template <typename A> TensorShape shape_of(const A &array) {
+  return TensorShape(array.shape_ptr(), array.shape_ptr() + array.ndim());
 }
 
-void check_shape(const char *name, const Shape &found, const Shape &expected) {
+void check_shape(const char *name, const TensorShape &found, const TensorShape &expected) {
   if (found != expected)
     throw PolicyError(std::string(name) + " has shape " + text(found) + ", the network expects " + text(expected));
 }

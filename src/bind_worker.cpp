@@ -145,7 +145,7 @@ void bind_worker(nb::module_ &m) {
           },
           "solution"_a, "by_state"_a, "by_control"_a)
       .def_prop_ro("shortest_solve", &Worker::shortest_solve)
-      .def("cost", &Worker::cost, "start"_a);
+      .def("cost", &Worker::cost, "start"_a, nb::call_guard<nb::gil_scoped_release>());
   m.def(
       "solve_batch",
       [](const std::vector<Worker *> &workers, const std::vector<Start> &starts, const SolveOptions &options) {

@@ -16,6 +16,7 @@
 #include "bind_arm.hpp"
 #include "bind_batch.hpp"
 #include "bind_quadrotor.hpp"
+#include "bind_rollout.hpp"
 #include "bind_unet.hpp"
 #include "bind_worker.hpp"
 #include "bind_world.hpp"
@@ -209,4 +210,5 @@ NB_MODULE(_native, m) {
   bind_batch(m);
   bind_worker(m);
   bind_unet(m);
+  bind_rollout(m);
 }

@@ -1,6 +1,7 @@
 #include "unet.hpp"
 
 #include "errors.hpp"
+#include "processor.hpp"
 #include "unet_builder.hpp"
 
 #include <algorithm>
@@ -10,13 +11,16 @@ namespace sobo {
 namespace {
 
 const Kernel *find_kernel(const std::string &name) {
-#ifdef SOBO_HAS_AVX2_KERNEL
-  if (name != kBaselineKernel.name && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    if (name.empty() || name == kAvx2Kernel.name)
-      return &kAvx2Kernel;
+#ifdef SOBO_X86_KERNELS
+  const Kernel *found = choose<Kernel>({{Instructions::Avx512, &kAvx512Kernel},
+                                        {Instructions::Avx2, &kAvx2Kernel},
+                                        {Instructions::Baseline, &kBaselineKernel}},
+                                       name.c_str());
+#else
+  const Kernel *found = choose<Kernel>({{Instructions::Baseline, &kBaselineKernel}}, name.c_str());
 #endif
-  if (name.empty() || name == kBaselineKernel.name)
-    return &kBaselineKernel;
+  if (found)
+    return found;
   throw PolicyError("this processor or build has no kernel '" + name + "'");
 }
 

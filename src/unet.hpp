@@ -16,7 +16,7 @@ struct UNetConfig {
 
 class UNet {
 public:
-  // `kernel` is "avx2", "baseline", or empty for the best that the processor has. Throws PolicyError if the sizes make
+  // `kernel` is "avx512", "avx2", "baseline", or empty for the best that the processor has. Throws PolicyError if the sizes make
   // no network, a tensor does not fit them, or there is no such kernel here.
   UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensors, const std::string &kernel);
 

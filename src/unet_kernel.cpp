@@ -1,4 +1,4 @@
-// Compiled once for every processor and once, with SOBO_AVX2_KERNEL, for those with AVX2. Everything but the table at
+// Compiled once for every processor and, with SOBO_AVX2_KERNEL or SOBO_AVX512_KERNEL, for those with AVX2 or AVX-512. Everything but the table at
 // the end has internal linkage, and no header with inline functions is used: of two copies of such a function the
 // linker keeps one, which might be the one with AVX2.
 #include "unet_kernel.hpp"
@@ -122,10 +122,92 @@ template <int Units> void panel(const Conv &c, int lanes, const float *weight, i
     }
 }
 
+#ifdef __AVX512F__
+
+// Panels of 16 columns, one vector each. Several are computed at once: where there are few rows, as at the bottom of the
+// network, the sums of one panel alone would wait for each other.
+constexpr int kWide = 16;
+constexpr int kWideAccumulators = 24; // of 32 registers
+typedef float WideVec __attribute__((vector_size(4 * kWide)));
+
+inline WideVec load_wide(const float *p) {
+  WideVec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <int Rows, int Panels> void wide_tile(const Conv &c, const float *x, const float *w, const float *bias, float *y) {
+  const std::size_t distance = static_cast<std::size_t>(c.taps) * c.inputs * kWide; // from one panel's weights to the next
+  WideVec sum[Rows][Panels];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+    for (int p = 0; p < Panels; ++p)
+      sum[r][p] = load_wide(bias + p * kWide);
+  for (int k = 0; k < c.taps; ++k, x += c.in_row)
+    for (int j = 0; j < c.inputs; ++j, w += kWide) {
+      WideVec weight[Panels];
+#pragma GCC unroll 16
+      for (int p = 0; p < Panels; ++p)
+        weight[p] = load_wide(w + p * distance);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) {
+        const WideVec value = x[r * c.in_step + j] - WideVec{};
+#pragma GCC unroll 16
+        for (int p = 0; p < Panels; ++p)
+          sum[r][p] += value * weight[p];
+      }
+    }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 16
+    for (int p = 0; p < Panels; ++p)
+      __builtin_memcpy(y + r * c.out_step + p * kWide, &sum[r][p], sizeof sum[r][p]);
+}
+
+constexpr int most_wide_rows(int panels) { return panels == 1 ? 12 : kWideAccumulators / panels; }
+
+template <int Panels, int Rows = most_wide_rows(Panels)> Tile choose_wide(int rows) {
+  if constexpr (Rows > 1)
+    return rows == Rows ? wide_tile<Rows, Panels> : choose_wide<Panels, Rows - 1>(rows);
+  else
+    return wide_tile<1, Panels>;
+}
+
+template <int Panels> void wide_panels(const Conv &c, int lanes, const float *weight, int column) {
+  const int blocks = (c.rows + most_wide_rows(Panels) - 1) / most_wide_rows(Panels);
+  for (int lane = 0; lane < lanes; ++lane)
+    for (int i = 0; i < blocks; ++i) {
+      const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(c.rows) * block / blocks); };
+      const int row = first(i), rows = first(i + 1) - row;
+      const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
+      float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
+      choose_wide<Panels>(rows)(c, x, weight, c.bias + column, y);
+    }
+}
+
+// Columns from one on, all in panels of 16.
+void wide(const Conv &c, int lanes, const float *weight, int column) {
+  const std::size_t distance = static_cast<std::size_t>(c.taps) * c.inputs * kWide;
+  for (int panels; column < c.outputs; column += panels * kWide, weight += panels * distance) {
+    const int left = (c.outputs - column) / kWide;
+    panels = left >= 4 ? 4 : (left >= 2 ? 2 : 1);
+    (panels == 4 ? wide_panels<4> : panels == 2 ? wide_panels<2> : wide_panels<1>)(c, lanes, weight, column);
+  }
+}
+
+#endif
+
 void conv(const Conv &c, int lanes) {
   const float *weight = c.weight;
   for (int column = 0; column < c.outputs;) {
     const int columns = panel_columns(c.outputs - column);
+#ifdef __AVX512F__
+    if (columns == kWide) { // and so are all that follow
+      wide(c, lanes, weight, column);
+      return;
+    }
+#endif
     switch (columns / kUnit) {
     case 1:
       panel<1>(c, lanes, weight, column);
@@ -224,7 +306,9 @@ void mish_array(float *x, std::size_t size) {
 
 } // namespace
 
-#ifdef SOBO_AVX2_KERNEL
+#if defined(SOBO_AVX512_KERNEL)
+extern const Kernel kAvx512Kernel = {"avx512", conv, activate, mish_array};
+#elif defined(SOBO_AVX2_KERNEL)
 extern const Kernel kAvx2Kernel = {"avx2", conv, activate, mish_array};
 #else
 extern const Kernel kBaselineKernel = {"baseline", conv, activate, mish_array};

@@ -1,5 +1,5 @@
 // Arithmetic of the policy network, one layer at a time. unet_kernel.cpp is compiled once for every processor and once
-// for those with AVX2; unet.cpp chooses at run time.
+// for those with AVX2 or AVX-512; unet.cpp chooses at run time.
 #pragma once
 
 #include <cstddef>
@@ -56,8 +56,8 @@ struct Kernel {
 };
 
 extern const Kernel kBaselineKernel;
-#ifdef SOBO_HAS_AVX2_KERNEL
-extern const Kernel kAvx2Kernel;
+#ifdef SOBO_X86_KERNELS
+extern const Kernel kAvx2Kernel, kAvx512Kernel;
 #endif
 
 } // namespace sobo

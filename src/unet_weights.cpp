@@ -36,7 +36,7 @@ void spread(const float *values, const Columns &out, const Buffer &to) {
 
 } // namespace
 
-std::string text(const Shape &shape) {
+std::string text(const TensorShape &shape) {
   std::string out = "[";
   for (std::size_t i = 0; i < shape.size(); ++i)
     out += (i ? ", " : "") + std::to_string(shape[i]);
@@ -63,7 +63,7 @@ Filter identity(const Columns &in, const Columns &out) {
 
 int channel_count(const Columns &columns) { return 1 + *std::max_element(columns.begin(), columns.end()); }
 
-const float *Weights::take(const std::string &name, const Shape &shape) {
+const float *Weights::take(const std::string &name, const TensorShape &shape) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end())
     throw PolicyError("tensor " + name + " is missing");

@@ -13,12 +13,12 @@
 
 namespace sobo {
 
-using Shape = std::vector<std::int64_t>;
+using TensorShape = std::vector<std::int64_t>;
 
-std::string text(const Shape &shape);
+std::string text(const TensorShape &shape);
 
 struct Tensor {
-  Shape shape;
+  TensorShape shape;
   const float *data;
 };
 
@@ -65,7 +65,7 @@ public:
   explicit Weights(const std::map<std::string, Tensor> &tensors) : tensors_(tensors) {}
 
   // Throws PolicyError if the tensor is missing or has another shape.
-  const float *take(const std::string &name, const Shape &shape);
+  const float *take(const std::string &name, const TensorShape &shape);
 
   Filter conv(const std::string &name, const Columns &in, int outputs, int kernel, bool bias);
   // The part of a transposed convolution (kernel 4, as many channels out as in) that uses these of its taps.

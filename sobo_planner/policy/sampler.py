@@ -21,6 +21,9 @@ class Sampler:
 
     Args:
         alphas_cumprod: alpha-bar of each of the K steps, least noisy first.
+
+    Attributes:
+        weights: Of prediction, noised chunk and fresh noise in each step, [K, 3].
     """
 
     def __init__(self, alphas_cumprod: Sequence[float]) -> None:
@@ -30,7 +33,7 @@ class Sampler:
         self.clean_weight = np.sqrt(previous) * (1 - alpha) / (1 - alpha_bar)
         self.noised_weight = np.sqrt(alpha) * (1 - previous) / (1 - alpha_bar)
         self.deviation = np.sqrt((1 - previous) / (1 - alpha_bar) * (1 - alpha))
-        self._weights = np.stack((self.clean_weight, self.noised_weight, self.deviation), 1).astype(np.float32)
+        self.weights = np.stack((self.clean_weight, self.noised_weight, self.deviation), 1).astype(np.float32)
 
     def noise(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
         """Every random number of one call of `sample`, [K, B, T_h, d_a]: the start, then one draw a step."""
@@ -49,7 +52,7 @@ class Sampler:
             Normalised chunks whose first T_o slots are `history`, [B, T_h, d_a].
         """
         if hasattr(engine, "sample"):
-            return cast(SamplingEngine, engine).sample(self._weights, observation, history, noise)
+            return cast(SamplingEngine, engine).sample(self.weights, observation, history, noise)
         return self.step_by_step(engine, observation, history, noise)
 
     def step_by_step(self, engine: PolicyEngine, observation: Floats, history: Floats, noise: Floats) -> Floats:

@@ -25,7 +25,10 @@ class NativeEngine:
 
     Args:
         artifact: Policy to run.
-        processor: Kernel of the extension, "avx2" or "baseline"; the best for this processor by default.
+        processor: Kernel of the extension, "avx512", "avx2" or "baseline"; the best for this processor by default.
+
+    Attributes:
+        network: The network.
     """
 
     name = "native"
@@ -41,7 +44,7 @@ class NativeEngine:
             if tensor.dtype != np.float32:
                 raise PolicyError(f"{path}: tensor {name} is {tensor.dtype}, expected float32")
         try:
-            self._net = build_network(artifact.spec.network, tensors, processor)
+            self.network = build_network(artifact.spec.network, tensors, processor)
         except TypeError as error:
             raise PolicyError(f"{artifact.folder}: the network in config.json is not understood: {error}") from error
         except PolicyError as error:
@@ -49,19 +52,19 @@ class NativeEngine:
 
     @property
     def processor(self) -> str:
-        """Kernel in use, "avx2", "baseline" or "numpy"."""
-        return getattr(self._net, "processor", "numpy")
+        """Kernel in use, "avx512", "avx2", "baseline" or "numpy"."""
+        return getattr(self.network, "processor", "numpy")
 
     def denoise(self, sample: Floats, step: NDArray[np.int64], observation: Floats) -> Floats:
         """See `PolicyEngine.denoise`.
 
         What depends on the observation alone is computed again only when it changes from one call to the next.
         """
-        return self._net.denoise(sample, step, observation)
+        return self.network.denoise(sample, step, observation)
 
     def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
         """See `SamplingEngine.sample`."""
-        return self._net.sample(weights, observation, history, noise)
+        return self.network.sample(weights, observation, history, noise)
 
 
 def build_network(description: Mapping[str, Any], tensors: Mapping[str, Floats], processor: str = "") -> Any:

@@ -45,6 +45,8 @@ class ArmEncoding:
     Attributes:
         robot: The arm.
         horizon: Steps T.
+        origin: Place of the first joint [m], (3,).
+        angles: First of the joints whose angles an observation holds, and the one after the last.
         obs_dim: Size of an observation.
         observation_groups: Entries of like unit, which share a normalisation floor.
         state_groups: The same for states.
@@ -56,11 +58,11 @@ class ArmEncoding:
         n = robot.nv
         rotation, origin = robot.joint_placement(np.zeros(n), 0)
         self._axis = _rotation_axis(rotation, robot.joint_placement(0.5 * np.eye(n)[0], 0)[0])
-        self._turning, self._origin = np.einsum("klm,l", CROSS, self._axis), origin
+        self._turning, self.origin = np.einsum("klm,l", CROSS, self._axis), origin
         down = robot.gravity_vector / (np.linalg.norm(robot.gravity_vector) or 1.0)
-        self._first = 1 if abs(abs(self._axis @ down) - 1.0) < 1e-9 else 0
-        self._last = n - 1 if _idle_last_joint(robot) else n
-        angles = self._last - self._first
+        first = 1 if abs(abs(self._axis @ down) - 1.0) < 1e-9 else 0
+        self.angles = first, n - 1 if _idle_last_joint(robot) else n
+        angles = self.angles[1] - first
         self.obs_dim = 2 * angles + 4 * n + 14
         ends = np.cumsum([2 * angles, n, 3, 3, 3, n, n, n, 5])
         self.observation_groups: tuple[slice, ...] = tuple(
@@ -77,8 +79,8 @@ class ArmEncoding:
         q, v = x[:n], x[n:]
         rotation, _ = self.robot.joint_placement(q, 0)
         error = rotation.T @ (target - self.robot.tool_position(q))
-        angles = q[self._first : self._last]
-        goal = rotation.T @ (target - self._origin)
+        angles = q[slice(*self.angles)]
+        goal = rotation.T @ (target - self.origin)
         near = saturated(error)
         joints = self._joint_features(q, target)
         left = time_left(t, self.horizon)
@@ -94,7 +96,7 @@ class ArmEncoding:
 
     def observation_jacobian(self, x: Array, target: Array) -> Array:
         """d observation / d x, the same at every step, shape (obs_dim, 2 nv)."""
-        n, first, last = self.robot.nv, self._first, self._last
+        n, (first, last) = self.robot.nv, self.angles
         q, target = x[:n], target[:3]
         rotation, _ = self.robot.joint_placement(q, 0)
         offset = target - self.robot.tool_position(q)
@@ -105,7 +107,7 @@ class ArmEncoding:
         out[2 * angles : 2 * angles + n, n:] = np.eye(n)
         goal, error, near = (slice(2 * angles + n + 3 * i, 2 * angles + n + 3 * i + 3) for i in range(3))
         # d(R' d)/dq0 = -R' (axis x d) for a vector d that is fixed in the world
-        out[goal, 0] = -rotation.T @ self._turning @ (target - self._origin)
+        out[goal, 0] = -rotation.T @ self._turning @ (target - self.origin)
         out[error, :n] = -rotation.T @ self.robot.tool_jacobian(q)
         out[error, 0] -= rotation.T @ self._turning @ offset
         e = rotation.T @ offset

@@ -275,6 +275,11 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         found = arm_costs(self.robot, spec, instance, inputs, motions, threads, reference)
         return replace(found, cost=found.cost / self.cost_scale)
 
+    def tracking_limits(self) -> tuple[Array, Array, Array]:
+        """Torques, speeds and accelerations within which `track` follows, (nu,) each."""
+        speed = self.velocity_limit / self.robot.velocity_limit * self.robot.velocity_limit
+        return self.robot.effort_limit, speed, self.acceleration_limit
+
     def track(self, x: Array, desired: Array, blend: float, velocity_share: float = 1.0) -> tuple[Array, Array]:
         """Follows desired states (N, nx) from x (nx,) within the limits: X (N+1, nx), U (N, nu); see `Robot.track`."""
         share = velocity_share * self.velocity_limit / self.robot.velocity_limit
