@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from sobo_planner import _native
+from sobo_planner.errors import PolicyError
 from sobo_training.networks.unet import UNet, UNetConfig
 
 Inputs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -18,8 +20,11 @@ SMALL = UNetConfig(action_dim=3, obs_dim=4, horizon=8, hidden=(8, 16), cond_dim=
 @functools.cache
 def processors() -> tuple[str, ...]:
     """Kernels that run here, the default first."""
-    best = native(SMALL, make(SMALL)[1]).processor
-    return tuple(dict.fromkeys((best, "baseline")))
+    tensors, found = make(SMALL)[1], list[str]()
+    for name in ("", "avx512", "avx2", "baseline"):
+        with contextlib.suppress(PolicyError):  # this processor does not have it
+            found.append(native(SMALL, tensors, name).processor)
+    return tuple(dict.fromkeys(found))
 
 
 def make(config: UNetConfig, seed: int = 0) -> tuple[UNet, dict[str, np.ndarray]]:

@@ -23,10 +23,14 @@ SCALES = ("observation_mean", "observation_scale", "action_mean", "action_scale"
 
 def can_roll_out(policy: Policy) -> bool:
     """Whether a policy predicts states of an arm with the network in the native extension."""
+    if type(policy) is not Policy or type(policy.task) is not ArmReach or policy.T_o != 1:
+        return False  # others may encode and sample as they like
     engine = policy.engine
-    if type(policy.task) is not ArmReach or not isinstance(policy.actions, StateActions):
-        return False
-    return isinstance(engine, NativeEngine) and isinstance(engine.network, _native.UNet) and policy.T_o == 1
+    return (
+        isinstance(policy.actions, StateActions)
+        and isinstance(engine, NativeEngine)
+        and isinstance(engine.network, _native.UNet)
+    )
 
 
 def native_rollouts(

@@ -78,6 +78,7 @@ class PlanChecker:
             self.position_lower = np.maximum(self.position_lower, self._joint_box[0])
             self.position_upper = np.minimum(self.position_upper, self._joint_box[1])
         self._free = b""  # the configurations that were found free of self-collision last
+        self._passed = b""  # the points, torques and gains in which nothing was found last
 
     def check(self, time: ArrayLike, X: ArrayLike, U: ArrayLike, K: ArrayLike) -> Violation | None:
         """The first violation found in a plan as it would be published, or None.
@@ -107,13 +108,21 @@ class PlanChecker:
         return found or self._points(points, torques, gains)
 
     def _points(self, points: Trajectory, U: Array, K: Array) -> Violation | None:
+        """A planner has the same arrays checked a moment before they are published: those are compared only."""
         times, Q, V = points.knots()
-        return (
+        steps = np.diff(times).round(9)  # whole nanoseconds: the same whatever times count from
+        data = b"".join(np.ascontiguousarray(each).tobytes() for each in (steps, Q, V, U, K))
+        if data == self._passed:
+            return None
+        found = (
             _increasing(times)
             or self._joints.bounds(times, Q, V, U)
             or self._joints.gains(times, K)
             or self._curve(times, Q, V)
         )
+        if found is None:
+            self._passed = data
+        return found
 
     def _in_box_frame(self, points: Array) -> Array:
         """Points (N, 3) [m] of the root link's frame in that of the box."""
@@ -137,7 +146,7 @@ class PlanChecker:
     def of(self, task: ArmReach) -> PlanChecker:
         """The same checks for the same arm in another world: that of the robot of a task (`ArmReach.with_world`)."""
         other = copy.copy(self)
-        other._robot, other._free = task.robot, b""
+        other._robot, other._free, other._passed = task.robot, b"", b""
         return other
 
     def _contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
