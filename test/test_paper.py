@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "paper"
-SHARED = ("cells", "experiment", "goal_derivative", "loops", "originals", "panels", "plotting", "records", "rollouts")
+SHARED = (
+    "cells",
+    "consensus_runs",
+    "experiment",
+    "goal_derivative",
+    "loops",
+    "originals",
+    "panels",
+    "plotting",
+    "records",
+    "rollouts",
+)
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,12 +80,14 @@ class Consensus:
             starts: The task's own starts for each instance; the first step of all methods but PODS needs them.
 
         Returns:
-            Figures of the step.
+            Figures of the step; `seconds` are CPU times.
 
         Raises:
             SoboError: There is no trajectory to learn from.
         """
+        began = time.process_time()
         diverged = self._improve(starts)
+        solved = time.process_time()
         good = self.trajectories.good
         if not good.any():
             reason = next(iter(self.trajectories.kept.values()), "no reason is known")
@@ -101,6 +104,7 @@ class Consensus:
             "residual": residual,
             "trajectory_cost": None if self.options.method == "pods" else self._mean_cost(good),
             "diverged": diverged,
+            "seconds": {"trajectories": solved - began, "policy": time.process_time() - solved},
             "kept": {str(i): reason for i, reason in self.trajectories.kept.items()},
         }
 

@@ -71,6 +71,19 @@ class Perceptron(nn.Module):
             h = F.elu(layer(h))
         return self.middle + self.scale * torch.tanh(self.layers[-1](h))
 
+    def jacobian(self, observation: Tensor) -> Tensor:
+        """d controls / d observation, (n, nu, obs_dim), at observations (n, obs_dim)."""
+        h, slopes = (observation - self.mean) / self.spread, []
+        for layer in self.layers[:-1]:
+            before = layer(h)
+            slopes.append(torch.where(before > 0, 1.0, before.clamp(max=0.0).exp()))
+            h = F.elu(before)
+        outer = self.scale * (1.0 - torch.tanh(self.layers[-1](h)).square())
+        out = outer[:, :, None] * self.layers[-1].weight
+        for slope, layer in zip(reversed(slopes), reversed(self.layers[:-1]), strict=True):
+            out = (out * slope[:, None]) @ layer.weight
+        return out / self.spread
+
 
 class NetworkPolicy:
     """A perceptron on what the policies of a task observe.
@@ -101,9 +114,10 @@ class NetworkPolicy:
     def jacobians(self, X: Array, targets: Array) -> Array:
         """See `Learner.jacobians`."""
         seen = torch.from_numpy(self._observe(X, targets))
-        by_observation = torch.func.vmap(torch.func.jacrev(self.net))(seen.reshape(-1, seen.shape[-1]))
+        with torch.no_grad():
+            by_observation = self.net.jacobian(seen.reshape(-1, seen.shape[-1]))
         inner = self._observation_jacobians(X, targets)
-        out: Array = by_observation.detach().numpy().reshape(*X.shape[:2], -1, seen.shape[-1]) @ inner
+        out: Array = by_observation.numpy().reshape(*X.shape[:2], -1, seen.shape[-1]) @ inner
         return out
 
     def look(self, X: Array, targets: Array) -> None:
