@@ -23,6 +23,7 @@ from sobo_training.evaluation import closed_loop
 from sobo_training.evaluation.closed_loop import roll_out
 
 LQR = {"problem.horizon": 20, "problem.control_limit": 100.0}
+MU = 0.3
 SMALL = ConsensusOptions(steps=5, instances=3, hidden=(8,), gradient_steps=40, evaluate=3, warm_steps=2)
 
 
@@ -76,24 +77,24 @@ def mean_cost(task, learner, instances):
     return np.mean([task.cost(each.X, each.U, instance.target) for each, instance in pairs])
 
 
-@pytest.mark.parametrize("options", [{"mu": 100.0}, {"mu": 100.0, "shooting": True}], ids=["plal", "plal+m"])
-def test_a_class_that_holds_the_optimum_agrees_with_it(lqr, instances, options):
-    """Multipliers bring controls and policy together from a policy without control on."""
+def test_a_class_that_holds_the_optimum_comes_to_agree_with_it(lqr, instances):
+    """In 20 steps, from a policy that does nothing and wrong multipliers."""
     solver = Solver(lqr)
     optimum = np.mean([solver.solve(each, lqr.interpolate(each)).cost for each in instances])
     learner = LinearPolicy(lqr, lqr.horizon)
-    consensus, figures = run(lqr, instances, 20, learner, **options)
-    X = consensus.trajectories.X[:, :-1]
-    apart = np.abs(consensus.trajectories.U - learner.controls(X, consensus.targets)).max()
-    assert apart < 1e-4
+    consensus, _ = run(lqr, instances, 1, learner, mu=MU)
+    learner.K[:] = 0.0
+    consensus.multipliers.controls[:] = np.random.default_rng(1).normal(size=consensus.multipliers.controls.shape)
+    residuals = [consensus.advance()["residual"] for _ in range(20)]
+    apart = consensus.trajectories.U - learner.controls(consensus.trajectories.X[:, :-1], consensus.targets)
+    assert np.abs(apart).max() < 1e-4 < residuals[0]
     assert mean_cost(lqr, learner, instances) == pytest.approx(optimum, rel=1e-3)
-    assert figures[-1]["residual"] < 1e-4
 
 
 def test_a_class_without_the_optimum_gets_better_with_multipliers(lqr, instances):
     """One gain for all steps: PDDP imitates controls that it cannot reproduce, PLAL asks for others."""
     costs, residuals = {}, {}
-    for method, options in (("pddp", {}), ("plal", {"mu": 100.0})):
+    for method, options in (("pddp", {}), ("plal", {"mu": MU})):
         learner = LinearPolicy(lqr, 1)
         _, figures = run(lqr, instances, 40, learner, method=method, **options)
         costs[method], residuals[method] = mean_cost(lqr, learner, instances), figures[-1]["residual"]

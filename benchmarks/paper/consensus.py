@@ -103,7 +103,7 @@ PANELS = (
         (),
         {"laptop": ROBOTS, "full": ROBOTS},
         {
-            "laptop": {"steps": 10, "instances": 20, "starts": 6, "gradient_steps": 1000, "hidden": (128, 128)},
+            "laptop": {"steps": 6, "instances": 10, "starts": 6, "gradient_steps": 1000, "hidden": (128, 128)},
             "full": {"steps": 20, "instances": 50, "starts": 6, "gradient_steps": 3000, "hidden": (256, 256)},
         },
     ),
@@ -113,8 +113,8 @@ PANELS = (
         (("r_init", 0), ("r_tgt", 1)),
         {"laptop": ROBOTS, "full": ROBOTS},
         {
-            "laptop": {"steps": 6, "instances": 50, "gradient_steps": 600, "hidden": (128, 128)},
-            "full": {"steps": 20, "instances": 200, "gradient_steps": 3000, "hidden": (256, 256)},
+            "laptop": {"steps": 5, "instances": 30, "gradient_steps": 1500, "hidden": (128, 128), "alpha": 0.01},
+            "full": {"steps": 20, "instances": 200, "gradient_steps": 3000, "hidden": (256, 256), "alpha": 0.01},
         },
     ),
 )

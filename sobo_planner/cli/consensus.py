@@ -38,7 +38,7 @@ class Consensus(TaskCommand):
     no_bounds: Flag = False
     """Solve without the bounds of the controls (-C); the policy has them still. pods always does."""
     mu: float | None = None
-    """Weight of the augmented Lagrangian: half of it is what half the range of a control costs in a step."""
+    """Weight of the augmented Lagrangian: half of it is what a typical control away costs in a step."""
     warm_steps: int | None = None
     """First steps without the augmented Lagrangian."""
     steps: int | None = None

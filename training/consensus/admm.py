@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 #: Gauss-Newton steps of the copies of the states, before and after the policy's fit.
 COPY_STEPS = 3
-#: Smallest typical size of a state.
+#: Smallest typical size of a state; of a control, in units of half its range.
 LEAST_RANGE = 1e-2
 
 
@@ -55,7 +55,7 @@ class Consensus:
 
     Attributes:
         step: Steps done.
-        ranges: Units of residuals; those of the states are known after the first step.
+        ranges: Units of residuals; half the ranges of the controls before the first step, typical sizes after it.
     """
 
     def __init__(self, task: Task, options: ConsensusOptions, policy: Learner, instances: Sequence[Instance]) -> None:
@@ -93,7 +93,7 @@ class Consensus:
             reason = next(iter(self.trajectories.kept.values()), "no reason is known")
             raise SoboError(f"step {self.step + 1}: no instance has a trajectory to learn from; the first: {reason}")
         if self.step == 0:
-            self.ranges = Ranges(self.ranges.control, typical_size(self.task, self.trajectories.X[good]))
+            self.ranges = self._typical(good)
         loss = self._fit(good)
         residual = self._update(good)
         self.step += 1
@@ -179,7 +179,7 @@ class Consensus:
     def _update(self, good: NDArray[np.bool_]) -> float:
         """The multipliers' step where the trajectory step succeeded; returns |u - pi(x)|, root mean square over points.
 
-        The norm is over all controls, in units of half their ranges.
+        The norm is over all controls, in the units of `ranges`.
         """
         own, found, mu = self.multipliers, self.trajectories, self.options.mu
         X = found.X[:, :-1]
@@ -193,6 +193,12 @@ class Consensus:
                 r = (found.U - self.policy.controls(at, self.targets)) / self.ranges.control
                 own.controls[fresh] += mu * r[fresh]
         return float(np.sqrt((apart[good] ** 2).sum(axis=2).mean()))
+
+    def _typical(self, good: NDArray[np.bool_]) -> Ranges:
+        """Units from the first trajectories. PODS has seen no good controls then, and keeps half the ranges."""
+        half, U = self.ranges.control, self.trajectories.U[good].reshape(-1, self.task.nu)
+        control = half if self.options.method == "pods" else np.maximum(U.std(axis=0), LEAST_RANGE * half)
+        return Ranges(control, typical_size(self.task, self.trajectories.X[good]))
 
     def _mean_cost(self, good: NDArray[np.bool_]) -> float:
         rows = [(self.trajectories.X[i], self.trajectories.U[i], self.targets[i]) for i in np.flatnonzero(good)]

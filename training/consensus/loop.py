@@ -133,7 +133,7 @@ class Run:
         found, own = self.consensus.trajectories, self.consensus.multipliers
         arrays = {name: getattr(found, name) for name in ("X", "U", "K", "good")}
         arrays |= {"duals": own.controls, "copy_duals": own.states, "copies": own.copies}
-        arrays |= {"state_range": self.consensus.ranges.state}
+        arrays |= {"control_size": self.consensus.ranges.control, "state_size": self.consensus.ranges.state}
         arrays |= {f"policy.{name}": value for name, value in self.policy.state().items()}
         arrays["entries"] = np.array(json.dumps(entries))
         write_bytes(self.folder / "state.npz", packed(arrays))
@@ -147,7 +147,7 @@ class Run:
         consensus, entries = self.consensus, json.loads(str(kept["entries"]))
         consensus.trajectories = Trajectories(kept["X"], kept["U"], kept["K"], kept["good"])
         consensus.multipliers = Multipliers(kept["duals"], kept["copy_duals"], kept["copies"])
-        consensus.ranges = Ranges(consensus.ranges.control, kept["state_range"])
+        consensus.ranges = Ranges(kept["control_size"], kept["state_size"])
         consensus.step, consensus.oracle.calls = len(entries), entries[-1]["calls"]
         self.policy.restore({name[7:]: value for name, value in kept.items() if name.startswith("policy.")})
         return list(entries)

@@ -33,8 +33,8 @@ class ConsensusOptions:
         sobolev: The fit also compares the policy's derivative with the solver's gains (+S).
         shooting: PLAL's policy is evaluated at copies of the states (+M).
         bounds: The trajectory step knows the bounds of the controls (without: -C); the policy always does.
-        mu: Weight of the augmented Lagrangian: mu / 2 is what it costs in a step to be half the range of a control
-            away from the policy.
+        mu: Weight of the augmented Lagrangian: mu / 2 is what it costs in a step to be a typical size of a control
+            (the first trajectories' standard deviation) away from the policy.
         warm_steps: Steps of PDDP at the beginning, before there is a disagreement worth pricing.
         steps: Steps in all: trajectories, then policy, then multipliers.
         instances: Instances that are learned from, the same in all steps.
@@ -44,7 +44,7 @@ class ConsensusOptions:
         gradient_steps: Gradient steps of a fit.
         batch: Points in each.
         lr: Learning rate at the beginning of a fit; it falls as a cosine to zero.
-        alpha: Weight of the Sobolev term beside the error in the controls, both in units of the ranges.
+        alpha: Weight of the Sobolev term beside the error in the controls, both in units of typical sizes.
         evaluate: Held-out instances that the policy is rolled out on after each step.
         seed: Seed of instances, starts, weights and batches.
         threads: Solver threads; no result depends on it.

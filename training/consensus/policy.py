@@ -57,10 +57,14 @@ class Perceptron(nn.Module):
         )
         self.middle: Tensor
         self.scale: Tensor
+        self.offset: Tensor
+        self.gain: Tensor
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("middle", torch.from_numpy(0.5 * (lower + upper)))
         self.register_buffer("scale", torch.from_numpy(0.5 * (upper - lower)))
+        self.register_buffer("offset", torch.zeros(len(lower), dtype=torch.float64))
+        self.register_buffer("gain", torch.ones(len(lower), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(inputs, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(inputs, dtype=torch.float64))
 
@@ -69,7 +73,7 @@ class Perceptron(nn.Module):
         h = (observation - self.mean) / self.spread
         for layer in self.layers[:-1]:
             h = F.elu(layer(h))
-        return self.middle + self.scale * torch.tanh(self.layers[-1](h))
+        return self.middle + self.scale * torch.tanh(self.offset + self.gain * self.layers[-1](h))
 
     def jacobian(self, observation: Tensor) -> Tensor:
         """d controls / d observation, (n, nu, obs_dim), at observations (n, obs_dim)."""
@@ -78,7 +82,8 @@ class Perceptron(nn.Module):
             before = layer(h)
             slopes.append(torch.where(before > 0, 1.0, before.clamp(max=0.0).exp()))
             h = F.elu(before)
-        outer = self.scale * (1.0 - torch.tanh(self.layers[-1](h)).square())
+        output = torch.tanh(self.offset + self.gain * self.layers[-1](h))
+        outer = self.scale * self.gain * (1.0 - output.square())
         out = outer[:, :, None] * self.layers[-1].weight
         for slope, layer in zip(reversed(slopes), reversed(self.layers[:-1]), strict=True):
             out = (out * slope[:, None]) @ layer.weight
@@ -121,14 +126,19 @@ class NetworkPolicy:
         return out
 
     def look(self, X: Array, targets: Array) -> None:
-        """Takes the scale of the observations from states (n, T, nx), where it has none yet."""
+        """Takes the scale of the observations from states (n, T, nx)."""
         self._set_scale(torch.from_numpy(self._observe(X, targets).reshape(-1, self.task.obs_dim)))
 
     def fit(self, X: Array, targets: Array, wanted: Array, gains: Array | None, ranges: Ranges, seed: int) -> float:
-        """See `Learner.fit`. The scale of the observations is that of the first fit, if `look` has not set it."""
+        """See `Learner.fit`. The first fit sets the scales of observations and controls, unless `look` has."""
         options = self.options
         seen = torch.from_numpy(self._observe(X, targets).reshape(-1, self.task.obs_dim))
-        self._set_scale(seen)
+        if not self._scaled:
+            self._set_scale(seen)
+            half = self.net.scale.numpy()
+            share = (wanted.reshape(len(seen), -1).mean(axis=0) - self.net.middle.numpy()) / half
+            self.net.offset.copy_(torch.from_numpy(np.arctanh(np.clip(share, -0.9, 0.9))))
+            self.net.gain.copy_(torch.from_numpy(ranges.control / half))
         points = {"seen": seen, "wanted": torch.from_numpy(wanted.reshape(len(seen), -1) / ranges.control)}
         if gains is not None:
             inner = self._observation_jacobians(X, targets) * ranges.state
@@ -162,10 +172,9 @@ class NetworkPolicy:
         return loss
 
     def _set_scale(self, seen: Tensor) -> None:
-        if not self._scaled:
-            self.net.mean.copy_(seen.mean(0))
-            self.net.spread.copy_(seen.std(0).clamp(min=LEAST_SPREAD))
-            self._scaled = True
+        self.net.mean.copy_(seen.mean(0))
+        self.net.spread.copy_(seen.std(0).clamp(min=LEAST_SPREAD))
+        self._scaled = True
 
     def _observe(self, X: Array, targets: Array) -> Array:
         """What the policy sees along states (n, T, nx), (n, T, obs_dim)."""

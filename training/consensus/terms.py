@@ -1,7 +1,7 @@
 """The augmented Lagrangian of arXiv:2209.09006 as quadratic terms a stage, and the updates between its steps.
 
-The residuals are in units of the ranges: r = (u - pi(x)) / half range of the controls, s = (1x - 2x) / range of the
-states. The term of a stage is mu/2 |r + lambda/mu|^2, with copies of the states (multiple shooting) also
+The residuals are in units of typical sizes: r = (u - pi(x)) / size of the controls, s = (1x - 2x) / size of the states.
+The term of a stage is mu/2 |r + lambda/mu|^2, with copies of the states (multiple shooting) also
 mu/2 |s + gamma/mu|^2; beside L_A of eq. (13) and (15) this lacks constants in lambda and gamma alone,
 which keeps it at or above zero.
 """
@@ -23,7 +23,7 @@ class Ranges:
     """Units of the residuals.
 
     Attributes:
-        control: Half the range of each control, (nu,).
+        control: Typical size of each control, (nu,).
         state: Typical size of each state, (nx,).
     """
 
