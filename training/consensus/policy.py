@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -84,9 +84,10 @@ class Perceptron(nn.Module):
             h = F.elu(before)
         output = torch.tanh(self.offset + self.gain * self.layers[-1](h))
         outer = self.scale * self.gain * (1.0 - output.square())
-        out = outer[:, :, None] * self.layers[-1].weight
-        for slope, layer in zip(reversed(slopes), reversed(self.layers[:-1]), strict=True):
-            out = (out * slope[:, None]) @ layer.weight
+        weights = [cast("nn.Linear", layer).weight for layer in self.layers]
+        out = outer[:, :, None] * weights[-1]
+        for slope, weight in zip(reversed(slopes), reversed(weights[:-1]), strict=True):
+            out = (out * slope[:, None]) @ weight
         return out / self.spread
 
 
