@@ -659,6 +659,7 @@ class UNet:
         observation: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
         history: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
         noise: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+        steps: Sequence[int] = ...,
     ) -> NDArray[numpy.float32]: ...
 
 class ArmObservation:
@@ -708,6 +709,7 @@ def policy_rollouts(
     execution: ChunkExecution,
     x0: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     target: Annotated[NDArray[numpy.float64], dict(shape=(3), order="C")],
+    steps: Sequence[int],
     weights: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
     noise: Annotated[
         NDArray[numpy.float32], dict(shape=(None, None, None, None, None), order="C", device="cpu", writable=False)

@@ -22,8 +22,8 @@ namespace {
 using StepWeights = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Noise = nb::ndarray<const float, nb::ndim<5>, nb::c_contig, nb::device::cpu>;
 
-void check_noise(const UNetConfig &config, const ChunkExecution &execution, const StepWeights &weights, const Noise &noise) {
-  const auto steps = static_cast<std::size_t>(config.diffusion_steps);
+void check_noise(const UNetConfig &config, const ChunkExecution &execution, std::size_t steps, const StepWeights &weights,
+                 const Noise &noise) {
   const std::size_t chunks = execution.steps < 1 ? 0 : (execution.horizon + execution.steps - 1) / execution.steps;
   if (weights.shape(0) != steps || weights.shape(1) != 3 || noise.shape(0) != chunks || noise.shape(1) != steps ||
       noise.shape(2) == 0 || noise.shape(3) != static_cast<std::size_t>(config.horizon) ||
@@ -61,18 +61,18 @@ void bind_rollout(nb::module_ &m) {
   m.def(
       "policy_rollouts",
       [](const Robot &robot, UNet &network, const ArmObservation &observation, const PolicyScales &scales,
-         const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const StepWeights &weights, const Noise &noise,
-         double seconds, const std::shared_ptr<Interrupt> &interrupt) {
-        check_noise(network.config(), execution, weights, noise);
+         const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const std::vector<int> &steps,
+         const StepWeights &weights, const Noise &noise, double seconds, const std::shared_ptr<Interrupt> &interrupt) {
+        check_noise(network.config(), execution, steps.size(), weights, noise);
         PolicyRollouts found;
         {
           nb::gil_scoped_release release;
-          found = policy_rollouts(robot, network, observation, scales, execution, x0, target, weights.data(), noise.data(),
+          found = policy_rollouts(robot, network, observation, scales, execution, x0, target, steps, weights.data(), noise.data(),
                                   static_cast<int>(noise.shape(2)), seconds, interrupt.get());
         }
         return std::make_tuple(std::move(found.X), std::move(found.U), found.done);
       },
-      "robot"_a, "network"_a, "observation"_a, "scales"_a, "execution"_a, "x0"_a, "target"_a, "weights"_a, "noise"_a,
+      "robot"_a, "network"_a, "observation"_a, "scales"_a, "execution"_a, "x0"_a, "target"_a, "steps"_a, "weights"_a, "noise"_a,
       "seconds"_a, nb::arg("interrupt").none());
 }
 

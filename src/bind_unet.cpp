@@ -53,18 +53,23 @@ Result denoise(UNet &net, const Array &sample, const Steps &step, const Array &o
   return prediction;
 }
 
-Result sample(UNet &net, const Array &weights, const Array &observation, const Array &history, const Array &noise) {
+Result sample(UNet &net, const Array &weights, const Array &observation, const Array &history, const Array &noise,
+              std::vector<int> steps) {
   const UNetConfig &config = net.config();
   const std::int64_t batch = observation.ndim() ? static_cast<std::int64_t>(observation.shape(0)) : 0;
   const std::int64_t known = history.ndim() > 1 ? static_cast<std::int64_t>(history.shape(1)) : 0;
-  check_shape("weights", shape_of(weights), {config.diffusion_steps, 3});
+  if (steps.empty()) // all
+    for (int k = 0; k < config.diffusion_steps; ++k)
+      steps.push_back(k);
+  const auto taken = static_cast<std::int64_t>(steps.size());
+  check_shape("weights", shape_of(weights), {taken, 3});
   check_shape("observation", shape_of(observation), {batch, config.obs_dim});
   check_shape("history", shape_of(history), {batch, std::min<std::int64_t>(known, config.horizon), config.action_dim});
-  check_shape("noise", shape_of(noise), {config.diffusion_steps, batch, config.horizon, config.action_dim});
+  check_shape("noise", shape_of(noise), {taken, batch, config.horizon, config.action_dim});
   Result chunk = chunks(config, batch);
   {
     nb::gil_scoped_release release;
-    net.sample(static_cast<int>(batch), static_cast<int>(known), weights.data(), observation.data(), history.data(),
+    net.sample(static_cast<int>(batch), static_cast<int>(known), steps, weights.data(), observation.data(), history.data(),
                noise.data(), chunk.data());
   }
   return chunk;
@@ -88,7 +93,8 @@ void bind_unet(nb::module_ &m) {
            "kernel"_a, "groups"_a, "cond_dim"_a, "step_dim"_a, "diffusion_steps"_a, "processor"_a = "")
       .def_prop_ro("processor", &UNet::kernel)
       .def("denoise", &denoise, "sample"_a, "step"_a, "observation"_a)
-      .def("sample", &sample, "weights"_a, "observation"_a, "history"_a, "noise"_a);
+      .def("sample", &sample, "weights"_a, "observation"_a, "history"_a, "noise"_a,
+           "steps"_a = std::vector<int>());
 }
 
 } // namespace sobo

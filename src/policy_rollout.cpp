@@ -36,11 +36,11 @@ public:
     }
   }
 
-  void advance(int t, const float *weights, const float *noise) {
+  void advance(int t, const std::vector<int> &taken, const float *weights, const float *noise) {
     const int samples = static_cast<int>(out.X.size());
     for (int i = 0; i < samples; ++i)
       encode(i, t);
-    network_.sample(samples, 1, weights, observations_.data(), history_.data(), noise, chunk_.data());
+    network_.sample(samples, 1, taken, weights, observations_.data(), history_.data(), noise, chunk_.data());
     for (const float number : chunk_)
       if (!std::isfinite(number))
         throw PolicyError("the policy predicts values that are not finite");
@@ -129,21 +129,21 @@ void observe(const Robot &robot, const ArmObservation &how, const VectorXd &x, c
 }
 
 PolicyRollouts policy_rollouts(const Robot &robot, UNet &network, const ArmObservation &observation, const PolicyScales &scales,
-                               const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const float *weights,
-                               const float *noise, int samples, double seconds, const Interrupt *interrupt) {
+                               const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const std::vector<int> &steps,
+                               const float *weights, const float *noise, int samples, double seconds, const Interrupt *interrupt) {
   const UNetConfig &config = network.config();
   check_sizes(robot, config, scales, observation, x0);
   if (execution.steps < 1 || execution.steps >= config.horizon)
     throw PolicyError("a chunk of " + std::to_string(config.horizon) + " slots does not hold " +
                       std::to_string(execution.steps) + " steps");
   const double end = wall_seconds() + seconds;
-  const std::size_t drawn = static_cast<std::size_t>(config.diffusion_steps) * samples * config.horizon * config.action_dim;
+  const std::size_t drawn = steps.size() * samples * config.horizon * config.action_dim;
   Rollout rollout(robot, network, observation, scales, execution, x0, target, samples);
   int t = 0;
   for (; t < execution.horizon; t += execution.steps, noise += drawn) {
     if ((interrupt && interrupt->is_set()) || wall_seconds() >= end)
       break;
-    rollout.advance(t, weights, noise);
+    rollout.advance(t, steps, weights, noise);
   }
   rollout.out.done = std::min(t, execution.horizon);
   return std::move(rollout.out);

@@ -41,11 +41,11 @@ struct PolicyRollouts {
 /// Writes the observation at x = [q, v], in physical units, to `out` (obs_dim).
 void observe(const Robot &robot, const ArmObservation &how, const VectorXd &x, const Vector3d &target, int t, VectorXd &out);
 
-/// Rolls `samples` chunks out side by side. `noise` is [chunks, diffusion_steps, samples, horizon, action_dim], `weights` as for
-/// UNet::sample. Ends after so many seconds, or when it is interrupted (may be null), between two chunks. Throws PolicyError
+/// Rolls `samples` chunks out side by side. `noise` is [chunks, S, samples, horizon, action_dim]; the S `steps` and their
+/// `weights` are as for UNet::sample. Ends after so many seconds, or when it is interrupted (may be null), between two chunks. Throws PolicyError
 /// when a state or a chunk is not finite.
 PolicyRollouts policy_rollouts(const Robot &robot, UNet &network, const ArmObservation &observation, const PolicyScales &scales,
-                               const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const float *weights,
-                               const float *noise, int samples, double seconds, const Interrupt *interrupt);
+                               const ChunkExecution &execution, const VectorXd &x0, const Vector3d &target, const std::vector<int> &steps,
+                               const float *weights, const float *noise, int samples, double seconds, const Interrupt *interrupt);
 
 } // namespace sobo

@@ -45,6 +45,8 @@ UNet::UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensor
   Weights weights(tensors);
   UNetBuilder(*this, weights).build();
   encode_steps();
+  for (int k = 0; k < config.diffusion_steps; ++k)
+    all_steps_.push_back(k);
 }
 
 void UNet::linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const {
@@ -63,13 +65,14 @@ void UNet::encode_steps() {
   linear(step_encoder_[1], hidden.data(), cond, steps, step_table_.data());
 }
 
-// Modulation of all layers for every denoising step.
-void UNet::condition(int batch, const float *observation) {
+// Modulation of all layers for some denoising steps.
+void UNet::condition(int batch, const float *observation, const std::vector<int> &chosen) {
   const std::size_t size = static_cast<std::size_t>(batch) * config_.obs_dim;
-  if (observation_.size() == size && std::equal(observation, observation + size, observation_.begin()))
+  if (steps_ == chosen && observation_.size() == size && std::equal(observation, observation + size, observation_.begin()))
     return;
   observation_.clear();
-  const int steps = config_.diffusion_steps, cond = padded(config_.cond_dim);
+  steps_ = chosen;
+  const int steps = static_cast<int>(chosen.size()), cond = padded(config_.cond_dim);
   encoded_.resize(static_cast<std::size_t>(batch) * cond);
   conditioning_.resize(encoded_.size() * steps);
   modulation_.resize(static_cast<std::size_t>(batch) * steps * film_.outputs);
@@ -77,9 +80,11 @@ void UNet::condition(int batch, const float *observation) {
   linear(observation_encoder_[0], observation, config_.obs_dim, batch, conditioning_.data());
   kernel_->mish(conditioning_.data(), encoded_.size());
   linear(observation_encoder_[1], conditioning_.data(), cond, batch, encoded_.data());
+  float *sum = conditioning_.data();
   for (int b = 0; b < batch; ++b)
-    for (int i = 0; i < steps * cond; ++i)
-      conditioning_[static_cast<std::size_t>(b) * steps * cond + i] = encoded_[b * cond + i % cond] + step_table_[i];
+    for (const int step : chosen)
+      for (int i = 0; i < cond; ++i)
+        *sum++ = encoded_[b * cond + i] + step_table_[step * cond + i];
   kernel_->mish(conditioning_.data(), conditioning_.size());
   linear(film_, conditioning_.data(), cond, batch * steps, modulation_.data());
   observation_.assign(observation, observation + size);
@@ -94,7 +99,8 @@ void UNet::run(int lanes, const float *const *film) {
   }
 }
 
-void UNet::predict(int batch, const float *sample, const std::int64_t *step, float *prediction) {
+// `slots`: places of the denoising steps in `steps_`.
+void UNet::predict(int batch, const float *sample, const int *slots, float *prediction) {
   const int width = config_.action_dim, horizon = config_.horizon;
   const std::size_t chunk = static_cast<std::size_t>(horizon) * width;
   for (int first = 0; first < batch; first += kBatch) {
@@ -102,7 +108,7 @@ void UNet::predict(int batch, const float *sample, const std::int64_t *step, flo
     const float *film[kBatch];
     for (int lane = 0; lane < lanes; ++lane) {
       const std::size_t b = first + lane;
-      film[lane] = modulation_.data() + (b * config_.diffusion_steps + step[b]) * film_.outputs;
+      film[lane] = modulation_.data() + (b * steps_.size() + slots[b]) * film_.outputs;
       std::copy_n(sample + b * chunk, chunk, input_ + lane * input_lane_);
     }
     run(lanes, film);
@@ -115,19 +121,26 @@ void UNet::predict(int batch, const float *sample, const std::int64_t *step, flo
 
 void UNet::denoise(int batch, const float *sample, const std::int64_t *step, const float *observation,
                    float *prediction) {
-  const int steps = config_.diffusion_steps;
   for (int b = 0; b < batch; ++b)
-    if (step[b] < 0 || step[b] >= steps)
-      throw PolicyError("denoising step " + std::to_string(step[b]) + " is not in 0 .. " + std::to_string(steps - 1));
+    check(step[b]);
   const std::lock_guard<std::mutex> lock(mutex_);
-  condition(batch, observation);
-  predict(batch, sample, step, prediction);
+  condition(batch, observation, all_steps_);
+  const std::vector<int> slots(step, step + batch);
+  predict(batch, sample, slots.data(), prediction);
 }
 
-void UNet::sample(int batch, int known, const float *weights, const float *observation, const float *history,
-                  const float *noise, float *chunk) {
+void UNet::check(std::int64_t step) const {
+  const int steps = config_.diffusion_steps;
+  if (step < 0 || step >= steps)
+    throw PolicyError("denoising step " + std::to_string(step) + " is not in 0 .. " + std::to_string(steps - 1));
+}
+
+void UNet::sample(int batch, int known, const std::vector<int> &steps, const float *weights, const float *observation,
+                  const float *history, const float *noise, float *chunk) {
+  for (const int step : steps)
+    check(step);
   const std::lock_guard<std::mutex> lock(mutex_);
-  condition(batch, observation);
+  condition(batch, observation, steps);
   const int width = config_.action_dim;
   const std::size_t each = static_cast<std::size_t>(config_.horizon) * width, size = batch * each;
   prediction_.resize(size);
@@ -135,12 +148,12 @@ void UNet::sample(int batch, int known, const float *weights, const float *obser
     for (int b = 0; b < batch; ++b)
       std::copy_n(history + static_cast<std::size_t>(b) * known * width, known * width, chunk + b * each);
   };
-  std::vector<std::int64_t> steps(batch);
+  std::vector<int> slots(batch);
   std::copy_n(noise, size, chunk);
-  for (int k = config_.diffusion_steps - 1; k >= 0; --k) {
+  for (int k = static_cast<int>(steps.size()) - 1; k >= 0; --k) {
     inpaint();
-    std::fill(steps.begin(), steps.end(), k);
-    predict(batch, chunk, steps.data(), prediction_.data());
+    std::fill(slots.begin(), slots.end(), k);
+    predict(batch, chunk, slots.data(), prediction_.data());
     noise += size;
     const float *w = weights + 3 * k;
     for (std::size_t i = 0; i < size; ++i)

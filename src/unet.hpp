@@ -25,10 +25,10 @@ public:
   // Calls from several threads wait for each other. Throws PolicyError for a step out of range.
   void denoise(int batch, const float *sample, const std::int64_t *step, const float *observation, float *prediction);
 
-  // Draws clean chunks, as Sampler in sobo_planner/policy/sampler.py: every denoising step k, the noisiest first, gives
-  // weights[k] . (prediction, chunk, fresh noise). weights [diffusion_steps, 3], history [batch, known, action_dim],
-  // noise [diffusion_steps, batch, horizon, action_dim].
-  void sample(int batch, int known, const float *weights, const float *observation, const float *history,
+  // Draws clean chunks, as Sampler in sobo_planner/policy/sampler.py: of the denoising steps that are taken, least noisy first
+  // in `steps` [S], each gives weights[s] . (prediction, chunk, fresh noise), the noisiest first. weights [S, 3], history
+  // [batch, known, action_dim], noise [S, batch, horizon, action_dim]. Throws PolicyError for a step out of range.
+  void sample(int batch, int known, const std::vector<int> &steps, const float *weights, const float *observation, const float *history,
               const float *noise, float *chunk);
 
   const UNetConfig &config() const { return config_; }
@@ -48,8 +48,9 @@ private:
   void run(int lanes, const float *const *film);
   void linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const;
   void encode_steps();
-  void condition(int batch, const float *observation);
-  void predict(int batch, const float *sample, const std::int64_t *step, float *prediction);
+  void condition(int batch, const float *observation, const std::vector<int> &steps);
+  void predict(int batch, const float *sample, const int *slots, float *prediction);
+  void check(std::int64_t step) const;
 
   UNetConfig config_;
   const Kernel *kernel_;
@@ -64,9 +65,10 @@ private:
 
   Filter observation_encoder_[2], step_encoder_[2], film_;
   std::vector<float> step_table_;            // [diffusion_steps, cond]
-  std::vector<float> observation_;           // what `modulation_` was computed for
-  std::vector<float> encoded_, conditioning_; // [batch, cond], [batch, diffusion_steps, cond]
-  std::vector<float> modulation_;            // [batch, diffusion_steps, film_.outputs]
+  std::vector<float> observation_;           // what `modulation_` was computed for, and for which steps
+  std::vector<int> steps_, all_steps_;
+  std::vector<float> encoded_, conditioning_; // [batch, cond], [batch, steps_, cond]
+  std::vector<float> modulation_;            // [batch, steps_, film_.outputs]
   std::vector<float> prediction_;            // of `sample`, [batch, horizon, action_dim]
   std::mutex mutex_;
 };

@@ -93,3 +93,18 @@ def test_what_is_not_finite_is_refused(task: ArmReach, policy: Policy, rng: np.r
 def test_sizes_that_disagree_are_refused(task: ArmReach, policy: Policy, rng: np.random.Generator) -> None:
     with pytest.raises(PolicyError, match="does not fit an arm of 6 joints"):
         native_rollouts(policy, Instance(np.zeros(4), np.zeros(3)), task.horizon, 8, rng, 1, UNLIMITED)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_with_fewer_denoising_steps(taken: int, rng: np.random.Generator) -> None:
+    """The engine's own sampling, and a step at a time."""
+    task = load_task("ur5", **{"policy.denoising_steps": taken})
+    policy = Policy.load(share_path("config/policies/ur5"), task)
+    assert len(policy.sampler.steps) == (taken or policy.K)
+    (X, U), (X_reference, U_reference) = both(task, policy, task.sample(rng), 16, 2)
+    np.testing.assert_allclose(X, X_reference, rtol=0.0, atol=1e-9)
+    np.testing.assert_allclose(U, U_reference, rtol=0.0, atol=1e-6)
+    arrays = [rng.standard_normal(shape).astype("f4") for shape in ((2, 46), (2, 1, 12))]
+    noise = policy.sampler.noise((2, policy.T_h, 12), rng)
+    at_once, stepwise = (f(policy.engine, *arrays, noise) for f in (policy.sampler.sample, policy.sampler.step_by_step))
+    np.testing.assert_allclose(at_once, stepwise, rtol=0.0, atol=1e-5)

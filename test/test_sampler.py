@@ -110,7 +110,7 @@ def test_values_that_are_not_finite_are_refused(policy: Policy, bad: float) -> N
 
 
 def test_predictions_that_are_not_finite_are_refused(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy.engine, "sample", lambda _weights, _observation, _history, noise: noise[0] * np.nan)
+    monkeypatch.setattr(policy.engine, "sample", lambda *arguments: arguments[3][0] * np.nan)
     with pytest.raises(PolicyError, match="predicts values that are not finite"):
         policy.sample(X, TARGET, np.random.default_rng(0))
 
@@ -125,3 +125,14 @@ def test_wrong_shapes_are_refused(policy: Policy) -> None:
         policy.sample(np.zeros((2, 4)), TARGET, rng, samples=2)
     with pytest.raises(PolicyError, match="without a task"):
         Policy(policy.artifact, policy.engine).sample(X, TARGET, rng)
+
+
+@pytest.mark.parametrize(
+    ("taken", "steps"), [(0, [0, 1, 2, 3, 4]), (1, [4]), (2, [2, 4]), (3, [1, 3, 4]), (9, [0, 1, 2, 3, 4])]
+)
+def test_the_noisiest_step_is_always_taken(taken: int, steps: list[int]) -> None:
+    alphas = [0.9, 0.65, 0.34, 0.09, 1e-4]
+    sampler = Sampler(alphas, taken)
+    assert sampler.steps == steps
+    same = Sampler([alphas[k] for k in steps])  # a process that has these steps only
+    np.testing.assert_array_equal(sampler.weights, same.weights)

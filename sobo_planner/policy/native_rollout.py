@@ -56,7 +56,7 @@ def native_rollouts(
     task: ArmReach = policy.task
     spec = policy.artifact.spec
     chunks = -(-horizon // T_a)
-    noise = rng.standard_normal((chunks, spec.K, samples, spec.T_h, spec.action_dim), np.float32)
+    noise = rng.standard_normal((chunks, len(policy.sampler.steps), samples, spec.T_h, spec.action_dim), np.float32)
     vectors = {name: np.asarray(getattr(spec.normaliser, name), np.float64) for name in SCALES}
     X, U, done = _native.policy_rollouts(
         task.robot.native,
@@ -66,6 +66,7 @@ def native_rollouts(
         _execution(task, horizon, T_a),
         np.asarray(instance.x0, float),
         np.asarray(instance.target[:3], float),
+        policy.sampler.steps,
         policy.sampler.weights,
         noise,
         budget.left(),

@@ -35,7 +35,7 @@ class Policy:
         self.engine = engine
         self.task: Any = task
         self._actions: Actions | None = None if task is None else task.actions(artifact.spec.action)
-        self.sampler = Sampler(artifact.spec.alphas_cumprod)
+        self.sampler = Sampler(artifact.spec.alphas_cumprod, getattr(task, "denoising_steps", 0))
 
     @classmethod
     def load(cls, folder: str | Path, task: Any | None = None, engines: Sequence[str] = DEFAULT_ENGINES) -> Policy:

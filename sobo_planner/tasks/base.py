@@ -81,6 +81,11 @@ class Task(ABC):
         return self.nx
 
     @property
+    def denoising_steps(self) -> int:
+        """How many of a policy's denoising steps are taken; 0: all."""
+        return self.config.policy.denoising_steps
+
+    @property
     def solver_options(self) -> SolverOptions:
         """The task file's solver settings."""
         return self.config.solver

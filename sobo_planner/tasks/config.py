@@ -69,6 +69,7 @@ class PolicyConfig:
         T_o: Observation history; the first T_o slots are known and inpainted.
         T_a: Action horizon: steps executed before the next chunk.
         K: Denoising steps.
+        denoising_steps: How many of them are taken at run time, evenly spaced from the noisiest on; 0: all.
         samples: Noise samples rolled out; the cheapest rollout is kept.
         hidden: Channels of the U-Net's levels.
         blend: Share of the position error that the inverse dynamics corrects within a step.
@@ -79,6 +80,7 @@ class PolicyConfig:
     T_o: int = 1
     T_a: int = 31
     K: int = 5
+    denoising_steps: int = 0
     samples: int = 1
     hidden: tuple[int, ...] = (24, 24, 32, 32)
     blend: float = 0.05
@@ -90,6 +92,8 @@ class PolicyConfig:
         require(1 <= self.T_a <= self.T_h - self.T_o, f"T_a must lie in 1 ... {self.T_h - self.T_o}, got {self.T_a}")
         for name in ("K", "samples"):
             require(1 <= getattr(self, name) <= 1000, f"{name} must lie in 1 ... 1000, got {getattr(self, name)}")
+        steps = self.denoising_steps
+        require(0 <= steps <= 1000, f"denoising_steps must lie in 0 ... 1000, got {steps}")
         sizes = len(self.hidden) >= 1 and all(1 <= size <= 4096 for size in self.hidden)
         require(sizes, f"hidden must be one or more sizes in 1 ... 4096, got {list(self.hidden)}")
         require(0 <= self.blend <= 1, f"blend must lie in [0, 1], got {self.blend}")

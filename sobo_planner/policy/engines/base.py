@@ -56,14 +56,17 @@ class PolicyEngine(Protocol):
 class SamplingEngine(PolicyEngine, Protocol):
     """An engine that runs all denoising steps in one call."""
 
-    def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
+    def sample(
+        self, weights: Floats, observation: Floats, history: Floats, noise: Floats, steps: Sequence[int]
+    ) -> Floats:
         """Draw chunks, as `Sampler.step_by_step` does.
 
         Args:
-            weights: Of prediction, chunk and fresh noise in each denoising step, [K, 3].
+            weights: Of prediction, chunk and fresh noise in each denoising step that is taken, [S, 3].
             observation: [B, d_o].
             history: Known leading slots, [B, T_o, d_a].
-            noise: [K, B, T_h, d_a].
+            noise: [S, B, T_h, d_a].
+            steps: Those denoising steps, least noisy first.
 
         Returns:
             [B, T_h, d_a].

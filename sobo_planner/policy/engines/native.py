@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,9 +62,11 @@ class NativeEngine:
         """
         return self.network.denoise(sample, step, observation)
 
-    def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
+    def sample(
+        self, weights: Floats, observation: Floats, history: Floats, noise: Floats, steps: Sequence[int]
+    ) -> Floats:
         """See `SamplingEngine.sample`."""
-        return self.network.sample(weights, observation, history, noise)
+        return self.network.sample(weights, observation, history, noise, steps)
 
 
 def build_network(description: Mapping[str, Any], tensors: Mapping[str, Floats], processor: str = "") -> Any:
