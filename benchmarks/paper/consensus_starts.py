@@ -1,8 +1,8 @@
 """Figures 6 and 7 of arXiv:2209.09006: what a policy in agreement with the solver is worth to it as a start.
 
 Figure 6: one held-out instance by the policy alone, by the solver from the policy's rollout, and from interpolation.
-Figure 7: iterations that the solver needs on held-out instances from either start. The policies are those of `consensus.py`
-(PLAL+S), which are learned first where they are not there.
+Figure 7: iterations that the solver needs on held-out instances from either start. The policies are those of
+`consensus.py` (PLAL+S), which are learned first where they are not there.
 """
 
 from __future__ import annotations
