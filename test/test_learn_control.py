@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +59,17 @@ def test_a_run_of_the_command_line(tmp_path, dm_control, capsys) -> None:
     record = json.loads(capsys.readouterr().out)
     assert record["frames"] == 1000 and len(record["evaluations"]) == 1 and record["agent"]["planner"] == "difftori"
     assert json.loads((tmp_path / "record.json").read_text()) == record
+
+
+def test_the_benchmark_counts_finished_runs_only(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+    suite: Any = importlib.import_module("control_suite")
+    base = {"task": "reacher-easy", "frames": 40000, "updates": 9, "minutes": 1.0, "returns": [], "evaluations": [1.0]}
+    for variant, seed, episodes, value in (("mppi", 0, 40, 10.0), ("mppi", 1, 40, 30.0), ("difftori", 0, 36, 99.0)):
+        folder = suite.folder_of(tmp_path, "reacher-easy", variant, seed)
+        folder.mkdir(parents=True)
+        record = {**base, "seed": seed, "episodes": episodes, "return": value}
+        (folder / "record.json").write_text(json.dumps(record))
+    found = suite.collect(tmp_path, ["reacher-easy"], 3, 40)
+    assert found["table"] == {"reacher-easy, mppi": {"seeds": 2, "mean": 20.0, "returns": [10.0, 30.0]}}
+    assert [row["variant"] for row in found["runs"]] == ["mppi", "mppi"]
