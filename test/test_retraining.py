@@ -25,7 +25,7 @@ from sobo_training.config import TrainConfig, suitable_mode
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
-from sobo_training.data.logged import IMPROVED, Improver, split
+from sobo_training.data.logged import IMPROVED, Improver, Recombiner, split
 from sobo_training.export.continuing import load_policy
 from sobo_training.interplay.loop import Interplay, interplay
 from sobo_training.interplay.options import InterplayOptions
@@ -112,7 +112,9 @@ def test_what_a_run_learns_from(task, made, whole):
         np.testing.assert_array_equal(logged.target, known.target)
         assert (logged.cost <= known.cost).all()
         assert sampled.shards[0].config["policy"] is not None
-        assert status["iterations"][iteration - 1]["training"]["chunks"] == (9 + 3 * iteration) * task.horizon
+        pairs = load(folder / "recombined", task)
+        assert len(pairs) == 3 and pairs.shards[0].config["policy"] is not None
+        assert status["iterations"][iteration - 1]["training"]["chunks"] == (9 + 6 * iteration) * task.horizon
         report = json.loads((folder / "logged.json").read_text())
         np.testing.assert_array_equal([row["x0"] for row in report["rows"]], unseen.x0)
     entry = status["iterations"][-1]
@@ -175,6 +177,29 @@ def test_logged_solutions_are_replaced_by_cheaper_ones_alone(task, made):
     assert second["start"][0] == stored.start[1] and second["cost"][0] == cost[1]
     np.testing.assert_array_equal(second["X"][0], stored.X[1])
     np.testing.assert_array_equal(second["x0"][0], stored.x0[1])
+
+
+def test_starts_and_goals_of_the_log_are_paired_anew(made, task):
+    stored = load(made[0] / "data", task)
+    stored = dataclasses.replace(stored, target=np.arange(11.0)[:, None])
+    recombiner = Recombiner(task, Solver(task), CollectOptions(count=50, starts=1), None, stored)
+    instances = [recombiner.drawn(number)[0] for number in range(50)]
+    starts = [int(np.flatnonzero((stored.x0 == each.x0).all(1))[0]) for each in instances]
+    goals = [int(each.target[0]) for each in instances]
+    assert set(starts) == set(goals) == set(range(len(stored)))
+    assert sum(map(int.__eq__, starts, goals)) < 15  # 50 / 11 by chance
+    again = recombiner.drawn(7)[0]
+    np.testing.assert_array_equal(again.x0, instances[7].x0)
+
+
+def test_what_is_learned_about_the_log_is_the_logged_share(task, options, whole, tmp_path):
+    run = Interplay(task, whole, options, progress=False)
+    data, parts = run.buffer(1)
+    assert parts == ((9 + 2 * 3, 0.5), (2 * 3, 0.5)) and len(data) == 21
+    own = load(whole / "iteration-02" / "recombined", task)
+    np.testing.assert_array_equal(data.x0[12:15], own.x0)
+    reset = Interplay(load_task("lqr", **(SMALL | {"reset": True})), whole, options, progress=False)
+    assert reset.buffer(1)[1] == ((9 + 3, 0.5), (3, 0.5))
 
 
 @pytest.mark.parametrize("emphasis", [0.0, 0.5])

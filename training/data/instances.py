@@ -33,6 +33,7 @@ class Stream(IntEnum):
     COLLECT = 1
     EVALUATE = 2
     LOGGED = 3
+    RECOMBINED = 4
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

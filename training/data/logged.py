@@ -1,16 +1,17 @@
-"""Logged instances: those of stored solutions, solved once more with a policy's help."""
+"""Logged instances: those of stored solutions, solved once more with a policy's help, and new pairs of their starts and
+goals."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from sobo_planner.policy import Policy
-from sobo_planner.solver import Solution, Solver
+from sobo_planner.solver import Instance, Solution, Solver
 from sobo_planner.tasks import Task
 from sobo_training.data.collect import SOLUTION_TENSORS, Collector, Outcome, cheapest, fill
 from sobo_training.data.collection import CollectOptions, CollectSummary, resolved_config
@@ -70,6 +71,49 @@ class Improver(Collector):
             return Outcome(number, instance, IMPROVED, solution, ())
         kept = cast(Solution, Stored(self.data, number))
         return Outcome(number, instance, int(self.data.start[number]), kept, ())
+
+
+@dataclass
+class Recombiner(Collector):
+    """Solves instances that pair the start of one stored solution with the goal of another.
+
+    A log of n motions holds n instances, but n^2 pairs: motions as they may be asked for where the log was recorded.
+
+    Attributes:
+        data: The stored solutions.
+    """
+
+    label: ClassVar[str] = "recombine"
+
+    data: Dataset | None = None
+
+    def drawn(self, number: int) -> tuple[Instance, np.random.Generator]:
+        """A start and a goal, each drawn from all stored ones, and the generator to draw the solver's starts from."""
+        assert self.data is not None
+        rng = generator(Stream.RECOMBINED, self.options.seed, number)
+        first, second = rng.integers(len(self.data), size=2)
+        return Instance(self.data.x0[first], self.data.target[second]), rng
+
+
+def recombine(
+    data: Dataset, task: Task, folder: Path, options: CollectOptions, policy_folder: Path | None, progress: bool = True
+) -> CollectSummary:
+    """Store solutions of instances that pair starts and goals of stored ones, or go on with that.
+
+    Args:
+        data: The stored solutions.
+        task: Their task.
+        folder: Dataset folder to write.
+        options: How many, and how they are solved.
+        policy_folder: Policy whose rollout is one more start.
+        progress: Show a progress bar.
+
+    Raises:
+        DatasetError: Too few pairs can be solved, or the folder holds something else.
+    """
+    config = resolved_config(task, options, policy_folder) | {"recombined": identity(data)}
+    policy = None if policy_folder is None else Policy.load(policy_folder, task)
+    return fill(folder, Recombiner(task, Solver(task), options, policy, data), config, progress=progress)
 
 
 def improve(

@@ -4,6 +4,7 @@
     folder/status.json           the current phase, and the figures of every finished iteration
     folder/iteration-01/data         solutions (shards)
                        /logged       logged solutions, where there are any, improved with the policy's help
+                       /recombined   and solutions of new pairs of their starts and goals
                        /run          training run (checkpoint)
                        /policy       policy artifact
                        /evaluation.json, logged.json   on held-out instances, sampled and logged
@@ -31,7 +32,7 @@ from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions, CollectSummary, policy_identity
 from sobo_training.data.dataset import Dataset, load, locked
-from sobo_training.data.logged import IMPROVED, identity, improve, split
+from sobo_training.data.logged import IMPROVED, identity, improve, recombine, split
 from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
 from sobo_training.export.continuing import load_policy
 from sobo_training.export.exporter import export, load_run
@@ -112,15 +113,11 @@ class Interplay:
 
     def collect(self, iteration: int) -> CollectSummary:
         """Solves new instances from the task's starts and from the policy's rollout, and keeps the cheaper solution; an
-        instance that cannot be solved is replaced by another. Logged solutions are replaced by cheaper ones."""
+        instance that cannot be solved is replaced by another. Logged solutions are replaced by cheaper ones, and as
+        many new pairs of their starts and goals are solved as new instances."""
         has_policy = iteration > 0 or self.given is not None
         policy = self.place(iteration - 1, "policy") if has_policy else None
         seed = seed_of(self.options.seed, iteration)
-        if self.logged is not None:
-            known = load(self.place(iteration - 1, "logged"), self.task) if iteration else self.logged
-            improve(
-                known, self.task, self.place(iteration, "logged"), policy, seed, self.options.threads, self.progress
-            )
         wanted = self.settings.trajectories_of(iteration)
         options = CollectOptions(
             count=ATTEMPTS * wanted,
@@ -130,16 +127,23 @@ class Interplay:
             threads=self.options.threads,
             shard_size=2 * self.options.threads,
         )
+        if self.logged is not None:
+            known = load(self.place(iteration - 1, "logged"), self.task) if iteration else self.logged
+            place = self.place(iteration, "logged")
+            improve(known, self.task, place, policy, seed, self.options.threads, self.progress)
+            recombine(known, self.task, self.place(iteration, "recombined"), options, policy, self.progress)
         return collect(self.task, self.place(iteration, "data"), options, policy, self.progress, self.options.executor)
 
     def buffer(self, iteration: int) -> tuple[Dataset, tuple[Part, ...]]:
-        """The solutions to learn from, the logged ones first, and how much of each batch is drawn from either."""
-        first = iteration if self.settings.reset else 0
-        folders = [self.place(i, "data") for i in range(first, iteration + 1)]
+        """The solutions to learn from, the logged and recombined ones first, and how much of each batch is drawn from
+        these, and from the others."""
+        kept = range(iteration if self.settings.reset else 0, iteration + 1)
+        sampled = [self.place(i, "data") for i in kept]
         if self.logged is None:
-            return load(folders, self.task), ()
-        data = load([self.place(iteration, "logged"), *folders], self.task)
-        count, share = len(self.logged), self.options.logged_share
+            return load(sampled, self.task), ()
+        used = [self.place(iteration, "logged"), *(self.place(i, "recombined") for i in kept)]
+        data, count = load([*used, *sampled], self.task), len(load(used, self.task))
+        share = self.options.logged_share
         return data, ((count, share), (len(data) - count, 1.0 - share))
 
     def train(self, iteration: int, data: Dataset, parts: tuple[Part, ...]) -> TrainResult:
@@ -190,7 +194,9 @@ class Interplay:
         """Takes the folder; see `Record.claim`."""
         task, options, number = self.task, self.options, self.settings.iterations
         step = 2 * task.nx + 3 * task.nu + 2 * task.nu * task.ndx + task.ndx**2
-        solutions = sum(self.settings.trajectories_of(i) for i in range(number)) + number * len(self.logged or ())
+        kinds = 1 if self.logged is None else 2
+        solutions = kinds * sum(self.settings.trajectories_of(i) for i in range(number))
+        solutions += number * len(self.logged or ())
         asked = {
             "task_hash": task.hash,
             "robot_hash": task.robot_hash,
@@ -201,6 +207,8 @@ class Interplay:
             "from_data": identity(self.logged) if self.logged is not None else None,
             "logged_share": options.logged_share if self.logged is not None else None,
         }
+        if self.logged is not None:
+            asked["recombined"] = True  # earlier versions learned from the logged solutions and new instances alone
         self.record.claim(asked, 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES)
 
     def figures(
