@@ -1,9 +1,10 @@
 """Retraining a policy of the UR5 on logged goals from the region where it is weakest.
 
-The workspace is split by the target's distance from the base's axis and by its height, three parts each. In the region
-where the solver needs the most iterations after the shipped policy, goals are logged: instances drawn there, solved
-from several starts as `sobo from-bag` does. `sobo interplay --from-data --policy` then goes on from the shipped policy.
-Iterations before and after are measured on the same fresh instances, there and elsewhere. Run it as
+The workspace is split by the target's distance from the base's axis and by its height, six parts each. In the region
+where the solver needs the most iterations after the shipped policy, an arm visits goals one after the other, each from
+where the last one left it, as a node records them; they are solved from several starts as `sobo from-bag` does.
+`sobo interplay --from-data --policy` then goes on from the shipped policy. Iterations before and after are measured on
+the same fresh instances: other goals there, visited in the same way, and instances of the task elsewhere. Run it as
 
     python benchmarks/retraining.py --out out/retraining                         # three seeds, about 25 minutes each
     python benchmarks/retraining.py --out out/shares --shares 0.3 0.5 0.7 --seeds 1 --set interplay.iterations=1
@@ -23,7 +24,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,13 @@ from sobo_planner.cli.shared import parse_overrides
 from sobo_planner.files import write_json
 from sobo_planner.paths import share_path
 from sobo_planner.policy import Policy
+from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import Task, load_task
 from sobo_training.config import TrainConfig
-from sobo_training.data.collect import collect
-from sobo_training.data.collection import CollectOptions
+from sobo_training.data.collect import Collector, cheapest, collect, fill
+from sobo_training.data.collection import CollectOptions, resolved_config
 from sobo_training.data.dataset import load
-from sobo_training.data.instances import Stream, draw
+from sobo_training.data.instances import InstanceSource, Stream, generator, held_out
 from sobo_training.evaluation import verdict
 from sobo_training.evaluation.evaluate import EvaluateOptions, Evaluator
 from sobo_training.export.exporter import export
@@ -47,10 +49,10 @@ from sobo_training.interplay.loop import interplay
 from sobo_training.interplay.options import LOGGED_SHARE, InterplayOptions
 from sobo_training.learning.train import train
 
-PARTS = 3
+PARTS = 6
 FAR = 10.0  # no target is farther [m]
-#: Seeds of the instances that regions are compared on, and of those that results are measured on.
-SURVEY, MEASURE = 101, 202
+#: Seeds of the instances that regions are compared on, of those that results are measured on, and of goals visited.
+SURVEY, MEASURE, WALK = 101, 202, 31
 STARTS = 4
 #: Solutions outside the region, and gradient steps on them, of a policy that does not know it.
 OUTSIDE, OUTSIDE_STEPS = 600, 2500
@@ -83,12 +85,46 @@ def within(task: Task, wanted: Callable[[np.ndarray], bool]) -> Task:
     return view
 
 
-def solve_all(task: Task, folder: Path, view: Task, seed: int, count: int, naive: bool) -> list[dict[str, Any]]:
-    """Iterations and costs of a policy on instances of a view of the task, and of the naive start if wanted."""
+def walk(task: Task, region: Region, seed: int, count: int) -> list[Instance]:
+    """Instances of an arm that visits goals of a region, at rest at each; the way to the first one is left out."""
+    rng, solver, view = np.random.default_rng([WALK, seed]), Solver(task), within(task, region.holds)
+    visited: list[Instance] = []
+    x0 = view.sample(rng).x0
+    while len(visited) <= count:
+        instance = Instance(x0, view.sample(rng).target)
+        starts = [each for each in task.starts(instance, STARTS, rng) if each.finite]
+        solutions = [solver.solve(instance, each) for each in starts]
+        best, _ = cheapest(solutions)
+        if best is not None:
+            visited.append(instance)
+            x0 = np.concatenate([solutions[best].X[-1, : task.nu], np.zeros(task.nu)])
+    return visited[1:]
+
+
+@dataclass
+class LogCollector(Collector):
+    """Solves given instances."""
+
+    visited: list[Instance] = field(default_factory=list)
+
+    def drawn(self, number: int) -> tuple[Instance, np.random.Generator]:
+        """The instance of a number, and the generator to draw its starts from."""
+        return self.visited[number], generator(Stream.LOGGED, self.options.seed, number)
+
+
+def log(task: Task, folder: Path, region: Region, seed: int, count: int, threads: int) -> None:
+    """Stores solutions of logged goals."""
+    options = CollectOptions(count=count, seed=seed, starts=STARTS, threads=threads)
+    collector = LogCollector(task, Solver(task), options, visited=walk(task, region, seed, count))
+    fill(folder, collector, resolved_config(task, options, None))
+
+
+def solve_all(task: Task, folder: Path, source: InstanceSource, count: int, naive: bool) -> list[dict[str, Any]]:
+    """Iterations and costs of a policy on instances, and of the naive start if wanted."""
     evaluator = Evaluator(task, Policy.load(folder, task), EvaluateOptions(planner=False))
     rows = []
     for index in range(count):
-        instance, rng = draw(view, Stream.EVALUATE, seed, index)
+        instance, rng = source(index)
         rollout, guess = evaluator.roll_out(instance, rng)
         sides = {"warm": verdict.effort(evaluator.solve(instance, guess), task.success_distance, rollout)}
         if naive:
@@ -130,24 +166,27 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
     task = load_task("ur5", **parse_overrides(arguments.overrides))
     folder, goals = arguments.out / f"share{share:g}-seed{seed}", arguments.out / f"goals-seed{seed}"
     began = time.perf_counter()
-    options = CollectOptions(count=arguments.goals, seed=seed, starts=STARTS, threads=arguments.threads)
-    solved = collect(within(task, region.holds), goals, options).seconds
+    log(task, goals, region, seed, arguments.goals, arguments.threads)
+    solved = time.perf_counter() - began
     wanted = InterplayOptions(
         seed=seed, threads=arguments.threads, policy=arguments.policy, from_data=(goals,), logged_share=share
     )
     status = interplay(task, folder, wanted)
     seconds = {name: sum(each["seconds"][name] for each in status["iterations"]) for name in ("collect", "train")}
-    places = {"there": region.holds, "elsewhere": lambda target: not region.holds(target)}
+    minutes = (time.perf_counter() - began) / 60
+    visited = walk(task, region, MEASURE, arguments.instances)
+    places: dict[str, InstanceSource] = {
+        "there": lambda index: (visited[index], generator(Stream.EVALUATE, MEASURE, index)),
+        "elsewhere": held_out(within(task, lambda target: not region.holds(target)), MEASURE),
+    }
     found = {}
-    for name, holds in places.items():
-        view, count = within(task, holds), arguments.instances
+    for name, source in places.items():
         sides = []
         for label, policy in (("before", arguments.policy), ("after", folder / "policy")):
             path = (arguments.out if label == "before" else folder) / f"{name}-{label}.json"
-            rows = stored(path, lambda: solve_all(task, policy, view, MEASURE, count, False))  # noqa: B023
+            rows = stored(path, lambda: solve_all(task, policy, source, arguments.instances, False))  # noqa: B023
             sides.append([verdict.Effort(**row["warm"]) for row in rows])
         found[name] = verdict.compare(*sides)
-    minutes = (time.perf_counter() - began) / 60
     spent = {"goals": solved, **seconds}
     return {"share": share, "seed": seed, "minutes": minutes, "seconds": spent, "status": status["iterations"], **found}
 
@@ -173,8 +212,8 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[LOGGED_SHARE], help="shares of logged goals")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--goals", type=int, default=500, help="logged goals")
-    parser.add_argument("--survey", type=int, default=900, help="instances on which the regions are compared")
-    parser.add_argument("--instances", type=int, default=200, help="instances of each measurement")
+    parser.add_argument("--survey", type=int, default=3000, help="instances on which the regions are compared")
+    parser.add_argument("--instances", type=int, default=300, help="instances of each measurement")
     parser.add_argument("--threads", type=int, default=2, help="solver threads")
     parser.add_argument(
         "--set", dest="overrides", nargs="+", default=[], help="settings, such as interplay.iterations=1"
@@ -183,7 +222,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     task = load_task("ur5")
     survey = stored(
-        arguments.out / "survey.json", lambda: solve_all(task, arguments.policy, task, SURVEY, arguments.survey, True)
+        arguments.out / "survey.json",
+        lambda: solve_all(task, arguments.policy, held_out(task, SURVEY), arguments.survey, True),
     )
     region, regions = weakest(survey)
     if arguments.unknown:
