@@ -19,9 +19,10 @@ constexpr double hard = 1e-8;
 bool BoundedRiccati::respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus,
                              Vectors &dlams) {
   if (!std::exchange(hard_factors_, true)) {
-    if (!closed_)
+    if (!closed_ && interior_.packs()) // else the last sweep has left the Hessians
       load_knots();
-    rows_.give(interior_, BoundRows::Given::Marked);
+    if (!closed_) // else the last sweep was for gains, which has given them
+      rows_.give(interior_, BoundRows::Given::Marked);
     if (!interior_.is_convex(hard, rows_.given_marks(rows_.sides())))
       return hard_factors_ = false;
   }

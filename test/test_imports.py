@@ -39,6 +39,7 @@ LAYERS = (
     "sobo_planner.ros.demo",
     "sobo_training.config",
     "sobo_training.optimal_layer",
+    "sobo_training.receding_weights",
     "sobo_training.networks",
     "sobo_training.data",
     "sobo_training.bags",
