@@ -73,6 +73,8 @@ class PlannerNode(LifecycleNode):
         self._recording = Recording(self)
         # Before the parameters: a node whose parameters are refused is destroyed, too.
         self._requests = Requests(self, self._ledger, self._warn, self._values, self._recording)
+        record = partial(self._recording.note, "joint_states")
+        self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._note)
         parameters = Parameters(self)
         self._values.update(parameters.declare(node_parameters.PLANNER))
         parameters.check_names()
@@ -82,8 +84,6 @@ class PlannerNode(LifecycleNode):
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        record = partial(self._recording.note, "joint_states")
-        self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._note)
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
 

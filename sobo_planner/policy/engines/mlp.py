@@ -57,7 +57,9 @@ class MLP:
         predicted = (h @ weight + bias).reshape(len(h), self._slots, self._action_dim)
         return np.concatenate([sample[:, :1], predicted], axis=1)
 
-    def sample(self, weights: Floats, observation: Floats, history: Floats, noise: Floats) -> Floats:
+    def sample(
+        self, weights: Floats, observation: Floats, history: Floats, noise: Floats, steps: Sequence[int]
+    ) -> Floats:
         """See `SamplingEngine.sample`: one prediction, without noise."""
         return self.denoise(history, np.zeros(len(history), np.int64), observation)
 
