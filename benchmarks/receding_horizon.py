@@ -42,6 +42,8 @@ from sobo_planner.tasks import ArmReach, load_arm
 
 REFUSED = "refused"
 PERCENTILES = (50, 90, 99)
+#: Goals that the system gets to begin with.
+WARM_GOALS = 60
 DRAIN = 0.2  # [s] that are enough to take the reports of some seconds
 LATEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -135,13 +137,24 @@ class Listener(Node):
         return float(np.linalg.norm(self.task.robot.tool_position(self.state.position) - target))
 
 
+def wait_for_motions(config: Config, listener: Listener, rng: np.random.Generator) -> None:
+    """Sends goals until motions come in: the first cycles load what they need, and a busy machine delays states."""
+    for _ in range(WARM_GOALS):
+        listener.reports.clear()
+        listener.send_goal(rng)
+        listener.spin_until(time.monotonic() + config.goal_every)
+        if sum(report["status"] != REFUSED for report in listener.reports) > 10 * config.goal_every:
+            listener.reports.clear()
+            return
+    last = listener.reports[-1] if listener.reports else {}
+    raise SystemExit(f"no motions within {WARM_GOALS} goals; the last report: {last.get('detail') or last}")
+
+
 def measure(config: Config, listener: Listener, pids: dict[str, int]) -> dict[str, Any]:
     """Sends goals for the time asked for, and sums up what the node reported."""
     rng = np.random.default_rng(config.seed)
     listener.wait_for_system()
-    listener.send_goal(rng)
-    listener.spin_until(time.monotonic() + config.goal_every)  # the first cycles load what they need
-    listener.reports.clear()
+    wait_for_motions(config, listener, rng)
     before, cpu = dict(listener.diagnostics), {name: cpu_seconds(pid) for name, pid in pids.items()}
     errors, began = [], time.monotonic()
     for i in tqdm(range(round(60 * config.minutes / config.goal_every)), desc="goals", unit="goal"):
@@ -161,6 +174,8 @@ def summary(
 ) -> dict[str, Any]:
     """Figures of one measurement."""
     motions = [report for report in listener.reports if report["status"] != REFUSED]
+    if not motions:
+        raise SystemExit(f"no motion came in while measuring, of {len(listener.reports)} reports")
     phases = {name: [report["phases_ms"].get(name, 0.0) for report in motions] for name in motions[0]["phases_ms"]}
     counts = {
         key.removeprefix("count_"): int(value) - int(before.get(key, 0))

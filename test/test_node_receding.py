@@ -98,10 +98,14 @@ def test_motions_begin_after_they_are_published(probe: Probe, task: Task, home: 
     """The arm has time to receive each: it begins a lead after its stamp, in the state that its report names."""
     until = len(probe.trajectories) + 5
     probe.wait(lambda: len(probe.trajectories) >= until)
-    probe.wait(lambda: len(plans(probe)) >= len(probe.trajectories))
+    motions = {
+        round(1e9 * message.header.stamp.sec) + message.header.stamp.nanosec: message
+        for message in probe.trajectories[until - 5 : until]
+    }
+    probe.wait(lambda: motions.keys() <= {stamp_ns(report) for report in plans(probe)})
     stamps = {stamp_ns(report): report for report in plans(probe)}
-    for message in probe.trajectories[-5:]:
-        report = stamps[round(1e9 * message.header.stamp.sec) + message.header.stamp.nanosec]
+    for stamp, message in motions.items():
+        report = stamps[stamp]
         assert report["lead"] > 0.0
         assert abs(seconds(message.points[0].time_from_start) - report["lead"]) < 1e-6
         np.testing.assert_allclose([*message.points[0].positions, *message.points[0].velocities], report["start"])
@@ -136,6 +140,8 @@ def test_a_frozen_arm(probe: Probe, system: RosSystem, task: Task, home: np.ndar
     os.kill(simulator.node_pid, signal.SIGSTOP)
     try:
         probe.wait(lambda: is_at(probe, "STALE_STATE"))
+        first = count(probe, "STALE_STATE")
+        probe.wait(lambda: count(probe, "STALE_STATE") > first)  # what was published before has come in by then
         published, before = len(probe.trajectories), count(probe, "STALE_STATE")
         probe.wait(lambda: count(probe, "STALE_STATE") > before)
         assert len(probe.trajectories) == published
