@@ -15,6 +15,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def adjoint_times(task: Task, instances: int, repeats: int) -> dict[str, float]:
             )
             if not (solution.converged and pullback.exact):
                 continue
-            first, again = (timed(lambda: pullback(*slopes))[1] for _ in range(2))  # noqa: B023
+            first, again = (timed(partial(pullback, *slopes))[1] for _ in range(2))
             rows.append((solve, first, again, solution.iterations))
     solve, first, again, iterations = np.median(rows, axis=0)
     return {"warm solve": solve, "adjoint": first, "further": again, "iterations": iterations, "share": first / solve}

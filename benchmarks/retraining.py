@@ -25,6 +25,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,19 @@ class LogCollector(Collector):
         return self.visited[number], generator(Stream.LOGGED, self.options.seed, number)
 
 
-def log(task: Task, folder: Path, region: Region, seed: int, count: int, threads: int) -> None:
+def walked(folder: Path, task: Task, region: Region, seed: int, count: int) -> list[Instance]:
+    """The instances of `walk`, which are kept in a file."""
+
+    def make() -> list[list[list[float]]]:
+        return [[each.x0.tolist(), each.target.tolist()] for each in walk(task, region, seed, count)]
+
+    return [Instance(np.array(x0), np.array(target)) for x0, target in stored(folder / f"walk-seed{seed}.json", make)]
+
+
+def log(task: Task, folder: Path, visited: list[Instance], seed: int, threads: int) -> None:
     """Stores solutions of logged goals."""
-    options = CollectOptions(count=count, seed=seed, starts=STARTS, threads=threads)
-    collector = LogCollector(task, Solver(task), options, visited=walk(task, region, seed, count))
+    options = CollectOptions(count=len(visited), seed=seed, starts=STARTS, threads=threads)
+    collector = LogCollector(task, Solver(task), options, visited=visited)
     fill(folder, collector, resolved_config(task, options, None))
 
 
@@ -166,7 +176,7 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
     task = load_task("ur5", **parse_overrides(arguments.overrides))
     folder, goals = arguments.out / f"share{share:g}-seed{seed}", arguments.out / f"goals-seed{seed}"
     began = time.perf_counter()
-    log(task, goals, region, seed, arguments.goals, arguments.threads)
+    log(task, goals, walked(arguments.out, task, region, seed, arguments.goals), seed, arguments.threads)
     solved = time.perf_counter() - began
     wanted = InterplayOptions(
         seed=seed, threads=arguments.threads, policy=arguments.policy, from_data=(goals,), logged_share=share
@@ -174,7 +184,7 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
     status = interplay(task, folder, wanted)
     seconds = {name: sum(each["seconds"][name] for each in status["iterations"]) for name in ("collect", "train")}
     minutes = (time.perf_counter() - began) / 60
-    visited = walk(task, region, MEASURE, arguments.instances)
+    visited = walked(arguments.out, task, region, MEASURE, arguments.instances)
     places: dict[str, InstanceSource] = {
         "there": lambda index: (visited[index], generator(Stream.EVALUATE, MEASURE, index)),
         "elsewhere": held_out(within(task, lambda target: not region.holds(target)), MEASURE),
@@ -184,7 +194,7 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
         sides = []
         for label, policy in (("before", arguments.policy), ("after", folder / "policy")):
             path = (arguments.out if label == "before" else folder) / f"{name}-{label}.json"
-            rows = stored(path, lambda: solve_all(task, policy, source, arguments.instances, False))  # noqa: B023
+            rows = stored(path, partial(solve_all, task, policy, source, arguments.instances, naive=False))
             sides.append([verdict.Effort(**row["warm"]) for row in rows])
         found[name] = verdict.compare(*sides)
     spent = {"goals": solved, **seconds}

@@ -109,17 +109,24 @@ template <int Units, int Rows = most_rows(Units)> Tile choose(int rows) {
     return tile<1, Units>;
 }
 
-template <int Units> void panel(const Conv &c, int lanes, const float *weight, int column) {
-  // Tiles of about equal height: one with few rows at the end would be limited by the latency of its additions.
-  const int blocks = (c.rows + most_rows(Units) - 1) / most_rows(Units);
+// Calls compute(rows, x, y) for tiles of at most `most` rows, from one column on. They are of about equal height: one with
+// few rows at the end would be limited by the latency of its additions.
+template <typename Compute> void each_tile(const Conv &c, int lanes, int most, int column, const Compute &compute) {
+  const int blocks = (c.rows + most - 1) / most;
   for (int lane = 0; lane < lanes; ++lane)
     for (int i = 0; i < blocks; ++i) {
       const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(c.rows) * block / blocks); };
       const int row = first(i), rows = first(i + 1) - row;
       const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
       float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
-      choose<Units>(rows)(c, x, weight, c.bias + column, y);
+      compute(rows, x, y);
     }
+}
+
+template <int Units> void panel(const Conv &c, int lanes, const float *weight, int column) {
+  each_tile(c, lanes, most_rows(Units), column, [&](int rows, const float *x, float *y) {
+    choose<Units>(rows)(c, x, weight, c.bias + column, y);
+  });
 }
 
 #ifdef __AVX512F__
@@ -175,15 +182,9 @@ template <int Panels, int Rows = most_wide_rows(Panels)> Tile choose_wide(int ro
 }
 
 template <int Panels> void wide_panels(const Conv &c, int lanes, const float *weight, int column) {
-  const int blocks = (c.rows + most_wide_rows(Panels) - 1) / most_wide_rows(Panels);
-  for (int lane = 0; lane < lanes; ++lane)
-    for (int i = 0; i < blocks; ++i) {
-      const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(c.rows) * block / blocks); };
-      const int row = first(i), rows = first(i + 1) - row;
-      const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
-      float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
-      choose_wide<Panels>(rows)(c, x, weight, c.bias + column, y);
-    }
+  each_tile(c, lanes, most_wide_rows(Panels), column, [&](int rows, const float *x, float *y) {
+    choose_wide<Panels>(rows)(c, x, weight, c.bias + column, y);
+  });
 }
 
 // Columns from one on, all in panels of 16.

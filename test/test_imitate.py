@@ -95,7 +95,7 @@ def test_what_cannot_be_imitated_is_refused(shown, tmp_path) -> None:
         of_dataset(shown, load_arm("ur5", **{"robot.damping": [0.0] * 6}))
     with pytest.raises(ConfigError, match=r"problem.running.torque is 0; learning weights needs a positive one"):
         WeightFit(load_arm("ur5", **{"problem.running.torque": 0.0}), of_dataset(shown, task))
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetError, match="nothing does not exist; name a dataset folder or a bag"):
         read_demonstrations([tmp_path / "nothing"], task)
 
 

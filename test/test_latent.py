@@ -196,8 +196,36 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_alone() -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"planner": "cem"}, "unknown planner 'cem'; use mppi, difftori"), ({"horizon": 0}, "horizon must be at least 1")],
+    [
+        ({"planner": "cem"}, "unknown planner 'cem'; use mppi, difftori"),
+        ({"horizon": 0}, "horizon must be at least 1"),
+        ({"lr": float("nan")}, "lr must be positive and finite, got nan"),
+        ({"temperature": 0.0}, "temperature must be positive and finite, got 0.0"),
+        ({"target_rate": 1.5}, r"target_rate must lie in \(0, 1\], got 1.5"),
+        ({"target_rate": 0.0}, "target_rate must lie in"),
+        ({"noise": (0.5, -0.1)}, "noise must be finite and not negative"),
+        ({"noise": (float("inf"), 0.1)}, "noise must be finite and not negative"),
+    ],
 )
 def test_settings_that_cannot_be(values, message) -> None:
     with pytest.raises(ConfigError, match=message):
         AgentSettings(**values)
+
+
+def test_settings_at_their_bounds() -> None:
+    assert AgentSettings(target_rate=1.0, noise=(0.0, 0.0)).noise_after(10) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"updates": float("nan")}, "updates must be positive and finite, got nan"),
+        ({"updates": 0.0}, "updates must be positive and finite"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"max_minutes": 0.0}, "max_minutes must be positive, got 0.0"),
+        ({"episodes": 6}, "episodes and random must be multiples of parallel, 4"),
+    ],
+)
+def test_runs_that_cannot_be(values, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LearnSettings(**values)

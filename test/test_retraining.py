@@ -202,6 +202,19 @@ def test_what_is_learned_about_the_log_is_the_logged_share(task, options, whole,
     assert reset.buffer(1)[1] == ((9 + 3, 0.5), (3, 0.5))
 
 
+def test_a_folder_of_an_earlier_version_is_refused_by_name(task, options, whole, tmp_path):
+    """It has no pairs, so that a run could not go on in it; without logged data nothing has changed."""
+    shutil.copytree(whole, tmp_path / "old")
+    path = tmp_path / "old" / "config.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "recombined"}))
+    with pytest.raises(ConfigError, match="recombined: the folder has None, this call asks for True"):
+        interplay(task, tmp_path / "old", options, progress=False)
+    (tmp_path / "new").mkdir()
+    run = Interplay(task, tmp_path / "new", dataclasses.replace(options, from_data=()), progress=False)
+    run.claim()
+    assert "recombined" not in json.loads((tmp_path / "new" / "config.json").read_text())
+
+
 @pytest.mark.parametrize("emphasis", [0.0, 0.5])
 def test_batches_are_drawn_from_the_parts_in_their_shares(emphasis):
     toy = ToyTask()

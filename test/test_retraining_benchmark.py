@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.tasks import load_task
+from sobo_training.data.dataset import load
 from sobo_training.data.instances import Stream, draw
 
 
@@ -47,6 +48,17 @@ def test_goals_are_visited_one_after_the_other(script):
     first, second = visited
     assert np.linalg.norm(task.robot.tool_position(second.x0[:6]) - first.target) < 5e-3
     assert not second.x0[6:].any() and not np.array_equal(first.target, second.target)
+
+
+def test_what_was_visited_is_kept_and_solved(script, tmp_path):
+    task, region = load_task("ur5"), script.Region((0.0, 10.0), (-10.0, 10.0))
+    visited = script.walked(tmp_path, task, region, 1, 1)
+    again = script.walked(tmp_path, None, region, 1, 1)  # no task is needed to read it
+    np.testing.assert_array_equal(again[0].x0, visited[0].x0)
+    script.log(task, tmp_path / "goals", visited, 1, 1)
+    data = load(tmp_path / "goals", task)
+    np.testing.assert_array_equal(data.x0, [visited[0].x0])
+    np.testing.assert_array_equal(data.target, [visited[0].target])
 
 
 def test_goals_lie_in_the_region_and_depend_on_their_number_alone(script):

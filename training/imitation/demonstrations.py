@@ -42,6 +42,8 @@ def read_demonstrations(paths: Sequence[Path], task: ArmReach) -> list[Demonstra
     """
     found: list[Demonstration] = []
     for path in paths:
+        if not path.exists():
+            raise DatasetError(f"{path} does not exist; name a dataset folder or a bag")
         found += of_dataset(path, task) if path.is_dir() and shard_paths(path) else of_bag(path, task)
     if not found:
         raise DatasetError(f"no motion to learn from in {', '.join(map(str, paths))}")

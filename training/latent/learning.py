@@ -49,8 +49,12 @@ class LearnSettings:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.episodes % self.parallel or self.random % self.parallel:
             raise ConfigError(f"episodes and random must be multiples of parallel, {self.parallel}")
-        if self.updates <= 0:
-            raise ConfigError(f"updates must be positive, got {self.updates}")
+        if not 0 < self.updates < float("inf"):
+            raise ConfigError(f"updates must be positive and finite, got {self.updates}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise ConfigError(f"max_minutes must be positive, got {self.max_minutes}")
 
 
 class Learning:

@@ -75,6 +75,13 @@ class AgentSettings:
         for name in (f.name for f in fields(self) if f.type == "int"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("lr", "rho", "damping", "temperature", "consistency", "reward", "value", "actor_weight"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        if not 0 < self.target_rate <= 1:
+            raise ConfigError(f"target_rate must lie in (0, 1], got {self.target_rate}")
+        if not all(0 <= each < float("inf") for each in self.noise):
+            raise ConfigError(f"noise must be finite and not negative, got {self.noise}")
         if not 0 < self.discount < 1:
             raise ConfigError(f"discount must lie between 0 and 1, got {self.discount}")
         if not self.proposals <= self.samples or not self.elites <= self.samples:
