@@ -44,7 +44,7 @@ TESTS = {
     "*/motion/*.py": "test_motion test_prediction test_brakes test_stopping",
     "*/inputs/frames.py": "test_frames test_ros_frames test_goals",
     "*/inputs/inbox.py": "test_inbox test_serving test_plan_once",
-    "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities",
+    "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities test_arrivals",
     "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
     "*/outputs/plan_outputs.py": "test_plan_outputs test_outputs test_serving test_plan_once test_receding_horizon",
     "*/outputs/*.py": "test_outputs test_diagnostics test_linear_feedback test_trajectory_rules test_ros_conversions",

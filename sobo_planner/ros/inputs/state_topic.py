@@ -50,7 +50,7 @@ class StateTopic:
     def __init__(self, node: Node) -> None:
         self._group = _Polled()
         self._subscription = node.create_subscription(
-            JointState, "joint_states", lambda message: None, WAITING, callback_group=self._group, raw=True
+            JointState, "joint_states", lambda message: None, WAITING, callback_group=self._group
         )
 
     def waiting(self) -> Iterator[tuple[bytes, float]]:
