@@ -22,10 +22,11 @@ from sobo_planner.policy.artifact import Artifact
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import load_task
 from sobo_training.config import TrainConfig, suitable_mode
+from sobo_training.data import logged
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
-from sobo_training.data.logged import IMPROVED, Improver, Recombiner, split
+from sobo_training.data.logged import IMPROVED, Improver, Recombiner, recombine, split
 from sobo_training.export.continuing import load_policy
 from sobo_training.interplay.loop import Interplay, interplay
 from sobo_training.interplay.options import InterplayOptions
@@ -188,8 +189,19 @@ def test_starts_and_goals_of_the_log_are_paired_anew(made, task):
     goals = [int(each.target[0]) for each in instances]
     assert set(starts) == set(goals) == set(range(len(stored)))
     assert sum(map(int.__eq__, starts, goals)) < 15  # 50 / 11 by chance
+    known, unseen = split(stored, 100)
+    assert (len(known), len(unseen)) == (9, 2), "a fifth, and not so many"
     again = recombiner.drawn(7)[0]
     np.testing.assert_array_equal(again.x0, instances[7].x0)
+
+
+def test_the_policy_helps_to_solve_new_pairs(made, task, tmp_path, monkeypatch):
+    asked: list[Recombiner] = []
+    monkeypatch.setattr(logged, "fill", lambda folder, collector, config, progress: asked.append(collector))
+    stored, options = load(made[0] / "data", task), CollectOptions(count=2, starts=1)
+    for folder in (made[0] / "policy", None):
+        recombine(stored, task, tmp_path, options, folder)
+    assert len(asked[0].starts(0, *asked[0].drawn(0))) == 2 and len(asked[1].starts(0, *asked[1].drawn(0))) == 1
 
 
 def test_what_is_learned_about_the_log_is_the_logged_share(task, options, whole, tmp_path):
