@@ -18,6 +18,10 @@ from sobo_planner.paths import share_path
 # Parameters of the planner that are arguments, too.
 PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "record", "autostart")
 
+# Topics that worlds come from. The parameters `world` and `world_topics` are no arguments: an argument that is not given
+# would replace what the parameter file says.
+WORLD_TOPICS = ("obstacles", "planning_scene", "points")
+
 
 def arguments():
     """Every argument with its default and description."""
@@ -80,6 +84,14 @@ def arguments():
             default_value="control",
             description="Topic on which linear_feedback_controller expects its commands.",
         ),
+        *(
+            DeclareLaunchArgument(
+                f"{name}_topic",
+                default_value=name,
+                description=f"Topic that `{name}` comes from, where world_topics in the parameter file names it.",
+            )
+            for name in WORLD_TOPICS
+        ),
         DeclareLaunchArgument(
             "use_sim_time",
             default_value="false",
@@ -113,6 +125,7 @@ def generate_launch_description():
     params = argument("params_file")
     shared = {"tf_prefix": argument("tf_prefix"), "use_sim_time": argument("use_sim_time")}
     trajectory = [("joint_trajectory", argument("trajectory_topic"))]
+    world = [(name, argument(f"{name}_topic")) for name in WORLD_TOPICS]
     planner = {name: argument(name) for name in PLANNER}
     simulated = IfCondition(argument("simulator"))
     description = {"robot_description": share_path("urdf/ur5.urdf").read_text(encoding="utf-8")}
@@ -123,7 +136,7 @@ def generate_launch_description():
             name="planner",
             output="screen",
             parameters=[params, {**shared, **planner}],
-            remappings=[*trajectory, ("control", argument("control_topic"))],
+            remappings=[*trajectory, *world, ("control", argument("control_topic"))],
         ),
         Node(
             package="sobo_planner",

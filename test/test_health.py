@@ -24,6 +24,7 @@ SESSION = SimpleNamespace(
     states=SimpleNamespace(counters=lambda now: {"states_dropped": "3"}),
     outputs=SimpleNamespace(subscribers=lambda: {"subscribers_plan_report": "2"}),
     task=SimpleNamespace(robot=SimpleNamespace(name="ur5")),
+    world_topics=None,
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError
+from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.motion import Optimum
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.global_start import GlobalStarter
@@ -23,6 +23,7 @@ from sobo_planner.planning.starters import (
     Starter,
 )
 from sobo_planner.policy import Policy
+from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
@@ -202,6 +203,36 @@ class Planner:
         if plan.status is PlanStatus.SHORT and pace.duration is not None:
             self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
         return plan
+
+    def among(self, world: World) -> ArmReach:
+        """The planner's task in a world, as plans there are made for it."""
+        return self._among(self.task.goal_type, world).task
+
+    def recheck(self, plan: Plan, world: World) -> Plan:
+        """A plan as it is in another world than that which it was made for.
+
+        Args:
+            plan: A plan of this planner.
+            world: The world now.
+
+        Returns:
+            The same motion; its `surroundings` are those of that world.
+
+        Raises:
+            PlanRefusedError: The checker refuses it there.
+        """
+        task = self._among(self._goal_type(plan), world).task
+        checker: Checker = PlanChecker(task) if self._checker is None else self._checker.of(task)
+        violation = checker.check(plan.time, plan.X, plan.U, plan.K)
+        if violation is not None:
+            raise PlanRefusedError(f"the world changed while it was planned for: {violation.detail}")
+        around = Surroundings.along(task.robot, plan.X[:, : task.nu]) if world.everything else None
+        return replace(plan, surroundings=around)
+
+    def _goal_type(self, plan: Plan) -> str:
+        if plan.joint_error is not None:
+            return "joints"
+        return "position" if plan.orientation_error is None else "pose"
 
     def _refuse_if_more_time_would_do(
         self, parts: _Parts, pace: Pace, duration: float, instance: Instance, budget: Budget

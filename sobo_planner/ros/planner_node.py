@@ -136,6 +136,7 @@ class PlannerNode(LifecycleNode):
             info=self.get_logger().info,
             warn=self._warn,
             defect=self._defect,
+            worlds=None if session.world_topics is None else session.world_topics.intake.worlds,
         )
         server = session.server(core)
         worker = WorkerThread("planning", server.run_logged)
@@ -239,6 +240,8 @@ class PlannerNode(LifecycleNode):
 
     def _watch(self) -> None:
         self._arrivals.take()
+        if self._session is not None and self._session.world_topics is not None:
+            self._session.world_topics.intake.expire()
         if self._serving is not None:
             self._serving.watchdog.look()
 

@@ -19,15 +19,15 @@ from sobo_planner.world.world import AttachedObject, Part, World, WorldObject, a
 
 #: Keys that only a planning scene has.
 MARKS = ("world", "robot_state", "allowed_collision_matrix", "collision_objects", "robot_model_name", "is_diff")
-_SCENE = (
+SCENE = (
     *("name", "robot_state", "robot_model_name", "fixed_frame_transforms", "allowed_collision_matrix", "link_padding"),
     *("link_scale", "object_colors", "world", "is_diff"),
 )
-_OBJECT = (
+OBJECT = (
     *("header", "id", "pose", "type", "primitives", "primitive_poses", "meshes", "mesh_poses", "planes", "plane_poses"),
     *("subframe_names", "subframe_poses", "operation"),
 )
-_ATTACHED = ("link_name", "object", "touch_links", "detach_posture", "weight")
+ATTACHED = ("link_name", "object", "touch_links", "detach_posture", "weight")
 #: Frame of what has no header, as MoveIt's tools leave it out for this one.
 _UNNAMED = "world"
 # CollisionObject.ADD is a byte, which tools write in several ways.
@@ -41,16 +41,16 @@ _AT_BASE = 1e-3
 
 def world_of(document: Entry, frame: str, folder: Path | None) -> World:
     """The world of a planning scene, or of a `PlanningSceneWorld` alone; meshes are looked for in a folder."""
-    if isinstance(document.value, dict) and not any(key in _SCENE for key in document.value):
+    if isinstance(document.value, dict) and not any(key in SCENE for key in document.value):
         return World(tuple(_objects(document, frame, folder)))
-    entries = document.mapping(_SCENE)
-    if "is_diff" in entries and _flag(entries["is_diff"]):
+    entries = document.mapping(SCENE)
+    if "is_diff" in entries and flag(entries["is_diff"]):
         entries["is_diff"].fail("this is a difference to a scene that is not known; export the whole scene")
-    _refuse_padding(entries)
+    refuse_padding(entries)
     objects = _objects(entries["world"], frame, folder) if "world" in entries else []
     attached = _all_attached(entries["robot_state"], folder) if "robot_state" in entries else []
     matrix = entries.get("allowed_collision_matrix")
-    allowed = _allowed(matrix) if matrix is not None else frozenset()
+    allowed = allowed_of(matrix) if matrix is not None else frozenset()
     with document.located():
         return World(tuple(objects), tuple(attached), allowed)
 
@@ -58,12 +58,12 @@ def world_of(document: Entry, frame: str, folder: Path | None) -> World:
 def _objects(world: Entry, frame: str, folder: Path | None) -> list[WorldObject]:
     entries = world.mapping(("collision_objects", "octomap"))
     octomap = entries.get("octomap", Entry(None))
-    if _octomap_data(octomap.value):
+    if octomap_data(octomap.value):
         octomap.fail("the scene has an octomap, which is not supported; give boxes or meshes")
     out: list[WorldObject] = []
     names: set[str] = set()
     for entry in entries.get("collision_objects", Entry(None)).items():
-        parts = _collision_object(entry, frame, folder)
+        parts = collision_object(entry, frame, folder)
         with entry.located():
             out.append(WorldObject(*parts))
         if out[-1].name in names:
@@ -72,7 +72,7 @@ def _objects(world: Entry, frame: str, folder: Path | None) -> list[WorldObject]
     return out
 
 
-def _octomap_data(octomap: Any) -> bool:
+def octomap_data(octomap: Any) -> bool:
     """Whether a message `OctomapWithPose` holds anything."""
     inner = octomap.get("octomap", octomap) if isinstance(octomap, dict) else octomap
     return bool(inner.get("data") if isinstance(inner, dict) else inner)
@@ -81,31 +81,34 @@ def _octomap_data(octomap: Any) -> bool:
 def _all_attached(state: Entry, folder: Path | None) -> list[AttachedObject]:
     if not isinstance(state.value, dict):
         state.fail(f"robot_state must be a mapping, got {shown(state.value)}")
-    out = []
-    for entry in state.mapping().get("attached_collision_objects", Entry(None)).items():
-        values = entry.mapping(_ATTACHED, ("link_name", "object"))
-        link = values["link_name"].value
-        name, parts, pose = _collision_object(values["object"], link, folder, default=link)
-        touches = tuple(each.value for each in values.get("touch_links", Entry(None)).items())
-        weight = values["weight"].value if "weight" in values else 0.0
-        mass = None if isinstance(weight, (int, float)) and weight == 0 else weight  # zero is the message's default
-        with entry.located():
-            out.append(AttachedObject(name, link, parts, pose, mass, touches=touches))
-    return out
+    entries = state.mapping().get("attached_collision_objects", Entry(None)).items()
+    return [attached_object(entry, folder) for entry in entries]
 
 
-def _collision_object(
+def attached_object(entry: Entry, folder: Path | None) -> AttachedObject:
+    """What an `AttachedCollisionObject` means that is added."""
+    values = entry.mapping(ATTACHED, ("link_name", "object"))
+    link = values["link_name"].value
+    name, parts, pose = collision_object(values["object"], link, folder, default=link)
+    touches = tuple(each.value for each in values.get("touch_links", Entry(None)).items())
+    weight = values["weight"].value if "weight" in values else 0.0
+    mass = None if isinstance(weight, (int, float)) and weight == 0 else weight  # zero is the message's default
+    with entry.located():
+        return AttachedObject(name, link, parts, pose, mass, touches=touches)
+
+
+def collision_object(
     entry: Entry, frame: Any, folder: Path | None, default: Any = _UNNAMED
 ) -> tuple[str, tuple[Part, ...], Pose]:
     """Name, parts and pose of a `CollisionObject`."""
-    values = entry.mapping(_OBJECT, ("id",))
+    values = entry.mapping(OBJECT, ("id",))
     name = values["id"].value
     with entry.located(f"object {shown(name)}"):
-        _refuse_frame(values.get("header"), frame, default)
+        refuse_frame(values.get("header"), frame, default)
         operation = values.get("operation", Entry(0))
         if operation.value not in _ADD:
             operation.fail(f"operation must be add, got {shown(operation.value)}; export the scene as it is")
-        pose = _pose(values["pose"]) if "pose" in values else Pose()
+        pose = pose_of(values["pose"]) if "pose" in values else Pose()
         parts = [
             *_parts(values, "primitives", "primitive_poses", _primitive),
             *_parts(values, "meshes", "mesh_poses", lambda each, _: _mesh(each, folder)),
@@ -116,7 +119,7 @@ def _collision_object(
     return name, tuple(parts), pose
 
 
-def _refuse_frame(header: Entry | None, frame: Any, default: Any) -> None:
+def refuse_frame(header: Entry | None, frame: Any, default: Any = _UNNAMED) -> None:
     """Refuses all frames but one; a header that names none, or is missing, means the default."""
     given = header.mapping().get("frame_id", header) if header is not None else Entry("")
     text = "" if header is None or given is header else given.value
@@ -133,7 +136,7 @@ def _refuse_frame(header: Entry | None, frame: Any, default: Any) -> None:
 def _parts(values: Mapping[str, Entry], shapes: str, poses: str, make: Callable[[Entry, Pose], Shape]) -> list[Part]:
     """The shapes of one kind with their poses; no poses at all means that all are at the object's origin."""
     given = values.get(shapes, Entry(None)).items()
-    at = [_pose(each) for each in values.get(poses, Entry(None)).items()] or [Pose()] * len(given)
+    at = [pose_of(each) for each in values.get(poses, Entry(None)).items()] or [Pose()] * len(given)
     if len(at) != len(given):
         values[poses].fail(f"there must be a pose for each of the {len(given)} {shapes}, got {len(at)}")
     parts = []
@@ -181,7 +184,8 @@ def _mesh(entry: Entry, folder: Path | None) -> Mesh:
     return Mesh(tuple(_triple(each) for each in values["vertices"].items()), tuple(faces))
 
 
-def _pose(entry: Entry) -> Pose:
+def pose_of(entry: Entry) -> Pose:
+    """A `Pose`; what it leaves out is at the origin, and not turned."""
     values = entry.mapping(("position", "orientation"))
     with entry.located():
         position = _triple(values["position"]) if "position" in values else (0.0, 0.0, 0.0)
@@ -202,11 +206,11 @@ def _triple(entry: Entry) -> Triple:
     return values["x"].value, values["y"].value, values["z"].value
 
 
-def _allowed(matrix: Entry) -> frozenset[tuple[str, str]]:
+def allowed_of(matrix: Entry) -> frozenset[tuple[str, str]]:
     """Pairs that an allowed collision matrix lets touch."""
     values = matrix.mapping(("entry_names", "entry_values", "default_entry_names", "default_entry_values"))
     defaults = values.get("default_entry_values", Entry(None)).items()
-    if any(_flag(each) for each in defaults):
+    if any(flag(each) for each in defaults):
         values["default_entry_values"].fail("names that may touch everything are not supported; give pairs instead")
     names = [each.value for each in values.get("entry_names", Entry(None)).items()]
     rows = values.get("entry_values", Entry(None)).items()
@@ -226,13 +230,14 @@ def _allowed(matrix: Entry) -> frozenset[tuple[str, str]]:
 
 def _row(row: Entry, count: int) -> list[bool]:
     inside = row.mapping(("enabled",), ("enabled",))["enabled"] if isinstance(row.value, dict) else row
-    flags = [_flag(each) for each in inside.items()]
+    flags = [flag(each) for each in inside.items()]
     if len(flags) != count:
         row.fail(f"a row of the matrix must have {count} entries, got {len(flags)}")
     return flags
 
 
-def _flag(entry: Entry) -> bool:
+def flag(entry: Entry) -> bool:
+    """True or false, as tools write it."""
     if isinstance(entry.value, bool):
         return entry.value
     text = str(entry.value).lower() if isinstance(entry.value, (str, int)) else ""
@@ -241,7 +246,7 @@ def _flag(entry: Entry) -> bool:
     return text in ("true", "1")
 
 
-def _refuse_padding(entries: Mapping[str, Entry]) -> None:
+def refuse_padding(entries: Mapping[str, Entry]) -> None:
     """Refuses links that are made larger or smaller, which the model of the arm has no place for."""
     for key, name, neutral in (("link_padding", "padding", 0), ("link_scale", "scale", 1)):
         for each in entries.get(key, Entry(None)).items():

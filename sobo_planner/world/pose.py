@@ -35,6 +35,13 @@ class Pose:
         )
         return Pose(self.point(other.position), product)
 
+    def inverse(self) -> Pose:
+        """Where the other frame is in this one."""
+        x, y, z, w = self.quaternion
+        back = Pose((0.0, 0.0, 0.0), (-x, -y, -z, w))
+        px, py, pz = back.direction(self.position)
+        return Pose((-px, -py, -pz), back.quaternion)
+
     def point(self, point: Triple) -> Triple:
         """A point given in this frame, in the frame that this one is given in."""
         turned = self.direction(point)

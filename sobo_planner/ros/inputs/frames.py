@@ -1,4 +1,4 @@
-"""Goals given in other frames, brought into the frame of the robot's root link, in which plans are made.
+"""Goals, and what worlds are made of, given in other frames, brought into the frame of the robot's root link, in which plans are made.
 
 The URDF says where links are that are fixed to its root. All other frames need tf2_ros, which comes with ROS
 distributions.
@@ -88,7 +88,26 @@ class GoalFrames:
             self._listener.unregister()
             self._listener = None
 
-    def to_base(self, header: Header, position: Vector, quaternion: Vector) -> tuple[Vector, Vector]:
+    def is_fixed(self, frame: str) -> bool:
+        """Whether a frame is a link fixed to the robot's root, so that what is given in it stays where it is."""
+        return frame == self.base_frame or frame in self._fixed
+
+    def in_root(self, header: Header, what: str) -> Placement:
+        """Where a header's frame is in the root link's frame.
+
+        Args:
+            header: Frame and stamp.
+            what: What is given in that frame, for messages.
+
+        Raises:
+            Refused: See `to_base`.
+        """
+        identity = Placement.identity()
+        return self.base @ Placement(*self.to_base(header, identity.position, identity.quaternion, what))
+
+    def to_base(
+        self, header: Header, position: Vector, quaternion: Vector, what: str = "goal"
+    ) -> tuple[Vector, Vector]:
         """Position and orientation in the base frame.
 
         The URDF says where links are that are fixed to its root. For other frames, the transform is that at the
@@ -99,6 +118,7 @@ class GoalFrames:
             header: frame and stamp of the pose. As in tf2, names of frames have no leading slash.
             position: (3,) [m].
             quaternion: unit quaternion x, y, z, w, (4,).
+            what: what is given in that frame, for messages.
 
         Returns:
             Position (3,) [m] and quaternion (4,) in the base frame.
@@ -114,12 +134,12 @@ class GoalFrames:
             found = self.base.inverse() @ self._fixed[frame] @ Placement(position, quaternion)
             return found.position, found.quaternion
         if not frame:
-            raise Refused(Status.BAD_FRAME, f"goal without a frame (''); name one, such as {self.base_frame!r}")
+            raise Refused(Status.BAD_FRAME, f"{what} without a frame (''); name one, such as {self.base_frame!r}")
         if frame.startswith("/"):
-            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}; tf2 has no names with a leading slash")
+            raise Refused(Status.BAD_FRAME, f"{what} in frame {frame!r}; tf2 has no names with a leading slash")
         if self._buffer is None:
-            advice = f"install tf2_ros, or give goals in {self.base_frame!r}"
-            raise Refused(Status.BAD_FRAME, f"goal in frame {frame!r}, and tf2_ros is not installed; {advice}")
+            advice = f"install tf2_ros, or give {what}s in {self.base_frame!r}"
+            raise Refused(Status.BAD_FRAME, f"{what} in frame {frame!r}, and tf2_ros is not installed; {advice}")
         translation, rotation = self._lookup(header)
         return translation + rotate(rotation, position), compose(rotation, quaternion)
 

@@ -29,6 +29,7 @@ from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
 from sobo_planner.solver import Interrupt
+from sobo_planner.tasks import ArmReach
 
 # Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
 STANDSTILL = 10**6
@@ -130,6 +131,7 @@ class PlanOutputs:
         details: dict[str, Any],
         unless: Interrupt | None = None,
         still_fresh: Callable[[], Any] | None = None,
+        among: ArmReach | None = None,
     ) -> dict[str, Any] | None:
         """Publishes a motion with its gains and its report.
 
@@ -140,6 +142,7 @@ class PlanOutputs:
             unless: Nothing is published once it is set.
             still_fresh: Called right before the messages leave: checking them takes time, on a busy computer perhaps
                 long. What it raises keeps them back.
+            among: The task in the world that counts instead of the checker's own.
 
         Returns:
             The report; None when the outputs were closed or `unless` was set meanwhile.
@@ -157,7 +160,7 @@ class PlanOutputs:
         effort, acceleration = self._values["publish_effort"], self._values["publish_acceleration"]
         moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
         points = motion.trajectory(lead, moving_end)
-        self._check(points, motion)
+        self._check(points, motion, among)
         names, rules = self._joint_names, Rules(tuple(self._joint_names), effort, moving_end)
         if self._execution is not None or not keeps_rules(points, names, stamp, effort, rules):
             message = conversions.trajectory_message(points, names, stamp, effort, acceleration)
@@ -199,9 +202,10 @@ class PlanOutputs:
                 self._recording.plan(published, {**arrays, "plan_report": told})
         return report
 
-    def _check(self, points: Trajectory, motion: Motion) -> None:
+    def _check(self, points: Trajectory, motion: Motion, among: ArmReach | None) -> None:
         """Refuses points that must not leave. They cannot be changed afterwards."""
-        violation = self._checker.check_points(points, motion.U, motion.K)
+        checker = self._checker if among is None else self._checker.of(among)
+        violation = checker.check_points(points, motion.U, motion.K)
         if violation is not None:
             raise Refused(Status.PLAN_REFUSED, violation.detail)
 

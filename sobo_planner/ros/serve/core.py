@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sobo_planner.motion import Followed, Motion
 from sobo_planner.motion.braking import Brakes
 from sobo_planner.ros.inputs.inbox import Inbox, StampedState
+from sobo_planner.ros.inputs.worlds import SeenWorld, Worlds
 from sobo_planner.ros.outputs.diagnostics import Ledger
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.support.status import Refused, Status
@@ -41,6 +42,7 @@ class Core:
         info: Logs a line.
         warn: Logs a warning, each status at most once in a while.
         defect: Logs an exception with its traceback.
+        worlds: What is known of the world, where it comes from topics; None where it does not.
     """
 
     task: ArmReach
@@ -54,6 +56,7 @@ class Core:
     info: Callable[[str], None]
     warn: Callable[[Status, str], None]
     defect: Callable[[str], None]
+    worlds: Worlds | None = None
 
     @property
     def shares(self) -> dict[str, float]:
@@ -74,6 +77,14 @@ class Core:
             raise Refused(Status.STALE_STATE, f"joint state is {state.age:.2f} s old, allowed are {timeout:g} s")
         return state
 
+    def fresh_world(self) -> SeenWorld | None:
+        """The world as topics say it is; None where it does not come from any.
+
+        Raises:
+            Refused: NO_WORLD or STALE_WORLD, see `Worlds.fresh`.
+        """
+        return None if self.worlds is None else self.worlds.fresh(self.values["world_timeout"])
+
     def refuse(self, refusal: Refused, goal: Vector | None) -> None:
         """Refuses a goal, to its sender too."""
         self.note(refusal.status, refusal.detail)
@@ -91,6 +102,7 @@ class Core:
         details: dict[str, Any],
         began: float | None = None,
         unless: Interrupt | None = None,
+        among: ArmReach | None = None,
     ) -> dict[str, Any] | None:
         """Publishes a motion that begins in the future, or at once if its beginning is NaN.
 
@@ -100,6 +112,7 @@ class Core:
             details: What else the report says.
             began: Monotonic time at which planning began [s], if the total is to be taken up to here.
             unless: Nothing is published once it is set.
+            among: The task in the world that it is checked in; None: that of the node's file.
 
         Returns:
             Its report; None once the outputs are closed, or `unless` is set.
@@ -123,7 +136,8 @@ class Core:
             phases["state_to_trajectory"] = 1e3 * state.age
         if began is not None:
             phases["total"] = 1e3 * (time.monotonic() - began)
-        report = self.outputs.publish(motion, now, details, unless, still_fresh)
+        there = {} if among is None else {"among": among}
+        report = self.outputs.publish(motion, now, details, unless, still_fresh, **there)
         if report is not None:
             self.ledger.count_plan(report)
         return report

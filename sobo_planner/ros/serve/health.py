@@ -14,7 +14,7 @@ from sobo_planner.ros.outputs import diagnostics
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.session import Session
-from sobo_planner.ros.support.status import Status
+from sobo_planner.ros.support.status import Refused, Status
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Health:
             return self.inbox.no_state.status, self.inbox.no_state.detail
         if state.age > self.values["state_timeout"]:
             return Status.STALE_STATE, f"joint state is {state.age:.1f} s old"
+        topics = self.session.world_topics
+        if topics is not None:
+            try:
+                topics.intake.worlds.fresh(self.values["world_timeout"])
+            except Refused as refusal:
+                return refusal.status, refusal.detail
         return (Status.HOLDING, "") if self.held else (self.server.status, self.server.detail)
 
     def message(self, counters: dict[str, str]) -> DiagnosticStatus:
@@ -68,6 +74,8 @@ class Health:
             **session.states.counters(time.monotonic()),
             **session.outputs.subscribers(),
         }
+        if session.world_topics is not None:
+            values |= session.world_topics.intake.values(time.monotonic())
         recording_problem = ""
         if self.recording is not None:
             values |= self.recording.values()

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import DeadlineError, GoalError, PlanInterruptedError, PlanRefusedError, StartError
 from sobo_planner.motion import LOST, POSITION_JUMP, VELOCITY_JUMP, Motion, Timeline, expected_state, unwound
+from sobo_planner.planning.plan import Surroundings
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.inputs.inbox import StampedState
+from sobo_planner.ros.inputs.worlds import SeenWorld
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
@@ -80,12 +82,14 @@ class PlanOnce(Server):
     def _serve(self, goal: Vector) -> None:
         for lead in LEADS:
             self._check_wanted()
-            start = self._start(lead)
-            plan = self._plan(start.x, goal)
+            start, seen = self._start(lead), self.core.fresh_world()
+            plan = self._plan(start.x, goal, seen)
             self._check_wanted()
             late = self._late(start, lead)
+            if late is None and seen is not None:
+                plan, seen, late = self._in_newest_world(plan, seen)
             if late is None:
-                return self._publish(plan, start)
+                return self._publish(plan, start, seen)
             if lead == LEADS[-1]:
                 raise late
             self.core.note(late.status, late.detail)
@@ -141,7 +145,22 @@ class PlanOnce(Server):
         detail = f"{joint} changed its {change_of} while it was planned for, allowed are {allowed}"
         return Refused(Status.ARM_MOVES, detail)
 
-    def _plan(self, x: Vector, goal: Vector) -> Plan:
+    def _in_newest_world(self, plan: Plan, seen: SeenWorld) -> tuple[Plan, SeenWorld, Refused | None]:
+        """The plan and the world as it is by now, and why the plan cannot be published there.
+
+        Raises:
+            Refused: The world is too old by now.
+        """
+        newest = self.core.fresh_world()
+        assert newest is not None
+        if newest.world is seen.world:
+            return plan, newest, None
+        try:
+            return self._planner.recheck(plan, newest.world), newest, None
+        except PlanRefusedError as error:
+            return plan, newest, Refused(Status.PLAN_REFUSED, str(error))
+
+    def _plan(self, x: Vector, goal: Vector, seen: SeenWorld | None = None) -> Plan:
         deadline = self.core.values["deadline"] or None
         self.pulse.beat(math.inf if deadline is None else deadline)
         try:
@@ -155,6 +174,7 @@ class PlanOnce(Server):
                 joints=joints,
                 velocity_scaling=shares["velocity_scaling"],
                 acceleration_scaling=shares["acceleration_scaling"],
+                world=None if seen is None else seen.world,
             )
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
@@ -173,9 +193,10 @@ class PlanOnce(Server):
             self.core.note(Status.POLICY_FAILED, f"the policy's output is not finite; the plan began at {plan.source}")
         return plan
 
-    def _publish(self, plan: Plan, start: Start) -> None:
+    def _publish(self, plan: Plan, start: Start, seen: SeenWorld | None = None) -> None:
         motion = Motion(start.begin, float(plan.time[1]), plan.X, plan.U, plan.K, plan.optimum)
-        report = self.publish(motion, start.state, details_of(plan))
+        among = None if seen is None else self._planner.among(seen.world)
+        report = self.publish(motion, start.state, details_of(plan, seen), among=among)
         self.status = Status.PLANNED
         self.detail = (
             f"plan {report['plan_id']} {plan.status.value} from {plan.source}: {plan.iterations} iterations, "
@@ -184,8 +205,12 @@ class PlanOnce(Server):
         self.core.info(self.detail)
 
 
-def details_of(plan: Plan) -> dict[str, Any]:
-    """What the report says of a plan; a `reason` only where it does not reach its goal."""
+def details_of(plan: Plan, seen: SeenWorld | None = None) -> dict[str, Any]:
+    """What the report says of a plan, and of a world from topics; a `reason` only where it does not reach its goal."""
+    around = plan.surroundings
+    if around is None and seen is not None:
+        around = Surroundings(seen.world.version, seen.world.hash, 0)
+    world = {} if around is None else {"world": asdict(around) | ({} if seen is None else {"age_s": seen.age})}
     return {
         "status": plan.status.value,
         **({"reason": plan.reason} if plan.reason else {}),
@@ -198,6 +223,6 @@ def details_of(plan: Plan) -> dict[str, Any]:
         "tool_error": float(plan.tool_error),
         "orientation_error": plan.orientation_error,
         **({} if plan.joint_error is None else {"joint_error": plan.joint_error}),
-        **({} if plan.surroundings is None else {"world": asdict(plan.surroundings)}),
+        **world,
         "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},
     }

@@ -19,6 +19,7 @@ from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.stopping import STATE_AFTER_JUMP, STOP_LEADS, Stopper
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.solver import Budget
+from sobo_planner.tasks import ArmReach
 
 Vector = NDArray[np.float64]
 
@@ -143,7 +144,12 @@ class Server(ABC):
         return stop
 
     def publish(
-        self, motion: Motion, state: StampedState, details: dict[str, Any], began: float | None = None
+        self,
+        motion: Motion,
+        state: StampedState,
+        details: dict[str, Any],
+        began: float | None = None,
+        among: ArmReach | None = None,
     ) -> dict[str, Any]:
         """Publishes what was planned for a goal. See `Core.publish`.
 
@@ -151,7 +157,7 @@ class Server(ABC):
             Refused: As there, or a request to stop has come, or ROS time has jumped: the goal is not wanted any more.
         """
         interrupt = self.core.inbox.interrupt
-        report = None if self.clock_jumped() else self.core.publish(motion, state, details, began, interrupt)
+        report = None if self.clock_jumped() else self.core.publish(motion, state, details, began, interrupt, among)
         if report is None:
             raise self.dropped()
         return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,13 @@ from sobo_planner.motion import Brakes, Followed
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
+from sobo_planner.robot.reach import reach
+from sobo_planner.robot.urdf import parse
 from sobo_planner.ros.inputs.frames import GoalFrames
 from sobo_planner.ros.inputs.intake import StateIntake
+from sobo_planner.ros.inputs.planning_scenes import Scenes
+from sobo_planner.ros.inputs.world_topics import WorldIntake, WorldTopics, topics_of
+from sobo_planner.ros.inputs.worlds import Worlds
 from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
 from sobo_planner.ros.record.recording import Recording
@@ -37,6 +42,8 @@ from sobo_planner.world import read_world
 
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.35
+# Points further from the root link than this [m] do not matter, however far an arm on a rail may reach.
+FARTHEST_POINT = 100.0
 
 
 class Session:
@@ -56,6 +63,7 @@ class Session:
         states: Reads joint states.
         frames: Brings goals into the base frame.
         joint_names: The joints as the controller knows them, prefix included.
+        world_topics: Where the world comes from; None where it comes from no topic.
 
     Raises:
         SoboError: A parameter, the task, its robot or the policy cannot be used, naming which.
@@ -74,6 +82,9 @@ class Session:
         goal_type = _one_of(values, "goal_type", *GOAL_TYPES)
         task = load_arm(values["task"])
         self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
+        topics = topics_of(values["world_topics"])
+        if topics and self._mode != node_parameters.PLAN_ONCE:
+            raise ConfigError(f"the parameter world_topics needs mode {node_parameters.PLAN_ONCE}, got {self._mode!r}")
         if values["world"]:
             world = read_world(Path(values["world"]), task.robot.root_link)
             task = task.with_world(world, values["world_margin"])
@@ -100,7 +111,8 @@ class Session:
         self.brakes, self.watchdog_brakes = Brakes(task, self.checker), Brakes(task, self.checker)
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
-            self._planner = Planner(self.task, self._policy, self.checker, gains=self._gains)
+            margin = values["world_margin"]
+            self._planner = Planner(self.task, self._policy, self.checker, gains=self._gains, margin=margin)
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self._proposer: Proposer | None = None
@@ -122,6 +134,24 @@ class Session:
             recording,
         )
         self._base_frame, self._base = base_frame, base
+        self.world_topics = WorldTopics(node, self._intake(topics, node, note)) if topics else None
+
+    def _intake(self, topics: Sequence[str], node: Node, note: Callable[[Refused], None]) -> WorldIntake:
+        """What takes in worlds from topics."""
+        robot, values = self.task.robot, self._values
+        margin, description = values["world_margin"], robot.description
+        urdf = parse(description.text)
+        links = [link.get("name", "") for link in urdf.iterfind("link")]
+        return WorldIntake(
+            Worlds(robot.world, topics, lambda world: robot.with_world(world, margin)),
+            self.frames,
+            Scenes(self.frames, robot.root_link, values["tf_prefix"], links),
+            min(reach(urdf, description.locked) + margin, FARTHEST_POINT),
+            values["points_resolution"],
+            values,
+            lambda: 1e-9 * node.get_clock().now().nanoseconds,
+            note,
+        )
 
     def description(self) -> dict[str, Any]:
         """What a recording says of the task and of how the node is configured."""
@@ -167,6 +197,8 @@ class Session:
             self.outputs.destroy()
         finally:
             try:
+                if self.world_topics is not None:
+                    self.world_topics.close()
                 self.frames.close()
             finally:
                 self.close()

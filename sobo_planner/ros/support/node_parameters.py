@@ -70,6 +70,18 @@ PLANNER = (
     ParameterSpec("world", "", "World file: objects that plans keep away from; empty: none.", read_only=True),
     ParameterSpec("world_margin", 0.0, "Distance [m] to keep from obstacles.", (0.0, 1.0), read_only=True),
     ParameterSpec(
+        "world_topics",
+        "",
+        "Topics that the world comes from, beside the file: obstacles, planning_scene, points; empty: none.",
+        read_only=True,
+    ),
+    ParameterSpec(
+        "world_timeout", 1.0, "Age [s] of what came on world_topics past which no plan is made; 0: any.", (0.0, 3600.0)
+    ),
+    ParameterSpec(
+        "points_resolution", 0.02, "Edge [m] of the cubes that stand for points.", (0.005, 0.5), read_only=True
+    ),
+    ParameterSpec(
         "gains",
         TRACKING,
         "Feedback gains: tracking holds the arm to its motion; task: the optimal control problem's own.",

@@ -31,6 +31,9 @@ class Status(str, Enum):
     BAD_START = "BAD_START"
     ARM_MOVES = "ARM_MOVES"
     OUT_OF_REACH = "OUT_OF_REACH"
+    NO_WORLD = "NO_WORLD"
+    STALE_WORLD = "STALE_WORLD"
+    BAD_WORLD = "BAD_WORLD"
     SUPERSEDED = "SUPERSEDED"
     CANCELLED = "CANCELLED"
     # planning failed, or a fallback was used
@@ -101,6 +104,23 @@ TEXTS: dict[Status, Text] = {
         "wait until it rests, or call `cancel`, which brakes it; send the goal again",
     ),
     Status.OUT_OF_REACH: Text(WARN, "the goal cannot be reached", "choose another goal"),
+    Status.NO_WORLD: Text(
+        WARN,
+        "nothing valid has come in yet on one of the `world_topics`; goals are refused, not kept",
+        "check the sender, its topic and frame; send the goal again",
+    ),
+    Status.STALE_WORLD: Text(
+        STALE,
+        "the world is older than `world_timeout`, so that no plan is made, or a message of it is: that is refused, the "
+        "last world stays",
+        "check the sender and the clocks; for one that sends changes only, set `world_timeout` to 0",
+    ),
+    Status.BAD_WORLD: Text(
+        WARN,
+        "something in a message on one of the `world_topics` is damaged or not supported; the whole message is "
+        "refused, the last world stays",
+        "correct the sender; the detail names the object",
+    ),
     Status.SUPERSEDED: Text(OK, "a newer goal came before this one was planned", "nothing"),
     Status.CANCELLED: Text(OK, "the goal was dropped by `cancel`, `hold` or deactivation", "send it again if wanted"),
     Status.PLANNING_FAILED: Text(
