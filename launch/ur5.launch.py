@@ -18,8 +18,8 @@ from sobo_planner.paths import share_path
 # Parameters of the planner that are arguments, too.
 PLANNER = ("policy", "mode", "goal_type", "velocity_scaling", "acceleration_scaling", "record", "autostart")
 
-# Topics that worlds come from. The parameters `world` and `world_topics` are no arguments: an argument that is not given
-# would replace what the parameter file says.
+# Topics that worlds come from, see world_topics in the parameter file. The parameters `world` and `world_topics` are no
+# arguments: one that is not given would replace what the parameter file says.
 WORLD_TOPICS = ("obstacles", "planning_scene", "points")
 
 
@@ -84,13 +84,20 @@ def arguments():
             default_value="control",
             description="Topic on which linear_feedback_controller expects its commands.",
         ),
-        *(
-            DeclareLaunchArgument(
-                f"{name}_topic",
-                default_value=name,
-                description=f"Topic that `{name}` comes from, where world_topics in the parameter file names it.",
-            )
-            for name in WORLD_TOPICS
+        DeclareLaunchArgument(
+            "obstacles_topic",
+            default_value="obstacles",
+            description="Topic of markers that are obstacles, with `obstacles` in world_topics.",
+        ),
+        DeclareLaunchArgument(
+            "planning_scene_topic",
+            default_value="planning_scene",
+            description="Topic of MoveIt's planning scenes, with `planning_scene` in world_topics.",
+        ),
+        DeclareLaunchArgument(
+            "points_topic",
+            default_value="points",
+            description="Topic of point clouds that are obstacles, with `points` in world_topics.",
         ),
         DeclareLaunchArgument(
             "use_sim_time",
