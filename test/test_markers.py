@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose as PoseMessage, Quaternion, Vector3
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from geometry_msgs.msg import Pose as PoseMessage
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -27,7 +28,11 @@ NAN = math.nan
 
 
 def marker(number: int = 0, kind: int = Marker.CUBE, **fields: Any) -> Marker:
-    given: dict[str, Any] = {"ns": "cell", "scale": Vector3(x=0.1, y=0.2, z=0.3), "header": Header(frame_id="base_link")}
+    given: dict[str, Any] = {
+        "ns": "cell",
+        "scale": Vector3(x=0.1, y=0.2, z=0.3),
+        "header": Header(frame_id="base_link"),
+    }
     made = Marker(id=number, type=kind, **(given | fields))
     if "pose" not in fields:
         made.pose.position.x = 0.5

@@ -40,7 +40,9 @@ def test_a_whole_scene_is_brought_into_the_base_frame() -> None:
 
 def test_links_have_the_prefix() -> None:
     held = attached(ball("part", at=pose()), "left_tool0", ("left_wrist_3_link", "stand"), 0.5)
-    found = scenes("left_").take(scene(ball("can", frame="left_base_link"), held=(held,), allowed=("left_tool0", "can")))
+    found = scenes("left_").take(
+        scene(ball("can", frame="left_base_link"), held=(held,), allowed=("left_tool0", "can"))
+    )
     [part] = found.attached
     assert (part.link, part.touches, part.mass) == ("tool0", ("stand", "wrist_3_link"), 0.5)
     assert found.allowed == {("can", "tool0")}

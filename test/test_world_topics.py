@@ -72,7 +72,9 @@ def stamp(seconds: float) -> Time:
 
 def cube(number: int, size: float = 0.1, at: tuple[float, float, float] = (0.5, 0.0, 0.5), **fields: Any) -> Marker:
     header = fields.pop("header", Header(frame_id="base_link"))
-    made = Marker(ns="cell", id=number, type=Marker.CUBE, header=header, scale=Vector3(x=size, y=size, z=size), **fields)
+    made = Marker(
+        ns="cell", id=number, type=Marker.CUBE, header=header, scale=Vector3(x=size, y=size, z=size), **fields
+    )
     made.pose.position = Point(x=at[0], y=at[1], z=at[2])
     return made
 
@@ -179,7 +181,7 @@ def test_after_a_scene_that_was_refused_changes_are(monkeypatch: pytest.MonkeyPa
 
 
 class Sender:
-    """What a sender of markers means, and what a receiver may believe of it: nothing in doubt, or what it had before."""
+    """What a sender of markers means, and what may be believed of it: all of it, or what was believed before."""
 
     def __init__(self) -> None:
         self.meant: dict[int, float | None] = {}  # sizes by number; None: it was in a message that was damaged
@@ -234,8 +236,10 @@ def test_the_world_is_what_was_sent_in_whole_or_what_it_was_before(seed: int) ->
         before = heard.worlds.seen.world
         heard.intake.obstacles(sender.send(chance))
         sender.believe()
-        found = {int(each.name[5:]): each.parts[0].shape.size[0] for each in heard.worlds.seen.world.objects}  # type: ignore[union-attr]
-        assert found == sender.believed
+        objects = heard.worlds.seen.world.objects
+        assert {
+            int(each.name[5:]): each.parts[0].shape.to_dict()["box"]["size"][0] for each in objects
+        } == sender.believed
         changes += heard.worlds.seen.world is not before
     assert changes > 20 and len(heard.refusals) > 100
 

@@ -95,9 +95,7 @@ def _change_object(entry: Entry, objects: dict[str, WorldObject], frame: str) ->
         objects[name] = WorldObject(name, parts, pose)
 
 
-def _moved(
-    entry: Entry, values: Mapping[str, Entry], objects: Mapping[str, WorldObject], frame: str
-) -> WorldObject:
+def _moved(entry: Entry, values: Mapping[str, Entry], objects: Mapping[str, WorldObject], frame: str) -> WorldObject:
     name = values["id"].value
     if name not in objects:
         entry.fail(f"there is no object named {shown(name)} that could be moved; add it")
@@ -149,9 +147,7 @@ def _names_joints(state: Mapping[str, Entry]) -> bool:
     return bool(isinstance(joints, dict) and joints.get("name"))
 
 
-def _detach(
-    entry: Entry, name: str, link: Any, attached: dict[str, AttachedObject], changes: list[Entry]
-) -> None:
+def _detach(entry: Entry, name: str, link: Any, attached: dict[str, AttachedObject], changes: list[Entry]) -> None:
     """Removes attached objects, of which the same message says whether and where they are in the world."""
     gone = [each for each in attached.values() if name in ("", each.name) and (name or link in ("", each.link))]
     told = {change.value.get("id") for change in changes if isinstance(change.value, dict)}

@@ -1,4 +1,4 @@
-"""Goals, and what worlds are made of, given in other frames, brought into the frame of the robot's root link, in which plans are made.
+"""Goals and obstacles given in other frames, brought into the frame of the robot's root link, in which plans are made.
 
 The URDF says where links are that are fixed to its root. All other frames need tf2_ros, which comes with ROS
 distributions.

@@ -56,7 +56,9 @@ def _layout(message: PointCloud2) -> tuple[list[int], list[str]]:
             raise _refused(f"the field {axis} must be one float32 (7) or float64 (8), got {field.datatype}")
         name, size = _TYPES[field.datatype]
         if field.offset + size > message.point_step:
-            raise _refused(f"the field {axis} ends at {field.offset + size}, after a point's {message.point_step} bytes")
+            raise _refused(
+                f"the field {axis} ends at {field.offset + size}, after a point's {message.point_step} bytes"
+            )
         offsets.append(field.offset)
         formats.append((">" if message.is_bigendian else "<") + name)
     return offsets, formats

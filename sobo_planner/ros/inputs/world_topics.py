@@ -191,9 +191,7 @@ class WorldTopics:
             self._subscriptions.append(node.create_subscription(MarkerArray, "obstacles", intake.obstacles, CHANGES))
         if PLANNING_SCENE in intake.worlds.sources:
             kind = planning_scenes.PlanningScene
-            self._subscriptions.append(
-                node.create_subscription(kind, "planning_scene", intake.planning_scene, CHANGES)
-            )
+            self._subscriptions.append(node.create_subscription(kind, "planning_scene", intake.planning_scene, CHANGES))
         if POINTS in intake.worlds.sources:
             self._subscriptions.append(node.create_subscription(PointCloud2, "points", intake.points, NEWEST))
 

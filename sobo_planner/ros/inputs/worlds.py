@@ -13,7 +13,6 @@ from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.world import AttachedObject, World, WorldObject
 
 
-
 @dataclass(frozen=True)
 class Layer:
     """What one source says.
