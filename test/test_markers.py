@@ -150,6 +150,17 @@ def test_a_refused_message_that_deletes_all_has_to_come_again() -> None:
     assert markers.take(array(Marker(action=Marker.DELETEALL)), 0.0) == {}
 
 
+def test_what_would_be_over_by_now_is_in_doubt_no_more() -> None:
+    """As with a sender that numbers all that it sees anew."""
+    markers = Markers(FRAMES)
+    markers.take(array(marker(1)), 0.0)
+    with pytest.raises(Refused):
+        markers.take(array(marker(1, lifetime=Duration(sec=2)), marker(2, Marker.ARROW, lifetime=Duration(sec=1))), 5.0)
+    assert markers.take(array(marker(3)), 6.5) is None
+    found = markers.take(array(), 7.5)
+    assert found is not None and list(found) == [("cell", 3)], "the refused 1 took the place of the one before"
+
+
 def test_markers_expire() -> None:
     found = Markers(FRAMES).take(array(marker(1), marker(2, lifetime=Duration(sec=2, nanosec=500_000_000))), 10.0)
     assert found is not None

@@ -143,6 +143,20 @@ def test_markers_expire_and_what_is_left_is_no_younger(monkeypatch: pytest.Monke
     assert heard.worlds.seen.world.version == version
 
 
+def test_nothing_expires_while_what_comes_next_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [50.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    heard = Heard("obstacles")
+    heard.intake.obstacles(markers(cube(1, lifetime=Duration(sec=2))))
+    clock[0] = 51.0
+    heard.intake.obstacles(markers(cube(2, 0.0, lifetime=Duration(sec=2))))
+    clock[0] = 52.5
+    heard.intake.expire()
+    assert heard.names == ["cell/1"] and heard.worlds.seen.measured == 50.0
+    heard.intake.obstacles(markers(cube(2, lifetime=Duration(sec=2))))
+    assert heard.names == ["cell/2"]
+
+
 def test_clouds_out_of_order_are_refused_and_sensors_do_not_replace_each_other() -> None:
     heard = Heard("points")
     heard.intake._frames._fixed["camera"] = heard.intake._frames.base  # type: ignore[index]

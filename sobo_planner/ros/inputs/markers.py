@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +41,14 @@ class Placed:
     """
 
     body: WorldObject
-    expires: float = float("inf")
+    expires: float = math.inf
 
 
 class Markers:
     """The markers that are there, from messages that change some of them.
 
     A message is taken whole or not at all. What a message that was refused would have changed is in doubt: what comes
-    afterwards is kept back until all of that was sent again, or all markers were deleted.
+    afterwards is kept back until all of that was sent again, its lifetime is over, or all markers were deleted.
 
     Args:
         frames: Brings poses into the root link's frame.
@@ -56,7 +57,7 @@ class Markers:
     def __init__(self, frames: GoalFrames) -> None:
         self._frames = frames
         self._placed: dict[Key, Placed] = {}
-        self._doubt: set[Key] = set()
+        self._doubt: dict[Key, float] = {}  # until when, in monotonic time [s]
         self._all_in_doubt = False
 
     def take(self, message: MarkerArray, now: float) -> dict[Key, Placed] | None:
@@ -72,15 +73,17 @@ class Markers:
         Raises:
             Refused: BAD_WORLD or BAD_FRAME, with the marker.
         """
-        placed, doubt = dict(remaining(self._placed, now)), set(self._doubt)
+        over = {key for key, until in self._doubt.items() if until <= now}
+        placed = {key: each for key, each in self._placed.items() if each.expires > now and key not in over}
+        doubt = {key: until for key, until in self._doubt.items() if key not in over}
         all_in_doubt = self._all_in_doubt
         try:
             for marker in message.markers:
                 if marker.action == DELETEALL:
-                    placed, doubt, all_in_doubt = {}, set(), False
+                    placed, doubt, all_in_doubt = {}, {}, False
                     continue
                 key = marker.ns, marker.id
-                doubt.discard(key)
+                doubt.pop(key, None)
                 if marker.action == DELETE:
                     placed.pop(key, None)
                 elif marker.action == ADD:  # the same number as MODIFY
@@ -88,17 +91,21 @@ class Markers:
                 else:
                     raise _refused(marker, f"the action {marker.action} is not one of 0 (add), 2 and 3 (delete)")
         except Refused:
-            self.doubt(message)
+            self.doubt(message, now)
             raise
         self._placed, self._doubt, self._all_in_doubt = placed, doubt, all_in_doubt
         return None if doubt or all_in_doubt else placed
 
-    def doubt(self, message: MarkerArray) -> None:
-        """What a message that was refused would have changed is in doubt from now on."""
-        self._doubt |= {(marker.ns, marker.id) for marker in message.markers if marker.action != DELETEALL}
-        self._all_in_doubt |= any(marker.action == DELETEALL for marker in message.markers)
+    def doubt(self, message: MarkerArray, now: float) -> None:
+        """What a message that was refused would have changed is in doubt from a monotonic time [s] on."""
+        for marker in message.markers:
+            if marker.action == DELETEALL:
+                self._all_in_doubt = True
+                continue
+            lifetime = _lifetime(marker) if marker.action == ADD else math.inf
+            self._doubt[marker.ns, marker.id] = now + lifetime
         if len(self._doubt) > MOST_IN_DOUBT:
-            self._doubt, self._all_in_doubt = set(), True
+            self._doubt, self._all_in_doubt = {}, True
 
     @property
     def in_doubt(self) -> str:
@@ -115,7 +122,6 @@ class Markers:
         frame = marker.header.frame_id
         if marker.frame_locked and not self._frames.is_fixed(frame):
             raise _refused(marker, f"it is locked to the frame {frame!r}, which may move; send it anew as it moves")
-        lifetime = marker.lifetime.sec + 1e-9 * marker.lifetime.nanosec
         try:
             pose = pose_of(self._frames.in_root(marker.header, "marker")) @ _pose(marker)
             body = WorldObject(name_of((marker.ns, marker.id)), _parts(marker), pose)
@@ -123,7 +129,13 @@ class Markers:
             raise _refused(marker, str(error)) from error
         except Refused as refusal:
             raise Refused(refusal.status, f"{name_of((marker.ns, marker.id))}: {refusal.detail}") from refusal
-        return Placed(body) if lifetime <= 0.0 else Placed(body, now + lifetime)
+        return Placed(body, now + _lifetime(marker))
+
+
+def _lifetime(marker: Marker) -> float:
+    """For how long a marker is there [s]; infinity for good, which messages say by 0."""
+    seconds = marker.lifetime.sec + 1e-9 * marker.lifetime.nanosec
+    return float(seconds) if seconds > 0.0 else math.inf
 
 
 def name_of(key: Key) -> str:

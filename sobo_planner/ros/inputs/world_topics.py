@@ -86,7 +86,7 @@ class WorldIntake:
             stamps = [marker.header.stamp for marker in message.markers if marker.action == 0]
             measured = min((self._measured(stamp) for stamp in stamps), default=time.monotonic())
         except Refused as refusal:
-            self._markers.doubt(message)
+            self._markers.doubt(message, time.monotonic())
             self._refuse(OBSTACLES, refusal)
             return
         try:
@@ -99,7 +99,7 @@ class WorldIntake:
         try:
             self._show(placed, measured)
         except Refused as refusal:
-            self._markers.doubt(message)
+            self._markers.doubt(message, time.monotonic())
             self._refuse(OBSTACLES, refusal)
 
     def _show(self, placed: dict[Key, Placed], measured: float) -> None:
@@ -108,9 +108,12 @@ class WorldIntake:
         self._placed = there, measured
 
     def expire(self) -> None:
-        """Removes markers whose lifetime is over; to be called now and then."""
+        """Removes markers whose lifetime is over; to be called now and then.
+
+        Not while some are in doubt: those that should have taken their places may have been refused.
+        """
         placed, measured = self._placed
-        if remaining(placed, time.monotonic()) is not placed:
+        if not self._markers.in_doubt and remaining(placed, time.monotonic()) is not placed:
             self._show(placed, measured)
 
     def planning_scene(self, message: Any) -> None:
