@@ -50,7 +50,13 @@ class ScriptedOutputs:
         self.closed = False
 
     def publish(
-        self, motion: Motion, now: float, details: dict[str, Any], unless: Any = None, still_fresh: Any = None
+        self,
+        motion: Motion,
+        now: float,
+        details: dict[str, Any],
+        unless: Any = None,
+        still_fresh: Any = None,
+        among: Any = None,
     ) -> dict | None:
         if self.refuses is not None:
             raise self.refuses

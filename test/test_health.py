@@ -14,8 +14,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from sobo_planner.errors import ConfigError
 from sobo_planner.ros.inputs.inbox import Inbox
+from sobo_planner.ros.inputs.worlds import Layer, Worlds
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.world import World
 
 NOW = 100.0  # [s], monotonic
 SESSION = SimpleNamespace(
@@ -80,6 +82,25 @@ LOST = SimpleNamespace(status=Status.TRACKING, detail="", lost="it has died")
 )
 def test_the_first_thing_that_keeps_it_from_serving(parts: dict[str, Any], expected: tuple[Status, str]) -> None:
     assert health(**parts).status() == expected
+
+
+def among(worlds: Worlds) -> SimpleNamespace:
+    """A session whose world comes from topics."""
+    intake = SimpleNamespace(worlds=worlds, values=worlds.values)
+    return SimpleNamespace(**vars(SESSION) | {"world_topics": SimpleNamespace(intake=intake)})
+
+
+def test_a_world_that_is_not_known_or_old_keeps_it_from_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sobo_planner.ros.inputs.worlds.time.monotonic", lambda: NOW)
+    worlds = Worlds(World(), ("points",), lambda world: None)
+    given = {"session": among(worlds), "values": {"state_timeout": 0.5, "world_timeout": 1.0}}
+    assert health(**given).status() == (Status.NO_WORLD, "nothing valid has come in yet on points")
+    worlds.accept("points", Layer(measured=NOW - 3.0))
+    status, detail = health(**given).status()
+    assert status is Status.STALE_WORLD and "points is 3.00 s old" in detail
+    assert values(health(**given).message({}))["world_age_points_s"] == "3.000"
+    worlds.accept("points", Layer(measured=NOW - 0.5))
+    assert health(**given).status() == (Status.TRACKING, "goal 1")
 
 
 def values(message: DiagnosticStatus) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -106,6 +107,11 @@ class AttachedObject:
     def shapes(self) -> tuple[Part, ...]:
         """The shapes, with their poses in the link's frame."""
         return tuple(Part(part.shape, self.pose @ part.pose) for part in self.parts)
+
+    @cached_property
+    def extent(self) -> float:
+        """Distance [m] from the link's origin within which all shapes are."""
+        return max(math.hypot(*part.pose.position) + part.shape.bounding_radius for part in self.shapes)
 
     def to_dict(self) -> dict[str, Any]:
         """The object in plain values, as in a world file."""

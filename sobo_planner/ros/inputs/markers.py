@@ -1,4 +1,4 @@
-"""Obstacles from marker arrays: what is in RViz is in the world."""
+"""Obstacles from marker arrays, as RViz shows them."""
 
 from __future__ import annotations
 
@@ -169,13 +169,12 @@ def _parts(marker: Marker) -> tuple[Part, ...]:
     scale = _xyz(marker.scale)
     if marker.type == Marker.TRIANGLE_LIST:
         return (Part(_triangles(marker)),)
-    if marker.type in (Marker.CUBE_LIST, Marker.SPHERE_LIST):
-        shape = Box(scale) if marker.type == Marker.CUBE_LIST else _ball(scale)
-        return tuple(Part(shape, Pose(_xyz(point))) for point in marker.points)
     if marker.type == Marker.CYLINDER:
         Box(scale)  # all of its sizes are checked
         return (Part(Cylinder(radius=0.5 * max(scale[:2]), length=scale[2])),)
-    shape: Shape = Box(scale) if marker.type == Marker.CUBE else _ball(scale)
+    shape: Shape = Box(scale) if marker.type in (Marker.CUBE, Marker.CUBE_LIST) else _ball(scale)
+    if marker.type in (Marker.CUBE_LIST, Marker.SPHERE_LIST):
+        return tuple(Part(shape, Pose(_xyz(point))) for point in marker.points)
     return (Part(shape),)
 
 

@@ -71,7 +71,7 @@ def _refused(detail: str) -> Refused:
 def within_reach(points: NDArray[np.float64], frame: Placement, reach: float) -> NDArray[np.float64]:
     """Points (N, 3) of a frame in the frame that it is placed in, those within a distance [m] of its origin."""
     turned = np.stack([rotate(frame.quaternion, axis) for axis in np.eye(3)])
-    with np.errstate(over="ignore", invalid="ignore"):  # points beyond all reason
+    with np.errstate(over="ignore", invalid="ignore"):  # huge coordinates
         moved = points @ turned + frame.position
         near: NDArray[np.float64] = moved[np.einsum("ij,ij->i", moved, moved) <= reach * reach]
     return near

@@ -54,7 +54,7 @@ class WorldIntake:
         worlds: Where layers go.
         frames: Brings poses into the root link's frame.
         scenes: Keeps the planning scene.
-        reach: Distance [m] from the root link's origin beyond which points do not matter.
+        reach: Distance [m] from the root link's origin beyond which points do not matter to the links.
         resolution: Edge of the cubes that stand for points [m].
         values: The node's parameters.
         now: ROS time [s].
@@ -143,7 +143,8 @@ class WorldIntake:
         if frame not in self._newest and len(self._newest) >= MOST_SENSORS:
             raise Refused(Status.BAD_WORLD, f"point cloud: clouds come in more than {MOST_SENSORS} frames")
         placement = self._frames.in_root(message.header, "point cloud")
-        points = within_reach(read_points(message), placement, self._reach)
+        beyond = max((each.extent for each in self.worlds.seen.world.attached), default=0.0)
+        points = within_reach(read_points(message), placement, self._reach + beyond)
         parts, resolution = boxes(points, self._resolution)
         name = POINTS if frame == next(iter(self._newest), frame) else f"{POINTS}/{frame}"
         objects = (WorldObject(name, parts),) if parts else ()

@@ -1,4 +1,4 @@
-"""The world as it is known now: a file, and what comes on topics, merged into one immutable snapshot after another."""
+"""The world as it is known now: a file and what comes on topics, merged into immutable snapshots."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Worlds:
     Args:
         base: What is there always.
         sources: Names of the topics that it comes from.
-        tried: Raises what stands against a world, which is then not taken.
+        tried: Raises a SoboError for a world that cannot be used, which is then not taken.
     """
 
     def __init__(self, base: World, sources: Sequence[str], tried: Callable[[World], object]) -> None:

@@ -136,8 +136,7 @@ class Core:
             phases["state_to_trajectory"] = 1e3 * state.age
         if began is not None:
             phases["total"] = 1e3 * (time.monotonic() - began)
-        there = {} if among is None else {"among": among}
-        report = self.outputs.publish(motion, now, details, unless, still_fresh, **there)
+        report = self.outputs.publish(motion, now, details, unless, still_fresh, among)
         if report is not None:
             self.ledger.count_plan(report)
         return report

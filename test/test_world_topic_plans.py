@@ -1,0 +1,141 @@
+"""Plans in worlds that come from topics: none before all of it is known, none in one that is old or has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+import rclpy
+from builtin_interfaces.msg import Duration
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from visualization_msgs.msg import Marker, MarkerArray
+from world_messages import cube, markers, points
+from world_session import Served, served_session
+
+from sobo_planner.errors import ConfigError
+from sobo_planner.ros.planner_node import PlannerNode
+from sobo_planner.ros.serve.session import Session
+from sobo_planner.ros.support import domain
+from sobo_planner.ros.support.status import Status
+
+
+@pytest.fixture(scope="module")
+def served(home: np.ndarray) -> Iterator[Served]:
+    with served_session(home, world_topics="obstacles, points") as served:
+        yield served
+
+
+def goal_of(served: Served) -> np.ndarray:
+    return served.session.task.robot.tool_position(served.home + [0.8, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_plans_are_made_in_the_world_that_topics_say(served: Served) -> None:
+    """None before all was heard, none in one that is too old; reports say which world it was."""
+    goal = goal_of(served)
+    assert served.ask(goal) is None and served.count(Status.NO_WORLD) == 1
+    served.intake.points(points())
+    assert served.ask(goal) is None and served.count(Status.NO_WORLD) == 2
+    served.intake.obstacles(markers())
+    empty = served.ask(goal)
+    assert empty is not None and empty["world"]["objects"] == 0 and empty["world"]["distance"] is None
+    middle = served.session.task.robot.tool_position(served.home + [0.4, 0.0, 0.0, 0.0, 0.0, 0.0])
+    served.intake.obstacles(markers(cube(1, 0.1, tuple(middle.tolist()))))
+    around = served.ask(goal)
+    seen = served.intake.worlds.seen
+    assert around is not None and around["world"]["version"] == seen.world.version > empty["world"]["version"]
+    assert around["world"]["objects"] == 1 and around["world"]["distance"] >= 0.005
+    assert 0.0 <= around["world"]["age_s"] <= seen.age
+    served.values["world_timeout"] = 1e-9
+    assert served.ask(goal) is None and served.count(Status.STALE_WORLD) == 1
+    served.values["world_timeout"] = 60.0
+
+
+def test_a_plan_that_touches_something_in_the_newest_world_is_made_anew(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goal = goal_of(served)
+    served.intake.points(points())
+    served.intake.obstacles(markers(Marker(action=Marker.DELETEALL)))
+    middle = served.session.task.robot.tool_position(served.home + [0.4, 0.0, 0.0, 0.0, 0.0, 0.0])
+    planner, made = served.session._planner, []
+    assert planner is not None
+    plan = planner.plan
+
+    def planned(*arguments: Any, **options: Any) -> Any:
+        made.append(plan(*arguments, **options))
+        served.intake.obstacles(markers(cube(1, 0.1, tuple(middle.tolist()))))
+        return made[-1]
+
+    monkeypatch.setattr(planner, "plan", planned)
+    refused = served.count(Status.PLAN_REFUSED)
+    report = served.ask(goal)
+    assert report is not None and len(made) == 2 and served.count(Status.PLAN_REFUSED) == refused + 1
+    assert report["world"]["version"] == served.intake.worlds.seen.world.version
+    assert made[0].surroundings is None and report["world"]["objects"] == 1
+
+
+def test_a_plan_is_checked_in_a_world_that_became_free_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.intake.points(points())
+    served.intake.obstacles(markers(cube(1, 0.1, (0.0, 0.0, 1.8))))
+    planner = served.session._planner
+    assert planner is not None
+    plan = planner.plan
+
+    def planned(*arguments: Any, **options: Any) -> Any:
+        found = plan(*arguments, **options)
+        served.intake.obstacles(markers(cube(1, action=Marker.DELETE)))
+        return found
+
+    monkeypatch.setattr(planner, "plan", planned)
+    report = served.ask(goal_of(served))
+    assert report is not None and report["world"]["objects"] == 0
+
+
+def test_messages_come_from_topics_of_the_node(served: Served) -> None:
+    publisher = served.node.create_publisher(MarkerArray, "obstacles", 10)
+    executor = SingleThreadedExecutor(context=served.node.context)
+    executor.add_node(served.node)
+    end = time.monotonic() + 20.0
+    while publisher.get_subscription_count() == 0 and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.05)
+    publisher.publish(markers(Marker(action=Marker.DELETEALL), cube(77)))
+    while not any(each.name == "cell/77" for each in served.intake.worlds.seen.world.objects):
+        assert time.monotonic() < end, "it never came"
+        executor.spin_once(timeout_sec=0.05)
+    executor.remove_node(served.node)
+
+
+def test_a_node_plans_in_what_it_hears_and_ends_lifetimes(home: np.ndarray) -> None:
+    context = Context()
+    rclpy.init(context=context, domain_id=domain.free_domain())
+    given = {"policy": "none", "autostart": False, "world_topics": "obstacles", "world_timeout": 60.0}
+    node = PlannerNode(context=context, parameter_overrides=[Parameter(name, value=given[name]) for name in given])
+    try:
+        assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert node._session is not None and node._session.world_topics is not None and node._serving is not None
+        intake = node._session.world_topics.intake
+        intake.obstacles(markers(cube(1, lifetime=Duration(nanosec=200_000_000)), cube(2)))
+        time.sleep(0.21)
+        node._watch()
+        assert [each.name for each in intake.worlds.seen.world.objects] == ["cell/2"]
+        fresh = node._serving.server.core.fresh_world()
+        assert fresh is not None and fresh.world is intake.worlds.seen.world
+        intake.obstacles(markers(cube(3, 0.0)))
+        assert int(node._ledger.values()["count_BAD_WORLD"]) == 1
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def test_worlds_from_topics_need_plan_once(served: Served) -> None:
+    with pytest.raises(ConfigError, match="world_topics needs mode plan_once, got 'receding_horizon'"):
+        Session(served.node, served.values | {"mode": "receding_horizon"})
