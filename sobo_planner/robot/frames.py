@@ -67,12 +67,7 @@ def fixed_links(robot: Element, locked: Mapping[str, float]) -> dict[str, Placem
         robot: The root element of a URDF that was checked.
         locked: Positions of joints that do not move [rad or m].
     """
-    joints: dict[str, list[Element]] = {}
-    children = set()
-    for joint in robot.iterfind("joint"):
-        joints.setdefault(_link(joint, "parent"), []).append(joint)
-        children.add(_link(joint, "child"))
-    root = next(name for link in robot.iterfind("link") if (name := link.get("name", "")) not in children)
+    root, joints = tree(robot)
     placements = {root: Placement.identity()}
     waiting = [root]
     while waiting:
@@ -80,14 +75,26 @@ def fixed_links(robot: Element, locked: Mapping[str, float]) -> dict[str, Placem
         for joint in joints.get(parent, []):
             if joint.get("type") != "fixed" and joint.get("name") not in locked:
                 continue
-            child = _link(joint, "child")
+            child = link_of(joint, "child")
             moved = _moved(joint, locked.get(joint.get("name", ""), 0.0))
             placements[child] = placements[parent] @ _origin(joint) @ moved
             waiting.append(child)
     return placements
 
 
-def _link(joint: Element, end: str) -> str:
+def tree(robot: Element) -> tuple[str, dict[str, list[Element]]]:
+    """The root link of a URDF that was checked, and the joints whose parent each link is."""
+    joints: dict[str, list[Element]] = {}
+    children = set()
+    for joint in robot.iterfind("joint"):
+        joints.setdefault(link_of(joint, "parent"), []).append(joint)
+        children.add(link_of(joint, "child"))
+    root = next(name for link in robot.iterfind("link") if (name := link.get("name", "")) not in children)
+    return root, joints
+
+
+def link_of(joint: Element, end: str) -> str:
+    """The link at an end of a joint, `parent` or `child`."""
     found = joint.find(end)
     return "" if found is None else found.get("link", "")
 

@@ -1,10 +1,12 @@
-"""How far an arm can be from its root, from its URDF alone: a bound that no posture exceeds."""
+"""How far an arm can be from its root in any posture, from its URDF alone."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
+
+from sobo_planner.robot.frames import link_of, tree
 
 #: What a mesh may measure from its origin beyond what the URDF says of it, which is nothing [m].
 MESH = 0.5
@@ -17,26 +19,17 @@ def reach(robot: Element, locked: Mapping[str, float]) -> float:
         robot: The root element of a URDF that was checked.
         locked: Positions of joints that do not move [rad or m].
     """
-    joints: dict[str, list[Element]] = {}
-    children = set()
-    for joint in robot.iterfind("joint"):
-        joints.setdefault(_link(joint, "parent"), []).append(joint)
-        children.add(_link(joint, "child"))
+    root, joints = tree(robot)
     links = {link.get("name", ""): link for link in robot.iterfind("link")}
-    waiting = [(name, 0.0) for name in links if name not in children]
+    waiting = [(root, 0.0)]
     farthest = 0.0
     while waiting:
         name, distance = waiting.pop()
         farthest = max(farthest, distance + max(map(_extent, links[name].iterfind("collision")), default=0.0))
         for joint in joints.get(name, []):
             further = distance + _length(joint.find("origin"), "xyz") + _travel(joint, locked)
-            waiting.append((_link(joint, "child"), further))
+            waiting.append((link_of(joint, "child"), further))
     return farthest
-
-
-def _link(joint: Element, end: str) -> str:
-    found = joint.find(end)
-    return "" if found is None else found.get("link", "")
 
 
 def _length(element: Element | None, name: str) -> float:
