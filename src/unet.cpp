@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace sobo {
 namespace {
@@ -22,6 +23,10 @@ const Kernel *find_kernel(const std::string &name) {
   if (found)
     return found;
   throw PolicyError("this processor or build has no kernel '" + name + "'");
+}
+
+float *row(const Layout<float> &rows, std::ptrdiff_t t, int lanes, int lane) {
+  return rows.data + (t * lanes + lane) * rows.step;
 }
 
 // Sinusoidal code of the integers 0 .. steps - 1, [steps, size].
@@ -50,8 +55,8 @@ UNet::UNet(const UNetConfig &config, const std::map<std::string, Tensor> &tensor
 }
 
 void UNet::linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const {
-  const Conv conv{filter.weight.data(), filter.bias.data(), 1, filter.inputs, filter.outputs, in, 0, in_step, 0, out,
-                  filter.outputs,       rows,               0};
+  const Conv conv{filter.weight.data(), filter.bias.data(), 1, filter.inputs, filter.outputs, {in, in_step},
+                  {out, filter.outputs}, rows, false};
   kernel_->conv(conv, 1);
 }
 
@@ -90,12 +95,20 @@ void UNet::condition(int batch, const float *observation, const std::vector<int>
   observation_.assign(observation, observation + size);
 }
 
+// Rows of another number of lanes lie elsewhere: what is before and after them is to be zero there, too.
+void UNet::lay_out(int lanes) {
+  if (std::exchange(lanes_, lanes) == lanes)
+    return;
+  for (const Buffer &buffer : buffers_)
+    buffer.clear();
+}
+
 void UNet::run(int lanes, const float *const *film) {
   for (const Layer &layer : layers_) {
     kernel_->conv(layer.conv, lanes);
     if (layer.activated)
       for (int lane = 0; lane < lanes; ++lane)
-        kernel_->activate(layer.activation, lane, layer.film < 0 ? nullptr : film[lane] + layer.film);
+        kernel_->activate(layer.activation, lanes, lane, layer.film < 0 ? nullptr : film[lane] + layer.film);
   }
 }
 
@@ -106,15 +119,17 @@ void UNet::predict(int batch, const float *sample, const int *slots, float *pred
   for (int first = 0; first < batch; first += kBatch) {
     const int lanes = std::min(kBatch, batch - first);
     const float *film[kBatch];
+    lay_out(lanes);
     for (int lane = 0; lane < lanes; ++lane) {
       const std::size_t b = first + lane;
       film[lane] = modulation_.data() + (b * steps_.size() + slots[b]) * film_.outputs;
-      std::copy_n(sample + b * chunk, chunk, input_ + lane * input_lane_);
+      for (int t = 0; t < horizon; ++t)
+        std::copy_n(sample + b * chunk + t * width, width, row(input_, t, lanes, lane));
     }
     run(lanes, film);
     for (int lane = 0; lane < lanes; ++lane)
       for (int t = 0; t < horizon; ++t)
-        std::copy_n(output_ + lane * output_lane_ + t * output_step_, width,
+        std::copy_n(row(output_, t, lanes, lane), width,
                     prediction + (first + lane) * chunk + t * width);
   }
 }

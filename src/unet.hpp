@@ -45,6 +45,7 @@ private:
     int film;
   };
 
+  void lay_out(int lanes);
   void run(int lanes, const float *const *film);
   void linear(const Filter &filter, const float *in, int in_step, int rows, float *out) const;
   void encode_steps();
@@ -59,9 +60,8 @@ private:
   std::vector<Norm> norms_;
   std::vector<Buffer> buffers_;
   Buffer work_;
-  float *input_, *output_; // [kBatch] lanes of [horizon, action_dim] and [horizon, output_step_]
-  std::size_t input_lane_, output_lane_;
-  int output_step_;
+  int lanes_ = 0; // that the buffers are laid out for
+  Layout<float> input_, output_; // of horizon rows
 
   Filter observation_encoder_[2], step_encoder_[2], film_;
   std::vector<float> step_table_;            // [diffusion_steps, cond]

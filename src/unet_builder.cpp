@@ -41,9 +41,9 @@ UNetBuilder::View UNetBuilder::buffer(int rows, int columns, Use use) {
   if (found != views_.end())
     return found->second;
   const std::size_t halo = static_cast<std::size_t>(std::max(1, config_.kernel / 2)) * columns;
-  const std::size_t lane = static_cast<std::size_t>(rows) * columns + 2 * halo;
-  net_.buffers_.emplace_back(lane * kBatch);
-  return views_[key] = View{net_.buffers_.back().data() + halo, rows, columns, columns, lane};
+  const std::size_t size = static_cast<std::size_t>(rows) * columns + 2 * halo;
+  net_.buffers_.emplace_back(size * kBatch);
+  return views_[key] = View{{net_.buffers_.back().data() + halo * kBatch, columns}, rows, columns};
 }
 
 UNet::Layer &UNetBuilder::add(const View &in, Filter filter, int first_tap, int stride, const View &out) {
@@ -53,14 +53,10 @@ UNet::Layer &UNetBuilder::add(const View &in, Filter filter, int first_tap, int 
   conv.taps = filter.taps;
   conv.inputs = filter.inputs;
   conv.outputs = filter.outputs;
-  conv.in = in.data + static_cast<std::ptrdiff_t>(first_tap) * in.step;
-  conv.in_row = in.step;
-  conv.in_step = stride * in.step;
-  conv.in_lane = in.lane;
-  conv.out = out.data;
-  conv.out_step = out.step;
-  conv.out_lane = out.lane;
+  conv.in = {in.data, in.step, first_tap, stride};
+  conv.out = out;
   conv.rows = out.rows;
+  conv.same = stride == 1 && out.stride == 1 && 2 * first_tap == 1 - filter.taps;
   net_.filters_.push_back(std::move(filter));
   net_.layers_.push_back(UNet::Layer{conv, false, Activation{}, -1});
   return net_.layers_.back();
@@ -76,16 +72,11 @@ void UNetBuilder::activate(UNet::Layer &layer, const std::string &name, int chan
   a.columns = padded(channels);
   a.groups = config_.groups;
   a.rows = out.rows;
-  a.in = layer.conv.out;
-  a.in_lane = layer.conv.out_lane;
-  if (residual) {
-    a.residual = residual->data;
-    a.residual_step = residual->step;
-    a.residual_lane = residual->lane;
-  }
-  a.out = out.data;
-  a.out_step = out.step;
-  a.out_lane = out.lane;
+  a.in = {layer.conv.out.data, layer.conv.out.step};
+  a.residual = {nullptr, 0};
+  if (residual)
+    a.residual = {residual->data, residual->step};
+  a.out = out;
   layer.activated = true;
   layer.film = film;
   net_.norms_.push_back(std::move(norm));
@@ -142,8 +133,7 @@ UNetBuilder::View UNetBuilder::upper(int level) {
 void UNetBuilder::down() {
   const int levels = static_cast<int>(config_.hidden.size());
   View x = buffer(config_.horizon, config_.action_dim, Use::Input);
-  net_.input_ = x.data;
-  net_.input_lane_ = x.lane;
+  net_.input_ = x;
   Columns channels(config_.action_dim);
   for (int c = 0; c < config_.action_dim; ++c)
     channels[c] = c;
@@ -171,9 +161,9 @@ void UNetBuilder::up() {
     // Every other row each: 2t sees rows t - 1 and t, 2t + 1 sees t and t + 1.
     View out = upper(level - 1);
     out.rows /= 2;
-    out.step *= 2;
+    out.stride = 2;
     add(x, weights_.transposed_conv(name, width, {3, 1}), -1, 1, out);
-    out.data += out.step / 2;
+    out.first = 1;
     add(x, weights_.transposed_conv(name, width, {2, 0}), 0, 1, out);
   }
 }
@@ -187,9 +177,7 @@ void UNetBuilder::finish() {
   activate(block, "final_block.norm", width, -1, nullptr, middle);
   const View out = buffer(config_.horizon, columns_out, Use::Shortcut);
   add(middle, weights_.conv("final_conv", columns(width), config_.action_dim, 1, true), 0, 1, out);
-  net_.output_ = out.data;
-  net_.output_step_ = out.step;
-  net_.output_lane_ = out.lane;
+  net_.output_ = out;
   // One work space for all activations, the widest included.
   const int widest = *std::max_element(config_.hidden.begin(), config_.hidden.end());
   net_.work_ = Buffer(2 * static_cast<std::size_t>(padded(widest)));

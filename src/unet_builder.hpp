@@ -21,11 +21,9 @@ public:
   void build();
 
 private:
-  // Rows of channels of every lane, with zero rows before and after them that nothing ever writes.
-  struct View {
-    float *data;
-    int rows, columns, step;
-    std::size_t lane;
+  // Rows of channels of every lane, with zero rows before and after them.
+  struct View : Layout<float> {
+    int rows, columns;
   };
   enum class Use { Input, Raw, Middle, Result, Shortcut, Joined };
 

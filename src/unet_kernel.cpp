@@ -1,79 +1,56 @@
 // Compiled once for every processor and, with SOBO_AVX2_KERNEL or SOBO_AVX512_KERNEL, for those with AVX2 or AVX-512. Everything but the table at
-// the end has internal linkage, and no header with inline functions is used: of two copies of such a function the
+// the end has internal linkage, and no other header with inline functions is used: of two copies of such a function the
 // linker keeps one, which might be the one with AVX2.
 #include "unet_kernel.hpp"
 
 #include <cstdint>
 
+#include "unet_vectors.hpp"
+
 namespace sobo {
 namespace {
 
-#ifdef __AVX2__
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-constexpr int kVectors = kUnit / kLanes; // in a unit
 #ifdef __aarch64__
 constexpr int kAccumulators = 24; // of 32 registers
 #else
 constexpr int kAccumulators = 12; // of 16 registers
 #endif
+constexpr int kFewRows = 8; // of a lane: a fifth of what a convolution would multiply is padding
 constexpr float kEpsilon = 1e-5f; // of the normalisation, as in training
 
-typedef float Vec __attribute__((vector_size(4 * kLanes)));
-typedef std::int32_t IntVec __attribute__((vector_size(4 * kLanes)));
-
-inline Vec load(const float *p) {
-  Vec v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
+// The first row of a lane.
+template <typename Number> inline Number *begin(const Layout<Number> &rows, std::ptrdiff_t lanes, int lane) {
+  return rows.data + (rows.first * lanes + lane) * rows.step;
 }
 
-inline void store(float *p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
-
-inline Vec splat(float x) { return x - Vec{}; }
-
-// exp for x <= 20 to 2 ulp: 2^n times a polynomial on half a unit around 0 (Cody-Waite reduction, Cephes coefficients).
-inline Vec exponential(Vec x) {
-  const Vec low = splat(-87.0f);
-  x = x > low ? x : low;
-  // Adding 1.5 * 2^23 rounds to an integer, which is then found in the low bits.
-  const Vec shifted = x * 1.44269504f + 12582912.0f;
-  const Vec n = shifted - 12582912.0f;
-  const Vec f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vec p = f * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * f + 8.3334519073e-3f;
-  p = p * f + 4.1665795894e-2f;
-  p = p * f + 1.6666665459e-1f;
-  p = p * f + 5.0000001201e-1f;
-  p = p * (f * f) + f + 1.0f;
-  IntVec bits;
-  __builtin_memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + (127 - 0x4b400000)) << 23;
-  Vec power;
-  __builtin_memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
-
-// x tanh(softplus(x)) with a single exponential; above 20 the factor is 1 in float32.
-inline Vec mish(Vec x) {
-  const Vec high = splat(20.0f);
-  const Vec e = exponential(x < high ? x : high);
-  const Vec n = e * (e + 2.0f);
-  return x * (n / (n + 2.0f));
-}
+// Rows of a convolution at equal distances: between two of them, and from what a tap reads to what the next one reads.
+struct Series {
+  const float *in;
+  std::ptrdiff_t in_step, tap_step;
+  float *out;
+  std::ptrdiff_t out_step;
+  int rows;
+  int first_tap, taps; // of the convolution's
+  bool begins;         // with the bias, or adds to what is there
+};
 
 // `Rows` rows of one panel: all sums stay in registers.
-template <int Rows, int Units> void tile(const Conv &c, const float *x, const float *w, const float *bias, float *y) {
+template <int Rows, int Units>
+void tile(const Conv &c, const Series &s, int row, const float *w, int column) {
   constexpr int N = Units * kVectors;
+  w += static_cast<std::size_t>(s.first_tap) * c.inputs * Units * kUnit;
+  const float *x = s.in + s.first_tap * s.tap_step + row * s.in_step;
+  float *y = s.out + row * s.out_step + column;
+  const float *start = s.begins ? c.bias + column : y;
+  const std::ptrdiff_t start_step = s.begins ? 0 : s.out_step;
   Vec sum[Rows][N];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
     for (int n = 0; n < N; ++n)
-      sum[r][n] = load(bias + n * kLanes);
-  for (int k = 0; k < c.taps; ++k, x += c.in_row)
+      sum[r][n] = load(start + r * start_step + n * kLanes);
+  const std::ptrdiff_t step = s.in_step;
+  for (int k = 0; k < s.taps; ++k, x += s.tap_step)
     for (int j = 0; j < c.inputs; ++j, w += Units * kUnit) {
       Vec weight[N];
 #pragma GCC unroll 16
@@ -81,7 +58,7 @@ template <int Rows, int Units> void tile(const Conv &c, const float *x, const fl
         weight[n] = load(w + n * kLanes);
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r) {
-        const Vec value = splat(x[r * c.in_step + j]);
+        const Vec value = splat(x[r * step + j]);
 #pragma GCC unroll 16
         for (int n = 0; n < N; ++n)
           sum[r][n] += value * weight[n];
@@ -91,10 +68,10 @@ template <int Rows, int Units> void tile(const Conv &c, const float *x, const fl
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
     for (int n = 0; n < N; ++n)
-      store(y + r * c.out_step + n * kLanes, sum[r][n]);
+      store(y + r * s.out_step + n * kLanes, sum[r][n]);
 }
 
-using Tile = void (*)(const Conv &, const float *, const float *, const float *, float *);
+using Tile = void (*)(const Conv &, const Series &, int, const float *, int);
 
 constexpr int most_rows(int units) {
   const int rows = kAccumulators / (units * kVectors);
@@ -109,57 +86,51 @@ template <int Units, int Rows = most_rows(Units)> Tile choose(int rows) {
     return tile<1, Units>;
 }
 
-// Calls compute(rows, x, y) for tiles of at most `most` rows, from one column on. They are of about equal height: one with
-// few rows at the end would be limited by the latency of its additions.
-template <typename Compute> void each_tile(const Conv &c, int lanes, int most, int column, const Compute &compute) {
-  const int blocks = (c.rows + most - 1) / most;
-  for (int lane = 0; lane < lanes; ++lane)
-    for (int i = 0; i < blocks; ++i) {
-      const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(c.rows) * block / blocks); };
-      const int row = first(i), rows = first(i + 1) - row;
-      const float *x = c.in + lane * c.in_lane + static_cast<std::ptrdiff_t>(row) * c.in_step;
-      float *y = c.out + lane * c.out_lane + static_cast<std::ptrdiff_t>(row) * c.out_step + column;
-      compute(rows, x, y);
-    }
+// Calls compute(row, rows) for tiles of at most `most` rows. They are of about equal height: one with few rows at the end
+// would be limited by the latency of its additions.
+template <typename Compute> void each_tile(const Series &s, int most, const Compute &compute) {
+  const int blocks = (s.rows + most - 1) / most;
+  for (int i = 0; i < blocks; ++i) {
+    const auto first = [&](int block) { return static_cast<int>(static_cast<std::int64_t>(s.rows) * block / blocks); };
+    compute(first(i), first(i + 1) - first(i));
+  }
 }
 
-template <int Units> void panel(const Conv &c, int lanes, const float *weight, int column) {
-  each_tile(c, lanes, most_rows(Units), column, [&](int rows, const float *x, float *y) {
-    choose<Units>(rows)(c, x, weight, c.bias + column, y);
-  });
+template <int Units> void panel(const Conv &c, const Series &s, const float *weight, int column) {
+  each_tile(s, most_rows(Units),
+            [&](int row, int rows) { choose<Units>(rows)(c, s, row, weight, column); });
 }
 
 #ifdef __AVX512F__
 
 // Panels of 16 columns, one vector each. Several are computed at once: where there are few rows, as at the bottom of the
 // network, the sums of one panel alone would wait for each other.
-constexpr int kWide = 16;
 constexpr int kWideAccumulators = 24; // of 32 registers
-typedef float WideVec __attribute__((vector_size(4 * kWide)));
 
-inline WideVec load_wide(const float *p) {
-  WideVec v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-
-template <int Rows, int Panels> void wide_tile(const Conv &c, const float *x, const float *w, const float *bias, float *y) {
+template <int Rows, int Panels>
+void wide_tile(const Conv &c, const Series &s, int row, const float *w, int column) {
   const std::size_t distance = static_cast<std::size_t>(c.taps) * c.inputs * kWide; // from one panel's weights to the next
+  w += static_cast<std::size_t>(s.first_tap) * c.inputs * kWide;
+  const float *x = s.in + s.first_tap * s.tap_step + row * s.in_step;
+  float *y = s.out + row * s.out_step + column;
+  const float *start = s.begins ? c.bias + column : y;
+  const std::ptrdiff_t start_step = s.begins ? 0 : s.out_step;
   WideVec sum[Rows][Panels];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p)
-      sum[r][p] = load_wide(bias + p * kWide);
-  for (int k = 0; k < c.taps; ++k, x += c.in_row)
+      sum[r][p] = load_as<WideVec>(start + r * start_step + p * kWide);
+  const std::ptrdiff_t step = s.in_step;
+  for (int k = 0; k < s.taps; ++k, x += s.tap_step)
     for (int j = 0; j < c.inputs; ++j, w += kWide) {
       WideVec weight[Panels];
 #pragma GCC unroll 16
       for (int p = 0; p < Panels; ++p)
-        weight[p] = load_wide(w + p * distance);
+        weight[p] = load_as<WideVec>(w + p * distance);
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r) {
-        const WideVec value = x[r * c.in_step + j] - WideVec{};
+        const WideVec value = x[r * step + j] - WideVec{};
 #pragma GCC unroll 16
         for (int p = 0; p < Panels; ++p)
           sum[r][p] += value * weight[p];
@@ -169,7 +140,7 @@ template <int Rows, int Panels> void wide_tile(const Conv &c, const float *x, co
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p)
-      __builtin_memcpy(y + r * c.out_step + p * kWide, &sum[r][p], sizeof sum[r][p]);
+      store(y + r * s.out_step + p * kWide, sum[r][p]);
 }
 
 constexpr int most_wide_rows(int panels) { return panels == 1 ? 12 : kWideAccumulators / panels; }
@@ -181,47 +152,71 @@ template <int Panels, int Rows = most_wide_rows(Panels)> Tile choose_wide(int ro
     return wide_tile<1, Panels>;
 }
 
-template <int Panels> void wide_panels(const Conv &c, int lanes, const float *weight, int column) {
-  each_tile(c, lanes, most_wide_rows(Panels), column, [&](int rows, const float *x, float *y) {
-    choose_wide<Panels>(rows)(c, x, weight, c.bias + column, y);
-  });
+template <int Panels> void wide_panels(const Conv &c, const Series &s, const float *weight, int column) {
+  each_tile(s, most_wide_rows(Panels),
+            [&](int row, int rows) { choose_wide<Panels>(rows)(c, s, row, weight, column); });
 }
 
-// Columns from one on, all in panels of 16.
-void wide(const Conv &c, int lanes, const float *weight, int column) {
+// Columns from one on, all in panels of 16: four of them where all rows fit into a tile, as weights are then read once.
+void wide(const Conv &c, const Series &s, const float *weight, int column) {
   const std::size_t distance = static_cast<std::size_t>(c.taps) * c.inputs * kWide;
   for (int panels; column < c.outputs; column += panels * kWide, weight += panels * distance) {
     const int left = (c.outputs - column) / kWide;
-    panels = left >= 4 ? 4 : (left >= 2 ? 2 : 1);
-    (panels == 4 ? wide_panels<4> : panels == 2 ? wide_panels<2> : wide_panels<1>)(c, lanes, weight, column);
+    panels = left >= 4 && s.rows <= most_wide_rows(4) ? 4 : (left >= 2 ? 2 : 1);
+    (panels == 4 ? wide_panels<4> : panels == 2 ? wide_panels<2> : wide_panels<1>)(c, s, weight, column);
   }
 }
 
 #endif
 
-void conv(const Conv &c, int lanes) {
+void convolve(const Conv &c, const Series &s) {
   const float *weight = c.weight;
   for (int column = 0; column < c.outputs;) {
     const int columns = panel_columns(c.outputs - column);
 #ifdef __AVX512F__
     if (columns == kWide) { // and so are all that follow
-      wide(c, lanes, weight, column);
+      wide(c, s, weight, column);
       return;
     }
 #endif
-    switch (columns / kUnit) {
-    case 1:
-      panel<1>(c, lanes, weight, column);
-      break;
-    case 2:
-      panel<2>(c, lanes, weight, column);
-      break;
-    default:
-      panel<3>(c, lanes, weight, column);
-    }
+    (columns == kUnit ? panel<1> : columns == 2 * kUnit ? panel<2> : panel<3>)(c, s, weight, column);
     weight += static_cast<std::size_t>(c.taps) * c.inputs * columns;
     column += columns;
   }
+}
+
+// A convolution of few rows, tap by tap, each for the rows for which it reads a row of the input.
+void convolve_inside(const Conv &c, Series s, int lanes) {
+  const int before = -c.in.first;
+  const Series all = s;
+  s.taps = 1;
+  for (int i = 0; i < c.taps; ++i) { // the tap in the middle first: it has all rows
+    const int k = i == 0 ? before : (i <= before ? i - 1 : i);
+    const int first = before > k ? before - k : 0, rows = c.rows - (before > k ? before - k : k - before);
+    if (rows <= 0)
+      continue;
+    s.in = all.in + first * lanes * s.in_step;
+    s.out = all.out + first * lanes * s.out_step;
+    s.rows = rows * lanes;
+    s.first_tap = k;
+    s.begins = i == 0;
+    convolve(c, s);
+  }
+}
+
+void conv(const Conv &c, int lanes) {
+  const std::ptrdiff_t in = static_cast<std::ptrdiff_t>(lanes) * c.in.step, out = static_cast<std::ptrdiff_t>(lanes) * c.out.step;
+  if (c.in.stride == 1 && c.out.stride == 1) { // the rows of all lanes follow each other
+    const Series all{begin(c.in, lanes, 0), c.in.step, in, begin(c.out, lanes, 0), c.out.step, c.rows * lanes, 0, c.taps, true};
+    if (c.same && c.rows <= kFewRows)
+      convolve_inside(c, all, lanes);
+    else
+      convolve(c, all);
+    return;
+  }
+  for (int lane = 0; lane < lanes; ++lane)
+    convolve(c, {begin(c.in, lanes, lane), c.in.stride * in, in, begin(c.out, lanes, lane), c.out.stride * out, c.rows, 0,
+                 c.taps, true});
 }
 
 // Replaces every channel's sum by the mean over its group.
@@ -238,8 +233,8 @@ void share(const Activation &a, float *sums) {
 }
 
 // Sum of term(row) over all rows. Four partial sums, as each addition waits for the one before it.
-template <typename Term> Vec sum_rows(int rows, Term term) {
-  Vec s0{}, s1{}, s2{}, s3{};
+template <typename V, typename Term> inline V sum_rows(int rows, Term term) {
+  V s0{}, s1{}, s2{}, s3{};
   int t = 0;
   for (; t + 4 <= rows; t += 4) {
     s0 += term(t);
@@ -252,20 +247,22 @@ template <typename Term> Vec sum_rows(int rows, Term term) {
   return (s0 + s1) + (s2 + s3);
 }
 
-// Group normalisation as a factor and an offset of each channel, left in `work`.
-void normalisation(const Activation &a, const float *in) {
+// Group normalisation as a factor and an offset of each channel, left in `work`; rows are `step` apart.
+void normalisation(const Activation &a, const float *in, std::ptrdiff_t step) {
   float *mean = a.work, *variance = a.work + a.columns;
-  for (int c = 0; c < a.columns; c += kLanes)
-    store(mean + c, sum_rows(a.rows, [=, &a](int t) { return load(in + t * a.columns + c); }));
+  each_vector(a.columns, [=, &a](std::size_t c, auto kind) {
+    using V = decltype(kind);
+    store(mean + c, sum_rows<V>(a.rows, [=](int t) { return load_as<V>(in + t * step + c); }));
+  });
   share(a, mean);
-  for (int c = 0; c < a.columns; c += kLanes) {
-    const Vec centre = load(mean + c);
-    const auto square = [=, &a](int t) {
-      const Vec d = load(in + t * a.columns + c) - centre;
-      return d * d;
-    };
-    store(variance + c, sum_rows(a.rows, square));
-  }
+  each_vector(a.columns, [=, &a](std::size_t c, auto kind) {
+    using V = decltype(kind);
+    const V centre = load_as<V>(mean + c);
+    store(variance + c, sum_rows<V>(a.rows, [=](int t) {
+            const V d = load_as<V>(in + t * step + c) - centre;
+            return d * d;
+          }));
+  });
   share(a, variance);
   for (int c = 0; c < a.columns; ++c) {
     const float factor = a.gain[c] / __builtin_sqrtf(variance[c] + kEpsilon);
@@ -275,34 +272,37 @@ void normalisation(const Activation &a, const float *in) {
   }
 }
 
-template <bool Film, bool Residual> void sweep(const Activation &a, int lane, const float *film) {
-  const float *in = a.in + lane * a.in_lane, *residual = Residual ? a.residual + lane * a.residual_lane : nullptr;
-  float *out = a.out + lane * a.out_lane;
-  for (int t = 0; t < a.rows; ++t, in += a.columns, out += a.out_step) {
-    for (int c = 0; c < a.columns; c += kLanes) {
-      Vec y = mish(load(in + c) * load(a.work + c) + load(a.work + a.columns + c));
+template <bool Film, bool Residual> void sweep(const Activation &a, int lanes, int lane, const float *film) {
+  const float *in = begin(a.in, lanes, lane), *residual = Residual ? begin(a.residual, lanes, lane) : nullptr;
+  float *out = begin(a.out, lanes, lane);
+  for (int t = 0; t < a.rows; ++t, in += lanes * a.in.step, out += lanes * a.out.step) {
+    each_vector(a.columns, [=, &a](std::size_t c, auto kind) {
+      using V = decltype(kind);
+      V y = mish<V>(load_as<V>(in + c) * load_as<V>(a.work + c) + load_as<V>(a.work + a.columns + c));
       if constexpr (Film)
-        y = y * load(film + c) + load(film + a.columns + c);
+        y = y * load_as<V>(film + c) + load_as<V>(film + a.columns + c);
       if constexpr (Residual)
-        y += load(residual + c);
+        y += load_as<V>(residual + c);
       store(out + c, y);
-    }
+    });
     if constexpr (Residual)
-      residual += a.residual_step;
+      residual += lanes * a.residual.step;
   }
 }
 
-void activate(const Activation &a, int lane, const float *film) {
-  normalisation(a, a.in + lane * a.in_lane);
-  if (a.residual)
-    film ? sweep<true, true>(a, lane, film) : sweep<false, true>(a, lane, film);
+void activate(const Activation &a, int lanes, int lane, const float *film) {
+  normalisation(a, begin(a.in, lanes, lane), static_cast<std::ptrdiff_t>(lanes) * a.in.step);
+  if (a.residual.data)
+    (film ? sweep<true, true> : sweep<false, true>)(a, lanes, lane, film);
   else
-    film ? sweep<true, false>(a, lane, film) : sweep<false, false>(a, lane, film);
+    (film ? sweep<true, false> : sweep<false, false>)(a, lanes, lane, film);
 }
 
 void mish_array(float *x, std::size_t size) {
-  for (std::size_t i = 0; i < size; i += kLanes)
-    store(x + i, mish(load(x + i)));
+  each_vector(size, [=](std::size_t i, auto kind) {
+    using V = decltype(kind);
+    store(x + i, mish<V>(load_as<V>(x + i)));
+  });
 }
 
 } // namespace

@@ -18,32 +18,32 @@ constexpr int panel_columns(int left) {
   return kUnit * (units % 2 == 0 ? 2 : (units < 3 ? 1 : 3));
 }
 
-// out[r] = bias + sum over taps k and channels j of in[r * in_step + k * in_row + j] weight[k, j]: a convolution over
-// time, or a matrix product when there is one tap. A lane is a sample of the batch; distances are in floats.
+// Rows of channels as they lie in memory: those of all lanes side by side, then the next row. A lane is a sample of the
+// batch. Row r of a lane is at data + ((first + stride * r) * lanes + lane) * step; distances are in floats.
+template <typename Number> struct Layout {
+  Number *data;
+  int step;
+  int first = 0, stride = 1;
+};
+
+// out[r] = bias + sum over taps k and channels j of in[r + k / stride, j] weight[k, j]: a convolution over time, or a
+// matrix product when there is one tap.
 struct Conv {
   const float *weight; // by panels, each [taps, inputs, columns of the panel]
   const float *bias;   // [outputs]
   int taps, inputs, outputs;
-  const float *in;
-  int in_row, in_step;
-  std::size_t in_lane;
-  float *out;
-  int out_step, rows;
-  std::size_t out_lane;
+  Layout<const float> in;
+  Layout<float> out;
+  int rows;
+  bool same; // as many rows as the input has, and zeros around it
 };
 
 // out = scale * mish(group norm of in) + shift + residual; the latter three only where they are not null.
 struct Activation {
   const float *gain, *offset; // [columns], zero in the padding
   int channels, columns, groups, rows;
-  const float *in; // [rows, columns]
-  std::size_t in_lane;
-  const float *residual;
-  int residual_step;
-  std::size_t residual_lane;
-  float *out;
-  int out_step;
-  std::size_t out_lane;
+  Layout<const float> in, residual; // without a residual its data are null
+  Layout<float> out;
   float *work; // [2, columns]
 };
 
@@ -51,7 +51,7 @@ struct Kernel {
   const char *name;
   void (*conv)(const Conv &conv, int lanes);
   // `film` is scale, then shift, [2, columns], or null.
-  void (*activate)(const Activation &activation, int lane, const float *film);
+  void (*activate)(const Activation &activation, int lanes, int lane, const float *film);
   void (*mish)(float *x, std::size_t size); // in place; size is a multiple of kUnit
 };
 

@@ -46,8 +46,11 @@ std::string text(const TensorShape &shape) {
 Buffer::Buffer(std::size_t size) {
   size = std::max<std::size_t>(size, 1);
   data_.reset(static_cast<float *>(::operator new(size * sizeof(float), std::align_val_t(64))));
-  std::fill_n(data_.get(), size, 0.0f);
+  size_ = size;
+  clear();
 }
+
+void Buffer::clear() const { std::fill_n(data_.get(), size_, 0.0f); }
 
 Columns columns(int channels, int parts) {
   Columns out;

@@ -28,12 +28,14 @@ public:
   Buffer() = default;
   explicit Buffer(std::size_t size);
   float *data() const { return data_.get(); }
+  void clear() const;
 
 private:
   struct Free {
     void operator()(float *p) const { ::operator delete(p, std::align_val_t(64)); }
   };
   std::unique_ptr<float, Free> data_;
+  std::size_t size_ = 0;
 };
 
 // Weight and bias of a convolution or a linear layer, as `Conv` reads them.
