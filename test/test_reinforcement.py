@@ -114,6 +114,7 @@ def test_an_agent_goes_on_where_it_was_stopped(tmp_path):
     np.testing.assert_array_equal(again.act(np.zeros((2, 4)), np.zeros((2, 3)), 0), seen[1])
     status = learn(task, tmp_path, options, measure, {})
     assert [(each["cost"], each["calls"]) for each in status["iterations"]] == [(1.0, 60), (3.0, 120)]
+    assert status["iterations"][0]["seconds"]["learning"] > 0.0
     assert status["state"] == "finished"
     with pytest.raises(ConfigError, match="another run: calls: the folder has 120, this call asks for 180"):
         learn(task, tmp_path, ReferenceOptions("sac", calls=180, every=60, hidden=(8,)), measure, {})

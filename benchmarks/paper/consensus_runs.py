@@ -114,6 +114,6 @@ def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def seconds_of(record: dict[str, Any], phase: str) -> float | None:
-    """CPU time of a phase in the steps after the warm ones, None for methods without phases."""
-    each = [entry["seconds"][phase] for entry in record["iterations"] if "seconds" in entry]
+    """CPU time of a phase in the steps after the warm ones, None for methods without it."""
+    each = [entry["seconds"][phase] for entry in record["iterations"] if phase in entry.get("seconds", {})]
     return float(np.mean(each[len(each) // 2 :])) if each else None

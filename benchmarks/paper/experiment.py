@@ -17,6 +17,8 @@ from records import remember
 from rollouts import roll_out, solver_alone
 from tqdm import tqdm
 
+from sobo_planner.policy import Policy
+from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
@@ -34,16 +36,20 @@ def compute(cell: Cell, folder: Path) -> dict[str, Any]:
     return remember(folder / "cells" / f"{name}.json", lambda: _compute(cell, task, folder, folder / "runs" / name))
 
 
-def _compute(cell: Cell, task: Any, folder: Path, run: Path) -> dict[str, Any]:
+def trained(cell: Cell, task: Any, folder: Path, run: Path) -> tuple[Policy, TrainConfig]:
+    """Trains the policy of a cell on data that is there; `run` receives what training writes."""
     data = load(data_folder(cell, folder), task).select(slice(cell.trajectories))
     config = cell.config(task)
-    began = time.perf_counter()
     chunks = build(data, task, config.T_h, config.action)
     if cell.goal:
         chunks = with_goal(chunks, data, task, config.T_h)
-    result = train(chunks, task, run, config, progress=False)
+    return live_policy(train(chunks, task, run, config, progress=False), task), config
+
+
+def _compute(cell: Cell, task: Any, folder: Path, run: Path) -> dict[str, Any]:
+    began = time.perf_counter()
+    policy, config = trained(cell, task, folder, run)
     seconds = time.perf_counter() - began
-    policy = live_policy(result, task)
     horizons = (1,) if config.network == "mlp" else cell.T_a or (config.T_a,)
     evaluated = {str(T_a): asdict(roll_out(task, policy, cell, T_a, cell.samples[0])) for T_a in horizons}
     more = {str(n): asdict(roll_out(task, policy, cell, horizons[0], n)) for n in cell.samples[1:]}
@@ -87,10 +93,16 @@ def parallel(work: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], job
         return [future.result() for future in futures]
 
 
-def arguments(description: str) -> argparse.Namespace:
+def parser(description: str) -> argparse.ArgumentParser:
     """The command line that all experiments share."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--scale", choices=SCALES, default="laptop", help="smoke: seconds; laptop: hours; full: a day")
-    parser.add_argument("--out", type=Path, default=Path("out/paper"), help="folder of results and of what they share")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser.parse_args()
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    options.add_argument("--scale", choices=SCALES, default="laptop", help="smoke: seconds; laptop: hours; full: a day")
+    options.add_argument("--out", type=Path, default=Path("out/paper"), help="folder of results and of what they share")
+    options.add_argument("--jobs", type=int, default=2, help="processes")
+    return options
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """The arguments of an experiment without options of its own."""
+    return parser(description).parse_args()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -112,10 +113,12 @@ class Reference:
             self.resume()
         self.record.say(state="running", reference=reference)
         while not entries or entries[-1]["calls"] < self.options.calls:
+            began = time.process_time()
             if self.agent.num_timesteps <= (entries[-1]["calls"] if entries else 0):  # else kept, but not measured
                 self.agent.learn(self.options.every, reset_num_timesteps=False)
                 self.keep()
-            entry = {"iteration": len(entries) + 1, "calls": int(self.agent.num_timesteps), **measure(self.act)}
+            entry = {"iteration": len(entries) + 1, "calls": int(self.agent.num_timesteps)}
+            entry |= {"seconds": {"learning": time.process_time() - began}, **measure(self.act)}
             entries.append(entry)
             self.record.say(iterations=entries)
             cost = "diverged" if entry["cost"] is None else f"cost {entry['cost']:.4g}"
