@@ -73,9 +73,7 @@ def test_plans_of_the_solver_and_of_sampling(tmp_path):
     solver, starts, sampled = (run_cell(cell, tmp_path) for cell in cells)
     assert all(each["training"] == {"seconds": 0.0, "calls": 0} for each in (solver, starts, sampled))
     task = cells[0].load_task()
-    for alone, several in zip(
-        solver["plans"]["solver alone"], starts["plans"]["best of several starts"], strict=True
-    ):
+    for alone, several in zip(solver["plans"]["solver alone"], starts["plans"]["best of several starts"], strict=True):
         assert alone["valid"] and alone["calls"] == task.horizon * alone["iterations"]
         assert several["cost"] == pytest.approx(alone["cost"], rel=1e-3)  # convex
         assert several["iterations"] > alone["iterations"]

@@ -88,12 +88,8 @@ TASKS = {
     ),
     "double-pendulum": PlannedTask("double pendulum", "double_pendulum", (), budgets(Budget(60, 6, 4000))),
     "quadrotor": PlannedTask("quadrotor, 3 columns", "quadrotor", (), budgets(Budget(200, 4, 3000))),
-    "ur5-01": PlannedTask(
-        "UR5(0, 1)", "ur5", (("r_init", 0), ("r_tgt", 1)), budgets(Budget(100, 4, 3000, alpha=0.01))
-    ),
-    "ur5-11": PlannedTask(
-        "UR5(1, 1)", "ur5", (("r_init", 1), ("r_tgt", 1)), budgets(Budget(200, 4, 3000, alpha=0.01))
-    ),
+    "ur5-01": PlannedTask("UR5(0, 1)", "ur5", (("r_init", 0), ("r_tgt", 1)), budgets(Budget(100, 4, 3000, alpha=0.01))),
+    "ur5-11": PlannedTask("UR5(1, 1)", "ur5", (("r_init", 1), ("r_tgt", 1)), budgets(Budget(200, 4, 3000, alpha=0.01))),
 }
 #: Tasks by scale, where none are named.
 DEFAULT_TASKS = {"smoke": ("lqr",), "laptop": tuple(TASKS), "full": tuple(TASKS)}
