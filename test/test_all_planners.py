@@ -151,3 +151,14 @@ def test_figures_compare_with_the_best_that_anyone_found():
     assert "| diff | 7; 2 million |" in text and "| solver alone | 2; 1.5k |" in text
     assert text.count("solver alone") == 2  # it learns nothing
     assert "LQR: PPO, seed 2 failed: no disk" in text
+
+
+def test_what_exceeds_a_limit_is_no_plan_however_cheap():
+    from planner_tables import summary
+
+    exceeding = made("diff", 0, [3.0, 0.1, 5.0], [False, True, True])
+    exceeding["plans"]["diff"][1] |= {"valid": False, "solved": False}
+    found = summary([made("solver", 0, [2.0, 4.0, 5.0], [True, True, True]), exceeding])
+    assert found["best"] == pytest.approx((2.0 + 4.0 + 5.0) / 3)
+    assert found["planners"]["diff"]["over_best"] == [1.5]
+    assert found["planners"]["diff"]["solved"] == pytest.approx([1 / 3])

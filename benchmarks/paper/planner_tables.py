@@ -28,19 +28,20 @@ AS_START = " as start"
 
 def best_known(records: Iterable[Mapping[str, Any]]) -> np.ndarray:
     """The lowest cost of any valid plan of each instance, whoever made it; infinite where there is none."""
-    rows = [
-        [plan["cost"] if plan["valid"] and plan["cost"] is not None else np.inf for plan in plans]
-        for record in records
-        for plans in record["plans"].values()
-    ]
-    lowest: np.ndarray = np.min(np.array(rows, float), axis=0)
+    rows = [costs_of(plans) for record in records for plans in record["plans"].values()]
+    lowest: np.ndarray = np.min(rows, axis=0)
     return lowest
+
+
+def costs_of(plans: Iterable[Mapping[str, Any]]) -> np.ndarray:
+    """Costs of plans; infinite for those that are not valid, which may be cheap because they exceed a limit."""
+    return np.array([plan["cost"] if plan["valid"] else np.inf for plan in plans], float)
 
 
 def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures of one task: the mean of the best known costs, and for each planner a list over seeds.
 
-    `over_best` is the median over the instances of cost over best known, where no trajectory counts as infinite, and
+    `over_best` is the median over the instances of cost over best known, where no valid plan counts as infinite, and
     `mean_over_best` the mean over those that were solved.
     """
     good = [record for record in records if "plans" in record]
@@ -68,9 +69,8 @@ def failures(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def figures(plans: Sequence[Mapping[str, Any]], best: np.ndarray) -> dict[str, float]:
     """Figures of one planner with one seed."""
     known = np.isfinite(best)  # no planner has a plan for the others
-    costs = np.array([np.inf if plan["cost"] is None else plan["cost"] for plan in plans])[known]
     solved = np.array([plan["solved"] for plan in plans])
-    over = costs / best[known]
+    over = costs_of(plans)[known] / best[known]
     return {
         "over_best": float(np.median(over)) if known.any() else float("nan"),
         "mean_over_best": float(over[solved[known]].mean()) if solved[known].any() else float("nan"),

@@ -117,8 +117,9 @@ class Reference:
             if self.agent.num_timesteps <= (entries[-1]["calls"] if entries else 0):  # else kept, but not measured
                 self.agent.learn(self.options.every, reset_num_timesteps=False)
                 self.keep()
-            entry = {"iteration": len(entries) + 1, "calls": int(self.agent.num_timesteps)}
-            entry |= {"seconds": {"learning": time.process_time() - began}, **measure(self.act)}
+            seconds = {"learning": time.process_time() - began}
+            entry: dict[str, Any] = {"iteration": len(entries) + 1, "calls": int(self.agent.num_timesteps)}
+            entry |= {"seconds": seconds, **measure(self.act)}
             entries.append(entry)
             self.record.say(iterations=entries)
             cost = "diverged" if entry["cost"] is None else f"cost {entry['cost']:.4g}"
