@@ -18,7 +18,7 @@ if __name__ == "__main__":
     bag = Bag(Path(sys.argv[1]), text_topics(types), 10**6, 10**8)
     writer = Writer(bag, failures.append)
     for number in range(1000):
-        writer.put(Entry(0, number, lambda number=number: text(types, f"{number} {'x' * 10_000}"), 10_000))
+        writer.put(Entry([(0, number, text(types, f"{number} {'x' * 10_000}"))], 10_000))
     wait(lambda: failures)
     read = [int(heard.message.data.split()[0]) for heard in by_rosbags(Path(sys.argv[1]))]
     print(json.dumps({"problem": writer.problem, "written": writer.written, "read": read}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.intake import StateIntake
 from sobo_planner.ros.inputs.state_topic import DEPTH, LONGEST_WAIT, StateTopic, _waited
 from sobo_planner.ros.support import domain
+from sobo_planner.ros.support.state_cdr import StateDecoder
 from sobo_planner.ros.support.status import Refused, Status
 
 NOW = 100.0
@@ -47,8 +48,8 @@ class Bench:
         self.inbox = Inbox(self.arrivals)
         self.intake = StateIntake(["a"], np.ones(1), "")
 
-    def record(self, data: bytes, waited: float) -> None:
-        self.recorded.append((data, waited))
+    def record(self, messages: Sequence[tuple[bytes, float]]) -> None:
+        self.recorded.extend(messages)
 
     def waiting(self) -> list[tuple[bytes, float]]:
         taken, self.waits = self.waits, []
@@ -72,6 +73,19 @@ def test_states_reach_the_inbox_from_when_it_is_open_until_it_is_closed() -> Non
     bench.waits = [(message(NOW, 5.0), 0.0)]
     assert bench.inbox.look().x[0] == 4.0 and len(bench.recorded) == 5
     assert not bench.refused
+
+
+def test_a_message_that_cannot_be_read_does_not_keep_the_others_out() -> None:
+    """It is not recorded; the others are, without the room that rclpy leaves behind their end."""
+    bench, good, bad = Bench(), message(NOW, 1.0), b"\x00\x01\x00\x00abc"
+    bench.waits = [(bad, 0.0)]
+    bench.arrivals.open(bench.intake, bench.inbox)
+    assert not bench.refused and not bench.recorded, "nobody serves yet"
+    bench.waits = [(bad, 0.1), (good + bytes(8), 0.05)]
+    assert bench.inbox.look() is not None
+    assert [each.status for each in bench.refused] == [Status.BAD_STATE]
+    assert "cannot be read" in bench.refused[0].detail
+    assert bench.recorded == [(StateDecoder().read(good).data, 0.05)]
 
 
 def test_what_is_dropped_is_recorded_only() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,16 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from rclpy.serialization import deserialize_message
 from ros_harness import ros_system
+from std_msgs.msg import String
 from test_linear_feedback import stand_ins
 
 from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.outputs import conversions, linear_feedback
-from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.outputs.plan_outputs import RECORDED, PlanOutputs
+from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
@@ -183,6 +188,29 @@ def test_what_is_published_is_what_passed_the_checker(
         "feedback_gains": conversions.checksum(conversions.gains_message(K)),
         "feedforward": conversions.checksum(conversions.feedforward_message(U)),
     }
+
+
+def test_what_is_recorded_are_the_bytes_that_were_published(
+    outputs: PlanOutputs, motion: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[tuple[Published, dict[str, bytes]]] = []
+    recording = SimpleNamespace(plan=lambda *plan: recorded.append(plan), note=lambda *_: None)
+    monkeypatch.setattr(outputs, "_recording", recording)
+    monkeypatch.setattr(outputs, "_values", VALUES | dict.fromkeys(RECORDED))
+    left = {role: Recorder() for role in ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")}
+    for role, attribute in zip(left, ("_trajectory", "_gains", "_feedforward", "_report"), strict=True):
+        monkeypatch.setattr(outputs, attribute, left[role])
+    report = outputs.publish(motion, BEGIN - 0.25, DETAILS)
+    [(published, messages)] = recorded
+    together = {"joint_trajectory": published.trajectory, **messages}
+    assert together.keys() == left.keys()
+    for role, recorder in left.items():
+        assert isinstance(together[role], bytes) and recorder.messages == [together[role]], role
+    assert json.loads(deserialize_message(together["plan_report"], String).data) == report
+    refusal = Refused(Status.BAD_GOAL, "too far")
+    outputs.publish_refusal(refusal, np.ones(3))
+    told = json.loads(deserialize_message(left["plan_report"].messages[-1], String).data)
+    assert (told["reason"], told["goal"]) == ("BAD_GOAL", [1.0, 1.0, 1.0])
 
 
 def test_what_the_checker_refuses_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:

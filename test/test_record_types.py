@@ -12,8 +12,6 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
 
 from builtin_interfaces.msg import Time
-from hypothesis import given
-from hypothesis import strategies as st
 from rcl_interfaces.msg import ParameterEvent
 from rclpy.parameter import Parameter
 from rosbags.typesys import Stores, get_typestore
@@ -22,8 +20,7 @@ from std_msgs.msg import String
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.ros.outputs import conversions
-from sobo_planner.ros.record.fast_cdr import joint_trajectory
-from sobo_planner.ros.record.plans import array
+from sobo_planner.ros.record.fast_cdr import joint_trajectory, multi_array, text
 from sobo_planner.ros.record.topics import ARRAY, JOINT_STATE, STRING
 from sobo_planner.ros.record.types import Types
 from sobo_planner.safety import Trajectory
@@ -50,17 +47,22 @@ def test_a_trajectory_from_its_points(
         points = Trajectory.of(0.2 * np.arange(12), X, U, lead=lead)
         message = conversions.trajectory_message(points, names, Time(sec=7, nanosec=9), effort, acceleration)
         data = joint_trajectory(points, names, (7, 9), effort, acceleration)
-        assert data == types.by_fields(TRAJECTORY, message)
+        assert data == types.serialised(TRAJECTORY, message)
         assert len(STORE.deserialize_cdr(data, TRAJECTORY).points) == len(message.points)
 
 
 def test_arrays_as_they_are_published(types: Types, rng: np.random.Generator) -> None:
     gains, controls = rng.normal(size=(5, 2, 4)), rng.normal(size=(5, 2))
-    for message, same in (
-        (conversions.gains_message(gains), array(types, -gains)),
-        (conversions.feedforward_message(controls), array(types, controls)),
+    for (data, checksum), message in (
+        (conversions.gains_cdr(gains), conversions.gains_message(gains)),
+        (conversions.feedforward_cdr(controls), conversions.feedforward_message(controls)),
+        (conversions.feedforward_cdr(controls[:0]), conversions.feedforward_message(controls[:0])),
     ):
-        assert types.serialised(ARRAY, message) == types.by_fields(ARRAY, message) == same
+        assert data == types.serialised(ARRAY, message)
+        assert checksum == conversions.checksum(message)
+    for values, labels in ((gains, ("a", "long label", "c")), (controls.T, ("four", "b"))):
+        message = conversions.multiarray_message(values, labels)
+        assert multi_array(values, labels) == types.serialised(ARRAY, message)
 
 
 def test_fields_of_every_kind(types: Types) -> None:
@@ -90,18 +92,9 @@ def test_fields_of_every_kind(types: Types) -> None:
     assert read_lists == {name: values[name] for name in lists} | {"bytes": [1, -1]}
 
 
-@given(
-    names=st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=9), max_size=3),
-    sizes=st.tuples(*[st.integers(0, 3)] * 3),
-    frame=st.text("abc", max_size=5),
-)
-def test_joint_states_as_field_by_field(types: Types, names: list[str], sizes: tuple[int, ...], frame: str) -> None:
-    fields = {name: [0.5] * size for name, size in zip(("position", "velocity", "effort"), sizes, strict=True)}
-    message = JointState(name=names, **fields)
-    message.header.frame_id, message.header.stamp = frame, Time(sec=-3, nanosec=4)
-    assert types.serialised(JOINT_STATE, message) == types.by_fields(JOINT_STATE, message)
-    for text in (frame, *names):
-        assert types.serialised(STRING, String(data=text)) == types.by_fields(STRING, String(data=text))
+@pytest.mark.parametrize("value", ["", "abc", "{}", "über 1 \u2603"])
+def test_texts(value: str, types: Types) -> None:
+    assert text(value) == types.serialised(STRING, String(data=value))
 
 
 def test_a_message_that_ends_with_empty_arrays(types: Types) -> None:

@@ -21,7 +21,7 @@ class Sink:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.flushed: list[bytes] = []
-        self.closed = 0
+        self.closed = self.flushes = 0
         self.full = False
         self.ready = threading.Event()
         self.ready.set()
@@ -38,6 +38,7 @@ class Sink:
         if self.full:
             raise OSError(28, "No space left on device")
         self.flushed += self.written
+        self.flushes += bool(self.written)
         self.written = []
 
     def describe(self) -> None:
@@ -49,7 +50,7 @@ class Sink:
 
 
 def entry(number: int, size: int = 10) -> Entry:
-    return Entry(0, number, str(number).encode, size)
+    return Entry([(0, number, str(number).encode())], size)
 
 
 @pytest.fixture
@@ -72,6 +73,17 @@ def test_the_queue_is_bounded_in_number_and_size() -> None:
     assert queue.put(7, 100)
     queue.close()
     assert not queue.put(8, 1) and queue.take() is None and queue.dropped == 5
+
+
+def test_messages_of_one_item_are_queued_and_dropped_together() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(10, 100)
+    assert queue.put("plan", 20, 4) and not queue.half_full
+    assert queue.put("states", 10, 2) and queue.half_full, "six messages of ten"
+    assert not queue.put("plan", 20, 5) and queue.dropped == 5
+    assert (queue.take(), len(queue), queue.half_full) == ("plan", 2, False)
+    assert queue.put("large", 40) and queue.half_full, "50 bytes of 100"
+    queue.close()
+    assert (queue.dropped, len(queue)) == (8, 0)
 
 
 def test_everything_is_written_in_order_before_the_end(sink: Sink, failures: list[str]) -> None:
@@ -115,7 +127,34 @@ def test_a_full_disk_ends_it_with_one_line(sink: Sink, failures: list[str]) -> N
 def test_a_message_that_cannot_be_serialised_costs_itself_alone(sink: Sink, failures: list[str]) -> None:
     writer = Writer(sink, failures.append)
     writer.put(entry(0))
-    writer.put(Entry(0, 1, lambda: b"" + None, 10))  # type: ignore[operator]
-    writer.put(entry(2))
+    writer.put(Entry([(0, 1, b"1"), (0, 2, lambda: b"" + None), (0, 3, lambda: b"3")], 10))  # type: ignore[operator]
+    writer.put(entry(4))
     assert writer.close(20.0)
-    assert sink.flushed == [b"0", b"2"] and writer.dropped == 1 and not failures
+    assert sink.flushed == [b"0", b"1", b"3", b"4"] and (writer.written, writer.dropped) == (4, 1) and not failures
+
+
+def test_what_was_put_is_written_a_period_later_and_at_once(
+    failures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody wakes the thread, and what was put meanwhile is one flush."""
+    monkeypatch.setattr(module, "PERIOD", 0.2)
+    sink = Sink()
+    writer = Writer(sink, failures.append)
+    for number in range(50):
+        writer.put(entry(number))
+    wait(lambda: writer.written == 50)
+    assert sink.flushes <= 2, "2: the thread looked while they were put"
+    writer.close(20.0)
+
+
+def test_a_queue_that_fills_up_is_not_left_to_wait(failures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PERIOD", 1000.0)
+    monkeypatch.setattr(module, "MOST_WAITING", 20)
+    sink = Sink()
+    writer = Writer(sink, failures.append)
+    for number in range(9):
+        writer.put(entry(number))
+    assert not sink.flushed
+    writer.put(entry(9))
+    wait(lambda: writer.written == 10)
+    assert writer.dropped == 0 and writer.close(20.0)

@@ -26,7 +26,7 @@ from std_msgs.msg import String
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.motion import Motion
-from sobo_planner.ros.record.fast_cdr import joint_trajectory
+from sobo_planner.ros.record.fast_cdr import joint_trajectory, text
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.support import domain
@@ -109,7 +109,7 @@ def test_plans_are_told_apart_by_their_times(recording: Recording, tmp_path: Pat
     """Also by a clock that stands still; all that belongs to one plan has one time."""
     bag = begin(recording, tmp_path)
     for number in range(3):
-        recording.plan(published(number), {"plan_report": String(data=str(number))})
+        recording.plan(published(number), {"plan_report": text(str(number))})
     recording.end()
     heard = by_rosbags(bag)
     times = {topic: [each.time for each in heard if each.topic == topic] for topic in PLANS}

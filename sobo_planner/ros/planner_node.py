@@ -73,7 +73,7 @@ class PlannerNode(LifecycleNode):
         self._recording = Recording(self)
         # Before the parameters: a node whose parameters are refused is destroyed, too.
         self._requests = Requests(self, self._ledger, self._warn, self._values, self._recording)
-        record = partial(self._recording.note, "joint_states")
+        record = partial(self._recording.note_all, "joint_states")
         self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._note)
         parameters = Parameters(self)
         self._values.update(parameters.declare(node_parameters.PLANNER))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.intake import StateIntake
-from sobo_planner.ros.support.status import Refused
+from sobo_planner.ros.support.state_cdr import StateDecoder, Values
+from sobo_planner.ros.support.status import Refused, Status
 
 
 class Topic(Protocol):
@@ -27,7 +28,8 @@ class Arrivals:
         topic: Where they wait.
         now: ROS time [s].
         values: The node's parameters.
-        record: Told every message, and for how long it waited [s].
+        record: Told the messages that came in together, without what may follow their end, and for how long each of
+            them waited [s].
         refused: Told what is wrong with a message.
     """
 
@@ -36,12 +38,13 @@ class Arrivals:
         topic: Topic,
         now: Callable[[], float],
         values: Mapping[str, Any],
-        record: Callable[[bytes, float], None],
+        record: Callable[[Sequence[tuple[bytes, float]]], None],
         refused: Callable[[Refused], None],
     ) -> None:
         self._topic, self._now, self._values = topic, now, values
         self._record, self._refused = record, refused
         self._lock = threading.Lock()
+        self._decoder = StateDecoder()
         self._to: tuple[StateIntake, Inbox] | None = None
 
     def open(self, intake: StateIntake, inbox: Inbox) -> None:
@@ -69,8 +72,14 @@ class Arrivals:
         with self._lock:
             self._waiting()
 
-    def _waiting(self) -> list[tuple[bytes, float]]:
-        messages = list(self._topic.waiting())
-        for data, waited in messages:
-            self._record(data, waited)
+    def _waiting(self) -> list[tuple[Values, float]]:
+        messages = []
+        for data, waited in self._topic.waiting():
+            try:
+                messages.append((self._decoder.read(data), waited))
+            except Exception as error:  # of rclpy, which raises what it likes
+                if self._to is not None:
+                    self._refused(Refused(Status.BAD_STATE, f"a joint state cannot be read: {error}"))
+        if messages:
+            self._record([(values.data, waited) for values, waited in messages])
         return messages

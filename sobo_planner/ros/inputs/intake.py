@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.joint_states import JointStateReader, JointStates
-from sobo_planner.ros.support.state_cdr import StateDecoder, Values
+from sobo_planner.ros.support.state_cdr import Values
 from sobo_planner.ros.support.status import Refused, Status
 
 
@@ -34,7 +34,6 @@ class StateIntake:
     ) -> None:
         self._reader = JointStateReader(joint_names, tf_prefix)
         self._states = JointStates(self._reader.names, velocity_limit, unbounded)
-        self._decoder = StateDecoder()
         self._of_others = 0
 
     def forget(self) -> None:
@@ -62,7 +61,7 @@ class StateIntake:
 
     def take_all(
         self,
-        messages: Sequence[tuple[bytes, float]],
+        messages: Sequence[tuple[Values, float]],
         inbox: Inbox,
         ros: float,
         monotonic: float,
@@ -75,7 +74,7 @@ class StateIntake:
         Where all is well with a message and the next one names the same joints, the next one is taken only.
 
         Args:
-            messages: Messages in CDR, and for how long they waited [s].
+            messages: What the messages say, and for how long they waited [s].
             inbox: Where the state goes.
             ros: ROS time now [s].
             monotonic: Monotonic time now [s].
@@ -91,12 +90,7 @@ class StateIntake:
             except Refused as refusal:
                 refused(refusal)
 
-        for data, waited in messages:
-            try:
-                values = self._decoder.read(data)
-            except Exception as error:  # of rclpy, which raises what it likes
-                refused(Refused(Status.BAD_STATE, f"a joint state cannot be read: {error}"))
-                continue
+        for values, waited in messages:
             if last is not None and not self._superseded(last[0], values, ros - oldest, ros):
                 take(*last)
             last = values, waited

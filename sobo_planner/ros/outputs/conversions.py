@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import Trajectory
 
@@ -102,6 +103,11 @@ def gains_message(gains: Vector) -> Float64MultiArray:
     return multiarray_message(-np.asarray(gains), GAIN_LABELS)
 
 
+def gains_cdr(gains: Vector) -> tuple[bytes, int]:
+    """The message of `gains_message` in CDR, and its `checksum`, in a tenth of the time."""
+    return _array_cdr(-np.asarray(gains), GAIN_LABELS)
+
+
 def gains_array(message: Float64MultiArray) -> Vector:
     """Inverse of `gains_message`: du/dx (T, n, 2n). Raises Refused when labels, sizes or data disagree."""
     return -multiarray_values(message, GAIN_LABELS)
@@ -110,6 +116,11 @@ def gains_array(message: Float64MultiArray) -> Vector:
 def feedforward_message(controls: Vector) -> Float64MultiArray:
     """Feedforward torques U (T, nu) [Nm] as a row-major array with labelled dimensions."""
     return multiarray_message(controls, FEEDFORWARD_LABELS)
+
+
+def feedforward_cdr(controls: Vector) -> tuple[bytes, int]:
+    """The message of `feedforward_message` in CDR, and its `checksum`."""
+    return _array_cdr(controls, FEEDFORWARD_LABELS)
 
 
 def feedforward_array(message: Float64MultiArray) -> Vector:
@@ -150,6 +161,11 @@ def multiarray_values(message: Float64MultiArray, labels: Sequence[str]) -> Vect
 def checksum(message: Float64MultiArray) -> int:
     """CRC-32 of an array's data. The plan report names its arrays by it: they carry no header to match."""
     return zlib.crc32(np.asarray(message.data, dtype="<f8").tobytes())
+
+
+def _array_cdr(values: Vector, labels: tuple[str, ...]) -> tuple[bytes, int]:
+    data = fast_cdr.multi_array(values, labels)
+    return data, zlib.crc32(memoryview(data)[len(data) - 8 * values.size :])
 
 
 def doubles(values: Vector) -> array[float]:

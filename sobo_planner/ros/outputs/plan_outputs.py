@@ -166,10 +166,10 @@ class PlanOutputs:
             message = conversions.trajectory_message(points, names, stamp, effort, acceleration)
             if broken := broken_rule(message, rules):
                 raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
-        # In CDR already: rclpy, which has the interpreter meanwhile, would take a millisecond.
+        # In CDR already, which is recorded, too: rclpy, which has the interpreter meanwhile, would take a millisecond.
         trajectory = fast_cdr.joint_trajectory(points, names, (stamp.sec, stamp.nanosec), effort, acceleration)
-        gains, feedforward = conversions.gains_message(motion.K), conversions.feedforward_message(motion.U)
-        arrays = {"feedback_gains": fast_cdr.multi_array(gains), "feedforward": fast_cdr.multi_array(feedforward)}
+        gains, gains_sum = conversions.gains_cdr(motion.K)
+        feedforward, feedforward_sum = conversions.feedforward_cdr(motion.U)
         with self._lock:
             if not self._open or (unless is not None and unless.is_set()):
                 return None
@@ -183,23 +183,25 @@ class PlanOutputs:
             )
             report["goal"] = self._in_base(details.get("goal"))
             report["checksums"] = {
-                "feedback_gains": conversions.checksum(gains),
-                "feedforward": conversions.checksum(feedforward),
+                "feedback_gains": gains_sum,
+                "feedforward": feedforward_sum,
                 "joint_trajectory": points.checksum,
             }
-            self._gains.publish(arrays["feedback_gains"])
-            self._feedforward.publish(arrays["feedforward"])
+            self._gains.publish(gains)
+            self._feedforward.publish(feedforward)
             self._trajectory.publish(trajectory)
             if self._execution is not None:
                 self._execution.send(message)
-            told = String(data=diagnostics.to_json(report))
+            told = fast_cdr.text(diagnostics.to_json(report))
             self._report.publish(told)
             self._followed.add(motion, now)
-            self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
+            if self._control is not None:
+                self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
             if self._recording is not None:
                 context = {name: self._values[name] for name in RECORDED} | {"goal": details.get("goal")}
                 published = Published(self._plan_id, stamp, lead, motion, trajectory, context)
-                self._recording.plan(published, {**arrays, "plan_report": told})
+                messages = {"feedback_gains": gains, "feedforward": feedforward, "plan_report": told}
+                self._recording.plan(published, messages)
         return report
 
     def _check(self, points: Trajectory, motion: Motion, among: ArmReach | None) -> None:
@@ -214,7 +216,7 @@ class PlanOutputs:
         report = diagnostics.refusal_report(refusal, self._in_base(goal))
         with self._lock:
             if self._open:
-                told = String(data=diagnostics.to_json(report))
+                told = fast_cdr.text(diagnostics.to_json(report))
                 self._report.publish(told)
                 self._note("plan_report", told)
 

@@ -26,7 +26,6 @@ class Bag:
         file_size: A file of this size is followed by the next [bytes].
         total_size: Beyond this the oldest files are removed [bytes]; the newest one stays in any case.
         head: What every file begins with, each as topic, time [ns] and data.
-        rest: Called between steps of some 100 us.
 
     Raises:
         OSError: It cannot be made.
@@ -39,12 +38,10 @@ class Bag:
         file_size: int,
         total_size: int,
         head: Callable[[], Iterable[Message]] = tuple,
-        rest: Callable[[], None] = lambda: None,
     ) -> None:
         folder.mkdir(parents=True)
         self._folder, self._topics = folder, topics
         self._file_size, self._total_size, self._head = file_size, total_size, head
-        self._rest = rest
         self._spans: dict[str, Span] = {}
         self._sizes: dict[str, int] = {}
         self._number = self._flushes = 0
@@ -109,7 +106,7 @@ class Bag:
         self._name = f"{self._folder.name}_{self._number}.mcap"
         self._number += 1
         self._flushes = 0
-        file = McapFile(self._folder / self._name, self._topics, rest=self._rest)
+        file = McapFile(self._folder / self._name, self._topics)
         for message in self._head():
             file.add(*message)
         file.flush()

@@ -7,37 +7,27 @@ interpreter. Here bytes are made of whole arrays, and what is the same from mess
 from __future__ import annotations
 
 import functools
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from numpy.typing import NDArray
 
 from sobo_planner.safety import Trajectory
 
 LITTLE_ENDIAN = b"\x00\x01\x00\x00"  # where places in a message count from
 
 
-def string(message: String) -> bytes:
-    """A String."""
-    return LITTLE_ENDIAN + _text(message.data)
+def text(value: str) -> bytes:
+    """A String with a text."""
+    return LITTLE_ENDIAN + _text(value)
 
 
-def joint_state(message: JointState) -> bytes:
-    """A JointState."""
-    stamp = message.header.stamp
-    data = struct.pack("<iI", stamp.sec, stamp.nanosec) + _names(message.header.frame_id, tuple(message.name))
-    for values in (message.position, message.velocity, message.effort):
-        data = _with_doubles(data, values)
-    return LITTLE_ENDIAN + data
-
-
-def multi_array(message: Float64MultiArray) -> bytes:
-    """A Float64MultiArray."""
-    dimensions = tuple((each.label, each.size, each.stride) for each in message.layout.dim)
-    return LITTLE_ENDIAN + _with_doubles(_layout(dimensions, message.layout.data_offset), message.data)
+def multi_array(values: NDArray[np.float64], labels: tuple[str, ...]) -> bytes:
+    """The message that `conversions.multiarray_message` makes of the same; it ends with the numbers."""
+    return _array_head(values.shape, labels) + np.ascontiguousarray(values, np.float64).tobytes()
 
 
 def joint_trajectory(
@@ -103,18 +93,14 @@ def _names(frame: str, names: tuple[str, ...]) -> bytes:
 
 
 @functools.lru_cache(maxsize=32)
-def _layout(dimensions: tuple[tuple[str, int, int], ...], offset: int) -> bytes:
-    """A MultiArrayLayout, at the beginning of a message."""
-    data = struct.pack("<I", len(dimensions))
-    for label, size, stride in dimensions:
-        data = _aligned(data + _text(label)) + struct.pack("<II", size, stride)
-    return data + struct.pack("<I", offset)
-
-
-def _with_doubles(data: bytes, values: Any) -> bytes:
-    """The message so far with a sequence of doubles after it."""
-    data = _aligned(data) + struct.pack("<I", len(values))
-    return data + bytes(-len(data) % 8) + values.tobytes() if len(values) else data
+def _array_head(shape: tuple[int, ...], labels: tuple[str, ...]) -> bytes:
+    """What comes before the numbers of a Float64MultiArray."""
+    data = struct.pack("<I", len(shape))
+    for i, (label, size) in enumerate(zip(labels, shape, strict=True)):
+        data = _aligned(data + _text(label)) + struct.pack("<II", size, math.prod(shape[i:]))
+    count = math.prod(shape)
+    data += struct.pack("<II", 0, count)
+    return LITTLE_ENDIAN + data + bytes(-len(data) % 8 if count else 0)
 
 
 def _text(value: str) -> bytes:

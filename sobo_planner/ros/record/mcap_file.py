@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,6 @@ class McapFile:
         path: The file, which must not be there yet.
         topics: Its topics; messages name them by their place in this list.
         library: What writes it.
-        rest: Called between steps of some 100 us.
 
     Attributes:
         span: Times and numbers of the messages written so far.
@@ -52,14 +51,7 @@ class McapFile:
         OSError: It cannot be made.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        topics: Sequence[Topic],
-        library: str = "sobo_planner",
-        rest: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._rest = rest
+    def __init__(self, path: Path, topics: Sequence[Topic], library: str = "sobo_planner") -> None:
         self.span = mcap.Span()
         self._topics = len(topics)
         self._sequence = 0
@@ -78,7 +70,7 @@ class McapFile:
         self._summary = self._summarised()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            self.size = self._write(0, [start, *_ending(self._end_of_data, self._summary)])
+            self.size = self._write(0, start + _ending(self._end_of_data, self._summary))
         except OSError:
             os.close(self._descriptor)
             raise
@@ -102,7 +94,7 @@ class McapFile:
         if self._chunk.size == 0:
             return
         chunk, self._chunk = self._chunk, mcap.Chunk()
-        pieces, entry = chunk.records(self._end_of_data, chunk.checksum(self._rest))
+        pieces, entry = chunk.records(self._end_of_data)
         before = self._summary
         self.span.include(chunk.span)
         self._index += entry
@@ -114,21 +106,22 @@ class McapFile:
             self._take_back(before)
             raise
 
-    def _append(self, pieces: list[mcap.Piece], before: list[bytes]) -> None:
+    def _append(self, pieces: mcap.Pieces, before: bytes) -> None:
         """Puts a chunk and the new summary at the end; until that is done, the file ends with the summary before."""
         start = self._end_of_data
-        end = start + _size(pieces)
+        end = start + sum(map(len, pieces))
         ending = _ending(end, self._summary)
-        size = end + _size(ending)
-        moved = size - _size(_ending(0, before))
+        size = end + len(ending)
+        moved = size - len(_ending(0, before))
         self._write(moved, _ending(moved, before))
-        self._write(start, [mcap.record_head(mcap.PRIVATE, moved - start - mcap.HEAD_SIZE)])
-        self._write(start + mcap.HEAD_SIZE, pieces[1:])
-        self._write(start, pieces[:1])
+        self._write(start, mcap.record_head(mcap.PRIVATE, moved - start - mcap.HEAD_SIZE) + pieces.head)
+        place = self._write(start + len(pieces.record_head) + len(pieces.head), pieces.messages)
+        self._write(place, pieces.indexes)
+        self._write(start, pieces.record_head)
         self._write(end, ending)
         self._end_of_data, self.size = end, size
 
-    def _take_back(self, before: list[bytes]) -> None:
+    def _take_back(self, before: bytes) -> None:
         """Restores the end of the file as it was, which needs no more room on the disk."""
         self._summary = before
         with contextlib.suppress(OSError):
@@ -149,19 +142,16 @@ class McapFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _summarised(self) -> list[bytes]:
+    def _summarised(self) -> bytes:
         statistics = mcap.statistics(self.span, self._types, self._topics, self._chunks)
-        return [self._definitions, bytes(self._index), statistics]
+        return b"".join((self._definitions, self._index, statistics))
 
-    def _write(self, place: int, pieces: Sequence[mcap.Piece]) -> int:
-        """Writes pieces one after the other from a place on. Returns where they end."""
-        for piece in pieces:
-            left = piece
-            while left:
-                written = os.pwrite(self._descriptor, left, place)
-                left, place = left[written:], place + written
-            if len(piece) >= mcap.SLICE:
-                self._rest()
+    def _write(self, place: int, data: bytes) -> int:
+        """Writes data at a place. Returns where they end."""
+        left = memoryview(data)
+        while left:
+            written = os.pwrite(self._descriptor, left, place)
+            left, place = left[written:], place + written
         return place
 
 
@@ -170,11 +160,7 @@ def _metadata(topic: Topic) -> dict[str, str]:
     return {"offered_qos_profiles": topic.qos, "topic_type_hash": topic.type_hash}
 
 
-def _ending(place: int, summary: list[bytes]) -> list[bytes]:
+def _ending(place: int, summary: bytes) -> bytes:
     """What follows the data of a file that ends at a place."""
     data_end = mcap.data_end()
-    return [data_end, *summary, mcap.footer(place + len(data_end), summary), mcap.MAGIC]
-
-
-def _size(pieces: Sequence[mcap.Piece]) -> int:
-    return sum(map(len, pieces))
+    return b"".join((data_end, summary, mcap.footer(place + len(data_end), summary), mcap.MAGIC))

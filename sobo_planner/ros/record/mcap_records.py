@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
 CHUNK_INDEX, STATISTICS, DATA_END = 0x08, 0x0B, 0x0F
 PRIVATE = 0x80  # readers skip it
-SLICE = 2**18  # [bytes] that are handled at once
 HEAD_SIZE = 9  # [bytes] of a record before its content
 UNSET = 2**64 - 1
 
-Piece = bytes | memoryview
 # Code, length, channel, sequence, the time of the recording and that of the publication.
 _message_head = struct.Struct("<BQHIQQ").pack
 
@@ -58,13 +57,10 @@ def data_end() -> bytes:
     return record(DATA_END, struct.pack("<I", 0))
 
 
-def footer(summary_start: int, summary: Iterable[bytes]) -> bytes:
-    """The last record of a file, for a summary in pieces that begins at a place of the file."""
+def footer(summary_start: int, summary: bytes) -> bytes:
+    """The last record of a file, whose summary begins at a place of the file."""
     start = struct.pack("<BQQQ", FOOTER, 20, summary_start, 0)
-    checksum = 0
-    for piece in (*summary, start):
-        checksum = zlib.crc32(piece, checksum)
-    return start + struct.pack("<I", checksum)
+    return start + struct.pack("<I", zlib.crc32(start, zlib.crc32(summary)))
 
 
 @dataclass
@@ -102,16 +98,16 @@ def statistics(span: Span, schemas: int, channels: int, chunks: int) -> bytes:
 
 
 class Chunk:
-    """Messages that are written together."""
+    """Messages that are written together.
+
+    Attributes:
+        size: Size of the messages with their heads [bytes].
+    """
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._pieces: list[bytes] = []
         self._places: dict[int, list[int]] = {}
-
-    @property
-    def size(self) -> int:
-        """Size of the messages with their heads [bytes]."""
-        return len(self._data)
+        self.size = 0
 
     @property
     def span(self) -> Span:
@@ -122,23 +118,17 @@ class Chunk:
 
     def add(self, number: int, sequence: int, time: int, data: bytes) -> None:
         """Adds a message of a channel, recorded at a time [ns]."""
-        self._places.setdefault(number, []).extend((time, len(self._data)))
-        self._data += _message_head(MESSAGE, 22 + len(data), number, sequence & 0xFFFFFFFF, time, time)
-        self._data += data
+        self._places.setdefault(number, []).extend((time, self.size))
+        size = 22 + len(data)
+        self._pieces += (_message_head(MESSAGE, size, number, sequence & 0xFFFFFFFF, time, time), data)
+        self.size += HEAD_SIZE + size
 
-    def checksum(self, rest: Callable[[], None]) -> int:
-        """CRC-32 of the messages; rests after every `SLICE` of them."""
-        found = 0
-        for piece in slices(self._data):
-            found = zlib.crc32(piece, found)
-            rest()
-        return found
-
-    def records(self, start: int, checksum: int) -> tuple[list[Piece], bytes]:
-        """The chunk, its head first, and the indexes of its messages, from `start` on; its entry in the summary."""
-        span, size = self.span, len(self._data)
+    def records(self, start: int) -> tuple[Pieces, bytes]:
+        """The chunk and the indexes of its messages, from `start` on; its entry in the summary."""
+        span, data = self.span, b"".join(self._pieces)
         times = struct.pack("<QQ", span.first, span.last)
-        head = times + struct.pack("<QI", size, checksum) + text("") + struct.pack("<Q", size)
+        size = len(data)
+        head = times + struct.pack("<QI", size, zlib.crc32(data)) + text("") + struct.pack("<Q", size)
         length = HEAD_SIZE + len(head) + size
         indexes, offsets, place = [], b"", start + length
         for number, pairs in sorted(self._places.items()):
@@ -147,14 +137,24 @@ class Chunk:
             place += len(indexes[-1])
         entry = times + struct.pack("<QQI", start, length, len(offsets)) + offsets
         entry += struct.pack("<Q", place - start - length) + text("") + struct.pack("<QQ", size, size)
-        pieces: list[Piece] = [record_head(CHUNK, length - HEAD_SIZE), head, *slices(self._data), *indexes]
+        pieces = Pieces(record_head(CHUNK, length - HEAD_SIZE), head, data, b"".join(indexes))
         return pieces, record(CHUNK_INDEX, entry)
 
 
-def slices(data: bytearray) -> list[memoryview]:
-    """Data in parts of `SLICE` at most."""
-    whole = memoryview(data)
-    return [whole[i : i + SLICE] for i in range(0, len(data), SLICE)]
+class Pieces(NamedTuple):
+    """A chunk in the order in which it is in the file.
+
+    Attributes:
+        record_head: Head of its record.
+        head: What comes before the messages.
+        messages: The messages.
+        indexes: Records with the places of the messages of each channel.
+    """
+
+    record_head: bytes
+    head: bytes
+    messages: bytes
+    indexes: bytes
 
 
 def _message_index(number: int, pairs: Sequence[int]) -> bytes:

@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
-from numpy.typing import NDArray
 
 from sobo_planner.motion import Motion
-from sobo_planner.ros.record.topics import ARRAY, STRING
-from sobo_planner.ros.record.types import Types
+from sobo_planner.ros.record import fast_cdr
 
-Array = NDArray[np.float64]
-
-DIMENSION, LAYOUT = "std_msgs/msg/MultiArrayDimension", "std_msgs/msg/MultiArrayLayout"
 LABELS = {2: ("T", "nu"), 3: ("T", "rows", "cols")}
 
 
@@ -55,28 +49,13 @@ class Published:
         }
 
 
-def entries(published: Published, types: Types) -> list[tuple[str, Callable[[], bytes], int]]:
-    """Roles of the messages, what makes their data, and about how large that is [bytes]."""
-
-    def text() -> bytes:
-        return types.cdr(STRING, types.of(STRING, json.dumps(published.data())))
-
-    trajectory, optimum = published.trajectory, published.motion.optimum
-    found: list[tuple[str, Callable[[], bytes], int]] = [
-        ("joint_trajectory", lambda: trajectory, len(trajectory)),
-        ("plan_data", text, 1000),
+def parts(published: Published) -> list[tuple[str, bytes | Callable[[], bytes], int]]:
+    """Roles of the messages, their data or what makes them, and about how large they are [bytes]."""
+    found: list[tuple[str, bytes | Callable[[], bytes], int]] = [
+        ("joint_trajectory", published.trajectory, len(published.trajectory)),
+        ("plan_data", lambda: fast_cdr.text(json.dumps(published.data())), 1000),
     ]
-    if optimum is not None:
+    if (optimum := published.motion.optimum) is not None:
         for role, values in (("solver_controls", optimum.U), ("solver_gains", optimum.K)):
-            found.append((role, partial(array, types, values), values.nbytes))
+            found.append((role, partial(fast_cdr.multi_array, values, LABELS[values.ndim]), values.nbytes))
     return found
-
-
-def array(types: Types, values: Array) -> bytes:
-    """A Float64MultiArray in CDR with labelled dimensions."""
-    shape = values.shape
-    dimensions = [
-        types.of(DIMENSION, label, size, int(np.prod(shape[i:])))
-        for i, (label, size) in enumerate(zip(LABELS[values.ndim], shape, strict=True))
-    ]
-    return types.cdr(ARRAY, types.of(ARRAY, types.of(LAYOUT, dimensions, 0), np.ascontiguousarray(values).ravel()))

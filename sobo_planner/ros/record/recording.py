@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from sobo_planner.paths import user_path
 from sobo_planner.ros.record.bag import Bag, Message
 from sobo_planner.ros.record.mcap_file import Topic
 from sobo_planner.ros.record.metadata import qos
-from sobo_planner.ros.record.plans import Published, entries
+from sobo_planner.ros.record.plans import Published, parts
 from sobo_planner.ros.record.topics import PARAMETERS, RECORDING, STRING, Role, roles
 from sobo_planner.ros.record.types import Types
-from sobo_planner.ros.record.writer import Entry, Writer, rest
+from sobo_planner.ros.record.writer import Entry, Writer
 
 MEGABYTE = 10**6
 ENDS_WITHIN = 5.0  # [s] that the end may wait for the disk
@@ -79,7 +80,7 @@ class Recording:
         self._types = types
         try:
             self._folder = _new_folder(user_path(values["record"]), self._node.get_fully_qualified_name())
-            bag = Bag(self._folder, topics, *sizes, head=lambda: self._head(text), rest=rest)
+            bag = Bag(self._folder, topics, *sizes, head=lambda: self._head(text))
         except OSError as error:
             raise SoboError(f"cannot record in {values['record']}: {error.strerror}") from error
         self._writer = Writer(bag, self._failed)
@@ -114,11 +115,19 @@ class Recording:
             "recording_problem": writer.problem,
         }
 
-    def note(self, role: str, message: Any, ago: float = 0.0) -> None:
-        """Records a message that came in or went out, some time ago [s]. Nothing may change it afterwards."""
+    def note(self, role: str, message: Any) -> None:
+        """Records a message that came in or went out: of rclpy, which nothing may change afterwards, or in CDR."""
         writer = self._writer
         if writer is not None and role in self._numbers:
-            self._put(writer, role, self._now() - round(1e9 * ago), message)
+            self._put(writer, role, message)
+
+    def note_all(self, role: str, messages: Sequence[tuple[bytes, float]]) -> None:
+        """Records messages in CDR that came in some time ago [s]."""
+        writer = self._writer
+        if writer is not None and messages:
+            number, now = self._numbers[role], self._now()
+            noted = [(number, now - round(1e9 * ago), data) for data, ago in messages]
+            writer.put(Entry(noted, sum(OVERHEAD + len(data) for data, _ in messages)))
 
     def parameters(self, changed: Iterable[Parameter]) -> None:
         """Records parameters that changed."""
@@ -127,14 +136,14 @@ class Recording:
             return
         messages = {parameter.name: parameter.to_parameter_msg() for parameter in changed}
         self._parameters = {**self._parameters, **messages}
-        self._put(writer, PARAMETERS, self._now(), self._event(changed_parameters=list(messages.values())))
+        self._put(writer, PARAMETERS, self._event(changed_parameters=list(messages.values())))
 
-    def plan(self, published: Published, messages: Mapping[str, Any]) -> None:
+    def plan(self, published: Published, messages: Mapping[str, bytes]) -> None:
         """Records a motion that was published.
 
         Args:
             published: The motion.
-            messages: What else was published with it, by role.
+            messages: What else was published with it, by role, in CDR.
         """
         with self._lock:
             writer, now = self._writer, self._now()
@@ -143,17 +152,17 @@ class Recording:
             if 0 <= self._last_plan - now < STANDSTILL:
                 now = self._last_plan + 1
             self._last_plan = now
-        for role, serialise, size in entries(published, self._types):
-            writer.put(Entry(self._numbers[role], now, serialise, size + OVERHEAD))
-        for role, message in messages.items():
-            self._put(writer, role, now, message)
-        writer.wake()
+        found = [*parts(published), *((role, data, len(data)) for role, data in messages.items())]
+        size = sum(OVERHEAD + size for _, _, size in found)
+        writer.put(Entry([(self._numbers[role], now, data) for role, data, _ in found], size))
 
-    def _put(self, writer: Writer, role: str, now: int, message: Any) -> None:
-        kind, types = self._roles[role].type, self._types
-        data = message if isinstance(message, bytes) else getattr(message, "data", "")  # what is large of our messages
-        size = OVERHEAD + len(data) * getattr(data, "itemsize", 1)
-        writer.put(Entry(self._numbers[role], now, lambda: types.serialised(kind, message), size))
+    def _put(self, writer: Writer, role: str, message: Any) -> None:
+        data, size = message, OVERHEAD
+        if isinstance(message, bytes):
+            size += len(message)
+        else:
+            data = partial(self._types.serialised, self._roles[role].type, message)
+        writer.put(Entry([(self._numbers[role], self._now(), data)], size))
 
     def _topics(self, types: Types) -> list[Topic]:
         """The topics of the bag. One whose messages cannot be described is left out, which the log says."""

@@ -5,24 +5,14 @@ rclpy's own serialisation leaves room at the end of messages with empty arrays, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sobo_planner.errors import ConfigError, SoboError
-from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.mcap_file import Topic
-from sobo_planner.ros.support.state_cdr import StateDecoder
 
-# What comes often.
-JOINT_STATE = "sensor_msgs/msg/JointState"
-FAST: dict[str, Callable[[Any], bytes]] = {
-    JOINT_STATE: fast_cdr.joint_state,
-    "std_msgs/msg/Float64MultiArray": fast_cdr.multi_array,
-    "std_msgs/msg/String": fast_cdr.string,
-}
 MISSING = "recording needs rosbags, which is not installed: pip install 'sobo_planner[bags]'"
 
 
@@ -65,14 +55,7 @@ class Types:
         return bytes(self._store.serialize_cdr(message, kind))
 
     def serialised(self, kind: str, message: Any) -> bytes:
-        """A message of rclpy in CDR, or such a message in CDR already."""
-        if isinstance(message, bytes):
-            return StateDecoder().read(message).data if kind == JOINT_STATE else message
-        fast = FAST.get(kind)
-        return self.by_fields(kind, message) if fast is None else fast(message)
-
-    def by_fields(self, kind: str, message: Any) -> bytes:
-        """The same for any type, field by field."""
+        """A message of rclpy in CDR, field by field."""
         return self.cdr(kind, self._taken(kind, message))
 
     def _taken(self, kind: str, message: Any) -> Any:

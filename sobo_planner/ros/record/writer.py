@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from sobo_planner.ros.record.bounded_queue import BoundedQueue
 
 MOST_WAITING = 20_000  # messages
 MOST_BYTES = 64 * 2**20  # of waiting messages
-FLUSH_PERIOD = 0.3  # [s]
+# Time between two looks at the queue [s]. The thread is not woken for each plan: a thread that begins to run takes the
+# interpreter and the processor from the planning thread. What came in within this time is lost with the process.
+PERIOD = 0.3
 FLUSH_SIZE = 2 * 2**20  # [bytes]
-LOOK_PERIOD = 0.05  # [s] between two looks at the queue, unless it is woken
+DESCRIBE_PERIOD = 1.0  # [s]
 # After so much work the interpreter is left to the planning thread, which would otherwise wait for up to 5 ms.
 SLICE = 1e-4  # [s]
 PAUSE = 5e-4  # [s]
 # With so many messages waiting, on a computer that is overloaded, it works for longer at once.
-BACKLOG, LONG_SLICE = 400, 5e-4
+BACKLOG, LONG_SLICE = 2000, 5e-4
 
 
 def rest() -> None:
@@ -52,19 +54,19 @@ class Sink(Protocol):
         ...
 
 
+# The number of its topic, when it came in or left [ns], and its data in CDR, or what makes them on the writer's thread.
+Message = tuple[int, int, bytes | Callable[[], bytes]]
+
+
 class Entry(NamedTuple):
-    """A message that waits.
+    """Messages that wait: of one plan, or that came in together. All of them are queued, or none.
 
     Attributes:
-        topic: Number of its topic.
-        time: When it came in or left [ns].
-        serialise: Makes its data; called on the writer's thread.
-        size: About how large it is [bytes].
+        messages: The messages.
+        size: About how large they are together [bytes].
     """
 
-    topic: int
-    time: int
-    serialise: Callable[[], bytes]
+    messages: Sequence[Message]
     size: int
 
 
@@ -87,7 +89,7 @@ class Writer:
         self._queue: BoundedQueue[Entry] = BoundedQueue(MOST_WAITING, MOST_BYTES)
         self._stopped, self._woken = False, threading.Event()
         self.problem = ""
-        self.written = self._lost = self._added = 0
+        self.written = self._lost = self._added = self._undescribed = 0
         self._thread = threading.Thread(name="recording", target=self._run, daemon=True)
         self._thread.start()
 
@@ -97,12 +99,10 @@ class Writer:
         return self._queue.dropped + self._lost
 
     def put(self, entry: Entry) -> None:
-        """Leaves a message to be written. Returns at once, whatever the disk does."""
-        self._queue.put(entry, entry.size)
-
-    def wake(self) -> None:
-        """Has what waits written now: the planning thread, which shares the interpreter, has nothing to do."""
-        self._woken.set()
+        """Leaves messages to be written. Returns at once, whatever the disk does."""
+        self._queue.put(entry, entry.size, len(entry.messages))
+        if self._queue.half_full:
+            self._woken.set()
 
     def close(self, within: float) -> bool:
         """Has everything written that waits. Returns whether that was done within a time [s]."""
@@ -125,36 +125,51 @@ class Writer:
             self._failed(self.problem)
 
     def _write_all(self) -> None:
-        flushed = paused = time.monotonic()
-        while True:
-            entry = self._queue.take()
-            if entry is not None:
-                self._add(entry)
-            elif self._stopped:
-                return
-            else:
-                self._woken.wait(LOOK_PERIOD)
-                self._woken.clear()
-                paused = time.monotonic()
+        described = time.monotonic()
+        ends = False
+        while not ends:
+            self._woken.wait(PERIOD)
+            self._woken.clear()
+            ends = self._stopped  # what was put before that is in the queue by now
+            self._take_waiting()
+            self._flush()
+            if time.monotonic() - described >= DESCRIBE_PERIOD:
+                self._describe()
+                described = time.monotonic()
+
+    def _take_waiting(self) -> None:
+        """Adds what waits to the sink, with pauses."""
+        flushed = resumed = time.monotonic()
+        while (entry := self._queue.take()) is not None:
+            self._add(entry)
             now = time.monotonic()
-            if now - flushed >= FLUSH_PERIOD or self._sink.pending >= FLUSH_SIZE:
+            if now - flushed >= PERIOD or self._sink.pending >= FLUSH_SIZE:
                 self._flush()
                 flushed = now
-            if now - paused >= (SLICE if len(self._queue) < BACKLOG else LONG_SLICE):
+            if now - resumed >= (SLICE if len(self._queue) < BACKLOG else LONG_SLICE):
                 rest()
-                paused = time.monotonic()
+                resumed = time.monotonic()
 
     def _flush(self) -> None:
         self._sink.flush()
-        rest()
-        self._sink.describe()
-        self.written, self._added = self.written + self._added, 0
+        self.written += self._added
+        self._undescribed, self._added = self._undescribed + self._added, 0
+
+    def _describe(self) -> None:
+        try:
+            self._sink.describe()
+        except OSError:  # most likely the folder is gone, and what was written since
+            self.written -= self._undescribed
+            self._lost += self._undescribed
+            raise
+        self._undescribed = 0
 
     def _add(self, entry: Entry) -> None:
-        try:
-            data = entry.serialise()
-        except Exception:  # a message that cannot be written is not worth the rest of the bag
-            self._lost += 1
-            return
-        self._sink.write(entry.topic, entry.time, data)
-        self._added += 1
+        for topic, moment, data in entry.messages:
+            try:
+                found = data if isinstance(data, bytes) else data()
+            except Exception:  # a message that cannot be written is not worth the rest of the bag
+                self._lost += 1
+                continue
+            self._sink.write(topic, moment, found)
+            self._added += 1

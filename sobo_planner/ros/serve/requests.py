@@ -19,6 +19,7 @@ from sobo_planner.ros.inputs.goals import read_goal, read_joint_goal
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger, refusal_report, to_json
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
+from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
@@ -108,7 +109,7 @@ class Requests:
             refusal = Refused(Status.INACTIVE, f"{INACTIVE} and send the goal again")
             self._ledger.count(refusal.status, refusal.detail)
             self._warn(refusal.status, f"goal refused: {refusal.detail}")
-            told = String(data=to_json(refusal_report(refusal, None)))
+            told = fast_cdr.text(to_json(refusal_report(refusal, None)))
             self.report.publish(told)
             self._note("plan_report", told)
             return
