@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 
+from sobo_planner.ros.inputs import arrivals as module
 from sobo_planner.ros.inputs.arrivals import Arrivals
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.intake import StateIntake
@@ -86,6 +87,20 @@ def test_a_message_that_cannot_be_read_does_not_keep_the_others_out() -> None:
     assert [each.status for each in bench.refused] == [Status.BAD_STATE]
     assert "cannot be read" in bench.refused[0].detail
     assert bench.recorded == [(StateDecoder().read(good).data, 0.05)]
+
+
+def test_who_takes_the_rest_leaves_what_others_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, now = Bench(), 7.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    bench.arrivals.open(bench.intake, bench.inbox)
+    for waits, passed, taken in ((1, 0.0, 0), (0, 0.04, 0), (0, 0.02, 1), (1, 0.04, 0), (0, 0.02, 1)):
+        bench.waits += [(message(NOW - 0.01, 1.0), 0.0)] * waits
+        bench.recorded.clear()
+        now += passed
+        bench.arrivals.take_rest(0.05)
+        assert len(bench.recorded) == taken
+    bench.waits = [(message(NOW, 2.0), 0.0)]
+    assert bench.inbox.look().x[0] == 2.0, "whoever wants to know the state has the newest"
 
 
 def test_what_is_dropped_is_recorded_only() -> None:

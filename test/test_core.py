@@ -52,6 +52,26 @@ def test_a_state_is_fresh_up_to_its_timeout(script: Script, timeout: float, fres
         assert refused.value.status is Status.STALE_STATE
 
 
+def test_states_are_taken_again_only_where_the_known_one_is_too_old(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, known = [], script.inbox.state
+    monkeypatch.setattr(script.inbox, "look", lambda: looks.append(1) or script.inbox.state)
+    script.core.states_go_on()
+    assert not looks
+    script.values["state_timeout"] = 0.2
+    with pytest.raises(Refused, match="joint state is 0.25 s old"):
+        script.core.states_go_on()
+    monkeypatch.setattr(
+        script.inbox, "look", lambda: script.inbox.put_state(known.x, known.stamp) or script.inbox.state
+    )
+    script.core.states_go_on()
+    script.inbox.drop_state()
+    monkeypatch.setattr(script.inbox, "look", lambda: None)
+    with pytest.raises(Refused, match="no joint state"):
+        script.core.states_go_on()
+
+
 def test_a_motion_at_once_begins_now(script: Script) -> None:
     motion = coasting_motion(script.rest(), math.nan, 0.02)
     assert script.core.publish(motion, state(script), DETAILS) is not None

@@ -250,6 +250,13 @@ def test_points_that_break_a_rule_are_found_before_a_message_is_made(plans: list
         "end": changed("velocities", -1, 1e-3),
     }
     assert keeps_rules(points, names, NOW, False, rules)
+    torque, effort = changed("effort", 3, np.nan), replace(rules, effort_interface=True)
+    assert keeps_rules(torque, names, NOW, False, rules) and not keeps_rules(torque, names, NOW, True, effort)
+    steep = changed("velocities", 2, 1e308)
+    assert keeps_rules(steep, names, NOW, False, rules)
+    with np.errstate(over="ignore"):
+        assert not keeps_rules(steep, names, NOW, False, rules, acceleration=True)
+        assert broken_rule(conversions.trajectory_message(steep, names, NOW, publish_acceleration=True), rules)
     for name, each in wrong.items():
         assert not keeps_rules(each, names, NOW, False, rules), name
         if name != "late":  # which no message can hold

@@ -239,7 +239,7 @@ class PlannerNode(LifecycleNode):
             self.get_logger().warning(f"{status.value}: {detail}")
 
     def _watch(self) -> None:
-        self._arrivals.take()
+        self._arrivals.take_rest(PERIOD)
         if self._session is not None and self._session.world_topics is not None:
             self._session.world_topics.intake.expire()
         if self._serving is not None:

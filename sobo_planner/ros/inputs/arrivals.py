@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ class Arrivals:
         self._lock = threading.Lock()
         self._decoder = StateDecoder()
         self._to: tuple[StateIntake, Inbox] | None = None
+        self._taken = -math.inf
 
     def open(self, intake: StateIntake, inbox: Inbox) -> None:
         """Messages that come in from now on are taken there."""
@@ -67,13 +69,18 @@ class Arrivals:
             bounds = self._values["state_timeout"], self._values["stamp_ahead"]
             intake.take_all(messages, inbox, self._now(), time.monotonic(), *bounds, self._refused)
 
+    def take_rest(self, after: float) -> None:
+        """Takes in what has come in, if nobody did for some time [s]."""
+        if time.monotonic() - self._taken >= after:
+            self.take()
+
     def drop(self) -> None:
         """Takes what has come in, for the recording only."""
         with self._lock:
             self._waiting()
 
     def _waiting(self) -> list[tuple[Values, float]]:
-        messages = []
+        messages, self._taken = [], time.monotonic()
         for data, waited in self._topic.waiting():
             try:
                 messages.append((self._decoder.read(data), waited))

@@ -9,7 +9,6 @@ state.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -53,21 +52,19 @@ class StateTopic:
             JointState, "joint_states", lambda message: None, WAITING, callback_group=self._group
         )
 
-    def waiting(self) -> Iterator[tuple[bytes, float]]:
+    def waiting(self) -> list[tuple[bytes, float]]:
         """Takes what waits, in the order in which it came in: messages in CDR, and for how long they waited [s].
 
         At most as many as may wait at once, so that it ends however fast messages come in.
         """
-        handle = self._subscription.handle
-        for _ in range(DEPTH):
-            try:
-                with handle:
-                    taken = handle.take_message(JointState, True)
-            except InvalidHandle:  # the node is being destroyed
-                return
-            if taken is None:
-                return
-            yield taken[0], _waited(taken[1])
+        handle, messages = self._subscription.handle, list[tuple[bytes, float]]()
+        try:
+            with handle:
+                while len(messages) < DEPTH and (taken := handle.take_message(JointState, True)) is not None:
+                    messages.append((taken[0], _waited(taken[1])))
+        except InvalidHandle:  # the node is being destroyed
+            pass
+        return messages
 
 
 def _waited(info: Any) -> float:

@@ -56,7 +56,8 @@ class Ledger:
             phases = {phase: np.array(times) for phase, times in self._phases.items()}
         values.update({f"last_{key}": str(last[key]) for key in LAST_PLAN_KEYS if key in last})
         for phase, times in phases.items():
-            values.update({f"{phase}_ms_p{p}": f"{np.percentile(times, p):.3f}" for p in (50, 99)})
+            p50, p99 = np.interp((0.5, 0.99), np.linspace(0.0, 1.0, len(times)), np.sort(times))
+            values |= {f"{phase}_ms_p50": f"{p50:.3f}", f"{phase}_ms_p99": f"{p99:.3f}"}
         return values
 
 

@@ -162,7 +162,7 @@ class PlanOutputs:
         points = motion.trajectory(lead, moving_end)
         self._check(points, motion, among)
         names, rules = self._joint_names, Rules(tuple(self._joint_names), effort, moving_end)
-        if self._execution is not None or not keeps_rules(points, names, stamp, effort, rules):
+        if self._execution is not None or not keeps_rules(points, names, stamp, effort, rules, acceleration):
             message = conversions.trajectory_message(points, names, stamp, effort, acceleration)
             if broken := broken_rule(message, rules):
                 raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")

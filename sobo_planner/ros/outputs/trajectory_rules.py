@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from numpy.typing import NDArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sobo_planner.safety import Trajectory
@@ -56,7 +55,9 @@ def broken_rule(message: JointTrajectory, rules: Rules, now: Time | None = None)
     )
 
 
-def keeps_rules(points: Trajectory, names: Sequence[str], stamp: Time, effort: bool, rules: Rules) -> bool:
+def keeps_rules(
+    points: Trajectory, names: Sequence[str], stamp: Time, effort: bool, rules: Rules, acceleration: bool = False
+) -> bool:
     """Whether `broken_rule` has nothing against the message that these points make, in a tenth of its time.
 
     Args:
@@ -65,21 +66,20 @@ def keeps_rules(points: Trajectory, names: Sequence[str], stamp: Time, effort: b
         stamp: The message's stamp.
         effort: Whether it has efforts.
         rules: The controller's parameters.
+        acceleration: Whether the message has accelerations.
     """
     times, ends = points.nanoseconds, np.abs(points.velocities[-1:])
+    arrays = [points.positions, points.velocities]
+    arrays += [points.effort] * effort + ([points.accelerations] if acceleration else [])
     return (
         tuple(names) == rules.joint_names
         and len(times) > 0
         and bool(times[0] > 0 and (times[1:] > times[:-1]).all() and times[-1] < 2**31 * NANOSECONDS)
-        and all(each.shape == (len(times), len(names)) and np.isfinite(each).all() for each in _arrays(points))
+        and all(each.shape == (len(times), len(names)) and np.isfinite(each).all() for each in arrays)
         and (rules.effort_interface or not effort)
         and stamp.sec >= 0
         and (rules.allow_nonzero_velocity_at_trajectory_end or bool(ends.max() <= ZERO_VELOCITY))
     )
-
-
-def _arrays(points: Trajectory) -> tuple[NDArray[np.float64], ...]:
-    return points.positions, points.velocities, points.accelerations, points.effort
 
 
 def _names(names: Sequence[str], expected: tuple[str, ...]) -> str:

@@ -85,6 +85,12 @@ class Core:
         """
         return None if self.worlds is None else self.worlds.fresh(self.values["world_timeout"])
 
+    def states_go_on(self) -> None:
+        """Raises as `fresh_state`. What has come in is only taken where the latest known state is too old."""
+        state = self.inbox.state
+        if state is None or state.age > self.values["state_timeout"]:
+            self.fresh_state()
+
     def refuse(self, refusal: Refused, goal: Vector | None) -> None:
         """Refuses a goal, to its sender too."""
         self.note(refusal.status, refusal.detail)
@@ -121,7 +127,7 @@ class Core:
             Refused: DEADLINE_MISSED, it should have begun by now; STALE_STATE, states stopped meanwhile; PLAN_REFUSED,
                 the checker refuses it or a rule of the controller is broken.
         """
-        still_fresh = None if state is None else self.fresh_state
+        still_fresh = None if state is None else self.states_go_on
         if still_fresh is not None:
             still_fresh()
         now = self.now()

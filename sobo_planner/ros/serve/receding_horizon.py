@@ -43,6 +43,7 @@ class RecedingHorizon(Server):
         planner.progress = Progress(self.pulse)
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # without a motion to it so far
+        self._told: Vector | None = None  # in `detail`
         self._tries = self._bad_starts = 0
         self._longest_lead = LONGEST_LEAD
         self._policy_failures = 0
@@ -122,7 +123,9 @@ class RecedingHorizon(Server):
             if self.core.inbox.interrupt.is_set():
                 return  # the arm is to be stopped instead
             if cycle.motion is not None and self._publish(cycle, state, goal, began):
-                self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+                if self._told is not goal or self.status is not Status.TRACKING:
+                    self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
+                    self._told = goal
                 if cycle.tool_error <= NEAR:
                     self._goal, self._asked = goal, None
                     return
