@@ -17,7 +17,8 @@ from message_strategies import any_joint_states, good_joint_states, joint_states
 from sensor_msgs.msg import JointState
 
 from sobo_planner.ros.inputs.inbox import StampedState
-from sobo_planner.ros.inputs.joint_states import JointStateReader, JointStates, Sample
+from sobo_planner.ros.inputs.joint_states import RECENT, JointStateReader, JointStates, Sample
+from sobo_planner.ros.inputs.velocities import VelocityEstimator
 from sobo_planner.ros.support.status import Refused, Status
 
 NAMES = ["a", "b", "c"]
@@ -391,6 +392,21 @@ def test_velocities_are_estimated_where_none_was_measured() -> None:
         state = arm.add([0, 1, 2], [1.0 * t, -2.0 * t, 0.0], [7.0, NAN, NAN], 10.0 + t)
     assert state is not None
     np.testing.assert_allclose(state.x[3:], [7.0, -2.0, 0.0], atol=1e-4)
+
+
+@pytest.mark.parametrize("measured, off", [(0, 0.0), (RECENT - 1, 0.0), (RECENT + 30, 0.03)])
+def test_an_estimate_knows_the_positions_that_came_with_velocities(measured: int, off: float) -> None:
+    """As far back as an estimate may look."""
+    arm, estimator = JointStates(NAMES, LIMIT), VelocityEstimator(LIMIT)
+    for i in range(measured + 40):
+        stamp, q = ROS + 0.001 * i, np.sin([0.001 * i, 0.002 * i, 1.0])
+        v = np.zeros(3) if i < measured else np.array([NAN, 0.5, NAN])
+        state = arm.add(Sample(np.arange(3), q, v, stamp), stamp, MONOTONIC, OLDEST, AHEAD)
+        estimate = estimator.update(np.arange(3), stamp, q)
+        assert state is not None
+        if i >= measured:
+            np.testing.assert_allclose(state.x[3:], [estimate[0], 0.5, estimate[2]], atol=off)
+    assert estimate[0] > 0.5, "it moves"
 
 
 @given(st.data())

@@ -83,6 +83,7 @@ class StateIntake:
             refused: Told what would be raised for each.
         """
         last: tuple[Values, float] | None = None
+        whole = False  # the last one
 
         def take(values: Values, waited: float) -> None:
             try:
@@ -91,22 +92,22 @@ class StateIntake:
                 refused(refusal)
 
         for values, waited in messages:
-            if last is not None and not self._superseded(last[0], values, ros - oldest, ros):
+            before, whole = whole, _is_whole(values)
+            if last is not None and not (before and whole and self._superseded(last[0], values, ros - oldest, ros)):
                 take(*last)
             last = values, waited
         if last is not None:
             take(*last)
 
     def _superseded(self, before: Values, after: Values, earliest: float, latest: float) -> bool:
-        """Whether a message tells nothing that the next one does not, which has a stamp between two times [s]."""
-        n = len(before.names)
+        """Whether a message tells nothing that the next one does not, which has a stamp between two times [s].
+
+        Both are whole.
+        """
         return (
             after.names is before.names
             and max(self._states.newest, earliest, 1e-9) < before.stamp < after.stamp <= latest
-            and len(before.position) == len(before.velocity) == len(after.position) == len(after.velocity) == n
             and self._reader.reads(before.names)
-            and math.isfinite(before.position.sum() + before.velocity.sum())
-            and math.isfinite(after.position.sum() + after.velocity.sum())
         )
 
     def _take(self, values: Values, inbox: Inbox, ros: float, monotonic: float, oldest: float, ahead: float) -> None:
@@ -143,3 +144,9 @@ class StateIntake:
             "states_without_our_joints": str(self._of_others),
             "oldest_joint": f"{joint}: {age:.3f} s" if np.isfinite(age) else f"{joint}: never seen",
         }
+
+
+def _is_whole(values: Values) -> bool:
+    """Whether a message has a position and a velocity for each of its joints, all of them finite."""
+    position, velocity = values.position, values.velocity
+    return len(position) == len(velocity) == len(values.names) and math.isfinite(position.sum() + velocity.sum())

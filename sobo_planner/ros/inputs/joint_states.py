@@ -5,7 +5,8 @@ No clock is looked at here: callers say what time it is.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.intp]
+
+# Samples whose positions are kept until a velocity has to be estimated.
+RECENT = 100
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,11 @@ class JointStateReader:
         q = self._column(position, "position", len(names))
         if not np.isfinite(q).all():
             raise Refused(Status.BAD_STATE, f"position not finite: {self._bad(q, ~np.isfinite(q))}")
-        v = np.full(len(q), np.nan)
-        if len(velocity):
-            v = self._column(velocity, "velocity", len(names))
-        if np.isinf(v).any():
-            raise Refused(Status.BAD_STATE, f"velocity infinite: {self._bad(v, np.isinf(v))}")
-        self.without_velocity += bool(np.isnan(v).any())
+        v = self._column(velocity, "velocity", len(names)) if len(velocity) else np.full(len(q), np.nan)
+        if not np.isfinite(v).all():
+            if np.isinf(v).any():
+                raise Refused(Status.BAD_STATE, f"velocity infinite: {self._bad(v, np.isinf(v))}")
+            self.without_velocity += bool(np.isnan(v).any())
         return Sample(self._joints, q, v, values.stamp or None)
 
     def reads(self, names: list[str]) -> bool:
@@ -131,6 +134,7 @@ class JointStates:
 
     Attributes:
         out_of_order: Samples in which a joint was older than one that had come before.
+        newest: The latest stamp of a sample [s]; minus infinity without one.
     """
 
     def __init__(
@@ -140,6 +144,8 @@ class JointStates:
         self._names = list(names)
         self._limit = np.asarray(velocity_limit, float)
         self._velocities = VelocityEstimator(self._limit, unbounded)
+        # Positions that the estimator does not know yet: velocities that are measured need no estimate.
+        self._recent: deque[tuple[Indices, float, Vector]] = deque(maxlen=RECENT)
         self.forget()
 
     def forget(self) -> None:
@@ -150,13 +156,10 @@ class JointStates:
         self._stamp = np.full(n, -np.inf)  # ROS time of the measurement
         self._measured = np.full(n, -np.inf)  # the same, monotonic
         self._velocities.forget()
+        self._recent.clear()
         self._state: StampedState | None = None
         self._spread = 0.0
-
-    @property
-    def newest(self) -> float:
-        """The latest stamp of a sample [s]; minus infinity without one."""
-        return float(self._newest.max())
+        self.newest = -math.inf
 
     @property
     def missing(self) -> list[str]:
@@ -181,22 +184,37 @@ class JointStates:
         Raises:
             Refused: STALE_STATE, the stamp is too old or ahead.
         """
-        if self._newest.max() > ros + ahead:  # ROS time was set back
+        if self.newest > ros + ahead:  # ROS time was set back
             self.forget()
         sent = ros if sample.stamp is None else sample.stamp
         _check_stamp(ros - sent, oldest, ahead)
-        late = sent < self._newest[sample.joints]
-        if late.any():
-            self.out_of_order += 1
+        joints, q, v = sample.joints, sample.q, sample.v
+        if sent < self.newest:
+            late = sent < self._newest[joints]
+            self.out_of_order += bool(late.any())
             if late.all():
                 return self._state
-        joints, q, v = sample.joints[~late], sample.q[~late], sample.v[~late]
+            joints, q, v = joints[~late], q[~late], v[~late]
         stamp = min(sent, ros)
-        estimate = self._velocities.update(joints, sent, q)
-        self._q[joints], self._v[joints] = q, np.where(np.isnan(v), estimate, v)
+        self._q[joints], self._v[joints] = q, self._known(joints, sent, q, v)
         self._newest[joints], self._stamp[joints] = sent, stamp
         self._measured[joints] = monotonic - (ros - stamp)
+        self.newest = max(self.newest, sent)
+        if len(joints) == len(self._q):  # the usual case: nothing is to be moved
+            x = np.concatenate([self._q, self._v])
+            self._state, self._spread = StampedState(x, float(self._measured[0]), stamp), 0.0
+            return self._state
         return self._merged(ros - oldest)
+
+    def _known(self, joints: Indices, stamp: float, q: Vector, v: Vector) -> Vector:
+        """Velocities, those that were not measured (NaN) estimated."""
+        self._recent.append((joints, stamp, q))
+        if np.isfinite(v).all():
+            return v
+        estimate = np.zeros(0)
+        while self._recent:
+            estimate = self._velocities.update(*self._recent.popleft())
+        return np.where(np.isnan(v), estimate, v)
 
     def _merged(self, earliest: float) -> StampedState | None:
         """The state; the one before while the samples cannot give a better one."""
