@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import subcommand
 
 from sobo_planner.cli.bench import Bench
+from sobo_planner.cli.bench_worlds import BenchWorlds
 from sobo_planner.cli.collect import Collect
 from sobo_planner.cli.consensus import Consensus
 from sobo_planner.cli.diffuse import Diffuse
@@ -32,4 +33,5 @@ AnyCommand = (
     | Annotated[Imitate, subcommand("imitate")]
     | Annotated[LearnControl, subcommand("learn-control")]
     | Annotated[Bench, subcommand("bench")]
+    | Annotated[BenchWorlds, subcommand("bench worlds")]
 )

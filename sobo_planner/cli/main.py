@@ -28,6 +28,12 @@ def expand_overrides(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
+def join_command(arguments: Sequence[str]) -> list[str]:
+    """Let the two words `bench worlds` be one sub-command."""
+    words = list(arguments)
+    return [" ".join(words[:2]), *words[2:]] if words[:2] == ["bench", "worlds"] else words
+
+
 def expand_home(argument: str) -> str:
     """Replaces a `~` at the beginning of a value; shells leave that in `--out=~/plan.npz` alone."""
     option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
@@ -44,7 +50,7 @@ def parse(arguments: Sequence[str]) -> Command:
         AnyCommand,
         prog="sobo",
         description="Plan robot motions with a learned diffusion policy and ProxDDP, and train the policy.",
-        args=expand_overrides([expand_home(argument) for argument in arguments]),
+        args=expand_overrides([expand_home(argument) for argument in join_command(arguments)]),
     )
 
 

@@ -1,62 +1,26 @@
-"""Problems of MotionBenchMaker for the UR5, and an independent check of motions: Pinocchio and Coal, from Python."""
+"""An independent check of motions among obstacles: Pinocchio and Coal, from Python."""
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import coal
 import numpy as np
 import pinocchio as pin
 
-from sobo_planner.world import AttachedObject, Box, Cylinder, Part, Pose, Sphere, World, WorldObject
-
 #: A point of the fastest link moves this far at most from one configuration to the next [m].
 STEP = 1e-3
 #: Reach of the arm, with what it holds [m].
 REACH = 1.2
-#: Links that the gripper's spheres overlap in any posture of the arm.
-BESIDE_TOOL = ("wrist_2_link", "wrist_3_link")
-
-
-def read_problems(path: Path) -> dict[str, Any]:
-    """The file's contents."""
-    with gzip.open(path) as file:
-        return json.load(file)
-
-
-def goal_near(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """The goal without whole turns of joints."""
-    return start + (goal - start + np.pi) % (2.0 * np.pi) - np.pi
-
-
-def world_of(problem: dict[str, Any], spheres: list[list[float]]) -> World:
-    """A problem's obstacles, and spheres at the tool."""
-    objects = []
-    for number, each in enumerate(problem["obstacles"]):
-        size = each["size"]
-        shape = {
-            "box": lambda size=size: Box(tuple(size)),
-            "cylinder": lambda size=size: Cylinder(size[1], size[0]),
-            "sphere": lambda size=size: Sphere(size[0]),
-        }[each["shape"]]()
-        quaternion = np.array(each["quaternion"])
-        pose = Pose(tuple(each["position"]), tuple(quaternion / np.linalg.norm(quaternion)))
-        objects.append(WorldObject(f"{each['name']}#{number}", shape, pose))
-    parts = tuple(Part(Sphere(radius), Pose((x, y, z))) for x, y, z, radius in spheres)
-    gripper = (AttachedObject("gripper", "tool0", parts, touches=BESIDE_TOOL),) if parts else ()
-    return World(tuple(objects), gripper)
 
 
 class Check:
     """The same arm and world in Pinocchio's own bindings, built without this project's code."""
 
-    def __init__(self, urdf: str, problem: dict[str, Any], spheres: list[list[float]]) -> None:
+    def __init__(self, urdf: str, problem: dict[str, Any], spheres: Sequence[Sequence[float]]) -> None:
         self.model = pin.buildModelFromUrdf(urdf)
         self.geometry = pin.buildGeomFromUrdf(self.model, urdf, pin.GeometryType.COLLISION)
-        own = self.geometry.ngeoms
         frame = self.model.frames[self.model.getFrameId("tool0")]
         for number, (x, y, z, radius) in enumerate(spheres):
             place = frame.placement * pin.SE3(np.eye(3), np.array([x, y, z]))
@@ -68,7 +32,6 @@ class Check:
                 if abs(joints[i] - joints[j]) > 1:
                     self.geometry.addCollisionPair(pin.CollisionPair(i, j))
         moving = [i for i, joint in enumerate(joints) if joint > 0]
-        assert own <= len(joints)
         for number, each in enumerate(problem["obstacles"]):
             size, q = each["size"], each["quaternion"]
             shape = {

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 import numpy as np
-from worlds_check import Check
+
+from sobo_training.bench.worlds.check import Check
 
 #: Time limit of the search and of the shortening [s].
 LIMIT, SHORTENING = 5.0, 1.0

@@ -1,0 +1,1 @@
+"""`sobo bench worlds`: plans of the UR5 among the obstacles of MotionBenchMaker, checked independently."""
