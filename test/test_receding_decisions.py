@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from scripted_serving import GOAL, Script, coasting_motion
 from server_bench import RATE
 
-from sobo_planner.errors import GoalError, SolverError, StartError
+from sobo_planner.errors import GoalError, SolverError, StartError, TaskError
 from sobo_planner.receding import NEAR, Cycle
 from sobo_planner.ros.serve.receding_horizon import LEAD_PERIODS, LONGEST_LEAD, WINDOW, RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
@@ -176,6 +176,7 @@ def test_a_goal_that_was_taken_up_is_never_given_up(
     [
         (StartError("elbow"), Status.BAD_START),
         (GoalError("far"), Status.OUT_OF_REACH),
+        (TaskError("no posture"), Status.PLANNING_FAILED),
         (SolverError("none"), Status.PLANNING_FAILED),
         (ZeroDivisionError(), Status.INTERNAL_ERROR),
     ],

@@ -21,9 +21,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from world_messages import cube, markers, points
 from world_session import Served, served_session
 
-from sobo_planner.errors import ConfigError
 from sobo_planner.ros.planner_node import PlannerNode
-from sobo_planner.ros.serve.session import Session
 from sobo_planner.ros.support import domain
 from sobo_planner.ros.support.status import Status
 
@@ -134,8 +132,3 @@ def test_a_node_plans_in_what_it_hears_and_ends_lifetimes(home: np.ndarray) -> N
     finally:
         node.destroy_node()
         context.try_shutdown()
-
-
-def test_worlds_from_topics_need_plan_once(served: Served) -> None:
-    with pytest.raises(ConfigError, match="world_topics needs mode plan_once, got 'receding_horizon'"):
-        Session(served.node, served.values | {"mode": "receding_horizon"})

@@ -51,6 +51,12 @@ class Brakes:
         return motion
 
 
+def stopping_time(task: ArmReach, x: Array) -> float:
+    """How long `braking` takes from a state (2n,) that is far enough from position limits [s]."""
+    usual = np.minimum(DECELERATION, SHARE * task.acceleration_limit)
+    return float(np.max(np.abs(x[task.nu :]) / usual))
+
+
 def braking(task: ArmReach, x: Array) -> Guess:
     """Brings every joint to rest with constant deceleration, before its position limit where it can.
 

@@ -19,20 +19,24 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import SolverError
 from sobo_planner.motion import LOST, Followed, Motion, Timeline, expected_state, unwound, within_limits
-from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion.braking import Brakes, stopping_time
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
 from sobo_planner.receding.starters import CycleStarts
-from sobo_planner.safety import PlanChecker
+from sobo_planner.safety import PlanChecker, Violation
 from sobo_planner.solver import UNLIMITED, Guess, Instance, Solution
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
 from sobo_planner.tasks.arm.timing import Pace
+from sobo_planner.world import World
 
 Array = NDArray[np.float64]
 
 # A joint may be this far beyond its limit [rad] while it follows a motion that keeps the limit.
 OVERSHOOT = 0.05
+# How long before the arm would have to brake it is stopped for what is ahead [s]: one that brakes takes up to 0.1 s
+# to begin, and objects come nearer.
+RESERVE = 0.3
 # Share of the acceleration limits by which a joint that is too fast slows down at least.
 SLOWING = 0.5
 
@@ -80,6 +84,7 @@ class RecedingPlanner:
         starts: Where cycles start from; made from checker, proposer and `propose_every` by default.
         solver: Refines starts; made for the task by default.
         gains: Which gains motions have.
+        margin: Distance [m] to be kept from the objects of worlds that are set.
 
     Attributes:
         progress: Looked at by what may take long in a cycle: inverse kinematics.
@@ -98,8 +103,10 @@ class RecedingPlanner:
         starts: CycleStarts | None = None,
         solver: RecedingSolver | None = None,
         gains: Gains = Gains.TRACKING,
+        margin: float = 0.0,
     ) -> None:
-        self.task = task
+        self.task = self._given = task
+        self._margin, self._world = margin, (task.robot.world.version, task.robot.native)
         self._pace, self._gains = Pace(), gains
         self.followed = followed
         self.progress = UNLIMITED
@@ -119,9 +126,31 @@ class RecedingPlanner:
             self._pace = pace
             self._adopt(self.task.nominal.paced(pace))
 
+    def set_world(self, world: World) -> None:
+        """Plans in a world from the next cycle on, instead of the one that the task was made in."""
+        this = world.version, self._given.robot.native  # payloads are set in place
+        if this == self._world:
+            return
+        self._world = this
+        task = self._given.with_world(world, self._margin)
+        self._checker = self._checker.of(task)
+        self._adopt(task.paced(self._pace))
+
+    def contact_ahead(self, timeline: Timeline, now: float) -> Violation | None:
+        """What the arm is about to run into in the world as it is, if it follows a timeline from now [s] on.
+
+        Contacts so far ahead that the arm can be stopped later are left to the next cycles, which may find a way past
+        them.
+        """
+        n, dt = self.task.nu, self.task.dt
+        soon = now + stopping_time(self.task, timeline.state(now)) + RESERVE
+        times = np.arange(now, min(soon, timeline.end) + dt, dt)
+        states, _, _ = timeline.commands(times)
+        return self._checker.contact(times - now, states[:, :n], states[:, n:])
+
     def _adopt(self, task: ArmReach) -> None:
         self.task = task
-        self._starts.adopt(task)
+        self._starts.adopt(task, self._checker)
         self._solver.adopt(task)
 
     def _slow_down(self, x: Array) -> None:

@@ -34,9 +34,9 @@ class CycleStarts:
         self._cycles = 0
         self._rng = np.random.default_rng(0)
 
-    def adopt(self, task: ArmReach) -> None:
-        """Starts are motions of a view of the task at another pace from now on."""
-        self._task = task
+    def adopt(self, task: ArmReach, checker: PlanChecker) -> None:
+        """Starts are motions of a view of the task from now on: at another pace, or in another world."""
+        self._task, self._checker = task, checker
         if self._proposer is not None:
             self._proposer.adopt(task)
 

@@ -133,7 +133,7 @@ class PlanChecker:
         """What the splines between the points run into."""
         found = self._joints.between(time, Q, V)
         if found is None and self._robot.world.everything:
-            found = self._contact(time, Q, V)
+            found = self.contact(time, Q, V)
             if found is None and self._tool_box is None:
                 return None
         times, curve = sampled(time, Q, V, COLLISION_STEP)
@@ -149,7 +149,7 @@ class PlanChecker:
         other._robot, other._free, other._passed = task.robot, b"", b""
         return other
 
-    def _contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
+    def contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """The first contact with what surrounds the arm or of its links, of which none is missed between points."""
         contact = self._robot.first_contact(time, Q, V)
         if contact is None:

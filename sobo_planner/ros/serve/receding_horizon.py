@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sobo_planner.errors import GoalError, StartError
+from sobo_planner.errors import GoalError, StartError, TaskError
+from sobo_planner.motion import Motion
 from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.inbox import StampedState
+from sobo_planner.ros.inputs.worlds import SeenWorld
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.support.status import Refused, Status
@@ -46,6 +48,8 @@ class RecedingHorizon(Server):
         self._told: Vector | None = None  # in `detail`
         self._tries = self._bad_starts = 0
         self._longest_lead = LONGEST_LEAD
+        self._published: Motion | None = None  # in this cycle
+        self._braking: Motion | None = None  # published last for an object
         self._policy_failures = 0
         self._durations: deque[float] = deque(maxlen=WINDOW)
 
@@ -86,6 +90,8 @@ class RecedingHorizon(Server):
                 self._asked = None
         else:
             self._follow(goal)
+        if self.core.worlds is not None:
+            self.guarded(None, self._keep_clear)
 
     def _follow(self, goal: Vector) -> None:
         """A cycle towards a goal to which there is a motion: a fault is noted, and that motion continues."""
@@ -94,7 +100,7 @@ class RecedingHorizon(Server):
             self._serve(goal)
         except Refused as fault:
             self.core.note(fault.status, fault.detail)
-            if fault.status is Status.BAD_START:
+            if fault.status is Status.BAD_START and not self._touched():
                 self._bad_starts = bad_starts + 1
                 if self._bad_starts >= BAD_STARTS:
                     detail = f"no motion may begin at any of {BAD_STARTS} states in a row: {fault.detail}"
@@ -102,6 +108,37 @@ class RecedingHorizon(Server):
         except Exception as error:  # the next cycle may do better, whatever this one threw
             self.core.defect("a cycle failed")
             self.core.note(Status.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _touched(self) -> bool:
+        """Whether a state is bad for an object that came to where the arm is, and may go away again."""
+        if self.core.worlds is None:
+            return False
+        try:
+            self.core.task.check_start(self.core.fresh_state().x)
+        except (StartError, Refused):
+            return False
+        return True
+
+    def _keep_clear(self) -> None:
+        """Brings a moving arm to rest where its motion is about to run into an object, or where objects are not known.
+
+        Its goal stays: the next cycles look for a motion past the object. What was published in this cycle was checked
+        in the newest world.
+        """
+        timeline, now = self.core.followed.timeline, self.core.now()
+        if timeline is None or now >= timeline.end:
+            return
+        if timeline.last is self._published or timeline.last is self._braking:
+            return
+        try:
+            self._world()
+            contact = self._planner.contact_ahead(timeline, now)
+            why = None if contact is None else Refused(Status.OBSTACLE_AHEAD, contact.detail)
+        except Refused as refusal:
+            why = refusal
+        if why is not None:
+            self.core.note(why.status, f"{why.detail}; the arm is brought to rest")
+            self._braking = self.stop_arm()
 
     def _stop(self, why: Refused) -> None:
         """Brings the arm to rest and drops its goals."""
@@ -113,8 +150,16 @@ class RecedingHorizon(Server):
         self._bad_starts = 0
         self.status, self.detail = Status.READY, ""
 
+    def _world(self) -> SeenWorld | None:
+        """The world as it is now, which the planner takes over; None where it does not come from topics."""
+        seen = self.core.fresh_world()
+        if seen is not None:
+            self._planner.set_world(seen.world)
+        return seen
+
     def _serve(self, goal: Vector) -> None:
-        state, now = self.core.fresh_state(), self.core.now()
+        self._published = None
+        state, now, seen = self.core.fresh_state(), self.core.now(), self._world()
         began = time.monotonic()
         self._planner.set_pace(Pace(**self.core.shares))
         try:
@@ -122,7 +167,7 @@ class RecedingHorizon(Server):
             self._note_faults(cycle)
             if self.core.inbox.interrupt.is_set():
                 return  # the arm is to be stopped instead
-            if cycle.motion is not None and self._publish(cycle, state, goal, began):
+            if cycle.motion is not None and self._publish(cycle, state, goal, began, seen):
                 if self._told is not goal or self.status is not Status.TRACKING:
                     self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
                     self._told = goal
@@ -133,19 +178,24 @@ class RecedingHorizon(Server):
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
+        except TaskError as error:  # such as objects all around, among which no posture is found
+            raise Refused(Status.PLANNING_FAILED, str(error)) from error
         finally:
             self._durations.append(time.monotonic() - began)
         self._give_up_late(cycle)
 
-    def _publish(self, cycle: Cycle, state: StampedState, goal: Vector, began: float) -> bool:
+    def _publish(
+        self, cycle: Cycle, state: StampedState, goal: Vector, began: float, seen: SeenWorld | None = None
+    ) -> bool:
         """Publishes a cycle's motion if it is in time. Returns whether it did."""
         assert cycle.motion is not None
         phases = dict(cycle.phases_ms)
         if self._proposer is not None:
             phases["policy"] = self._proposer.last_ms
         try:
-            details = details_of(replace(cycle, phases_ms=phases), goal)
-            self.publish(cycle.motion, state, details, began)
+            details = details_of(replace(cycle, phases_ms=phases), goal, seen)
+            self.publish(cycle.motion, state, details, began, None if seen is None else self._planner.task)
+            self._published = cycle.motion
         except Refused as late:
             if self.core.inbox.interrupt.is_set():
                 return False  # the arm is to be stopped instead
@@ -174,8 +224,13 @@ class RecedingHorizon(Server):
             raise Refused(Status.PLAN_REFUSED, f"no cycle of {MAX_TRIES} found a motion to the goal: {why}")
 
 
-def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
-    """What the report says of a cycle."""
+def details_of(cycle: Cycle, goal: Vector, seen: SeenWorld | None = None) -> dict[str, Any]:
+    """What the report says of a cycle, and of a world from topics."""
+    world = (
+        {}
+        if seen is None
+        else {"world": {"version": seen.world.version, "objects": len(seen.world.everything), "age_s": seen.age}}
+    )
     return {
         "status": "refined" if cycle.refined else "start",
         "source": cycle.source,
@@ -185,5 +240,6 @@ def details_of(cycle: Cycle, goal: Vector) -> dict[str, Any]:
         "iterations": int(cycle.iterations),
         "tool_error": float(cycle.tool_error),
         "objection": cycle.objection,
+        **world,
         "phases_ms": cycle.phases_ms,
     }

@@ -83,8 +83,6 @@ class Session:
         task = load_arm(values["task"])
         self._policy, policy_name, self.policy_problem = open_policy(values["policy"], task, values["engines"])
         topics = topics_of(values["world_topics"])
-        if topics and self._mode != node_parameters.PLAN_ONCE:
-            raise ConfigError(f"the parameter world_topics needs mode {node_parameters.PLAN_ONCE}, got {self._mode!r}")
         if values["world"]:
             world = read_world(Path(values["world"]), task.robot.root_link)
             task = task.with_world(world, values["world_margin"])
@@ -188,6 +186,7 @@ class Session:
             budget=BUDGET_SHARE * period,
             propose_every=self._values["propose_every"],
             gains=self._gains,
+            margin=self._values["world_margin"],
         )
         return RecedingHorizon(core, planner, self._proposer, self._values["rate"])
 

@@ -42,6 +42,7 @@ class Status(str, Enum):
     POLICY_FAILED = "POLICY_FAILED"
     DEADLINE_MISSED = "DEADLINE_MISSED"
     FALLBACK = "FALLBACK"
+    OBSTACLE_AHEAD = "OBSTACLE_AHEAD"
     TRACKING_LOST = "TRACKING_LOST"
     CLOCK_JUMP = "CLOCK_JUMP"
     EXECUTION_FAILED = "EXECUTION_FAILED"
@@ -147,6 +148,12 @@ TEXTS: dict[Status, Text] = {
         "`receding_horizon`: a cycle found nothing that may be published; the previous plan continues to its end, at "
         "rest",
         "nothing if rare; otherwise look at the other counters",
+    ),
+    Status.OBSTACLE_AHEAD: Text(
+        WARN,
+        "`receding_horizon`: an object is in the way of what the arm follows, and no motion past it was found in time: "
+        "the arm is brought to rest",
+        "nothing: the arm goes on once there is a motion to its goal",
     ),
     Status.TRACKING_LOST: Text(
         WARN,

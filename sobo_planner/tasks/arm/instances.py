@@ -94,7 +94,7 @@ class ArmInstances:
             q = rng.uniform(lower, upper)
             if self.robot.colliding_pair(q) is None:
                 return q
-        raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn and all are in self-collision")
+        raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn, and in all of them something touches")
 
     def check(self, instance: Instance, budget: Budget = UNLIMITED) -> None:
         """Refuses an instance that cannot be planned for.

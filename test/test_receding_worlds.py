@@ -1,0 +1,246 @@
+"""Mode `receding_horizon` in worlds that change: what is in the way of a motion that was published stops the arm."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from scripted_serving import GOAL, Script
+from server_bench import RATE
+from test_receding_decisions import ScriptedCycles
+
+from sobo_planner.errors import StartError
+from sobo_planner.motion import Brakes, Followed, Motion, Timeline
+from sobo_planner.motion.braking import stopping_time
+from sobo_planner.receding import RecedingPlanner
+from sobo_planner.ros.inputs.worlds import Layer, Worlds
+from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
+from sobo_planner.ros.support.status import Status
+from sobo_planner.safety import Limit, PlanChecker, Violation
+from sobo_planner.tasks import ArmReach, load_arm
+from sobo_planner.tasks.arm.timing import Pace
+from sobo_planner.world import Pose, Sphere, World, WorldObject
+
+BALL = WorldObject("ball", Sphere(0.1), Pose((2.0, 0.0, 0.0)))
+
+
+class AmongObjects(ScriptedCycles):
+    """Cycles in a world, and what is ahead in it.
+
+    Attributes:
+        worlds: That were set.
+        ahead: What the arm is about to run into.
+        looks: How often that was asked for.
+    """
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.worlds: list[World] = []
+        self.ahead: Violation | None = None
+        self.looks, self.task = 0, script.task
+
+    def set_world(self, world: World) -> None:
+        self.worlds.append(world)
+
+    def contact_ahead(self, timeline: Timeline, now: float) -> Violation | None:
+        self.looks += 1
+        return self.ahead
+
+
+@pytest.fixture
+def script(task: ArmReach, home: np.ndarray) -> Script:
+    script = Script(task, home)
+    script.values["world_timeout"] = 60.0
+    return script
+
+
+@pytest.fixture
+def worlds() -> Worlds:
+    return Worlds(World(), ("obstacles",), lambda world: None)
+
+
+@pytest.fixture
+def cycles(script: Script) -> AmongObjects:
+    return AmongObjects(script)
+
+
+@pytest.fixture
+def server(script: Script, worlds: Worlds, cycles: AmongObjects) -> RecedingHorizon:
+    return RecedingHorizon(replace(script.core, worlds=worlds), cycles, None, RATE)  # type: ignore[arg-type]
+
+
+def ticks(script: Script, server: RecedingHorizon, times: int = 1) -> None:
+    for _ in range(times):
+        script.measure()
+        server._tick()
+        script.time += 1.0 / RATE
+
+
+def hear(worlds: Worlds, age: float = 0.0) -> None:
+    worlds.accept("obstacles", Layer((BALL,), measured=time.monotonic() - age))
+
+
+def test_cycles_are_in_the_newest_world_and_reports_say_which(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    assert cycles.asked == [] and script.counts() == {"NO_WORLD": 1}
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    assert cycles.worlds[-1] is worlds.seen.world
+    world = script.outputs.details[-1]["world"]
+    assert (world["version"], world["objects"]) == (worlds.seen.world.version, 1) and 0.0 <= world["age_s"] < 60.0
+
+
+def test_an_object_in_the_way_stops_the_arm_once_and_the_goal_stays(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    cycles.ahead = Violation(Limit.COLLISION, "the forearm touches the ball")
+    script.inbox.put(GOAL)
+    ticks(script, server, 3)
+    assert cycles.looks == 0 and script.counts() == {}, "what is published is free"
+    cycles.change = {"motion": None, "objection": "in the way"}
+    ticks(script, server, 3)
+    assert script.counts() == {"FALLBACK": 3, "OBSTACLE_AHEAD": 1}
+    assert [each["status"] for each in script.outputs.details] == 3 * ["refined"] + ["braking"]
+    assert "the forearm touches the ball" in script.warned[1][1] and script.outputs.refusals == []
+    cycles.change = {}
+    ticks(script, server)
+    assert script.outputs.details[-1]["status"] == "refined" and cycles.asked[-1][2] is GOAL
+    cycles.change = {"motion": None}
+    ticks(script, server)
+    assert script.counts()["OBSTACLE_AHEAD"] == 2
+
+
+def test_a_motion_without_a_contact_ahead_goes_on(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    cycles.change = {"motion": None}
+    ticks(script, server, 3)
+    assert cycles.looks == 3 and script.counts() == {"FALLBACK": 3} and len(script.outputs.motions) == 1
+    cycles.ahead = Violation(Limit.COLLISION, "the forearm touches the ball")
+    script.time = script.outputs.motions[0].end + 0.01
+    ticks(script, server)
+    assert "OBSTACLE_AHEAD" not in script.counts(), "it is at its end"
+
+
+def test_a_stop_that_fails_is_tried_again(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    cycles.change, cycles.ahead = {"motion": None}, Violation(Limit.COLLISION, "the forearm touches the ball")
+    script.brakes.objection = "beyond a limit"
+    ticks(script, server, 2)
+    assert script.counts()["OBSTACLE_AHEAD"] == script.counts()["PLAN_REFUSED"] == 2
+    script.brakes.objection = ""
+    ticks(script, server, 2)
+    assert script.counts()["OBSTACLE_AHEAD"] == 3 and script.outputs.details[-1]["status"] == "braking"
+
+
+def test_a_world_that_is_old_stops_the_arm_until_it_is_new_again(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    hear(worlds, age=100.0)
+    ticks(script, server, 2)
+    assert [each["status"] for each in script.outputs.details] == ["refined", "braking"]
+    assert set(script.counts()) == {"STALE_WORLD"} and script.outputs.refusals == []
+    hear(worlds)
+    ticks(script, server)
+    assert script.outputs.details[-1]["status"] == "refined" and cycles.asked[-1][2] is GOAL
+
+
+def test_an_object_that_comes_to_the_arm_does_not_end_its_goal(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    cycles.raises = StartError("the ball touches the forearm")
+    ticks(script, server, 50)
+    assert script.outputs.refusals == [] and script.counts()["BAD_START"] == 50
+    for _ in range(20):
+        script.measure(script.moving(0.0, by=9.0))  # beyond a limit, whatever is around
+        server._tick()
+    [(refusal, goal)] = script.outputs.refusals
+    assert refusal.status is Status.CANCELLED and goal is GOAL
+
+
+# ---------------------------------------------------------------- the planner
+
+
+@pytest.fixture(scope="module")
+def planner(task: ArmReach) -> RecedingPlanner:
+    checker = PlanChecker(task)
+    parts = (task, checker, Brakes(task, checker), Followed())
+    return RecedingPlanner(*parts, budget=1.0, propose_every=25, margin=0.05)
+
+
+def turning(task: ArmReach, home: np.ndarray, speed: float) -> Timeline:
+    """The arm turns about its base for two seconds."""
+    Q = home + np.linspace(0.0, 2.0, 101)[:, None] * [speed, *5 * [0.0]]
+    X = np.hstack([Q, np.tile([speed, *5 * [0.0]], (101, 1))])
+    return Timeline(Motion(5.0, 0.02, X, np.zeros((100, 6)), np.zeros((100, 6, 12))))
+
+
+def test_what_is_ahead_counts_as_far_as_the_arm_could_not_be_stopped_later(
+    planner: RecedingPlanner, task: ArmReach, home: np.ndarray
+) -> None:
+    timeline, found = turning(task, home, 1.0), []
+    x, y, z = task.robot.tool_position(home + [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).tolist()
+    planner.set_world(World((WorldObject("ball", Sphere(0.02), Pose((x, y, z))),)))
+    for now in (5.0, 5.2, 5.5, 5.8, 6.5):
+        found.append(planner.contact_ahead(timeline, now))
+    assert found[0] is None and found[3] is not None and "ball" in found[3].detail
+    assert found[4] is None, "it is past the ball"
+    planner.set_world(World())
+    assert planner.contact_ahead(timeline, 5.8) is None
+
+
+def test_a_world_is_kept_at_another_pace_and_taken_over_once(
+    planner: RecedingPlanner, task: ArmReach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner.set_world(World((BALL,)))
+    world = planner.task.robot.world
+    assert world.objects == (BALL,) and planner.task.robot.margin == 0.05
+    planner.set_pace(Pace(velocity_scaling=0.5))
+    adopted = planner.task
+    assert adopted.robot.world is world and adopted.velocity_limit[0] == 0.5 * task.robot.velocity_limit[0]
+    planner.set_world(world)
+    assert planner.task is adopted, "it is the same world"
+    planner.set_world(World((BALL,)))
+    assert planner.task.velocity_limit[0] == adopted.velocity_limit[0] and planner.task is not adopted
+    planner.set_pace(Pace())
+
+
+def test_a_payload_that_changes_is_carried_in_the_world(home: np.ndarray) -> None:
+    task = load_arm("ur5")
+    checker, world = PlanChecker(task), World((BALL,))
+    planner = RecedingPlanner(task, checker, Brakes(task, checker), Followed(), budget=1.0, propose_every=25)
+    planner.set_world(world)
+    bare = planner.task.robot.gravity(home)
+    task.robot.carry(3.0)
+    planner.set_world(world)
+    np.testing.assert_allclose(planner.task.robot.gravity(home), task.robot.gravity(home))
+    assert np.abs(planner.task.robot.gravity(home) - bare).max() > 5.0
+
+
+def test_stopping_takes_as_long_as_the_fastest_joint(task: ArmReach) -> None:
+    x = np.zeros(12)
+    x[7], x[9] = -3.0, 1.0
+    assert stopping_time(task, x) == pytest.approx(3.0 / min(10.0, 0.95 * task.acceleration_limit[1]))
