@@ -14,7 +14,7 @@ from scripted_serving import GOAL, Script
 from server_bench import RATE
 from test_receding_decisions import ScriptedCycles
 
-from sobo_planner.errors import StartError
+from sobo_planner.errors import GoalError, StartError
 from sobo_planner.motion import Brakes, Followed, Motion, Timeline
 from sobo_planner.motion.braking import stopping_time
 from sobo_planner.receding import RecedingPlanner
@@ -179,6 +179,21 @@ def test_an_object_that_comes_to_the_arm_does_not_end_its_goal(
         server._tick()
     [(refusal, goal)] = script.outputs.refusals
     assert refusal.status is Status.CANCELLED and goal is GOAL
+
+
+def test_a_goal_that_an_object_occupies_is_tried_again_now_and_then(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    cycles.raises = GoalError("the ball is there")
+    ticks(script, server, round(1.04 * RATE))
+    assert script.counts()["OUT_OF_REACH"] == 4 and script.outputs.refusals == []
+    cycles.raises = None
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    assert len(script.outputs.motions) == 2, "another request is served at once"
 
 
 # ---------------------------------------------------------------- the planner

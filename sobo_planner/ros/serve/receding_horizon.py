@@ -26,6 +26,8 @@ Vector = NDArray[np.float64]
 # Cycles in a row after which a goal is refused when none finds a motion to it, or dropped when no motion may begin.
 MAX_TRIES = 80
 BAD_STARTS = 10
+# Time [s] after which a goal is tried again that an object occupies: to find that no posture is free there takes long.
+OCCUPIED = 0.25
 # Periods from a cycle's beginning to the hand-over: one to compute, one to send the motion before it begins. More where
 # cycles take longer, measured over the last ones, up to a bound [s], which doubles with each motion in a row that comes
 # too late, up to another [s]: on a computer that is too slow, motions begin late rather than never.
@@ -47,6 +49,7 @@ class RecedingHorizon(Server):
         self._asked: Vector | None = None  # without a motion to it so far
         self._told: Vector | None = None  # in `detail`
         self._tries = self._bad_starts = 0
+        self._paused = 0  # ticks without a cycle to come
         self._longest_lead = LONGEST_LEAD
         self._published: Motion | None = None  # in this cycle
         self._braking: Motion | None = None  # published last for an object
@@ -80,7 +83,7 @@ class RecedingHorizon(Server):
             if request.goal is None:
                 self._stop(self.dropped())
                 return
-            self._asked, self._tries = request.goal, 0
+            self._asked, self._tries, self._paused = request.goal, 0, 0
         goal = self._goal if self._asked is None else self._asked
         self.serving = goal
         if goal is None:
@@ -88,6 +91,8 @@ class RecedingHorizon(Server):
         if self._asked is not None:
             if not self.guarded(goal, lambda: self._serve(goal)):
                 self._asked = None
+        elif self._paused:
+            self._paused -= 1
         else:
             self._follow(goal)
         if self.core.worlds is not None:
@@ -100,6 +105,8 @@ class RecedingHorizon(Server):
             self._serve(goal)
         except Refused as fault:
             self.core.note(fault.status, fault.detail)
+            if fault.status is Status.OUT_OF_REACH and self.core.worlds is not None:
+                self._paused = int(OCCUPIED / self._period)
             if fault.status is Status.BAD_START and not self._touched():
                 self._bad_starts = bad_starts + 1
                 if self._bad_starts >= BAD_STARTS:
