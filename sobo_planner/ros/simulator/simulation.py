@@ -38,7 +38,7 @@ class Push:
 
     def active(self, t: float) -> bool:
         """Whether the push acts at time t [s] after the start of a plan."""
-        return bool(self.force.any()) and self.time <= t < self.time + self.duration
+        return self.time <= t < self.time + self.duration and bool(self.force.any())
 
 
 class ArmSimulation:

@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion import reference, splined
+from sobo_planner.motion import reference
 from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.simulator.spline import Spline
 from sobo_planner.ros.support.status import Refused, Status
 
 Vector = NDArray[np.float64]
@@ -50,7 +52,11 @@ class TrackedPlan:
 
     def reference(self, t: float) -> Vector:
         """State (2n,) at time t [s], along the splines between knots, the last knot afterwards."""
-        return splined(self.time, self.X, np.array([t]))[0]
+        return self._spline.state(t)
+
+    @cached_property
+    def _spline(self) -> Spline:
+        return Spline(self.time, self.X)
 
     def control(self, t: float, x: Vector, use_gains: bool, end_torque: Vector, speed: Vector) -> Vector:
         """Torque (n,) [Nm]: u* + K (x - x*), with u* and K held over each control step.
