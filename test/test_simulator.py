@@ -13,6 +13,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 
 from reports import points_of, report_of
 from ros_harness import Probe, RosProcess, ros_system
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -207,12 +208,17 @@ def event(probe: Probe, name: str, plan_id: int) -> dict | None:
     return next((e for e in probe.events if e["event"] == name and e["plan_id"] == plan_id), None)
 
 
+def nanoseconds(state: JointState) -> int:
+    return int(state.header.stamp.sec) * 10**9 + int(state.header.stamp.nanosec)
+
+
 def test_joint_states_come_at_500_hz(simulator: tuple[RosProcess, Probe], task: Task) -> None:
     _, probe = simulator
     probe.states.clear()
     probe.wait(lambda: len(probe.states) > 1000)
-    stamps = np.array([s.header.stamp.sec * 10**9 + s.header.stamp.nanosec for s in probe.states])
-    assert abs(probe.get_clock().now().nanoseconds - stamps[-1]) < 1e9, "it keeps up with the clock"
+    stamps = np.array([nanoseconds(state) for state in probe.states])
+    # It keeps up with the clock, though a busy machine may hold it up for a while.
+    probe.wait(lambda: abs(probe.get_clock().now().nanoseconds - nanoseconds(probe.states[-1])) < 1e9)
     steps = np.diff(stamps)
     assert np.all(steps % 2_000_000 == 0), "stamps are exact to the step"
     # A busy machine loses samples on the way here (best effort); none that arrives is old or doubled.
@@ -235,9 +241,8 @@ def test_node_follows_a_plan_by_joint_names(
     started = probe.wait(lambda: event(probe, "started", 11))
     finished = probe.wait(lambda: event(probe, "finished", 11))
     assert (finished["stamp_ns"] - started["stamp_ns"]) * 1e-9 > 0.9 * plan.time[-1]
-    probe.states.clear()
-    state = probe.wait(lambda: len(probe.states) > 20 and probe.states[-1])
-    assert np.linalg.norm(task.robot.tool_position(state.position) - target) < 0.01
+    # States that were sent before the event may come in after it.
+    probe.wait(lambda: np.linalg.norm(task.robot.tool_position(probe.states[-1].position) - target) < 0.01)
     assert process.running
 
 
