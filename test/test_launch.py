@@ -63,4 +63,4 @@ def test_parameter_file_and_documentation_name_every_parameter() -> None:
 
 def test_rviz_file_shows_the_robot() -> None:
     displays = yaml.safe_load((ROOT / "config" / "ur5.rviz").read_text())["Visualization Manager"]["Displays"]
-    assert {"RobotModel", "Goal"} <= {display["Name"] for display in displays}
+    assert {"RobotModel", "Goal", "World and motion"} <= {display["Name"] for display in displays}

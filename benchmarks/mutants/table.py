@@ -51,6 +51,7 @@ TESTS = {
     "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities test_arrivals",
     "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
     "*/outputs/plan_outputs.py": "test_plan_outputs test_outputs test_serving test_plan_once test_receding_horizon",
+    "*/outputs/scene_markers.py": "test_scene_markers",
     "*/outputs/*.py": "test_outputs test_diagnostics test_linear_feedback test_trajectory_rules test_ros_conversions",
     "*/record/writer.py": "test_record_writer",
     "*/record/bounded_queue.py": "test_record_writer",

@@ -36,6 +36,7 @@ from sobo_planner.ros.support.parameters import Parameters, changed
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused, Status
 
+MARKERS_PERIOD = 0.2  # [s] between two looks at what RViz is to show
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 FRESH = 0.05  # [s] age up to which a state says where the arm is now
 
@@ -83,6 +84,7 @@ class PlannerNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(MARKERS_PERIOD, self._show, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
@@ -244,6 +246,10 @@ class PlannerNode(LifecycleNode):
             self._session.world_topics.intake.expire()
         if self._serving is not None:
             self._serving.watchdog.look()
+
+    def _show(self) -> None:
+        if self._session is not None:
+            self._session.markers.update()
 
     def _publish_control(self) -> None:
         if self._session is None:

@@ -25,6 +25,7 @@ from sobo_planner.ros.inputs.world_topics import WorldIntake, WorldTopics, topic
 from sobo_planner.ros.inputs.worlds import Worlds
 from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.outputs.scene_markers import SceneMarkers
 from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.record.topics import description
 from sobo_planner.ros.serve.core import Core
@@ -38,7 +39,7 @@ from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach, load_arm
 from sobo_planner.tasks.arm.commands import Gains
 from sobo_planner.tasks.arm.instances import GOAL_TYPES
-from sobo_planner.world import read_world
+from sobo_planner.world import World, read_world
 
 # Share of its period that a cycle may compute for; the rest is for messages.
 BUDGET_SHARE = 0.35
@@ -63,6 +64,7 @@ class Session:
         states: Reads joint states.
         frames: Brings goals into the base frame.
         joint_names: The joints as the controller knows them, prefix included.
+        markers: Shows the world and the motion in RViz.
         world_topics: Where the world comes from; None where it comes from no topic.
 
     Raises:
@@ -133,6 +135,13 @@ class Session:
         )
         self._base_frame, self._base = base_frame, base
         self.world_topics = WorldTopics(node, self._intake(topics, node, note)) if topics else None
+        self.markers = SceneMarkers(
+            node, self.task.robot, self.followed, self._world, values["world_margin"], values["tf_prefix"]
+        )
+
+    def _world(self) -> World:
+        """What surrounds the arm, as far as it is known now."""
+        return self.task.robot.world if self.world_topics is None else self.world_topics.intake.worlds.seen.world
 
     def _intake(self, topics: Sequence[str], node: Node, note: Callable[[Refused], None]) -> WorldIntake:
         """What takes in worlds from topics."""
@@ -196,6 +205,7 @@ class Session:
             self.outputs.destroy()
         finally:
             try:
+                self.markers.destroy()
                 if self.world_topics is not None:
                     self.world_topics.close()
                 self.frames.close()
