@@ -5,6 +5,7 @@ CROCODDYL := .venv-crocoddyl
 GOALS ?= 10
 SEED ?= 0
 PLANT ?= model
+WORLD ?=
 ROUNDS ?= 3
 # Processes that share the tests, file by file.
 WORKERS ?= 2
@@ -35,10 +36,10 @@ NATIVE_SOURCES := $(wildcard src/*.cpp src/*.hpp src/CMakeLists.txt)
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 16
-	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) PLANT=$(PLANT) (demo), ROUNDS=$(ROUNDS) (bench), WORKERS=$(WORKERS) (test), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
+	@echo "Variables: GOALS=$(GOALS) SEED=$(SEED) PLANT=$(PLANT) WORLD=$(WORLD) (demo), ROUNDS=$(ROUNDS) (bench), WORKERS=$(WORKERS) (test), PYTHON=$(PYTHON), VENV=$(VENV), SOBO_BUILD_JOBS (parallel compilers)"
 
-demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n PLANT=model|mujoco
-	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --plant $(PLANT) --out out/demo
+demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n PLANT=model|mujoco WORLD=file
+	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --plant $(PLANT) $(if $(WORLD),--world $(WORLD)) --out out/demo
 
 bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Crocoddyl among them; ROUNDS=n
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --json out/bench/ur5.json

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from sobo_planner.paths import share_path
 from sobo_planner.ros.demo import command as demo
 from sobo_planner.ros.demo.__main__ import main as demo_main
 from sobo_planner.ros.demo.processes import DemoError, Processes
@@ -71,6 +72,17 @@ def test_two_goals(tmp_path: Path) -> None:
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "mean" in done.stdout and "gains on" in done.stdout
     assert not children_of(out)
+
+
+def test_a_goal_in_a_shelf(tmp_path: Path) -> None:
+    world = str(share_path("config/worlds/shelf.yaml"))
+    done = subprocess.run(demo_command(tmp_path, "--goals", "1", "--world", world), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (goal,) = summary["goals"]
+    assert goal["reached"] and goal["clearance_m"] > 0.0 and goal["nearest"] and goal["iterations_cold"] is None
+    assert summary["world"] == world and not summary["robustness"]["trials"]
+    assert (tmp_path / "cell.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_mujoco_as_the_arm(tmp_path: Path) -> None:

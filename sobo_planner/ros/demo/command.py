@@ -16,6 +16,7 @@ import tyro
 
 import sobo_planner.ros.demo
 from sobo_planner.files import check_output
+from sobo_planner.ros.demo.cell_picture import draw_cell
 from sobo_planner.ros.demo.client import DemoClient
 from sobo_planner.ros.demo.plots import PLOTS, plot_all
 from sobo_planner.ros.demo.processes import Processes
@@ -24,8 +25,9 @@ from sobo_planner.ros.demo.scenario import DISTURBANCE, compare_gains, reach_goa
 from sobo_planner.ros.simulator.plants import make_plant
 from sobo_planner.ros.support import domain
 from sobo_planner.tasks import load_arm
+from sobo_planner.world import read_world
 
-SUMMARY = "summary.json"
+SUMMARY, CELL = "summary.json", "cell.png"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class DemoConfig:
     """Goals of the comparison under a mass error and a push."""
     record: str = ""
     """Folder in which the planner node records bags; empty: none."""
+    world: str = ""
+    """World file of obstacles, such as config/worlds/shelf.yaml; empty: none. Goals then lie near objects, cell.png
+    shows the motions, and the arm is not disturbed."""
     plant: Literal["model", "mujoco"] = "model"
     """What the simulated arm is: the planner's own model of it, or MuJoCo's (extra `sim`)."""
 
@@ -56,19 +61,22 @@ class DemoConfig:
 
 def run(config: DemoConfig) -> None:
     """Runs the whole demo, prints its results and writes them under `config.out`."""
-    for name in (SUMMARY, *PLOTS):
+    for name in (SUMMARY, *PLOTS, *([CELL] if config.world else [])):
         check_output(config.out / name)
     log_folder = config.out.resolve() / "log"
     environment = domain.isolated_environment(str(log_folder / "ros"))
     domain.apply(environment)
     task = load_arm(config.task)
+    if config.world:
+        task = task.with_world(read_world(Path(config.world), task.robot.root_link))
     make_plant(config.plant, task.robot, 0.0)  # what stands against it is better said here than in a log
     began = clock()
     with Processes(log_folder, environment) as processes:
         common = ["--ros-args", "-p", f"task:={config.task}"]
         policy = ["-p", f"policy:={config.policy}"] if config.policy else []
         record = ["-p", f"record:={Path(config.record).resolve()}"] if config.record else []
-        processes.start("planner", "sobo_planner.ros.planner_node", common + policy + record)
+        world = ["-p", f"world:={Path(config.world).resolve()}"] if config.world else []
+        processes.start("planner", "sobo_planner.ros.planner_node", common + policy + record + world)
         plant = ["-p", f"plant:={config.plant}"]
         processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common + plant)
         rclpy.init()
@@ -77,18 +85,27 @@ def run(config: DemoConfig) -> None:
             planner = client.wait_until_connected()
             if planner["policy_error"]:
                 print(f"planning without a policy: {planner['policy_error']}", file=sys.stderr)
-            goals, curves = reach_goals(client, task, config.goals, np.random.default_rng(config.seed))
+            goals, curves, ways = reach_goals(client, task, config.goals, np.random.default_rng(config.seed))
             rng = np.random.default_rng([config.seed, 1])
-            trials = compare_gains(client, task, config.disturbed_goals, rng)
+            trials = [] if config.world else compare_gains(client, task, config.disturbed_goals, rng)
         finally:
             client.destroy_node()
             rclpy.try_shutdown()
-    extra = {"seed": config.seed, "plant": config.plant, "policy": planner["policy"], "seconds": clock() - began}
+    extra = {
+        "seed": config.seed,
+        "plant": config.plant,
+        "policy": planner["policy"],
+        "world": config.world,
+        "seconds": clock() - began,
+    }
     try:
         print_results(goals, trials)
     finally:
         write_summary(config.out / SUMMARY, goals, trials, DISTURBANCE, **extra)
         plots = plot_all(config.out, goals, curves)
+        if config.world:
+            reached = [goal.target for goal in goals if not goal.refused]
+            plots.append(draw_cell(config.out / CELL, task.robot, ways, reached))
     print("\nwritten: " + ", ".join(str(path) for path in [config.out / SUMMARY, *plots]))
 
 

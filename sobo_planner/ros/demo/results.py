@@ -17,7 +17,9 @@ REACHED = 0.01  # [m]
 
 @dataclass(frozen=True)
 class GoalResult:
-    """One goal with the nominal model. Times in ms, errors in m; *_cold: solved from the naive start.
+    """One goal with the nominal model. Times in ms, errors in m; *_cold: solved from the naive start, not in a world.
+
+    In a world, clearance_m is the smallest distance between the arm and an object on its way, `nearest` names the two.
 
     A goal that was refused has none of them.
     """
@@ -33,6 +35,8 @@ class GoalResult:
     cost_warm: float | None = None
     cost_cold: float | None = None
     source: str | None = None
+    clearance_m: float | None = None
+    nearest: str = ""
     refused: str = ""
 
 
@@ -103,6 +107,8 @@ def goal_table(goals: Sequence[GoalResult]) -> str:
         "cold",
     )
     head += ("cost", "cold")
+    inside = any(goal.clearance_m is not None for goal in goals)
+    head += ("nearest [mm]", "of", "start") if inside else ()
     rows = [
         (
             str(i + 1),
@@ -112,10 +118,15 @@ def goal_table(goals: Sequence[GoalResult]) -> str:
             *(_number(value, 1) for value in (goal.plan_ms, goal.policy_ms, goal.refine_ms)),
             *(_number(value, 0) for value in (goal.iterations_warm, goal.iterations_cold)),
             *(_number(value, 2) for value in (goal.cost_warm, goal.cost_cold)),
+            *((_number(goal.clearance_m, 1, 1e3), goal.nearest or "-", goal.source or "-") if inside else ()),
         )
         for i, goal in enumerate(goals)
     ]
-    return _table([head, *rows, ("mean", "", f"{sum(g.reached for g in goals)}/{len(goals)}", *_means(goals))])
+    last = ("mean", "", f"{sum(g.reached for g in goals)}/{len(goals)}", *_means(goals))
+    if inside:
+        nearest = min(goal.clearance_m for goal in goals if goal.clearance_m is not None)
+        last += (f"min {_number(nearest, 1, 1e3)}", "", "")
+    return _table([head, *rows, last])
 
 
 def _means(goals: Sequence[GoalResult]) -> list[str]:

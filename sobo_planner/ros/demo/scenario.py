@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sobo_planner.errors import TaskError
+from sobo_planner.ros.demo.cell import clearance, target_among
 from sobo_planner.ros.demo.client import DemoClient, Motion
 from sobo_planner.ros.demo.processes import DemoError
 from sobo_planner.ros.demo.results import REACHED, ErrorCurve, GoalResult, Trial
@@ -31,20 +32,26 @@ UNDISTURBED: dict[str, Any] = {"mass_error": 0.0, "push_force": [0.0, 0.0, 0.0],
 
 def reach_goals(
     client: DemoClient, task: ArmReach, count: int, rng: np.random.Generator
-) -> tuple[list[GoalResult], list[ErrorCurve]]:
-    """Sends random goals one after the other, each from where the arm is then."""
-    solver = Solver(task)
-    results, curves = [], []
+) -> tuple[list[GoalResult], list[ErrorCurve], list[Vector]]:
+    """Sends random goals one after the other, each from where the arm is then; in a world, goals near its objects.
+
+    Returns:
+        Results; and of the goals that were not refused, the errors over time and the joint positions (N, n).
+    """
+    solver = None if task.robot.world.objects else Solver(task)
+    results, curves, ways = [], [], []
     progress = tqdm(range(count), desc="goals", unit="goal")
     for _ in progress:
-        target = reachable_target(task, valid_state(client, task), rng)
+        x = valid_state(client, task)
+        target = reachable_target(task, x, rng) if solver else target_among(task, x, rng)
         motion = client.move_to(target, SETTLE)
         result = goal_result(task, solver, target, motion)
         results.append(result)
         if not motion.refused:
             curves.append(error_curve(task, target, motion))
+            ways.append(motion.X[:, : task.robot.nq])
         progress.set_postfix(reached=f"{sum(r.reached for r in results)}/{len(results)}")
-    return results, curves
+    return results, curves, ways
 
 
 def valid_state(client: DemoClient, task: ArmReach) -> Vector:
@@ -76,15 +83,16 @@ def reachable_target(task: ArmReach, x: Vector, rng: np.random.Generator) -> Vec
     raise DemoError(f"no reachable target among {SAMPLES} samples; the last was refused: {refusal}")
 
 
-def goal_result(task: ArmReach, solver: Solver, target: Vector, motion: Motion) -> GoalResult:
-    """Measures one motion, and solves the same instance from the naive start for comparison."""
+def goal_result(task: ArmReach, solver: Solver | None, target: Vector, motion: Motion) -> GoalResult:
+    """Measures one motion, and solves the same instance from the naive start for comparison, if there is a solver."""
     if motion.refused:
         return GoalResult(target.tolist(), reached=False, refused=motion.refused)
     report = motion.report
     error = float(tool_error(task, motion.X[-1:], target)[0])
     instance = Instance(np.array(report["start"]), target)
-    cold = solver.solve(instance, task.interpolate(instance))
+    cold = solver.solve(instance, task.interpolate(instance)) if solver else None
     phases = report["phases_ms"]
+    distance, nearest = clearance(task, motion.X[:, : task.robot.nq])
     return GoalResult(
         target=target.tolist(),
         reached=error < REACHED,
@@ -93,10 +101,12 @@ def goal_result(task: ArmReach, solver: Solver, target: Vector, motion: Motion) 
         policy_ms=phases.get("policy", 0.0),
         refine_ms=phases["refine"],
         iterations_warm=report["iterations"],
-        iterations_cold=int(cold.iterations),
+        iterations_cold=int(cold.iterations) if cold else None,
         cost_warm=report["cost"],
-        cost_cold=float(cold.cost) if np.isfinite(cold.cost) else None,
+        cost_cold=float(cold.cost) if cold and np.isfinite(cold.cost) else None,
         source=report["source"],
+        clearance_m=distance,
+        nearest=nearest,
     )
 
 

@@ -1,7 +1,7 @@
 """Simulated arm as a node: follows the planner's plans at 1 kHz and publishes joint states at 500 Hz.
 
-One thread steps the simulation and catches up with the wall clock after a delay; the executor's thread only
-hands it plans and parameter changes, as commands that run between two steps.
+One thread steps the simulation and catches up with the wall clock after a short delay (`pace`); the executor's thread
+only hands it plans and parameter changes, as commands that run between two steps.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.robot.frames import rotate
+from sobo_planner.ros.simulator.pace import Pace
 from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.ros.support import node_parameters
@@ -33,8 +34,6 @@ from sobo_planner.tasks import load_arm
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
-# After a suspension longer than this, the simulation continues from its last state instead of catching up.
-LONGEST_CATCH_UP = 1.0  # [s]
 
 
 Message = TypeVar("Message")
@@ -115,21 +114,18 @@ class ArmSimulatorNode(Node):
         self._announce("started", plan)
 
     def _run(self) -> None:
-        begin, done = time.monotonic(), 0
+        pace = Pace(time.monotonic(), STEP)
         self._origin = self.get_clock().now().nanoseconds - self._simulated_nanoseconds()
         while not self._stopping:
             while not self._commands.empty():
                 self._commands.get()()
-            behind = time.monotonic() - begin - done * STEP
-            if behind > LONGEST_CATCH_UP:
-                self.get_logger().warning(f"{behind:.1f} s behind the clock: left out")
-                begin += behind
-                self._origin += round(1e9 * behind)
-                behind = 0.0
-            for _ in range(int(behind / STEP)):
+            if left_out := pace.leave_out(time.monotonic()):
+                warning = f"{left_out:.1f} s behind the clock: left out"
+                self.get_logger().warning(warning, throttle_duration_sec=2.0)
+                self._origin += round(1e9 * left_out)
+            for _ in range(pace.due(time.monotonic())):
                 self._step()
-                done += 1
-            time.sleep(max(0.0, begin + (done + STEPS_PER_SAMPLE) * STEP - time.monotonic()))
+            time.sleep(pace.rest(time.monotonic(), STEPS_PER_SAMPLE))
 
     def _step(self) -> None:
         simulation = self._simulation

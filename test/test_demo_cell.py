@@ -1,0 +1,123 @@
+"""The demo among obstacles: which goals it takes, what it measures, and its picture."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
+from sobo_planner.paths import share_path
+from sobo_planner.ros.demo import cell
+from sobo_planner.ros.demo.cell import NEAR, clearance, gap, target_among
+from sobo_planner.ros.demo.cell_picture import chain, draw_cell, patches
+from sobo_planner.ros.demo.processes import DemoError
+from sobo_planner.ros.demo.results import GoalResult, goal_table
+from sobo_planner.tasks import load_arm
+from sobo_planner.world import (
+    Box,
+    Capsule,
+    Cylinder,
+    HalfSpace,
+    Mesh,
+    Part,
+    Pose,
+    Sphere,
+    World,
+    WorldObject,
+    read_world,
+)
+
+TURNED = Pose((1.0, 2.0, 3.0), (math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)))  # about x: y becomes z
+TETRAHEDRON = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def shelf():
+    task = load_arm("ur5")
+    return task.with_world(read_world(share_path("config/worlds/shelf.yaml"), task.robot.root_link))
+
+
+@pytest.mark.parametrize(
+    ("shape", "point", "distance"),
+    [
+        (Box((2.0, 4.0, 6.0)), (1.0, 2.0, 3.0), 0.0),
+        (Box((2.0, 4.0, 6.0)), (1.0 + 1.0 + 3.0, 2.0, 3.0 + 2.0 + 4.0), 5.0),
+        (Sphere(0.5), (1.0, 2.0, 4.0), 0.5),
+        (Cylinder(0.5, 2.0), (1.0, 2.0 - 1.0 - 0.3, 3.0 + 0.5 + 0.4), 0.5),
+        (Capsule(0.5, 2.0), (1.0, 2.0 - 1.0 - 0.3, 3.0 + 0.4), 0.0),
+        (Capsule(0.5, 2.0), (1.0, 2.0 - 1.0 - 3.0, 3.0 + 4.0), 4.5),
+        (HalfSpace(), (1.0, 2.0, -5.0), math.inf),
+        (Mesh(TETRAHEDRON, convex=True), (1.0, 2.0, 5.0), 1.0),
+    ],
+)
+def test_distances_of_points_from_objects(shape, point, distance) -> None:
+    """Of shapes turned by a right angle about x, so that their y points along z and their z along -y."""
+    world = World((WorldObject("far", Sphere(0.1), Pose((50.0, 0.0, 0.0))), WorldObject("one", shape, TURNED)))
+    if distance == math.inf:
+        world = World((WorldObject("one", shape, TURNED),))
+    assert gap(world, np.array(point)) == pytest.approx(distance)
+
+
+def test_goals_lie_near_objects_and_can_be_reached(shelf) -> None:
+    x, rng = np.concatenate([shelf.config.robot.home, np.zeros(6)]), np.random.default_rng(0)
+    targets = [target_among(shelf, x, rng) for _ in range(2)]
+    assert all(gap(shelf.robot.world, target) <= NEAR for target in targets)
+    assert not np.allclose(*targets)
+
+
+def test_a_world_without_such_goals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = load_arm("ur5").with_world(World((WorldObject("far", Sphere(0.1), Pose((5.0, 0.0, 0.0))),)))
+    monkeypatch.setattr(cell, "SAMPLES", 20)
+    with pytest.raises(DemoError, match=r"among 20 postures none has its tool within 0\.1 m of an object"):
+        target_among(task, np.zeros(12), np.random.default_rng(0))
+
+
+def test_the_smallest_distance_of_a_motion(shelf) -> None:
+    home = np.array(shelf.config.robot.home)
+    Q = np.linspace(home, home + [0.3, 0.2, 0.0, 0.0, 0.0, 0.0], 5)
+    distance, pair = clearance(shelf, Q)
+    singles = [shelf.robot.nearest_object(q[None]).distance for q in Q]
+    assert distance == pytest.approx(min(singles)) and ", " in pair
+    assert clearance(load_arm("ur5"), Q) == (None, "")
+
+
+def test_the_table_says_how_near_the_arm_came() -> None:
+    near = {"clearance_m": 0.0123, "nearest": "arm, shelf", "source": "global"}
+    target = [0.1, 0.2, 0.3]
+    goals = [GoalResult(target, reached=True, **near), GoalResult(target, reached=False, refused="NO_PLAN: no way")]
+    table = goal_table(goals)
+    assert "nearest [mm]" in table and "arm, shelf" in table and "min 12.3" in table and "global" in table
+    assert "nearest" not in goal_table([GoalResult([0.1, 0.2, 0.3], reached=True)])
+
+
+@pytest.mark.parametrize("shape", [Sphere(0.5), Cylinder(0.3, 0.8), Capsule(0.2, 0.6), Box((0.2, 0.4, 0.6))])
+def test_shapes_are_drawn_where_they_are(shape) -> None:
+    """Their farthest points are as far from their origin as they reach, and lie on both sides of it."""
+    points = np.vstack(patches(Part(shape, TURNED)))
+    radii = np.linalg.norm(points - TURNED.position, axis=1)
+    assert radii.max() == pytest.approx(shape.bounding_radius, rel=1e-6)
+    np.testing.assert_allclose(0.5 * (points.max(0) + points.min(0)), TURNED.position, atol=0.01)
+
+
+def test_meshes_and_half_spaces_in_pictures() -> None:
+    faces = patches(Part(Mesh(TETRAHEDRON, faces=((0, 1, 2), (0, 1, 3)))))
+    np.testing.assert_array_equal(faces, [[TETRAHEDRON[i] for i in face] for face in ((0, 1, 2), (0, 1, 3))])
+    hull = np.vstack(patches(Part(Mesh(TETRAHEDRON, convex=True))))
+    assert len(hull) == 24 and hull.min() == 0.0 and hull.max() == 1.0
+    assert patches(Part(HalfSpace())) == []
+
+
+def test_a_picture_of_motions(shelf, tmp_path: Path) -> None:
+    home = np.array(shelf.config.robot.home)
+    Q = np.linspace(home, home + 0.2, 30)
+    joints = chain(shelf.robot, home)
+    assert joints.shape == (8, 3)
+    np.testing.assert_allclose(joints[-1], shelf.robot.tool_position(home))
+    np.testing.assert_allclose(joints[1], [0.0, 0.0, 0.089159], atol=1e-6)
+    path = draw_cell(tmp_path / "cell.png", shelf.robot, [Q], [shelf.robot.tool_position(Q[-1])])
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert draw_cell(tmp_path / "empty.png", shelf.robot, [], []).is_file()
