@@ -17,6 +17,8 @@ import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from sobo_planner.ros.inputs.frames import GoalFrames
@@ -118,7 +120,7 @@ def test_there_are_services(office: Office, node: Node) -> None:
 
 def test_a_node_that_is_not_active_refuses_everything(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     reports: list[dict[str, Any]] = []
-    publisher = SimpleNamespace(publish=lambda message: reports.append(json.loads(message.data)))
+    publisher = SimpleNamespace(publish=lambda data: reports.append(json.loads(deserialize_message(data, String).data)))
     monkeypatch.setattr(office.requests, "report", publisher)
     office.take(0.1)
     assert [(each["status"], each["reason"], each["goal"]) for each in reports] == [("refused", "INACTIVE", None)]
