@@ -200,6 +200,18 @@ class Robot:
     def nearest_object(
         self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
     ) -> Contact | None: ...
+    def approach(
+        self,
+        q: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        target: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        steps: int,
+        *,
+        lower: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        upper: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        tolerance: float,
+        max_step: float,
+        lever: float,
+    ) -> tuple[Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")], bool]: ...
     def first_collision(
         self, Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]
     ) -> tuple[int, str, str] | None: ...
@@ -576,6 +588,44 @@ class SolveOptions:
     def sequence(self) -> bool: ...
     @sequence.setter
     def sequence(self, arg: bool, /) -> None: ...
+
+def splined(
+    knots: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    states: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    times: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
+def sampled(
+    times: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    V: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    step: float,
+    most_parts: int,
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+]: ...
+
+class JointBounds:
+    def __init__(
+        self,
+        *,
+        lower: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        upper: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        velocity: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        torque: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        acceleration: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        gain: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        tolerance: float,
+        curves: bool,
+    ) -> None: ...
+    def kept(
+        self,
+        times: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+        Q: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        V: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        U: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+        K: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu", writable=False)],
+    ) -> bool: ...
 
 class StageTerms:
     def __init__(

@@ -15,6 +15,7 @@
 
 #include "bind_arm.hpp"
 #include "bind_batch.hpp"
+#include "bind_curves.hpp"
 #include "bind_quadrotor.hpp"
 #include "bind_rollout.hpp"
 #include "bind_unet.hpp"
@@ -23,6 +24,7 @@
 #include "cost_terms.hpp"
 #include "errors.hpp"
 #include "global_path.hpp"
+#include "inverse_kinematics.hpp"
 #include "rollout.hpp"
 #include "worker.hpp"
 
@@ -91,6 +93,14 @@ void bind_robot(nb::module_ &m) {
             return robot.step(x, u, dt, integrator_of(integrator));
           },
           "x"_a, "u"_a, "dt"_a, "integrator"_a)
+      .def(
+          "approach",
+          [](const Robot &robot, const VectorXd &q, const VectorXd &target, int steps, const VectorXd &lower,
+             const VectorXd &upper, double tolerance, double max_step, double lever) {
+            nb::gil_scoped_release release;
+            return approach(robot, q, target, steps, {lower, upper, tolerance, max_step, lever});
+          },
+          "q"_a, "target"_a, "steps"_a, nb::kw_only(), "lower"_a, "upper"_a, "tolerance"_a, "max_step"_a, "lever"_a)
       .def("with_world", &Robot::with_world, "shapes"_a, "loads"_a, "allowed"_a, "margin"_a)
       .def("contact", &Robot::contact, "q"_a)
       .def("colliding_pair", &Robot::colliding_pair, "q"_a)
@@ -208,6 +218,7 @@ NB_MODULE(_native, m) {
   bind_arm(m);
   bind_quadrotor(m);
   bind_batch(m);
+  bind_curves(m);
   bind_worker(m);
   bind_unet(m);
   bind_rollout(m);

@@ -127,12 +127,44 @@ std::optional<std::pair<std::string, std::string>> Robot::colliding_pair(const V
   return found ? std::make_optional(std::make_pair(found->first, found->second)) : std::nullopt;
 }
 
+namespace {
+
+// What distances may be wrong by [m].
+constexpr double distance_rounding = 1e-6;
+// A pair that is certainly this far apart [m] needs no distance.
+constexpr double certain = 0.2;
+
+} // namespace
+
 std::optional<std::tuple<int, std::string, std::string>> Robot::first_collision(const RowMatrixXd &Q) const {
   if (Q.cols() != impl_->model->nq)
     throw RobotError("Q has " + std::to_string(Q.cols()) + " columns, expected " + std::to_string(impl_->model->nq));
-  for (int row = 0; row < Q.rows(); ++row)
-    if (const auto pair = colliding_pair(Q.row(row).transpose()))
-      return std::make_tuple(row, pair->first, pair->second);
+  const Bodies &bodies = *impl_->bodies;
+  const auto scratch = impl_->borrow();
+  // What the distance of each pair may shrink by until it has to be looked at again.
+  std::vector<double> left(bodies.pairs(), 0.0);
+  VectorXd moved = VectorXd::Zero(Q.cols());
+  for (int row = 0; row < Q.rows(); ++row) {
+    if (row > 0)
+      moved = (Q.row(row) - Q.row(row - 1)).cwiseAbs().transpose();
+    bool placed = false;
+    for (std::size_t k = 0; k < bodies.pairs(); ++k) {
+      if ((left[k] -= bodies.change(k, moved)) > 0.0)
+        continue;
+      if (!std::exchange(placed, true)) {
+        pinocchio::forwardKinematics(*impl_->model, scratch->data, VectorXd(Q.row(row).transpose()));
+        bodies.place(scratch->data, scratch->places);
+      }
+      if (bodies.apart(k, scratch->places, bodies.kept(k) + certain)) {
+        left[k] = certain;
+        continue;
+      }
+      const double distance = bodies.distance(k, scratch->places).min_distance;
+      if (distance <= bodies.kept(k))
+        return std::make_tuple(row, bodies.name(bodies.pair(k).first), bodies.name(bodies.pair(k).second));
+      left[k] = distance - bodies.kept(k) - distance_rounding;
+    }
+  }
   return std::nullopt;
 }
 

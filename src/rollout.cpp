@@ -1,6 +1,9 @@
 #include "rollout.hpp"
 
+#include <algorithm>
+
 #include "errors.hpp"
+#include "torques.hpp"
 
 namespace sobo {
 
@@ -15,6 +18,68 @@ RowMatrixXd simulate(const Robot &robot, const VectorXd &x0, const RowMatrixXd &
   return X;
 }
 
+namespace {
+
+// Follows desired states for some steps at a time, as if no torque reached its limit, which is then looked at for all of
+// them at once: accelerations are those that inverse dynamics finds torques for. From the first torque that is beyond its
+// limit on, this is done again.
+class Tracker {
+public:
+  Tracker(const Robot &robot, const RowMatrixXd &desired, double dt, double blend, const Limits &limits, Integrator integrator,
+          Tracking &out)
+      : robot_(robot), desired_(desired), limits_(limits), dt_(dt), blend_(blend), integrator_(integrator), out_(out),
+        torques_(robot.impl()), A_(desired.rows(), robot.nv()) {}
+
+  void follow() {
+    const Eigen::Index steps = desired_.rows();
+    Eigen::Index most = torques_.lanes();
+    for (Eigen::Index t = 0; t < steps;) {
+      const Eigen::Index count = std::min(most, steps - t), kept = within_limits(t, count);
+      if (kept < count)
+        clip(t + kept);
+      most = kept < count ? 1 : std::min<Eigen::Index>(2 * most, torques_.lanes());
+      t += std::min(kept + 1, count);
+    }
+  }
+
+private:
+  // Steps until one needs a torque beyond its limit.
+  Eigen::Index within_limits(Eigen::Index t, Eigen::Index count) {
+    const Eigen::Index n = A_.cols();
+    for (Eigen::Index k = t; k < t + count; ++k) {
+      const VectorXd x = out_.X.row(k).transpose(), v = x.tail(n), v_des = desired_.row(k).tail(n).transpose();
+      const VectorXd mean = integrator_ == Integrator::SemiImplicitEuler ? v_des : VectorXd(0.5 * (v + v_des));
+      const VectorXd missing = (desired_.row(k).head(n).transpose() - x.head(n)) / dt_ - mean;
+      const VectorXd wanted = (v_des + blend_ * missing).cwiseMax(-limits_.velocity).cwiseMin(limits_.velocity);
+      const VectorXd a = ((wanted - v) / dt_).cwiseMax(-limits_.acceleration).cwiseMin(limits_.acceleration);
+      A_.row(k) = a.transpose();
+      out_.X.row(k + 1) = integrate(x, a, dt_, integrator_).transpose();
+    }
+    torques_.find(out_.X.row(t).data(), A_.row(t).data(), count, out_.U.row(t).data());
+    for (Eigen::Index k = t; k < t + count; ++k)
+      if (!(out_.U.row(k).transpose().array().abs() <= limits_.torque.array()).all())
+        return k - t;
+    return count;
+  }
+
+  void clip(Eigen::Index t) {
+    const VectorXd u = out_.U.row(t).transpose().cwiseMax(-limits_.torque).cwiseMin(limits_.torque);
+    out_.U.row(t) = u.transpose();
+    out_.X.row(t + 1) = robot_.step(out_.X.row(t).transpose(), u, dt_, integrator_).transpose();
+  }
+
+  const Robot &robot_;
+  const RowMatrixXd &desired_;
+  const Limits &limits_;
+  double dt_, blend_;
+  Integrator integrator_;
+  Tracking &out_;
+  Torques torques_;
+  RowMatrixXd A_;
+};
+
+} // namespace
+
 Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desired, double dt, double blend,
                const Limits &limits, Integrator integrator) {
   const int n = robot.nv();
@@ -24,19 +89,7 @@ Tracking track(const Robot &robot, const VectorXd &x0, const RowMatrixXd &desire
                      std::to_string(n));
   Tracking out{RowMatrixXd(desired.rows() + 1, 2 * n), RowMatrixXd(desired.rows(), n)};
   out.X.row(0) = x0.transpose();
-  VectorXd x = x0;
-  for (Eigen::Index t = 0; t < desired.rows(); ++t) {
-    const VectorXd q_des = desired.row(t).head(n), v_des = desired.row(t).tail(n), v = x.tail(n);
-    const VectorXd mean = integrator == Integrator::SemiImplicitEuler ? v_des : VectorXd(0.5 * (v + v_des));
-    const VectorXd wanted =
-        (v_des + blend * ((q_des - x.head(n)) / dt - mean)).cwiseMax(-limits.velocity).cwiseMin(limits.velocity);
-    const VectorXd a = ((wanted - v) / dt).cwiseMax(-limits.acceleration).cwiseMin(limits.acceleration);
-    const VectorXd tau = robot.inverse_dynamics(x.head(n), v, a);
-    const VectorXd u = tau.cwiseMax(-limits.torque).cwiseMin(limits.torque);
-    x = robot.step(x, u, dt, integrator);
-    out.U.row(t) = u.transpose();
-    out.X.row(t + 1) = x.transpose();
-  }
+  Tracker(robot, desired, dt, blend, limits, integrator, out).follow();
   return out;
 }
 

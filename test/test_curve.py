@@ -6,15 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from scipy.interpolate import CubicHermiteSpline
 
+from sobo_planner import _native
+from sobo_planner.motion.motion import splined
 from sobo_planner.planning import Planner
 from sobo_planner.safety import Limit, PlanChecker
 from sobo_planner.safety.curve import extremes
+from sobo_planner.safety.points import sampled
 from sobo_planner.tasks import load_task
 
 LIMIT = 12.0
 numbers = st.floats(-5.0, 5.0).map(lambda value: round(value, 3))
+
+
+def arrays(shape: tuple[int, ...]):
+    return npst.arrays(np.float64, shape, elements=numbers)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +45,53 @@ def test_extremes_are_those_of_the_spline(knots: list[tuple[float, float, float]
             reach = 1e-3 * (1.0 + np.ptp(values))
             assert lowest <= values.min() + 1e-6 * (1.0 + abs(lowest)) and lowest >= values.min() - reach
             assert highest >= values.max() - 1e-6 * (1.0 + abs(highest)) and highest <= values.max() + reach
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.floats(0.01, 2.0), numbers, numbers), min_size=2, max_size=6), st.floats(0.01, 1.0))
+def test_states_and_samples_along_the_spline(knots: list[tuple[float, float, float]], step: float) -> None:
+    times = np.cumsum([duration for duration, _, _ in knots]).round(9)
+    p, v = (np.array([knot[i] for knot in knots]) for i in (1, 2))
+    spline = CubicHermiteSpline(times, p, v)
+    at = np.append(times, np.linspace(times[0], times[-1], 30))
+    found = splined(times, np.column_stack([p, v]), at)
+    np.testing.assert_allclose(found, np.column_stack([spline(at), spline(at, 1)]), rtol=0.0, atol=1e-9)
+    beyond = splined(times, np.column_stack([p, v]), np.array([times[0] - 1.0, times[-1] + 1.0]))
+    np.testing.assert_allclose(beyond, [[p[0], v[0]], [p[-1], v[-1]]], rtol=0.0, atol=1e-12)
+    when, curve = sampled(times, p[:, None], v[:, None], step)
+    np.testing.assert_allclose(curve[:, 0], spline(when), rtol=0.0, atol=1e-9)
+    assert set(times) <= set(when) and (np.diff(when) > 0.0).all()
+    assert len(when) > 300 or np.abs(np.diff(curve[:, 0])).max() <= step + 1e-9
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.floats(0.1, 1.0), numbers, numbers), min_size=2, max_size=4), st.data())
+def test_bounds_that_are_certainly_kept(knots: list[tuple[float, float, float]], data) -> None:
+    """As the extremes say; each bound alone decides."""
+    times = np.cumsum([step for step, _, _ in knots])
+    p, v = (np.array([[knot[i]] for knot in knots]) for i in (1, 2))
+    found, jumps = extremes(times, p, v), np.abs(np.diff(p, axis=0)) / np.diff(times)[:, None]
+    U, K = data.draw(arrays((len(times) - 1, 1))), data.draw(arrays((len(times) - 1, 1, 2)))
+    largest = {
+        "upper": found.position[1].max(),
+        "lower": -found.position[0].min(),
+        "velocity": max(np.abs(found.velocity).max(), jumps.max()),
+        "acceleration": np.abs(found.acceleration).max(),
+        "torque": np.abs(U).max(),
+        "gain": np.abs(K).max(),
+    }
+    bounds = {name: np.array([value + 1e-6]) for name, value in largest.items()}
+
+    def kept(**other: np.ndarray) -> bool:
+        both = bounds | other
+        both["lower"] = -both["lower"]
+        return _native.JointBounds(**both, tolerance=0.0, curves=True).kept(times, p, v, U, K)
+
+    assert kept()
+    name = data.draw(st.sampled_from(sorted(bounds)))
+    assert not kept(**{name: bounds[name] - 2e-6 - 1e-9 * abs(bounds[name])})
+    p[data.draw(st.integers(0, len(times) - 1))] = np.nan
+    assert not kept()
 
 
 def test_plans_keep_their_limits_between_the_points(arm) -> None:

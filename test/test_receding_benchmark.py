@@ -14,6 +14,19 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "receding_horizon.py"
 
 
+def test_cycles_without_ros(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    import cycles
+
+    monkeypatch.setattr(cycles, "WARM", 0)
+    monkeypatch.setattr(sys, "argv", ["cycles", "--cycles", "6", "--json", str(tmp_path / "cycles.json")])
+    cycles.main()
+    found = json.loads((tmp_path / "cycles.json").read_text())
+    assert {"policy, 2 samples", "cycle, start", "cycle, refine", "cycle, check", "cycle, cpu"} <= found.keys()
+    assert all(0.0 < figures["p50"] <= figures["p90"] <= figures["p99"] for figures in found.values())
+    assert "cycle, check [ms]" in capsys.readouterr().out
+
+
 def test_a_few_seconds(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--minutes", "0.05", "--goal-every", "1.5", "--engine", "onnxruntime"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=300, check=False)

@@ -174,6 +174,9 @@ def test_a_consistent_trajectory_is_executed_as_it_is(
     assert result[1].X is found.X and (result[1].U[0] == task.torque_limit).all()
     assert (result[1].U[1] == -task.torque_limit).all() and (result[1].U[2:] == found.U[2:]).all()
     assert result[0] == pytest.approx(np.abs(found.X).sum())
+    found.U[:2] = 0.0
+    result = solver.executable(found, instance)
+    assert result is not None and result[0] == found.cost, "of what is executed unchanged it is known"
 
 
 @pytest.mark.parametrize("name", ["X", "U"])

@@ -105,6 +105,30 @@ def test_track_keeps_torque_and_velocity_limits(robot) -> None:
     assert slow[-1, 11] == pytest.approx(robot.velocity_limit[5])
 
 
+@pytest.mark.parametrize("integrator", ["semi_implicit_euler", "constant_acceleration"])
+@pytest.mark.parametrize("strength", [1.0, 0.3, 0.0])
+def test_track_step_by_step(robot, integrator: str, strength: float) -> None:
+    """The same as one step after the other, whether torques reach their limits never, now and then, or always."""
+    weak, n, dt = robot.with_mass_scale(1.0), 6, 0.02
+    weak.effort_limit = strength * np.array([150.0, 150.0, 150.0, 28.0, 28.0, 28.0])
+    rng, most = np.random.default_rng(2), np.full(n, 8.0)
+    desired = np.hstack([np.zeros((41, n)), np.cumsum(rng.normal(scale=0.1, size=(41, n)), axis=0)])
+    desired[:, :n] = rng.uniform(-1.0, 1.0, n) + dt * np.cumsum(desired[:, n:], axis=0)
+    X, U = weak.track(desired[0], desired[1:], dt, 0.05, acceleration_limit=most, integrator=integrator)
+    x, clipped = desired[0], 0
+    for t, wanted in enumerate(desired[1:]):
+        mean = wanted[n:] if integrator == "semi_implicit_euler" else 0.5 * (x[n:] + wanted[n:])
+        v = wanted[n:] + 0.05 * ((wanted[:n] - x[:n]) / dt - mean)
+        a = np.clip((np.clip(v, -weak.velocity_limit, weak.velocity_limit) - x[n:]) / dt, -most, most)
+        tau = weak.inverse_dynamics(x[:n], x[n:], a)
+        u = np.clip(tau, -weak.effort_limit, weak.effort_limit)
+        clipped += not np.array_equal(u, tau)
+        x = weak.step(x, u, dt, integrator)
+        np.testing.assert_allclose(U[t], u, rtol=0.0, atol=1e-9)
+        np.testing.assert_allclose(X[t + 1], x, rtol=0.0, atol=1e-11)
+    assert {1.0: clipped == 0, 0.3: 0 < clipped < 40, 0.0: clipped == 40}[strength]
+
+
 def test_feedback_follows_states_with_torques_in_their_limits(robot, reference) -> None:
     rng, n, steps = np.random.default_rng(4), 6, np.array([2e-3, 2e-3, 1e-3])
     desired, torques = rng.uniform(-1, 1, (3, 2 * n)), rng.uniform(-50, 50, (3, n))
@@ -150,6 +174,14 @@ def test_first_collision_of_a_motion(robot) -> None:
     assert 0 < row < 49
     assert robot.first_collision(Q) == (row, *pairs[row])
     assert robot.first_collision(Q[:row]) is None and robot.first_collision(Q[:0]) is None
+    rng, contacts = np.random.default_rng(5), 0
+    for step in np.geomspace(1e-3, 1.0, 60):  # as each configuration by itself
+        Q = free + np.cumsum(rng.normal(scale=step, size=(40, 6)), axis=0)
+        pairs = [robot.colliding_pair(q) for q in Q]
+        first = next(((i, *pair) for i, pair in enumerate(pairs) if pair is not None), None)
+        assert robot.first_collision(Q) == first
+        contacts += first is not None
+    assert 10 < contacts < 50
     with pytest.raises(RobotError, match="Q has 5 columns, expected 6"):
         robot.first_collision(Q[:, :5])
 

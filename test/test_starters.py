@@ -318,7 +318,7 @@ def test_inverse_kinematics_rollouts_and_postures_end_with_the_budget(task, poli
         PolicyStarter(policy, 1, 0).propose(task, reachable, Budget(0.005, clock=Ticking()))
     pose = task.with_orientation()
     goal = Instance(state, pose.robot.tool_pose(home + 0.3))
-    all_of_them, few = pose.goal_postures(goal), pose.goal_postures(goal, Budget(0.05, clock=Ticking()))
+    all_of_them, few = pose.goal_postures(goal), pose.goal_postures(goal, Budget(0.005, clock=Ticking()))
     assert 1 <= len(few) < len(all_of_them)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner import _native
 from sobo_planner.robot.kinematics import minimum_jerk
 from sobo_planner.safety import Trajectory
 from sobo_planner.solver import Guess
@@ -119,15 +120,7 @@ def splined(knots: Array, states: Array, times: Array) -> Array:
     They are what a controller makes of the points, and exact where accelerations are constant from knot to knot. Before
     the first knot and after the last one states are those there.
     """
-    n = states.shape[1] // 2
-    last = 1 + np.searchsorted(knots[1:-1], times, side="right")
-    before, after, h = states[last - 1], states[last], (knots[last] - knots[last - 1])[:, None]
-    s = np.clip((times - knots[last - 1])[:, None] / h, 0.0, 1.0)
-    change = after[:, :n] - before[:, :n]
-    v0, v1 = h * before[:, n:], h * after[:, n:]
-    position = before[:, :n] + s * v0 + s**2 * (3.0 * change - 2.0 * v0 - v1) + s**3 * (v0 + v1 - 2.0 * change)
-    velocity = v0 + 2.0 * s * (3.0 * change - 2.0 * v0 - v1) + 3.0 * s**2 * (v0 + v1 - 2.0 * change)
-    return np.hstack([position, velocity / h])
+    return _native.splined(knots, states, times)
 
 
 def follow(task: ArmReach, x: Array, states: Array) -> Guess:

@@ -66,6 +66,9 @@ class Timeline:
         """Desired states (N, 2n), torques (N, n) and gains (N, n, 2n) at increasing times (N,) [s]."""
         begins = [motion.begin for motion in self._motions[1:]]  # the first one also holds before its beginning
         which = np.searchsorted(begins, times, side="right")
+        if len(times) and which[0] == which[-1]:
+            motion, stages = self._motions[which[0]], self._motions[which[0]].stages(times)
+            return motion.states(times), motion.U[stages], motion.K[stages]
         parts = []
         for i in np.unique(which):
             motion, part = self._motions[i], times[which == i]

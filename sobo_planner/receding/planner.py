@@ -189,7 +189,7 @@ class RecedingPlanner:
         if source != "shifted":
             self._solver.restart()
         # Gains of what the solver has not finished are not those of the start.
-        unfinished = self._solver.unfinished and before.dt == self.task.dt
+        unfinished = self._gains is Gains.TASK and self._solver.unfinished and before.dt == self.task.dt
         gains = before.gains_from(handover) if unfinished else None
         started = time.monotonic()
         start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 # Most iterations a cycle. The solver ends after one that leaves little to do; a third hardly improves on two.
 ITERATIONS = 2
 SHORTEST = 1e-4  # [s] of a solve: none would be no limit
+# Torques beyond their limits by this much [Nm] cost as much as those at their limits.
+TORQUE_ROUNDING = 1e-6
 # Cycles for which the solver resumes an iterate that is cheaper than the start but not feasible yet.
 UNFINISHED = 10
 # With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
@@ -112,7 +114,8 @@ class RecedingSolver:
         within = np.abs(Q - states[:, :n]).max() <= 0.5 * FEASIBLE
         if within and solution.primal_residual <= 0.5 * FEASIBLE:
             kept = Guess(solution.X, np.clip(solution.U, -limit, limit))
-            return self.cost(kept, instance.target), kept
+            rounding = np.abs(kept.U - solution.U).max() <= TORQUE_ROUNDING
+            return solution.cost if rounding else self.cost(kept, instance.target), kept
         if not within:
             self._limited = True
             if self._task.integrator == SEMI_IMPLICIT_EULER:

@@ -114,12 +114,14 @@ class PlanChecker:
         data = b"".join(np.ascontiguousarray(each).tobytes() for each in (steps, Q, V, U, K))
         if data == self._passed:
             return None
-        found = (
-            _increasing(times)
-            or self._joints.bounds(times, Q, V, U)
-            or self._joints.gains(times, K)
-            or self._curve(times, Q, V)
-        )
+        found = _increasing(times)
+        if found is None and not self._joints.kept(times, Q, V, U, K):  # find out what is violated, if anything
+            found = (
+                self._joints.bounds(times, Q, V, U)
+                or self._joints.gains(times, K)
+                or self._joints.between(times, Q, V)
+            )
+        found = found or self._curve(times, Q, V)
         if found is None:
             self._passed = data
         return found
@@ -131,8 +133,8 @@ class PlanChecker:
 
     def _curve(self, time: Array, Q: Array, V: Array) -> Violation | None:
         """What the splines between the points run into."""
-        found = self._joints.between(time, Q, V)
-        if found is None and self._robot.world.everything:
+        found = None
+        if self._robot.world.everything:
             found = self.contact(time, Q, V)
             if found is None and self._tool_box is None:
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sobo_planner import _native
 from sobo_planner.errors import ConfigError
 from sobo_planner.safety.curve import extremes
 from sobo_planner.safety.limits import TOLERANCE, Limit, Violation, outside
@@ -39,6 +40,28 @@ class JointLimits:
         if cap.shape not in ((), (self._n,)) or not (cap > 0.0).all():
             raise ConfigError(f"gain_cap must be positive, one number or {self._n}, got {cap.tolist()}")
         self._gain_cap = np.broadcast_to(cap, self._n)
+        self._all = self._native_bounds()
+
+    def _native_bounds(self) -> _native.JointBounds:
+        """All that `bounds`, `gains` and `between` compare with, without their exceptions for starts outside."""
+        robot, acceleration = self._robot, self._task.acceleration_limit
+        lower, upper = robot.position_lower, robot.position_upper
+        if self._joint_box is not None:
+            lower, upper = np.maximum(lower, self._joint_box[0]), np.minimum(upper, self._joint_box[1])
+        return _native.JointBounds(
+            lower=lower,
+            upper=upper,
+            velocity=robot.velocity_limit,
+            torque=self._task.torque_limit + TORQUE_TOLERANCE,
+            acceleration=(1.0 + ACCELERATION_TOLERANCE) * acceleration,
+            gain=np.ascontiguousarray(self._gain_cap),
+            tolerance=TOLERANCE,
+            curves=bool(np.isfinite(acceleration).any()),
+        )
+
+    def kept(self, time: Array, Q: Array, V: Array, U: Array, K: Array) -> bool:
+        """Whether `bounds`, `gains` and `between` certainly have nothing to object to, in one native call."""
+        return self._all.kept(time, Q, V, U, np.ascontiguousarray(K))
 
     def bounds(self, time: Array, Q: Array, V: Array, U: Array) -> Violation | None:
         """Positions, velocities and torques at the points."""

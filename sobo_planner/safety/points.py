@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sobo_planner import _native
+
 Array = NDArray[np.float64]
 
 # A remaining speed that the last step could take away with less deceleration than this [rad/s^2] is rounded to rest; a
@@ -110,15 +112,5 @@ def sampled(times: Array, positions: Array, velocities: Array, step: float) -> t
         velocities: At the knots, (N, n).
         step: Bound on the distance of two samples in any joint, as far as `MAX_PARTS` samples an interval allow.
     """
-    h = np.diff(times).round(9)[:, None]  # whole nanoseconds: the same samples whatever times count from
-    before, after = h * velocities[:-1], h * velocities[1:]
-    change = np.diff(positions, axis=0)
-    # The way in a share of the interval is at most that share of the largest of these (Bezier coefficients).
-    way = np.maximum(np.maximum(np.abs(before), np.abs(after)), np.abs(3.0 * change - before - after)).max(axis=1)
-    parts = np.ceil(way / step).clip(1, MAX_PARTS).astype(int)
-    index = np.repeat(np.arange(len(parts)), parts)
-    s = ((np.arange(len(index)) - np.repeat(np.cumsum(parts) - parts, parts)) / parts[index])[:, None]
-    curve = positions[index] + s**2 * (3.0 - 2.0 * s) * change[index]
-    curve += s * (1.0 - s) * ((1.0 - s) * before[index] - s * after[index])
-    when = times[index] + s[:, 0] * h[index, 0]
-    return np.append(when, times[-1]), np.vstack([curve, positions[-1]])
+    # Intervals are rounded to whole nanoseconds: the same samples whatever times count from.
+    return _native.sampled(times, positions, velocities, step, MAX_PARTS)
