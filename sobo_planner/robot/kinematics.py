@@ -87,7 +87,9 @@ def minimum_jerk(q0: Array, q1: Array, steps: int, dt: float, v0: Array | None =
 
 @lru_cache(maxsize=16)
 def _laws(steps: int) -> tuple[Array, Array]:
-    """Fifth-order polynomials of time, (steps+1, 1) each: from 0 to 1 at rest; and between 0 and 0 with the velocity 1 and no
-    acceleration at first."""
+    """Fifth-order polynomials of time from 0 to 1, (steps+1, 1) each.
+
+    From 0 to 1, at rest at both ends; and from 0 to 0, with the velocity 1 and no acceleration at first.
+    """
     s = np.linspace(0.0, 1.0, steps + 1)[:, None]
     return s**3 * (10.0 - 15.0 * s + 6.0 * s**2), s - 6.0 * s**3 + 8.0 * s**4 - 3.0 * s**5

@@ -117,9 +117,7 @@ class PlanChecker:
         found = _increasing(times)
         if found is None and not self._joints.kept(times, Q, V, U, K):  # find out what is violated, if anything
             found = (
-                self._joints.bounds(times, Q, V, U)
-                or self._joints.gains(times, K)
-                or self._joints.between(times, Q, V)
+                self._joints.bounds(times, Q, V, U) or self._joints.gains(times, K) or self._joints.between(times, Q, V)
             )
         found = found or self._curve(times, Q, V)
         if found is None:
