@@ -97,8 +97,12 @@ def test_what_counts_as_solved() -> None:
     assert exceeded(plan(time=np.array([0.0, 0.704])), 1) == ""  # 12.1 rad/s^2: within the slack of a hundredth
 
 
-def test_goals_are_taken_without_whole_turns() -> None:
-    np.testing.assert_allclose(goal_near(np.array([3.0, 0.0]), np.array([-3.0, 6.5])), [3.2832, 0.2168], atol=1e-4)
+def test_goals_are_turned_towards_the_start_within_limits() -> None:
+    """Joints: nearer beyond a half turn; where limits forbid that; two turns away; with a goal outside all limits."""
+    start, goal = np.array([3.0, 3.0, 0.0, 0.0]), np.array([-3.0, -3.0, 13.0, 4.0])
+    lower, upper = np.array([-7.0, -3.14, -7.0, -1.0]), np.array([7.0, 3.14, 7.0, 1.0])
+    turned = goal_near(start, goal, lower, upper)
+    np.testing.assert_allclose(turned, [2 * np.pi - 3.0, -3.0, 13.0 - 4 * np.pi, 4.0])
 
 
 @pytest.fixture

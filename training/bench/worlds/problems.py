@@ -39,9 +39,20 @@ def read_problems(path: Path) -> dict[str, Any]:
     return data
 
 
-def goal_near(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """The goal without whole turns of joints."""
-    return start + (goal - start + np.pi) % (2.0 * np.pi) - np.pi
+def goal_near(start: np.ndarray, goal: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """The goal with each joint turned by whole turns: nearest to the start, of those within the joint's limits.
+
+    Args:
+        start: Joint positions [rad].
+        goal: Joint positions, within the limits.
+        lower: Lower limits.
+        upper: Upper limits.
+    """
+    turns = 2.0 * np.pi * np.arange(-3, 4)
+    turned = goal[:, None] + turns
+    away = np.where((lower[:, None] <= turned) & (turned <= upper[:, None]), np.abs(turned - start[:, None]), np.inf)
+    away[:, len(turns) // 2] = np.minimum(away[:, len(turns) // 2], np.finfo(float).max)  # as it is, where none fits
+    return turned[np.arange(len(goal)), away.argmin(1)]
 
 
 def world_of(problem: dict[str, Any], spheres: Sequence[Sequence[float]]) -> World:

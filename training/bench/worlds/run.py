@@ -133,7 +133,8 @@ def solve(
 ) -> dict[str, Any]:
     """One problem; `valid` is false if its start or goal touches something."""
     start = np.array(problem["start"])
-    goal, world = goal_near(start, np.array(problem["goals"][0])), world_of(problem, spheres)
+    limits = task.robot.position_lower, task.robot.position_upper
+    goal, world = goal_near(start, np.array(problem["goals"][0]), *limits), world_of(problem, spheres)
     check = Check(str(task.robot.path), problem, spheres)
     if check.touches(start) or check.touches(goal):
         return {"valid": False}
