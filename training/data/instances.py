@@ -34,6 +34,7 @@ class Stream(IntEnum):
     EVALUATE = 2
     LOGGED = 3
     RECOMBINED = 4
+    KEPT = 5
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

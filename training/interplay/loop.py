@@ -2,7 +2,7 @@
 
     folder/config.json           the arguments; a call with other arguments is refused
     folder/status.json           the current phase, and the figures of every finished iteration
-    folder/iteration-01/data         solutions (shards)
+    folder/iteration-01/data         solutions of sampled instances (shards)
                        /logged       logged solutions, where there are any, improved with the policy's help
                        /recombined   and solutions of new pairs of their starts and goals
                        /run          training run (checkpoint)
@@ -11,6 +11,9 @@
     folder/iteration-00              the policy that the run goes on from, and its evaluations
     folder/policy                the last iteration's policy, once all is done
     folder/tensorboard           the figures as curves
+
+A policy that goes on with logged solutions learns from these and their new pairs alone: there is no `data`. What it can
+do elsewhere it keeps by predicting what it did before (`keeping`).
 
 Every phase reads from its own folder what is left to do. The same call therefore resumes where a killed one stopped,
 and ends with the same policies bit by bit.
@@ -32,15 +35,18 @@ from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions, CollectSummary, policy_identity
 from sobo_training.data.dataset import Dataset, load, locked
-from sobo_training.data.logged import IMPROVED, identity, improve, recombine, split
+from sobo_training.data.logged import identity, improve, recombine, split
 from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
 from sobo_training.export.continuing import load_policy
 from sobo_training.export.exporter import export, load_run
 from sobo_training.export.placing import FILES, place
+from sobo_training.interplay.figures import figures_of
+from sobo_training.interplay.keeping import RATE, ROLLOUTS, keep
 from sobo_training.interplay.options import InterplayOptions, gradient_steps, seed_of
 from sobo_training.interplay.record import Record, read_json
 from sobo_training.interplay.verdicts import EVALUATIONS, findings
 from sobo_training.learning.chunks import Part
+from sobo_training.learning.kept import Kept
 from sobo_training.learning.train import TrainResult, check_device, train
 from sobo_training.networks.network import network
 
@@ -78,6 +84,9 @@ class Interplay:
         self.logged, self.unseen = None, None
         if options.from_data:
             self.logged, self.unseen = split(load(options.from_data, task), self.settings.instances)
+        self.keeps = self.given is not None and self.logged is not None
+        if self.keeps:
+            self.config = replace(self.config, lr=RATE * self.config.lr)
 
     # ---------------------------------------------------------------- Algorithm 1
 
@@ -92,7 +101,9 @@ class Interplay:
                 result = self.record.phase("train", self.train, iteration, data, parts)
                 self.record.phase("export", self.export, iteration, result)
                 report = self.record.phase("evaluate", self.evaluate, iteration)
-                self.record.finish(self.figures(iteration, summary, data, result, report), curves)
+                figures = figures_of(summary, data, result.summary, report, len(self.logged or ()))
+                told = {"verdict": findings(self.folder, iteration + 1), "seconds": self.record.status["seconds"]}
+                self.record.finish({"iteration": iteration + 1, **figures, **told}, curves)
         self.publish()
         self.record.say(state="finished", phase=None)
         return self.record.status
@@ -114,7 +125,8 @@ class Interplay:
     def collect(self, iteration: int) -> CollectSummary:
         """Solves new instances from the task's starts and from the policy's rollout, and keeps the cheaper solution; an
         instance that cannot be solved is replaced by another. Logged solutions are replaced by cheaper ones, and as
-        many new pairs of their starts and goals are solved as new instances."""
+        many new pairs of their starts and goals are solved as new instances, or instead of these for a policy that
+        keeps what it can do elsewhere."""
         has_policy = iteration > 0 or self.given is not None
         policy = self.place(iteration - 1, "policy") if has_policy else None
         seed = seed_of(self.options.seed, iteration)
@@ -131,17 +143,21 @@ class Interplay:
             known = load(self.place(iteration - 1, "logged"), self.task) if iteration else self.logged
             place = self.place(iteration, "logged")
             improve(known, self.task, place, policy, seed, self.options.threads, self.progress)
-            recombine(known, self.task, self.place(iteration, "recombined"), options, policy, self.progress)
+            pairs = recombine(known, self.task, self.place(iteration, "recombined"), options, policy, self.progress)
+            if self.keeps:
+                return pairs
         return collect(self.task, self.place(iteration, "data"), options, policy, self.progress, self.options.executor)
 
     def buffer(self, iteration: int) -> tuple[Dataset, tuple[Part, ...]]:
         """The solutions to learn from, the logged and recombined ones first, and how much of each batch is drawn from
-        these, and from the others."""
+        these, and from sampled ones where there are any."""
         kept = range(iteration if self.settings.reset else 0, iteration + 1)
         sampled = [self.place(i, "data") for i in kept]
         if self.logged is None:
             return load(sampled, self.task), ()
         used = [self.place(iteration, "logged"), *(self.place(i, "recombined") for i in kept)]
+        if self.keeps:
+            return load(used, self.task), ()
         data, count = load([*used, *sampled], self.task), len(load(used, self.task))
         share = self.options.logged_share
         return data, ((count, share), (len(data) - count, 1.0 - share))
@@ -156,7 +172,24 @@ class Interplay:
         )
         previous = load_run(self.place(iteration - 1, "run"), self.task) if iteration else self.given
         run = self.place(iteration, "run")
-        return train(data, self.task, run, config, progress=self.progress, previous=previous, parts=parts)
+        kept = self.kept(len(data))
+        return train(data, self.task, run, config, progress=self.progress, previous=previous, parts=parts, kept=kept)
+
+    def kept(self, learned: int) -> Kept | None:
+        """What the given policy does on sampled instances; None where nothing is to be kept."""
+        if not self.keeps:
+            return None
+        assert self.given is not None
+        options = self.options
+        return keep(
+            self.task,
+            self.place(-1, "policy"),
+            self.given,
+            ROLLOUTS * learned,
+            1.0 - options.logged_share,
+            seed=options.seed,
+            progress=self.progress,
+        )
 
     def export(self, iteration: int, result: TrainResult) -> None:
         """Makes the policy artifact, where it is not there whole."""
@@ -194,7 +227,7 @@ class Interplay:
         """Takes the folder; see `Record.claim`."""
         task, options, number = self.task, self.options, self.settings.iterations
         step = 2 * task.nx + 3 * task.nu + 2 * task.nu * task.ndx + task.ndx**2
-        kinds = 1 if self.logged is None else 2
+        kinds = 2 if self.logged is not None and not self.keeps else 1
         solutions = kinds * sum(self.settings.trajectories_of(i) for i in range(number))
         solutions += number * len(self.logged or ())
         asked = {
@@ -209,41 +242,8 @@ class Interplay:
         }
         if self.logged is not None:
             asked["recombined"] = True  # earlier versions learned from the logged solutions and new instances alone
+            asked["kept"] = self.keeps  # earlier versions solved sampled instances besides
         self.record.claim(asked, 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES)
-
-    def figures(
-        self, iteration: int, summary: CollectSummary, data: Dataset, result: TrainResult, reports: dict[str, Any]
-    ) -> dict[str, Any]:
-        """What the status says about a finished iteration."""
-        report = reports[EVALUATIONS[0]]
-        own = data.select(slice(len(data) - summary.collected, None))
-        return {
-            "iteration": iteration + 1,
-            "trajectories": summary.collected,
-            "rejected": summary.rejected,
-            "causes": summary.causes,
-            "winners": {str(start): count for start, count in summary.winners.items()},
-            "teacher": {"cost": float(own.cost.mean()), "iterations": float(own.iterations.mean())},
-            "training": {name: value for name, value in result.summary.items() if name != "minutes"},
-            "cost": {name: each["mean"] for name, each in report["cost"].items()},
-            "iterations": {name: each["mean"] for name, each in report["iterations"].items()},
-            "success": report["success"],
-            **self.on_logged(reports, data),
-            "verdict": findings(self.folder, iteration + 1),
-            "seconds": self.record.status["seconds"],
-        }
-
-    def on_logged(self, reports: dict[str, Any], data: Dataset) -> dict[str, Any]:
-        """What the status says about logged instances, where there are any."""
-        if self.logged is None:
-            return {}
-        count = len(self.logged)
-        figures: dict[str, Any] = {"trajectories": count, "improved": int((data.start[:count] == IMPROVED).sum())}
-        if report := reports.get(EVALUATIONS[1]):
-            for group in ("cost", "iterations"):
-                figures[group] = {name: each["mean"] for name, each in report[group].items()}
-            figures["success"] = report["success"]
-        return {"logged": figures}
 
 
 def interplay(task: Task, folder: str | Path, options: InterplayOptions, progress: bool = True) -> dict[str, Any]:

@@ -65,8 +65,7 @@ class TrainingSet:
 
     def batch(self, index: Tensor) -> Batch:
         """Chunks at `index` [B] int64."""
-        s = self.samples
-        return Batch(s.observation[index], s.observation_jacobian[index], s.chunk[index], s.chunk_jacobian[index])
+        return self.samples.rows(index)
 
     def trust(self) -> Tensor:
         """How far each chunk's first-order model is trusted: 1 / sqrt(1 + |J|_F^2 / n) for n elements, [N]."""

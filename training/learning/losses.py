@@ -60,6 +60,14 @@ class Batch:
         """The same on a device."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
+    def rows(self, which: slice | Tensor) -> Batch:
+        """Some of the samples."""
+        return Batch(**{name: value[which] for name, value in vars(self).items()})
+
+    def joined(self, other: Batch) -> Batch:
+        """These samples, and others after them."""
+        return Batch(**{name: torch.cat((value, getattr(other, name))) for name, value in vars(self).items()})
+
     def in_units(self, unit: Tensor) -> Batch:
         """The same with dx measured in other units, one a sample: [B]."""
         seen, said = unit[:, None, None], unit[:, None, None, None]
@@ -79,6 +87,10 @@ class Draw:
     step: Tensor
     noise: Tensor
     direction: Tensor
+
+    def rows(self, which: slice) -> Draw:
+        """Those of some samples."""
+        return Draw(**{name: value[which] for name, value in vars(self).items()})
 
 
 def draw(batch: Batch, steps: int, mode: str, generator: torch.Generator) -> Draw:

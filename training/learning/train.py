@@ -20,6 +20,7 @@ from sobo_planner.policy.normaliser import Normaliser
 from sobo_planner.tasks import Task
 from sobo_training.config import TrainConfig
 from sobo_training.learning.chunks import Part, TrainingSet, build
+from sobo_training.learning.kept import Kept
 from sobo_training.learning.runs import check_run, write_run
 from sobo_training.learning.trainer import CHECKPOINT, Trainer, TrainingDiverged, store
 from sobo_training.networks.network import Network
@@ -65,6 +66,7 @@ def train(
     progress: bool = True,
     previous: TrainResult | None = None,
     parts: Sequence[Part] = (),
+    kept: Kept | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a policy; continues from the checkpoint in `out_dir` where there is one.
@@ -80,6 +82,7 @@ def train(
             scaling if None.
         parts: Consecutive trajectories of the dataset, and the share of each batch that is drawn from them; all alike
             if there are none.
+        kept: What the network is to keep; nothing if None.
         about: What `run.json` is to say besides the task.
 
     Raises:
@@ -103,7 +106,7 @@ def train(
             data = dataset
         else:
             data = build(dataset, task, config.T_h, config.action, previous.normaliser if previous else None, parts)
-        return _train(data, task, out_dir, config, resume, progress, previous)
+        return _train(data, task, out_dir, config, resume, progress, previous, kept)
 
 
 def _train(
@@ -114,10 +117,11 @@ def _train(
     resume: bool,
     progress: bool,
     previous: TrainResult | None,
+    kept: Kept | None,
 ) -> TrainResult:
     if reason := config.explain_mode(data.trajectories):
         logger.info("%s", reason)
-    trainer = Trainer(data, task, config, previous.net.state_dict() if previous else None)
+    trainer = Trainer(data, task, config, previous.net.state_dict() if previous else None, kept)
     checkpoint = out_dir / CHECKPOINT
     if resume and checkpoint.exists():
         trainer.load(checkpoint)

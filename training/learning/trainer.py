@@ -18,6 +18,7 @@ from sobo_training.config import TrainConfig
 from sobo_training.learning.chunks import TrainingSet
 from sobo_training.learning.diffusion import Noiser
 from sobo_training.learning.graph import GradientGraph
+from sobo_training.learning.kept import Kept, kept_terms
 from sobo_training.learning.losses import Batch, Draw, diff_loss, draw, sobolev_terms
 from sobo_training.learning.muon import Muon
 from sobo_training.networks.network import Network, network
@@ -38,9 +39,14 @@ class Trainer:
     """
 
     def __init__(
-        self, data: TrainingSet, task: Any, config: TrainConfig, weights: Mapping[str, Tensor] | None = None
+        self,
+        data: TrainingSet,
+        task: Any,
+        config: TrainConfig,
+        weights: Mapping[str, Tensor] | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        """Starts from the given weights, or from random ones."""
+        """Starts from the given weights, or from random ones; `kept` is what the network is to keep."""
         self.config = config = config.resolved(data.trajectories)
         self.device = torch.device(config.device)
         self.data = data = data.to(self.device)
@@ -51,6 +57,8 @@ class Trainer:
             self.average.load_state_dict(weights)
         self.unit = data.trust() if config.relative else None
         self.cumulative = _cumulative(data, config.emphasis)
+        self.kept = kept.to(self.device) if kept else None
+        self.learned = config.batch - (kept.rows(config.batch) if kept else 0)
         self.noiser = Noiser(config.K, config.T_o)
         self.graph: GradientGraph | None = None
         self.optimizers = _optimizers(self.net, config)
@@ -74,11 +82,15 @@ class Trainer:
         """Batch and random numbers of the current step."""
         config = self.config
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
-        place = torch.rand(config.batch, generator=generator, dtype=torch.float64, device=self.device)
+        place = torch.rand(self.learned, generator=generator, dtype=torch.float64, device=self.device)
         index = torch.searchsorted(self.cumulative, place)
         batch = self.data.batch(index)
         if self.unit is not None:
             batch = batch.in_units(self.unit[index])
+        if self.kept is not None:
+            size = (config.batch - self.learned,)
+            index = torch.randint(len(self.kept.data), size, generator=generator, device=self.device)
+            batch = batch.joined(self.kept.data.batch(index))
         return batch, draw(batch, config.K, config.mode, generator)
 
     def advance(self) -> tuple[Tensor, Tensor | None]:
@@ -125,6 +137,19 @@ class Trainer:
         return loss if first_order is None else loss + self.config.alpha * first_order, loss, first_order
 
     def _terms(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
+        """Means over the batch, of which the first `learned` chunks are learned from, and the others kept."""
+        if self.kept is None:
+            return self._learned_terms(batch, sample)
+        first, others, part = slice(self.learned), slice(self.learned, None), self.learned / self.config.batch
+        loss, slope = self._learned_terms(batch.rows(first), sample.rows(first))
+        rest = batch.rows(others), sample.rows(others)
+        loss_kept, slope_kept = kept_terms(self.net, self.kept.teacher, self.noiser, *rest, self.config)
+        loss = part * loss + (1.0 - part) * loss_kept
+        if slope is None:
+            return loss, None
+        return loss, part * slope if slope_kept is None else part * slope + (1.0 - part) * slope_kept
+
+    def _learned_terms(self, batch: Batch, sample: Draw) -> tuple[Tensor, Tensor | None]:
         config = self.config
         if config.loss == "diff":
             return diff_loss(self.net, self.noiser, batch, sample), None
