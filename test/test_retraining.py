@@ -19,15 +19,18 @@ from sobo_planner.cli import main
 from sobo_planner.errors import ConfigError, PolicyError
 from sobo_planner.policy import Policy
 from sobo_planner.policy.artifact import Artifact
-from sobo_planner.solver import Solver
+from sobo_planner.solver import Guess, Instance, Solver
 from sobo_planner.tasks import load_task
 from sobo_training.config import TrainConfig, suitable_mode
 from sobo_training.data import logged
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
+from sobo_training.data.instances import Stream, draw
 from sobo_training.data.logged import IMPROVED, Improver, Recombiner, recombine, split
 from sobo_training.export.continuing import load_policy
+from sobo_training.interplay import keeping
+from sobo_training.interplay.keeping import CHUNKS, RATE, ROLLOUTS, keep
 from sobo_training.interplay.loop import Interplay, interplay
 from sobo_training.interplay.options import InterplayOptions
 from sobo_training.learning.chunks import build
@@ -102,20 +105,23 @@ def test_training_goes_on_from_the_weights_and_the_scaling_of_an_artifact(task, 
 
 
 def test_what_a_run_learns_from(task, made, whole):
-    """Four fifths of the logged instances, each at most as costly as before, and new ones from the first policy on."""
+    """Four fifths of the logged instances, each at most as costly as before, and new pairs from the first policy on; no
+    sampled ones, where the policy keeps what it does."""
     stored, status = load(made[0] / "data", task), json.loads((whole / "status.json").read_text())
     known, unseen = split(stored, task.config.interplay.instances)
     assert (len(known), len(unseen)) == (9, 2)
     for iteration in (1, 2):
         folder = whole / f"iteration-{iteration:02d}"
-        logged, sampled = load(folder / "logged", task), load(folder / "data", task)
+        logged = load(folder / "logged", task)
         np.testing.assert_array_equal(logged.x0, known.x0)
         np.testing.assert_array_equal(logged.target, known.target)
         assert (logged.cost <= known.cost).all()
-        assert sampled.shards[0].config["policy"] is not None
+        assert not (folder / "data").exists()
         pairs = load(folder / "recombined", task)
         assert len(pairs) == 3 and pairs.shards[0].config["policy"] is not None
-        assert status["iterations"][iteration - 1]["training"]["chunks"] == (9 + 6 * iteration) * task.horizon
+        assert status["iterations"][iteration - 1]["training"]["chunks"] == (9 + 3 * iteration) * task.horizon
+        assert status["iterations"][iteration - 1]["trajectories"] == 3
+        assert json.loads((folder / "run" / "config.json").read_text())["lr"] == RATE * task.config.training.lr
         report = json.loads((folder / "logged.json").read_text())
         np.testing.assert_array_equal([row["x0"] for row in report["rows"]], unseen.x0)
     entry = status["iterations"][-1]
@@ -205,26 +211,42 @@ def test_the_policy_helps_to_solve_new_pairs(made, task, tmp_path, monkeypatch):
 
 
 def test_what_is_learned_about_the_log_is_the_logged_share(task, options, whole, tmp_path):
-    run = Interplay(task, whole, options, progress=False)
+    """Beside the policy's own rollouts, or beside sampled instances where there is no policy to go on from."""
+    run = Interplay(task, whole, dataclasses.replace(options, logged_share=0.3), progress=False)
     data, parts = run.buffer(1)
-    assert parts == ((9 + 2 * 3, 0.5), (2 * 3, 0.5)) and len(data) == 21
+    assert parts == () and len(data) == 9 + 2 * 3
     own = load(whole / "iteration-02" / "recombined", task)
     np.testing.assert_array_equal(data.x0[12:15], own.x0)
+    kept = run.kept(2)
+    assert kept is not None and kept.share == 0.7 and kept.teacher is run.given.net
+    assert kept.data.trajectories == 2 * ROLLOUTS
     reset = Interplay(load_task("lqr", **(SMALL | {"reset": True})), whole, options, progress=False)
-    assert reset.buffer(1)[1] == ((9 + 3, 0.5), (3, 0.5))
+    assert len(reset.buffer(1)[0]) == 9 + 3
+
+    alone = dataclasses.replace(options, policy=None, method="sob_mlp", logged_share=0.3)
+    begun = Interplay(load_task("lqr", **(SMALL | {"iterations": 1})), tmp_path, alone, progress=False)
+    assert begun.kept(2) is None and begun.config.lr == task.config.training.lr
+    begun.claim()
+    begun.collect(0)
+    data, parts = begun.buffer(0)
+    assert parts == ((9 + 3, 0.3), (3, 0.7)) and len(data) == 15
+    onward = Interplay(task, tmp_path / "onward", dataclasses.replace(options, from_data=()), progress=False)
+    assert onward.kept(2) is None and onward.config.lr == task.config.training.lr
 
 
 def test_a_folder_of_an_earlier_version_is_refused_by_name(task, options, whole, tmp_path):
-    """It has no pairs, so that a run could not go on in it; without logged data nothing has changed."""
+    """It has no pairs, or learned from sampled instances; without logged data nothing has changed."""
     shutil.copytree(whole, tmp_path / "old")
     path = tmp_path / "old" / "config.json"
-    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "recombined"}))
-    with pytest.raises(ConfigError, match="recombined: the folder has None, this call asks for True"):
-        interplay(task, tmp_path / "old", options, progress=False)
+    written = json.loads(path.read_text())
+    for name in ("recombined", "kept"):
+        path.write_text(json.dumps({k: v for k, v in written.items() if k != name}))
+        with pytest.raises(ConfigError, match=f"{name}: the folder has None, this call asks for True"):
+            interplay(task, tmp_path / "old", options, progress=False)
     (tmp_path / "new").mkdir()
     run = Interplay(task, tmp_path / "new", dataclasses.replace(options, from_data=()), progress=False)
     run.claim()
-    assert "recombined" not in json.loads((tmp_path / "new" / "config.json").read_text())
+    assert not {"recombined", "kept"} & set(json.loads((tmp_path / "new" / "config.json").read_text()))
 
 
 @pytest.mark.parametrize("emphasis", [0.0, 0.5])
@@ -264,3 +286,47 @@ def test_an_evaluation_on_logged_instances(made, task, tmp_path, capsys):
     assert (report["instances"], report["on_logged"]["instances"]) == (2, 11) and not report["logged"]
     printed = capsys.readouterr().out
     assert printed.count("verdict: ") == 2 and "2 held-out instances" in printed
+
+
+def test_rollouts_become_chunks_at_random_steps(made, task):
+    """Of the task's own instances; scaled; the same ones for the same seed."""
+    folder = made[0] / "policy"
+    result = load_policy(folder, task)
+    kept = keep(task, folder, result, 3, 0.25, seed=4, progress=False)
+    assert kept.teacher is result.net and kept.share == 0.25
+    samples, n = kept.data.samples, result.normaliser
+    assert len(kept.data) == 3 * CHUNKS and kept.data.trajectories == 3
+    assert samples.chunk_jacobian.shape == (*samples.chunk.shape, task.ndx) and not samples.chunk_jacobian.any()
+    instance, rng = draw(task, Stream.KEPT, 4, 1)
+    guess = keeping.policy_start(task, keeping.Policy.load(folder, task), instance, rng)
+    assert guess is not None
+    seen = np.array([n.observation(task.observation(x, instance.target, t)) for t, x in enumerate(guess.X[:-1])])
+    chunks = n.action(task.actions("control").encode(guess.X, guess.U, result.config.T_h))
+    slopes = [task.observation_jacobian(x, instance.target) for x in guess.X[:-1]]
+    found = set()
+    for row in range(CHUNKS, 2 * CHUNKS):
+        step = int(np.argmin(np.abs(seen - samples.observation[row].numpy()).sum(1)))
+        found.add(step)
+        np.testing.assert_allclose(samples.chunk[row], chunks[step], atol=1e-5)
+        scaled = slopes[step] / n.observation_scale[:, None] * n.state_scale
+        np.testing.assert_allclose(samples.observation_jacobian[row], scaled, atol=1e-5)
+    assert len(found) == CHUNKS
+    again = keep(task, folder, result, 3, 0.25, seed=4, progress=False)
+    assert torch.equal(again.data.samples.chunk, samples.chunk)
+    other = keep(task, folder, result, 3, 0.25, seed=5, progress=False)
+    assert not torch.equal(other.data.samples.chunk, samples.chunk)
+
+
+def test_rollouts_that_are_not_finite_are_left_out(made, task, monkeypatch):
+    folder = made[0] / "policy"
+    result = load_policy(folder, task)
+    whole, calls = keeping.policy_start, []
+
+    def second(task, policy, instance: Instance, rng) -> Guess | None:
+        calls.append(instance)
+        return whole(task, policy, instance, rng) if len(calls) == 2 else None
+
+    monkeypatch.setattr(keeping, "policy_start", second)
+    assert keep(task, folder, result, 3, 0.5, seed=0, progress=False).data.trajectories == 1
+    with pytest.raises(PolicyError, match="none of 2 rollouts of .* is finite"):
+        keep(task, folder, result, 2, 0.5, seed=0, progress=False)

@@ -31,11 +31,12 @@ class Interplay(TaskCommand):
     policy: Path | None = None
     """Policy artifact to go on from: its weights are the first, and its rollouts the first extra starts."""
     from_data: Annotated[tuple[Path, ...], arg(metavar="DIR ...")] = ()
-    """Dataset folders of logged solutions, such as those of `sobo from-bag`, to learn from besides new ones. A fifth of
-    them, at most interplay.instances, is kept for evaluation."""
+    """Dataset folders of logged solutions, such as those of `sobo from-bag`, to learn from. A fifth of them, at most
+    interplay.instances, is kept for evaluation."""
     logged_share: float = 0.5
-    """Share of each batch that is drawn from the logged solutions; the rest are sampled instances of the task, so that
-    what the policy could do before stays."""
+    """Share of each batch that is drawn from the logged solutions and new pairs of their starts and goals. The rest are
+    sampled instances of the task: with --policy its own rollouts, so that what it could do before stays, else
+    solutions."""
     seed: int = 0
     """Seed of instances, weights, batches and noise."""
     threads: int = 2

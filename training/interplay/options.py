@@ -27,8 +27,8 @@ class InterplayOptions:
         executor: Where instances are solved: `threads`, or `ray`; no result depends on it.
         device: Where networks are trained: `cpu` or `cuda`.
         policy: Artifact of the policy to go on from; None to begin with random weights.
-        from_data: Dataset folders of logged solutions, to learn from besides new ones.
-        logged_share: Share of each batch that is drawn from the logged solutions.
+        from_data: Dataset folders of logged solutions, to learn from.
+        logged_share: Share of each batch that is drawn from the logged solutions and new pairs of their starts and goals.
     """
 
     method: str | None = None
