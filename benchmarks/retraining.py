@@ -55,6 +55,8 @@ FAR = 10.0  # no target is farther [m]
 #: Seeds of the instances that regions are compared on, of those that results are measured on, and of goals visited.
 SURVEY, MEASURE, WALK = 101, 202, 31
 STARTS = 4
+#: Instances elsewhere for each one in the region: a change of 5 % there is to be told from chance.
+ELSEWHERE = 4
 #: Solutions outside the region, and gradient steps on them, of a policy that does not know it.
 OUTSIDE, OUTSIDE_STEPS = 600, 2500
 
@@ -191,10 +193,10 @@ def retrain(arguments: argparse.Namespace, region: Region, share: float, seed: i
     }
     found = {}
     for name, source in places.items():
-        sides = []
+        count, sides = arguments.instances * (ELSEWHERE if name == "elsewhere" else 1), []
         for label, policy in (("before", arguments.policy), ("after", folder / "policy")):
             path = (arguments.out if label == "before" else folder) / f"{name}-{label}.json"
-            rows = stored(path, partial(solve_all, task, policy, source, arguments.instances, naive=False))
+            rows = stored(path, partial(solve_all, task, policy, source, count, naive=False))
             sides.append([verdict.Effort(**row["warm"]) for row in rows])
         found[name] = verdict.compare(*sides)
     spent = {"goals": solved, **seconds}
@@ -223,7 +225,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--goals", type=int, default=500, help="logged goals")
     parser.add_argument("--survey", type=int, default=3000, help="instances on which the regions are compared")
-    parser.add_argument("--instances", type=int, default=300, help="instances of each measurement")
+    parser.add_argument("--instances", type=int, default=300, help="instances there; elsewhere four times as many")
     parser.add_argument("--threads", type=int, default=2, help="solver threads")
     parser.add_argument(
         "--set", dest="overrides", nargs="+", default=[], help="settings, such as interplay.iterations=1"
