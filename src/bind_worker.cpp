@@ -96,7 +96,8 @@ void bind_worker(nb::module_ &m) {
       .def_rw("interrupt", &SolveOptions::interrupt, nb::arg().none())
       .def_rw("nonlinear_rollout", &SolveOptions::nonlinear_rollout)
       .def_rw("retry", &SolveOptions::retry)
-      .def_rw("sequence", &SolveOptions::sequence);
+      .def_rw("sequence", &SolveOptions::sequence)
+      .def_rw("gains", &SolveOptions::gains);
   nb::class_<StageTerms>(m, "StageTerms")
       .def(nb::init<const RowMatrixXd &, const RowMatrixXd &, const VectorXd &, const MatrixXd &, const VectorXd &, double>(),
            "hessians"_a, "gradients"_a, "constants"_a, "last_hessian"_a, "last_gradient"_a, "last_constant"_a);

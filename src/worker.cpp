@@ -165,7 +165,8 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
 
 // The gains in `results_` belong to the iterate before the last step and carry its regularisation; they are zero
 // after no iterations. One more sweep at the returned point, at minimal regularisation, gives the right ones.
-void Worker::refresh_gains(Result &result, bool quick) {
+void Worker::refresh_gains(Result &result, const SolveOptions &options) {
+  const bool quick = options.sequence;
   auto &ddp = impl_->ddp;
   auto &ws = ddp.workspace_;
   auto &res = ddp.results_;
@@ -176,10 +177,12 @@ void Worker::refresh_gains(Result &result, bool quick) {
   if (std::isnan(result.initial_cost)) // no step was computed
     result.initial_cost = result.cost;
   ddp.computeMultipliers(ocp, res.xs, res.lams, res.vs);
-  if (!quick || !impl_->steps->swept())
+  if (!quick || (options.gains && !impl_->steps->swept()))
     sweep_again();
   result.primal_residual = res.prim_infeas;
   result.dual_residual = res.dual_infeas;
+  if (!options.gains)
+    return;
   result.k.resize(horizon(), nu());
   for (int t = 0; t < horizon(); ++t) {
     result.k.row(t) = ddp.linear_solver_->getFeedforward(t).head(nu()).transpose();
@@ -225,7 +228,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   }
   const double finishing = cpu_seconds();
   try {
-    refresh_gains(result, options.sequence);
+    refresh_gains(result, options);
   } catch (const std::exception &e) {
     result.status = Status::Failed;
     result.message = e.what();

@@ -33,6 +33,8 @@ struct SolveOptions {
   /// a step that leaves little to do (see EarlyStop), and returns the gains of the last sweep, which belong to the iterate
   /// before the last step, instead of one sweep more.
   bool sequence = false;
+  /// Whether gains and the derivatives of the dynamics are asked for. In a sequence it saves a sweep to do without.
+  bool gains = true;
 };
 
 enum class Status { Converged, MaxIterations, TimeLimit, Failed };
@@ -93,7 +95,7 @@ private:
   void check(const Start &start) const;
   void load(const Start &start, bool closed);
   bool attempt(const SolveOptions &options, Result &result, double deadline);
-  void refresh_gains(Result &result, bool quick);
+  void refresh_gains(Result &result, const SolveOptions &options);
   void sweep_again();
   void check_adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) const;
   void add_sensitivities(const std::vector<VectorXd> &us, Adjoint &out) const;

@@ -124,6 +124,23 @@ def test_early_stop_saves_iterations_at_the_same_cost(task) -> None:
         assert not b.converged or a.cost <= b.cost * 1.01
 
 
+def test_a_sequence_without_first_order_information(task) -> None:
+    """The same iterates, also where the start needs no step."""
+    instance = task.sample(np.random.default_rng(4))
+    options = dataclasses.replace(task.solver_options, max_iterations=2, retry=False)
+    solvers = [Solver(task, options, sequence=True, first_order=wanted) for wanted in (True, False)]
+    starts = [task.interpolate(instance)] * 2
+    for _ in range(12):
+        full, bare = (solver.solve(instance, start) for solver, start in zip(solvers, starts, strict=True))
+        assert (full.iterations, full.status) == (bare.iterations, bare.status)
+        np.testing.assert_array_equal(full.X, bare.X)
+        np.testing.assert_array_equal(full.U, bare.U)
+        assert (full.cost, full.primal_residual) == (bare.cost, bare.primal_residual)
+        assert len(full.K) == len(full.A) == task.horizon and bare.K.size == bare.A.size == bare.B.size == bare.k.size == 0
+        starts = [Guess(solution.X, solution.U) for solution in (full, bare)]
+    assert full.iterations == 0
+
+
 def test_time_limit_returns_the_current_iterate(task) -> None:
     instance = task.sample(np.random.default_rng(7))
     solution = Solver(task).solve(instance, task.gravity_rollout(instance), time_limit=1e-9)

@@ -112,7 +112,7 @@ class RecedingPlanner:
         self.progress = UNLIMITED
         self._checker, self._brakes, self._budget = checker, brakes, budget
         self._starts = starts or CycleStarts(task, checker, proposer, propose_every)
-        self._solver = solver or RecedingSolver(task, checker)
+        self._solver = solver or RecedingSolver(task, checker, gains=gains is Gains.TASK)
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._draft_target: Array | None = None  # what it leads to
         self._published: Motion | None = None  # the last motion of ours that was published

@@ -37,13 +37,16 @@ class RecedingSolver:
         task: The task.
         checker: Knows the positions that motions must keep to.
         solvers: Solvers of sequences; made for the task by default.
+        gains: Whether solutions have gains.
     """
 
-    def __init__(self, task: ArmReach, checker: PlanChecker, solvers: RefinementSolvers | None = None) -> None:
+    def __init__(
+        self, task: ArmReach, checker: PlanChecker, solvers: RefinementSolvers | None = None, *, gains: bool = True
+    ) -> None:
         self._task = task
         self._limits = checker.position_lower, checker.position_upper
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._solvers = solvers or RefinementSolvers(task, options, sequence=True)
+        self._solvers = solvers or RefinementSolvers(task, options, sequence=True, first_order=gains)
         for choice in product((False, True), repeat=3):  # none is built within a cycle
             self._solvers.solver(_refinement(*choice))
         self._solver = self._solvers.solver(_refinement(False, False, False))

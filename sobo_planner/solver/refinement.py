@@ -93,9 +93,11 @@ class _Shared:
 class _RefinedSolver(Solver):
     """Solves one refinement of the shared problem."""
 
-    def __init__(self, refined: _Refined, shared: _Shared, options: SolverOptions, sequence: bool) -> None:
+    def __init__(
+        self, refined: _Refined, shared: _Shared, options: SolverOptions, sequence: bool, first_order: bool
+    ) -> None:
         self._problem = self._refined = refined
-        self._shared, self.options, self._sequence = shared, options, sequence
+        self._shared, self.options, self._sequence, self._first_order = shared, options, sequence, first_order
         self._workers = [self._worker()]
 
     def _worker(self) -> _native.Worker:
@@ -111,10 +113,19 @@ class RefinementSolvers:
         task: The task.
         options: Solver settings; the task's own by default.
         sequence: See `Solver`.
+        first_order: See `Solver`.
     """
 
-    def __init__(self, task: RefinableProblem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
-        self._task, self._options, self._sequence = task, options or task.solver_options, sequence
+    def __init__(
+        self,
+        task: RefinableProblem,
+        options: SolverOptions | None = None,
+        *,
+        sequence: bool = False,
+        first_order: bool = True,
+    ) -> None:
+        self._task, self._options = task, options or task.solver_options
+        self._sequence, self._first_order = sequence, first_order
         self._shared = _Shared()
         self._solvers: dict[Refinement, Solver] = {}
 
@@ -129,7 +140,8 @@ class RefinementSolvers:
         problem, iterations = refinement.problem, refinement.iterations
         if problem not in self._solvers:
             refined = _Refined(self._task, problem)
-            self._solvers[problem] = _RefinedSolver(refined, self._shared, self._options, self._sequence)
+            how = self._sequence, self._first_order
+            self._solvers[problem] = _RefinedSolver(refined, self._shared, self._options, *how)
         solver = self._solvers[problem]
         if iterations is None:
             return solver

@@ -175,11 +175,20 @@ class Solver:
             ends after a feasible step that changed the cost by less than 1 %, and its gains (and A, B) are those of its
             last iteration, which belong to the iterate before the last step. The next solve continues where this one
             stopped: the real-time iteration (Diehl, Bock, Schloeder 2005).
+        first_order: Whether `solve` returns gains and Jacobians. Without, K, k, A and B are empty, and a sequence saves
+            the Riccati sweep of solves that need no step.
     """
 
-    def __init__(self, problem: Problem, options: SolverOptions | None = None, *, sequence: bool = False) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        options: SolverOptions | None = None,
+        *,
+        sequence: bool = False,
+        first_order: bool = True,
+    ) -> None:
         self._problem = problem
-        self._sequence = sequence
+        self._sequence, self._first_order = sequence, first_order
         self.options = options or getattr(problem, "solver_options", None) or SolverOptions()
         self._workers = [problem.make_worker()]
 
@@ -221,7 +230,7 @@ class Solver:
             SolverError: Wrong sizes, a NaN or an infinity in the instance, the guess, the terms or the weights.
         """
         options = self.options.native(time_limit, interrupt)
-        options.sequence = self._sequence
+        options.sequence, options.gains = self._sequence, self._first_order
         return _solution(self._worker().solve(_start(instance, guess, terms, weights), options))
 
     def solve_with_adjoint(
