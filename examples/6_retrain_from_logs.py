@@ -3,11 +3,11 @@
     demo, the node records ─> sobo from-bag ─> sobo interplay --from-data --policy ─> sobo evaluate --instances-from
 
 A simulated arm is brought to some goals over ROS 2 while the planner node records bags. What was logged is solved again
-and becomes data; training goes on from the shipped policy with half of each batch from that data, half from the policy's
-own rollouts anywhere, so that it keeps what it could do before. Both policies are then evaluated on the logged instances and
-on others, and the commands print verdicts. A fifth of the logged instances is kept from training, for the verdict of
-`sobo interplay`. It needs rclpy (extra `ros`) and rosbags (extra `bags`); docs/training.md tells more. Run it from the
-repository, after `make build`:
+and becomes data; training goes on from the shipped policy with half of each batch from that data, half from the
+policy's own rollouts anywhere, so that it keeps what it could do before. Both policies are then evaluated on the logged
+instances and on others, and the commands print verdicts. A fifth of the logged instances is kept from training, for the
+verdict of `sobo interplay`. It needs rclpy (extra `ros`) and rosbags (extra `bags`); docs/training.md tells more. Run
+it from the repository, after `make build`:
 
     .venv/bin/python examples/6_retrain_from_logs.py                  # 15 minutes; writes out/examples/6_retraining.png
     .venv/bin/python examples/6_retrain_from_logs.py --bags my_bags   # with recordings of your own

@@ -28,7 +28,8 @@ class InterplayOptions:
         device: Where networks are trained: `cpu` or `cuda`.
         policy: Artifact of the policy to go on from; None to begin with random weights.
         from_data: Dataset folders of logged solutions, to learn from.
-        logged_share: Share of each batch that is drawn from the logged solutions and new pairs of their starts and goals.
+        logged_share: Share of each batch that is drawn from the logged solutions and new pairs of their starts and
+            goals.
     """
 
     method: str | None = None
