@@ -149,7 +149,9 @@ def test_solvers_are_made_for_a_sequence_of_few_iterations(task: ArmReach, monke
 
     monkeypatch.setattr(solver_module, "RefinementSolvers", solvers)
     RecedingSolver(task, PlanChecker(task))
-    assert made == [(task, replace(task.solver_options, max_iterations=2, retry=False), {"sequence": True, "first_order": True})]
+    assert made == [
+        (task, replace(task.solver_options, max_iterations=2, retry=False), {"sequence": True, "first_order": True})
+    ]
 
 
 def test_gains_are_those_of_the_chosen_refinement(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:

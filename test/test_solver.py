@@ -136,7 +136,8 @@ def test_a_sequence_without_first_order_information(task) -> None:
         np.testing.assert_array_equal(full.X, bare.X)
         np.testing.assert_array_equal(full.U, bare.U)
         assert (full.cost, full.primal_residual) == (bare.cost, bare.primal_residual)
-        assert len(full.K) == len(full.A) == task.horizon and bare.K.size == bare.A.size == bare.B.size == bare.k.size == 0
+        assert len(full.K) == len(full.A) == task.horizon
+        assert bare.K.size == bare.A.size == bare.B.size == bare.k.size == 0
         starts = [Guess(solution.X, solution.U) for solution in (full, bare)]
     assert full.iterations == 0
 
