@@ -94,13 +94,13 @@ def bench(task: ArmReach, home: np.ndarray) -> Iterator[Bench]:
 
 
 def crossing(run: Run, turned: np.ndarray, rng: np.random.Generator) -> Ball:
-    """A ball through the tool's way to a posture, which is not near the arm yet."""
+    """A ball through the tool's way to a posture, near neither the arm nor that posture yet."""
     home, robot = run.bench.home, run.bench.task.robot
     while True:
         middle = robot.tool_position(home + rng.uniform(0.4, 0.8) * (turned - home))
         direction = rng.normal(size=3)
         ball = Ball(middle, direction / np.linalg.norm(direction), run.bench.time + rng.uniform(0.8, 2.5))
-        near = robot.with_world(ball.world(run.bench.time)).nearest_object(home[None])
+        near = robot.with_world(ball.world(run.bench.time)).nearest_object(np.array([home, turned]))
         if near is not None and near.distance > 0.2:
             return ball
 
