@@ -124,7 +124,7 @@ def test_the_loss_is_a_mean_over_the_batch(toy: ToyTask, data: TrainingSet, chan
         assert slope is None
     else:
         expected = 0.75 * mine[1] + (0.25 * theirs[1] if theirs[1] is not None else 0.0)
-        assert float(slope) == pytest.approx(float(expected), rel=1e-5)
+        assert float(slope.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_kept_chunks_hold_a_network_to_its_teacher(toy: ToyTask, data: TrainingSet, tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_an_activation_without_a_goal_ends_without_a_refusal(watched: Watched) -
 
 
 def test_inverse_kinematics_is_a_sign_of_life(watched: Watched, task: ArmReach, home: np.ndarray) -> None:
-    """A goal out of reach takes a fifth of a second to refuse, and several times that on a busy computer."""
+    """Every twenty steps: a goal out of reach takes many, and a multiple of their time on a busy computer."""
     pulse, planner = watched.server.pulse, SimpleNamespace()
     RecedingHorizon(watched.script.core, planner, None, 100.0)  # type: ignore[arg-type]
     assert isinstance(planner.progress, Progress) and not planner.progress.over()
@@ -287,4 +287,4 @@ def test_inverse_kinematics_is_a_sign_of_life(watched: Watched, task: ArmReach, 
     beyond = Instance(np.concatenate([home, np.zeros(N)]), np.array([3.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]))
     with pytest.raises(GoalError):
         pose_task.check_goal(beyond, progress)
-    assert pulse.beats > begun + 1000 and pulse.within == 0.3
+    assert pulse.beats > begun + 250 and pulse.within == 0.3
