@@ -11,6 +11,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+import rclpy
+from rclpy.context import Context
+from rclpy.parameter import Parameter
 from reports import points_of, report_of
 from ros_harness import Probe, RosProcess, ros_system
 from sensor_msgs.msg import JointState
@@ -21,9 +24,12 @@ from sobo_planner.errors import ConfigError
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.ros.outputs.diagnostics import to_json
+from sobo_planner.ros.simulator.node import ArmSimulatorNode
 from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
+from sobo_planner.ros.support import domain
 from sobo_planner.tasks import Task
+from sobo_planner.world import AttachedObject, Pose, Sphere, World, write_world
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +299,23 @@ def test_scripts_are_executable() -> None:
         script = Path(__file__).parents[1] / "scripts" / name
         assert script.stat().st_mode & 0o111
         assert script.read_text().startswith("#!/usr/bin/env python3\n")
+
+
+def test_the_arm_carries_what_a_world_attaches(task: Task, home: np.ndarray, tmp_path: Path) -> None:
+    """It holds the weight of the gripper in the world file, which the planner's torques hold, too."""
+    gripper = AttachedObject("gripper", "tool0", Sphere(0.05), Pose((0.0, 0.0, 0.1)), mass=2.0)
+    world, path = World(attached=(gripper,)), tmp_path / "world.yaml"
+    write_world(path, world)
+    context = Context()
+    rclpy.init(context=context, domain_id=domain.free_domain())
+    try:
+        node = ArmSimulatorNode(context=context, parameter_overrides=[Parameter("world", value=str(path))])
+        try:
+            held = node._simulation.torque
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)
+    loaded = task.robot.with_world(world)
+    np.testing.assert_allclose(held, loaded.gravity(home), atol=0.1)
+    assert np.abs(held - task.robot.gravity(home)).max() > 5.0

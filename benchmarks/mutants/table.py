@@ -17,7 +17,10 @@ TARGETS = (
     "sobo_planner/ros/outputs/*.py",
     "sobo_planner/ros/record/*.py",
     "sobo_planner/ros/serve/*.py",
+    "sobo_planner/ros/simulator/pace.py",
+    "sobo_planner/ros/demo/cell.py",
     "training/data/collect.py",
+    "training/learning/kept.py",
 )
 
 SERVERS = (
@@ -28,6 +31,9 @@ RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
 TESTS = {
+    "*/simulator/pace.py": "test_pace",
+    "*/demo/cell.py": "test_demo_cell",
+    "*/learning/kept.py": "test_kept",
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions test_planner_paces",
     "*/planning/global_start.py": "test_global_start test_world_plans",

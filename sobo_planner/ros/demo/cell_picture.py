@@ -7,17 +7,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from numpy.typing import NDArray
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
-import numpy as np  # noqa: E402
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-
-from sobo_planner.robot import Robot  # noqa: E402
-from sobo_planner.world import Box, Capsule, Cylinder, HalfSpace, Mesh, Part, Sphere, World  # noqa: E402
+from sobo_planner.robot import Robot
+from sobo_planner.world import Box, Capsule, Cylinder, HalfSpace, Mesh, Part, Sphere, World
 
 Vector = NDArray[np.float64]
 
@@ -38,7 +34,7 @@ def draw_cell(path: Path, robot: Robot, motions: Sequence[Vector], targets: Sequ
         motions: Joint positions (N, n) of each motion.
         targets: Goals (3,) [m].
     """
-    figure = plt.figure(figsize=SIZE)
+    figure = Figure(figsize=SIZE)
     axes = figure.add_subplot(projection="3d")
     look = {"facecolor": "silver", "edgecolor": "dimgray", "alpha": 0.12, "lw": 0.4}
     for part in (part for each in robot.world.objects for part in each.shapes):
@@ -56,7 +52,6 @@ def draw_cell(path: Path, robot: Robot, motions: Sequence[Vector], targets: Sequ
         axes.legend(fontsize="small", loc="upper left")
     figure.tight_layout()
     figure.savefig(path, dpi=DPI)
-    plt.close(figure)
     return path
 
 
@@ -78,9 +73,7 @@ def patches(part: Part) -> list[Any]:
         case Box():
             local = [CORNERS[list(side)] * shape.size for side in SIDES]
         case Sphere():
-            local = _turned(
-                shape.radius * np.cos(ROUND[:13] - np.pi / 2), shape.radius * np.sin(ROUND[:13] - np.pi / 2)
-            )
+            local = _turned(shape.radius * np.cos(HALF), shape.radius * np.sin(HALF))
         case Cylinder():
             local = _turned(*np.array([(0, -1), (1, -1), (1, 1), (0, 1)]).T * [[shape.radius], [0.5 * shape.length]])
         case Capsule():

@@ -78,7 +78,7 @@ def run(config: DemoConfig) -> None:
         world = ["-p", f"world:={Path(config.world).resolve()}"] if config.world else []
         processes.start("planner", "sobo_planner.ros.planner_node", common + policy + record + world)
         plant = ["-p", f"plant:={config.plant}"]
-        processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common + plant)
+        processes.start("arm_simulator", "sobo_planner.ros.arm_simulator_node", common + plant + world)
         rclpy.init()
         client = DemoClient(task.robot.joint_names, task.robot.root_link, processes.check)
         try:
@@ -104,8 +104,8 @@ def run(config: DemoConfig) -> None:
         write_summary(config.out / SUMMARY, goals, trials, DISTURBANCE, **extra)
         plots = plot_all(config.out, goals, curves)
         if config.world:
-            reached = [goal.target for goal in goals if not goal.refused]
-            plots.append(draw_cell(config.out / CELL, task.robot, ways, reached))
+            targets = [goal.target for goal in goals if not goal.refused]
+            plots.append(draw_cell(config.out / CELL, task.robot, ways, targets))
     print("\nwritten: " + ", ".join(str(path) for path in [config.out / SUMMARY, *plots]))
 
 

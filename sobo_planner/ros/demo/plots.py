@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
-import numpy as np  # noqa: E402
-
-from sobo_planner.ros.demo.results import REACHED, ErrorCurve, GoalResult  # noqa: E402
+from sobo_planner.ros.demo.results import REACHED, ErrorCurve, GoalResult
 
 SIZE = (8.0, 4.5)  # [inch]
 DPI = 120
@@ -31,7 +28,7 @@ def plot_all(folder: Path, goals: Sequence[GoalResult], curves: Sequence[ErrorCu
 
 def plot_errors(path: Path, curves: Sequence[ErrorCurve]) -> Path:
     """Tool error over time, one line a goal."""
-    figure, axes = plt.subplots(figsize=SIZE)
+    figure, axes = _empty()
     for i, curve in enumerate(curves):
         (line,) = axes.semilogy(curve.time, np.maximum(curve.error, 1e-6), lw=1.0, label=f"goal {i + 1}")
         axes.axvline(curve.duration, color=line.get_color(), lw=0.5, ls=":")
@@ -48,7 +45,7 @@ def plot_errors(path: Path, curves: Sequence[ErrorCurve]) -> Path:
 
 def plot_iterations(path: Path, goals: Sequence[tuple[int, GoalResult]]) -> Path:
     """Solver iterations from the planner's warm start and from the naive start."""
-    figure, axes = plt.subplots(figsize=SIZE)
+    figure, axes = _empty()
     at = np.arange(len(goals))
     warm = [goal.iterations_warm or 0 for _, goal in goals]
     cold = [goal.iterations_cold or 0 for _, goal in goals]
@@ -62,7 +59,7 @@ def plot_iterations(path: Path, goals: Sequence[tuple[int, GoalResult]]) -> Path
 
 def plot_phases(path: Path, goals: Sequence[tuple[int, GoalResult]]) -> Path:
     """Planning time of each goal, split into its phases."""
-    figure, axes = plt.subplots(figsize=SIZE)
+    figure, axes = _empty()
     at = np.arange(len(goals))
     total = np.array([goal.plan_ms or 0.0 for _, goal in goals])
     policy = np.array([goal.policy_ms or 0.0 for _, goal in goals])
@@ -76,8 +73,12 @@ def plot_phases(path: Path, goals: Sequence[tuple[int, GoalResult]]) -> Path:
     return _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> Path:
+def _empty() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE)
+    return figure, figure.add_subplot()
+
+
+def _save(figure: Figure, path: Path) -> Path:
     figure.tight_layout()
     figure.savefig(path, dpi=DPI)
-    plt.close(figure)
     return path

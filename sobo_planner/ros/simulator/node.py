@@ -11,6 +11,7 @@ import queue
 import time
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from sobo_planner.ros.support.parameters import Parameters
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused
 from sobo_planner.tasks import load_arm
+from sobo_planner.world import read_world
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
@@ -50,6 +52,8 @@ class ArmSimulatorNode(Node):
         parameters = Parameters(self)
         values = parameters.declare(node_parameters.SIMULATOR)
         task = load_arm(values["task"])
+        if values["world"]:
+            task = task.with_world(read_world(Path(values["world"]), task.robot.root_link))
         start = node_parameters.start_position(list(task.config.robot.home))
         self._values = values | parameters.declare([start])
         parameters.check_names()

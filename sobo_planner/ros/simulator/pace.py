@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-#: What the simulation is behind the clock by more than this is left out [s]: joint states are never so old that a
-#: planner refuses them (`state_timeout`), however slow the computer is.
+#: A simulation that is behind the clock by more than this [s] leaves that time out, so that a planner does not refuse
+#: its joint states for their age (`state_timeout`).
 LONGEST_BEHIND = 0.25
 #: Steps taken at once [s]; the clock is looked at in between.
 LONGEST_BURST = 0.05

@@ -138,6 +138,9 @@ SIMULATOR = (
         "plant", "model", "model: the planner's own model of the arm; mujoco: MuJoCo's (extra `sim`).", read_only=True
     ),
     ParameterSpec("tf_prefix", "", "Prefix of the joint names.", read_only=True),
+    ParameterSpec(
+        "world", "", "World file: the arm carries the masses attached to it there (plant model).", read_only=True
+    ),
     ParameterSpec("use_gains", True, "Apply the plan's feedback gains; false: feedforward only."),
     ParameterSpec("mass_error", 0.0, "Share by which the arm is heavier than its model.", (-0.9, 5.0)),
     ParameterSpec("push_force", [0.0, 0.0, 0.0], "Force on the tool in the base frame during the push [N].", size=3),
