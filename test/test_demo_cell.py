@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
+from sobo_planner.errors import TaskError
 from sobo_planner.paths import share_path
 from sobo_planner.ros.demo import cell
-from sobo_planner.ros.demo.cell import NEAR, clearance, gap, target_among
+from sobo_planner.ros.demo.cell import CLEAR, NEAR, clearance, gap, target_among
 from sobo_planner.ros.demo.cell_picture import chain, draw_cell, patches
 from sobo_planner.ros.demo.processes import DemoError
 from sobo_planner.ros.demo.results import GoalResult, goal_table
+from sobo_planner.solver import Instance
 from sobo_planner.tasks import load_arm
 from sobo_planner.world import (
     Box,
@@ -74,6 +78,54 @@ def test_a_world_without_such_goals_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(cell, "SAMPLES", 20)
     with pytest.raises(DemoError, match=r"among 20 postures none has its tool within 0\.1 m of an object"):
         target_among(task, np.zeros(12), np.random.default_rng(0))
+
+
+class ScriptedRobot:
+    """Its tool is at its first three joints; what is wrong with each posture looked at is told in advance.
+
+    Args:
+        faults: Of one posture after the other: `far`, `contact`, `grazes`, `alone`, or none.
+    """
+
+    world = World((WorldObject("ball", Sphere(10.0)),))
+    position_lower, position_upper = np.array([-0.1, -0.2, -9.0]), np.array([0.1, 9.0, 0.2])
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults, self.seen = faults, []
+
+    def tool_position(self, q):
+        self.seen.append(q)
+        self.fault = self.faults[len(self.seen) - 1]
+        return np.array([20.0, 0.0, 0.0]) if self.fault == "far" else q
+
+    def contact(self, q):
+        return "contact" if self.fault == "contact" else None
+
+    def nearest_object(self, Q):
+        distance = {"grazes": 0.9 * CLEAR, "just clear": CLEAR}.get(self.fault, 1.0)
+        return None if self.fault == "alone" else SimpleNamespace(distance=distance)
+
+
+def test_the_first_posture_with_nothing_wrong_gives_the_goal() -> None:
+    robot = ScriptedRobot(["far", "contact", "grazes", "alone", "refused", "just clear", ""])
+
+    def check(instance: Instance) -> None:
+        if robot.fault == "refused":
+            raise TaskError("out of reach")
+
+    task: Any = SimpleNamespace(robot=robot, check=check)
+    target = target_among(task, np.zeros(6), np.random.default_rng(0))
+    assert len(robot.seen) == 6
+    np.testing.assert_array_equal(target, robot.seen[-1])
+
+
+def test_postures_lie_within_limits_and_half_a_turn() -> None:
+    robot = ScriptedRobot(["far"] * 300 + [""])
+    task: Any = SimpleNamespace(robot=robot, check=lambda instance: None)
+    target_among(task, np.zeros(6), np.random.default_rng(0))
+    low, high = np.min(robot.seen, 0), np.max(robot.seen, 0)
+    np.testing.assert_allclose(low, [-0.1, -0.2, -np.pi], atol=0.05)
+    np.testing.assert_allclose(high, [0.1, np.pi, 0.2], atol=0.05)
 
 
 def test_the_smallest_distance_of_a_motion(shelf) -> None:

@@ -71,6 +71,8 @@ def test_predictions_and_their_derivatives_are_compared(toy: ToyTask, data: Trai
     (zeroth + first).backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert any(p.grad is not None for p in net.parameters())
+    one = kept_terms(net, teacher, noiser, batch, sample, dataclasses.replace(config, share=0.01))[1].detach()
+    assert float(one) == pytest.approx(float(slope[:1].detach().square().mean()), rel=1e-9)
     half = dataclasses.replace(config, share=0.5)
     part = kept_terms(net, teacher, noiser, batch, sample, half)[1].detach()
     assert float(part) == pytest.approx(float(slope[:3].detach().square().mean()), rel=1e-9)
@@ -101,6 +103,7 @@ def test_batches_hold_both_kinds(toy: ToyTask, data: TrainingSet, share: float, 
     trainer = Trainer(data, toy, config, kept=kept)
     batch, sample = trainer.sample()
     assert len(batch.chunk) == len(sample.noise) == 16 and trainer.learned == 16 - rows
+    assert trainer.kept is not None and not any(p.requires_grad for p in trainer.kept.teacher.parameters())
 
 
 @pytest.mark.parametrize("change", [{}, {"mode": "augment"}, {"mode": "vjp"}, {"loss": "diff"}])
@@ -151,5 +154,6 @@ def test_shares_and_batches_that_cannot_work_are_refused(toy: ToyTask, data: Tra
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(ConfigError, match="share of kept chunks must lie in"):
             Kept(data, net, share)
+    assert Kept(data, net, 0.5).rows(2) == 1
     with pytest.raises(ConfigError, match="batch must be at least 2 where chunks are kept, got 1"):
         Kept(data, net, 0.5).rows(1)

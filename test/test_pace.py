@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
+
 from sobo_planner.ros.simulator.pace import LONGEST_BEHIND, LONGEST_BURST, Pace
+from sobo_planner.ros.support import node_parameters
 
 STEP = 2.0**-10  # about a millisecond, and exact
 
@@ -37,6 +40,11 @@ def test_what_it_is_too_far_behind_is_left_out() -> None:
     assert pace.leave_out(late) == pytest.approx(late)
     assert pace.leave_out(late) == 0.0 and pace.due(late) == 0
     assert pace.due(late + 3.0 * STEP) == 3
+
+
+def test_a_planner_takes_joint_states_of_that_age() -> None:
+    timeout = next(spec.default for spec in node_parameters.PLANNER if spec.name == "state_timeout")
+    assert 0.7 * timeout > LONGEST_BEHIND + LONGEST_BURST
 
 
 @given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=50))
