@@ -14,12 +14,12 @@ WORKERS ?= 2
 ROS := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo distribution || echo wheels)
 ifeq ($(ROS),distribution)
   VENV_OPTIONS := --system-site-packages
-  EXTRAS := train,ray,rl,bags,docs,test
+  EXTRAS := train,ray,rl,bags,viz,docs,test
   CONSTRAINTS :=
   ROS_ENVIRONMENT :=
 else
   VENV_OPTIONS :=
-  EXTRAS := ros,train,ray,rl,bags,docs,test
+  EXTRAS := ros,train,ray,rl,bags,viz,docs,test
   CONSTRAINTS := -c constraints.txt
   ROS_ENVIRONMENT := AMENT_PREFIX_PATH="$(abspath $(VENV))"
 endif

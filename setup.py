@@ -203,7 +203,7 @@ EXTRAS = {
     "bags": ["rosbags>=0.11"],
     "docs": ["pdoc>=16.0"],
     "sim": [MUJOCO],
-    "viz": ["viser>=1.0"],
+    "viz": ["viser>=1.1", "matplotlib>=3.9"],
     "gpu": ["tensorrt_rtx==1.7.1.116", "cuda-bindings>=12.9"],
     "test": [
         "pytest>=8.3",

@@ -19,7 +19,7 @@ from sobo_planner.planning.plan import PlanStatus
 from sobo_planner.planning.planner import Planner
 
 GOAL = ["--goal", "0.4", "-0.2", "0.4"]
-COMMANDS = ("collect", "train", "interplay", "consensus", "export", "evaluate", "plan", "bench")
+COMMANDS = ("collect", "train", "interplay", "consensus", "export", "evaluate", "plan", "view", "bench")
 
 
 def sobo(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:

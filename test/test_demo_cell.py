@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +15,6 @@ from sobo_planner.errors import TaskError
 from sobo_planner.paths import share_path
 from sobo_planner.ros.demo import cell
 from sobo_planner.ros.demo.cell import CLEAR, NEAR, clearance, gap, target_among
-from sobo_planner.ros.demo.cell_picture import chain, draw_cell, patches
 from sobo_planner.ros.demo.processes import DemoError
 from sobo_planner.ros.demo.results import GoalResult, goal_table
 from sobo_planner.solver import Instance
@@ -27,7 +25,6 @@ from sobo_planner.world import (
     Cylinder,
     HalfSpace,
     Mesh,
-    Part,
     Pose,
     Sphere,
     World,
@@ -144,32 +141,3 @@ def test_the_table_says_how_near_the_arm_came() -> None:
     table = goal_table(goals)
     assert "nearest [mm]" in table and "arm, shelf" in table and "min 12.3" in table and "global" in table
     assert "nearest" not in goal_table([GoalResult([0.1, 0.2, 0.3], reached=True)])
-
-
-@pytest.mark.parametrize("shape", [Sphere(0.5), Cylinder(0.3, 0.8), Capsule(0.2, 0.6), Box((0.2, 0.4, 0.6))])
-def test_shapes_are_drawn_where_they_are(shape) -> None:
-    """Their farthest points are as far from their origin as they reach, and lie on both sides of it."""
-    points = np.vstack(patches(Part(shape, TURNED)))
-    radii = np.linalg.norm(points - TURNED.position, axis=1)
-    assert radii.max() == pytest.approx(shape.bounding_radius, rel=1e-6)
-    np.testing.assert_allclose(0.5 * (points.max(0) + points.min(0)), TURNED.position, atol=0.01)
-
-
-def test_meshes_and_half_spaces_in_pictures() -> None:
-    faces = patches(Part(Mesh(TETRAHEDRON, faces=((0, 1, 2), (0, 1, 3)))))
-    np.testing.assert_array_equal(faces, [[TETRAHEDRON[i] for i in face] for face in ((0, 1, 2), (0, 1, 3))])
-    hull = np.vstack(patches(Part(Mesh(TETRAHEDRON, convex=True))))
-    assert len(hull) == 24 and hull.min() == 0.0 and hull.max() == 1.0
-    assert patches(Part(HalfSpace())) == []
-
-
-def test_a_picture_of_motions(shelf, tmp_path: Path) -> None:
-    home = np.array(shelf.config.robot.home)
-    Q = np.linspace(home, home + 0.2, 30)
-    joints = chain(shelf.robot, home)
-    assert joints.shape == (8, 3)
-    np.testing.assert_allclose(joints[-1], shelf.robot.tool_position(home))
-    np.testing.assert_allclose(joints[1], [0.0, 0.0, 0.089159], atol=1e-6)
-    path = draw_cell(tmp_path / "cell.png", shelf.robot, [Q], [shelf.robot.tool_position(Q[-1])])
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert draw_cell(tmp_path / "empty.png", shelf.robot, [], []).is_file()

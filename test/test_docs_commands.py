@@ -47,6 +47,11 @@ ELSEWHERE = (
     Elsewhere(r"sobo interplay .*", "test/test_interplay.py", ('"-m", "sobo_planner.cli", *arguments', '"interplay"')),
     Elsewhere(r"sobo consensus .*", "test/test_consensus.py", ('["consensus", "lqr"', '"--method", "pods"')),
     Elsewhere(r"sobo diffuse .*", "test/test_diffuse.py", ('main(["diffuse"', '"--picture"')),
+    Elsewhere(
+        r"sobo view .*",
+        "test/test_cli_view.py",
+        ('"-m", "sobo_planner.cli", "view"', 'main(["view", str(plan), "--png"'),
+    ),
     Elsewhere(r"sobo imitate .*", "test/test_imitate.py", ('"imitate", "ur5", "--demonstrations"', "main([*arguments")),
     Elsewhere(r"sobo learn-control .*", "test/test_learn_control.py", ('"learn-control", "pendulum-swingup"',)),
     Elsewhere(r"sobo from-bag .*", "test/test_from_bag.py", ('main(["from-bag"', '"--out"')),

@@ -29,6 +29,7 @@ LAYERS = (
     "sobo_planner.planning sobo_planner.planner",
     "sobo_planner.plant",
     "sobo_planner.receding",
+    "sobo_planner.view",
     "sobo_planner.ros.support",
     "sobo_planner.ros.record",
     "sobo_planner.ros.inputs",

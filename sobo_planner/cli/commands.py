@@ -19,6 +19,7 @@ from sobo_planner.cli.interplay import Interplay
 from sobo_planner.cli.learn_control import LearnControl
 from sobo_planner.cli.plan import Plan
 from sobo_planner.cli.train import Train
+from sobo_planner.cli.view import View
 
 AnyCommand = (
     Annotated[Collect, subcommand("collect")]
@@ -29,6 +30,7 @@ AnyCommand = (
     | Annotated[Export, subcommand("export")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Plan, subcommand("plan")]
+    | Annotated[View, subcommand("view")]
     | Annotated[Diffuse, subcommand("diffuse")]
     | Annotated[Imitate, subcommand("imitate")]
     | Annotated[LearnControl, subcommand("learn-control")]

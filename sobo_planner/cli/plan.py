@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import Flag, TaskCommand, finish, policy_of
+from sobo_planner.cli.shared import Flag, TaskCommand, finish, parse_overrides, policy_of
 from sobo_planner.errors import ConfigError, TaskError
-from sobo_planner.files import check_output, write_bytes
+from sobo_planner.files import check_output
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sobo_planner.planning import plan as plans
     from sobo_planner.tasks import ArmReach
 
 #: Exit status after a plan that ends too far from its goal.
 EXIT_SHORT = 3
-#: Arrays of a plan that `--out` stores.
-ARRAYS = ("time", "X", "U", "K")
 
 
 @dataclass(kw_only=True)
@@ -58,18 +54,19 @@ class Plan(TaskCommand):
     json: Flag = False
     """Print the result as JSON."""
     out: Path | None = None
-    """File for the whole trajectory with its gains: .json or .npz."""
+    """File for the whole trajectory with its gains, and what `sobo view` shows of it: .json or .npz."""
 
     def run(self) -> int:
         """Plan, print the result, and store the trajectory if asked."""
         import numpy as np
 
         from sobo_planner.planning.plan import PlanStatus
+        from sobo_planner.planning.plan_file import SUFFIXES, PlannedFor, summarise, write_plan
         from sobo_planner.planning.planner import Planner
         from sobo_planner.safety import PlanChecker
-        from sobo_planner.world import read_world
+        from sobo_planner.world import World, read_world
 
-        if self.out is not None and self.out.suffix not in (".json", ".npz"):
+        if self.out is not None and self.out.suffix not in SUFFIXES:
             raise ConfigError(f"--out must end with .json or .npz, got {self.out}")
         if self.out is not None:
             check_output(self.out)
@@ -80,7 +77,7 @@ class Plan(TaskCommand):
             raise TaskError(f"--goal has {len(self.goal)} values; a position has 3, a pose 7")
         if self.joints and len(self.joints) != task.nu:
             raise TaskError(f"--joints has {len(self.joints)} values, {task.robot.name} has {task.nu} joints")
-        world = None if self.world is None else read_world(self.world, task.robot.root_link)
+        world = World() if self.world is None else read_world(self.world, task.robot.root_link)
         planner = Planner(task, policy_of(task, self.policy), PlanChecker(task), world=world, margin=self.margin)
         state = start_state(task, self.start)
         result = planner.plan(
@@ -94,9 +91,10 @@ class Plan(TaskCommand):
         )
         summary = summarise(task, state, result)
         out = self.out
+        made_for = PlannedFor(self.task, parse_overrides(self.overrides), world, self.margin)
         finish(
             json.dumps(summary, indent=2) if self.json else render(summary),
-            None if out is None else lambda: store(out, task, summary, result),
+            None if out is None else lambda: write_plan(out, task, summary, result, made_for),
         )
         return EXIT_SHORT if result.status is PlanStatus.SHORT else 0
 
@@ -109,49 +107,6 @@ def start_state(task: ArmReach, positions: Sequence[float]) -> np.ndarray:
     if q.shape != (task.robot.nq,):
         raise TaskError(f"--start has {q.size} values, {task.robot.name} has {task.robot.nq} joints")
     return np.concatenate([q, np.zeros(task.robot.nv)])
-
-
-def summarise(task: ArmReach, state: np.ndarray, result: plans.Plan) -> dict[str, Any]:
-    """The figures of a plan, as JSON values."""
-    import numpy as np
-
-    return {
-        "task": task.name,
-        "start": state.tolist(),
-        "goal": np.asarray(result.goal).tolist(),
-        "status": result.status.value,
-        "source": result.source,
-        "cost": float(result.cost),
-        "violation": float(result.violation),
-        "iterations": int(result.iterations),
-        "tool_error": float(result.tool_error),
-        "orientation_error": result.orientation_error,
-        "joint_error": result.joint_error,
-        "duration": result.duration,
-        "acceleration_jump": result.acceleration_jump,
-        "jerk": result.jerk,
-        "surroundings": None if result.surroundings is None else asdict(result.surroundings),
-        "phases_ms": {name: float(value) for name, value in result.phases_ms.items()},
-    }
-
-
-def store(path: Path, task: ArmReach, summary: dict[str, Any], result: plans.Plan) -> None:
-    """Write a plan with its trajectory and gains.
-
-    Raises:
-        SoboError: The file cannot be written.
-    """
-    import numpy as np
-
-    arrays = {name: np.asarray(getattr(result, name)) for name in ARRAYS}
-    if path.suffix == ".npz":
-        content = io.BytesIO()
-        names = np.array(task.robot.joint_names)
-        np.savez(content, allow_pickle=False, summary=np.array(json.dumps(summary)), joint_names=names, **arrays)
-        write_bytes(path, content.getvalue())
-    else:
-        lists = {name: array.tolist() for name, array in arrays.items()}
-        write_bytes(path, json.dumps({**summary, "joint_names": list(task.robot.joint_names), **lists}).encode())
 
 
 def render(summary: dict[str, Any]) -> str:

@@ -90,6 +90,7 @@ class Attempt:
         shorter: How often it may be made shorter.
         among: Whether it is among objects.
         worked: The motion that this one is to improve by being shorter, and its duration [s]; among objects alone.
+        proposal: What it all began with.
     """
 
     stage: Stage
@@ -102,6 +103,7 @@ class Attempt:
     shorter: int = 0
     among: bool = False
     worked: tuple[Guess, float] | None = None
+    proposal: Proposal | None = None
 
 
 class Queue:
@@ -148,7 +150,7 @@ def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> lis
 def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attempt:
     """An attempt with a proposal, which may be made longer if its duration was not asked for."""
     if proposal.duration is None:
-        return Attempt(stage, refinement, proposal.source, proposal.guess)
+        return Attempt(stage, refinement, proposal.source, proposal.guess, proposal=proposal)
     return Attempt(
         stage,
         refinement,
@@ -157,6 +159,7 @@ def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attemp
         duration=proposal.duration,
         longer=LENGTHENINGS,
         shorter=SHORTENINGS,
+        proposal=proposal,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Optimum
+from sobo_planner.planning.starters import Proposal
 from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]
@@ -76,6 +77,7 @@ class Plan:
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
         optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
         surroundings: The world that it was checked in; None if that was empty.
+        proposal: The start that it was refined from, as it was proposed.
     """
 
     status: PlanStatus
@@ -94,6 +96,7 @@ class Plan:
     joint_error: float | None = None
     optimum: Optimum | None = None
     surroundings: Surroundings | None = None
+    proposal: Proposal | None = None
 
     @property
     def duration(self) -> float:

@@ -252,7 +252,9 @@ class Planner:
             )
 
     def _plan(self, task: ArmReach, instance: Instance, found: Found, budget: Budget) -> Plan:
-        solution, target = found.solution, instance.target
+        solution, target, proposal = found.solution, instance.target, found.proposal
+        if proposal is not None and proposal.duration is None:
+            proposal = replace(proposal, duration=task.duration)
         tool_error = task.tool_distance(solution.X[-1], target)
         off = task.final_error(solution.X, target) if task.goal_type == "joints" else None
         angle = task.orientation_error(solution.X[-1], target) if task.goal_type == "pose" else None
@@ -279,4 +281,5 @@ class Planner:
             surroundings=Surroundings.along(task.robot, solution.X[:, : task.nu])
             if task.robot.world.everything
             else None,
+            proposal=proposal,
         )

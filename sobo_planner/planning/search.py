@@ -107,12 +107,14 @@ class Found:
         source: Where its start came from.
         account: What it has taken.
         duration: Of the motion [s]; None: the task's.
+        proposal: The start itself.
     """
 
     solution: Solution
     source: str
     account: Account
     duration: float | None = None
+    proposal: Proposal | None = None
 
 
 @dataclass
@@ -298,7 +300,7 @@ class Search:
             reasons.append(f"{best[2].source}: ends {miss:.3f} m from the goal")
             best = None
         if best is not None:
-            return Found(best[1], best[2].source, account, best[2].duration)
+            return Found(best[1], best[2].source, account, best[2].duration, best[2].proposal)
         if record.refused:  # the refusal first: what was tried after it may have failed for other reasons
             tried = "; ".join([record.refused, *reasons])
             raise PlanRefusedError(f"no start led to a plan within the limits ({tried})")

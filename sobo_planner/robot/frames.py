@@ -60,6 +60,33 @@ class Placement:
         return np.concatenate([moved.position, moved.quaternion])[: len(goal)]
 
 
+def carried_links(robot: Element, locked: Mapping[str, float]) -> dict[str, tuple[str, Placement]]:
+    """All links, the root first: the joint that moves each ("" for none), and where the link is in that joint's frame.
+
+    Args:
+        robot: The root element of a URDF that was checked.
+        locked: Positions of joints that do not move [rad or m].
+
+    Returns:
+        The nearest moving joint above each link. Its frame is that of its child link; for links that nothing moves, the
+        frame is that of the root link.
+    """
+    root, joints = tree(robot)
+    links = {root: ("", Placement.identity())}
+    waiting = [root]
+    while waiting:
+        parent = waiting.pop()
+        for joint in joints.get(parent, []):
+            child, name = link_of(joint, "child"), joint.get("name", "")
+            if joint.get("type") != "fixed" and name not in locked:
+                links[child] = name, Placement.identity()
+            else:
+                carrier, placement = links[parent]
+                links[child] = carrier, placement @ origin_of(joint) @ _moved(joint, locked.get(name, 0.0))
+            waiting.append(child)
+    return links
+
+
 def fixed_links(robot: Element, locked: Mapping[str, float]) -> dict[str, Placement]:
     """The links that do not move, and where they are in the frame of the root link, which comes first.
 
@@ -67,19 +94,7 @@ def fixed_links(robot: Element, locked: Mapping[str, float]) -> dict[str, Placem
         robot: The root element of a URDF that was checked.
         locked: Positions of joints that do not move [rad or m].
     """
-    root, joints = tree(robot)
-    placements = {root: Placement.identity()}
-    waiting = [root]
-    while waiting:
-        parent = waiting.pop()
-        for joint in joints.get(parent, []):
-            if joint.get("type") != "fixed" and joint.get("name") not in locked:
-                continue
-            child = link_of(joint, "child")
-            moved = _moved(joint, locked.get(joint.get("name", ""), 0.0))
-            placements[child] = placements[parent] @ _origin(joint) @ moved
-            waiting.append(child)
-    return placements
+    return {name: placement for name, (joint, placement) in carried_links(robot, locked).items() if not joint}
 
 
 def tree(robot: Element) -> tuple[str, dict[str, list[Element]]]:
@@ -105,9 +120,9 @@ def _numbers(element: Element | None, name: str, otherwise: str) -> Vector:
     return np.array([float(word) for word in text.split()])
 
 
-def _origin(joint: Element) -> Placement:
-    """Where the child of a joint at 0 is in its parent: turned about the parent's x, then its y, then its z."""
-    origin = joint.find("origin")
+def origin_of(element: Element) -> Placement:
+    """The placement that an element's `origin` gives: turned about the parent's x, then its y, then its z."""
+    origin = element.find("origin")
     turned = np.array([0.0, 0.0, 0.0, 1.0])
     for axis, angle in zip(np.eye(3), _numbers(origin, "rpy", "0 0 0"), strict=True):
         turned = compose(_turn(axis, float(angle)), turned)

@@ -16,7 +16,6 @@ import tyro
 
 import sobo_planner.ros.demo
 from sobo_planner.files import check_output
-from sobo_planner.ros.demo.cell_picture import draw_cell
 from sobo_planner.ros.demo.client import DemoClient
 from sobo_planner.ros.demo.plots import PLOTS, plot_all
 from sobo_planner.ros.demo.processes import Processes
@@ -25,6 +24,7 @@ from sobo_planner.ros.demo.scenario import DISTURBANCE, compare_gains, reach_goa
 from sobo_planner.ros.simulator.plants import make_plant
 from sobo_planner.ros.support import domain
 from sobo_planner.tasks import load_arm
+from sobo_planner.view.picture import draw_cell
 from sobo_planner.world import read_world
 
 SUMMARY, CELL = "summary.json", "cell.png"

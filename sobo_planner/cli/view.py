@@ -1,0 +1,70 @@
+"""`sobo view`: show a plan."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from sobo_planner.cli.shared import Command
+from sobo_planner.errors import ConfigError
+from sobo_planner.files import check_output, write_bytes
+
+if TYPE_CHECKING:
+    from sobo_planner.planning.plan_file import StoredPlan
+
+
+@dataclass(kw_only=True)
+class View(Command):
+    """Show a plan in the browser or as a picture: robot, world, proposal, refined plan, executed motion."""
+
+    plan: Annotated[Positional[Path], arg(metavar="PLAN")]
+    """Plan that `sobo plan --out` has written: .json or .npz."""
+    executed: Path | None = None
+    """What the arm made of it: .json or .npz with `time` [s] and `X`, states or joint positions."""
+    png: Path | None = None
+    """Draw a picture into this file instead; needs no browser."""
+    host: str = "localhost"
+    """Address that browsers connect to; 0.0.0.0 for any of this computer's."""
+    port: int = 8080
+    """Its port."""
+
+    def run(self) -> int:
+        """Draw the picture, or serve until Ctrl-C."""
+        if self.png is not None:
+            if self.png.suffix != ".png":
+                raise ConfigError(f"--png must end with .png, got {self.png}")
+            check_output(self.png)
+        from sobo_planner.planning.plan_file import read_plan
+        from sobo_planner.view.scene import Scene
+
+        stored = read_plan(self.plan)
+        scene = Scene.of_stored(stored, self.executed)
+        tell_missing(stored)
+        if self.png is not None:
+            from sobo_planner.view.picture import draw_plan
+
+            write_bytes(self.png, draw_plan(scene))
+            print(f"written: {self.png}")
+            return 0
+        from sobo_planner.view.viewer import Playback, Viewer
+
+        viewer = Viewer(scene.robot, self.host, self.port)
+        try:
+            Playback(viewer, scene)
+            print(f"{scene.title}\nopen {viewer.address}; Ctrl-C ends", flush=True)
+            threading.Event().wait()
+        finally:
+            viewer.close()
+        return 0
+
+
+def tell_missing(stored: StoredPlan) -> None:
+    """Say on stderr what a plan of an earlier version does not have."""
+    if stored.missing:
+        what = " and no ".join(stored.missing)
+        print(f"{stored.path} is of an earlier version and has no {what}; plan again to see them", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What a viewer shows: robot, world, and a plan with what it came from; as a picture, or in a browser (extra `viz`)."""
