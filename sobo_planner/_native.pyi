@@ -517,6 +517,7 @@ def arm_batch(
     threads: int = 1,
     reference: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")] | None = None,
     reach: float = 1.0,
+    kernel: str = "",
 ) -> tuple[
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
@@ -530,6 +531,7 @@ def quadrotor_batch(
     threads: int = 1,
     reference: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")] | None = None,
     reach: float = 1.0,
+    kernel: str = "",
 ) -> tuple[
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],

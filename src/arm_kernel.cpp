@@ -5,27 +5,11 @@
 // algebra" (2022), with all quantities about the origin of the world.
 #include "arm_pass.hpp"
 #include "arm_second_order.hpp"
+#include "lane_memory.hpp"
 #include "square_lanes.hpp"
 
 namespace sobo {
 namespace {
-
-/// Hands out parts of the caller's memory.
-class Memory {
-public:
-  explicit Memory(double *at) {
-    const auto address = reinterpret_cast<std::size_t>(at), unit = sizeof(Lanes);
-    at_ = reinterpret_cast<char *>((address + unit - 1) / unit * unit);
-  }
-  template <typename T> T *take(std::size_t count) {
-    T *out = reinterpret_cast<T *>(at_);
-    at_ += count * sizeof(T);
-    return out;
-  }
-
-private:
-  char *at_;
-};
 
 std::size_t memory(int joints) {
   const std::size_t n = joints, of_joint = sizeof(Body) + sizeof(Composite) + sizeof(SecondOrder) + sizeof(Weighted);
@@ -135,7 +119,7 @@ void evaluate(const ArmModel &arm, const ArmPoints &points, bool derivatives, do
   for (int t = 0; t < points.count; t += kLanes) {
     gather(points.x, t, points.count, 0, 2 * n, x);
     gather(points.a, t, points.count, 0, n, x + 2 * n);
-    forward_pass(arm, at, bodies);
+    forward_pass<true>(arm, at, bodies);
     find_torques(arm, at, bodies, derivatives, sums, result);
     find_tool(arm, bodies, derivatives, result);
     for (int j = 0; derivatives && j < n; ++j)
@@ -157,7 +141,7 @@ void curvature(const ArmModel &arm, const ArmPoints &points, const double *const
     gather(points.x, t, points.count, 0, 2 * n, x);
     gather(points.a, t, points.count, 0, n, x + 2 * n);
     gather(weights, t, points.count, 0, n, x + 3 * n);
-    forward_pass(arm, {x, x + n, x + 2 * n}, bodies);
+    forward_pass<true>(arm, {x, x + n, x + 2 * n}, bodies);
     weigh(arm, x + 3 * n, bodies, weighted, sums);
     for (int j = n; j-- > 0;) {
       if (arm.joint[j].parent >= 0)

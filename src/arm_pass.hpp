@@ -84,8 +84,8 @@ inline Inertia inertia_in_world(const ArmJoint &joint, const Body &body) {
   return out;
 }
 
-/// Places, velocities, accelerations, forces.
-inline void forward_pass(const ArmModel &arm, const Input &at, Body *bodies) {
+/// Places, velocities, accelerations, forces; with what derivatives need besides.
+template <bool Derivatives> void forward_pass(const ArmModel &arm, const Input &at, Body *bodies) {
   Body ground = base();
   const Vec3 gravity = vec3(arm.gravity);
   ground.acceleration.linear = Vec3{} - gravity;
@@ -96,7 +96,8 @@ inline void forward_pass(const ArmModel &arm, const Input &at, Body *bodies) {
     place(joint, parent, at.q[i], body);
     body.inertia = inertia_in_world(joint, body);
     body.axis_rate = cross_motion(parent.velocity, body.axis);
-    body.axis_acceleration = cross_motion(parent.acceleration, body.axis) + cross_motion(parent.velocity, body.axis_rate);
+    if (Derivatives)
+      body.axis_acceleration = cross_motion(parent.acceleration, body.axis) + cross_motion(parent.velocity, body.axis_rate);
     body.velocity = parent.velocity + at.v[i] * body.axis;
     body.acceleration = parent.acceleration + (at.a[i] * body.axis + at.v[i] * body.axis_rate);
     body.force = body.inertia * body.acceleration + cross_force(body.velocity, body.inertia * body.velocity);

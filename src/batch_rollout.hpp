@@ -1,6 +1,8 @@
 // What many rollouts cost, for planners that sample.
 #pragma once
 
+#include <string>
+
 #include "robot.hpp"
 #include "spec.hpp"
 
@@ -26,9 +28,7 @@ struct Reference {
 
   /// Throws SolverError on another number of positions.
   void check(int horizon) const;
-  double away(Eigen::Index t, const Vector3d &position) const {
-    return std::min((positions.row(t).transpose() - position).squaredNorm() / (reach * reach), 1.0);
-  }
+  const double *data() const { return positions.size() > 0 ? positions.data() : nullptr; }
 };
 
 /// What the rows of an arm's batch are: torques, or velocities at the ends of the steps. A motion costs the torques that
@@ -36,13 +36,14 @@ struct Reference {
 enum class ArmInput { Torques, Velocities };
 
 /// Rollouts of an arm from x0: `inputs` holds `count` row-major matrices of horizon x nv. The result does not depend on
-/// `threads`. Throws SolverError on wrong sizes, the integrator rk2, another actuation than by one motor a joint, and a cost
-/// on the distance between links.
+/// `threads`. Throws SolverError on wrong sizes, the integrator rk2, another actuation than by one motor a joint, a cost on
+/// the distance between links, and where there is no kernel of that name (rollout_kernel.hpp; the widest by default).
 BatchCosts arm_batch(const Robot &robot, const ReachSpec &spec, const VectorXd &x0, const VectorXd &target, ArmInput input,
-                     const double *inputs, Eigen::Index count, int threads, const Reference &reference);
+                     const double *inputs, Eigen::Index count, int threads, const Reference &reference,
+                     const std::string &kernel);
 
 /// The same for a quadrotor; `inputs` are thrusts, horizon x 4.
 BatchCosts quadrotor_batch(const QuadrotorSpec &spec, const VectorXd &x0, const VectorXd &target, const double *inputs,
-                           Eigen::Index count, int threads, const Reference &reference);
+                           Eigen::Index count, int threads, const Reference &reference, const std::string &kernel);
 
 } // namespace sobo

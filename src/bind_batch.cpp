@@ -38,25 +38,25 @@ void bind_batch(nb::module_ &m) {
   m.def(
       "arm_batch",
       [](const Robot &robot, const ReachSpec &spec, const VectorXd &x0, const VectorXd &target, const Inputs &inputs,
-         bool velocities, int threads, const std::optional<RowMatrixXd> &reference, double reach) {
+         bool velocities, int threads, const std::optional<RowMatrixXd> &reference, double reach, const std::string &kernel) {
         check_inputs(inputs, spec.horizon, robot.nv());
         const ArmInput kind = velocities ? ArmInput::Velocities : ArmInput::Torques;
         nb::gil_scoped_release release;
         return to_tuple(arm_batch(robot, spec, x0, target, kind, inputs.data(), inputs.shape(0), threads,
-                                  reference_of(reference, reach)));
+                                  reference_of(reference, reach), kernel));
       },
       "robot"_a, "spec"_a, "x0"_a, "target"_a, "inputs"_a, "velocities"_a = false, "threads"_a = 1,
-      "reference"_a = nb::none(), "reach"_a = 1.0);
+      "reference"_a = nb::none(), "reach"_a = 1.0, "kernel"_a = "");
   m.def(
       "quadrotor_batch",
       [](const QuadrotorSpec &spec, const VectorXd &x0, const VectorXd &target, const Inputs &inputs, int threads,
-         const std::optional<RowMatrixXd> &reference, double reach) {
+         const std::optional<RowMatrixXd> &reference, double reach, const std::string &kernel) {
         check_inputs(inputs, spec.horizon, 4);
         nb::gil_scoped_release release;
         return to_tuple(quadrotor_batch(spec, x0, target, inputs.data(), inputs.shape(0), threads,
-                                        reference_of(reference, reach)));
+                                        reference_of(reference, reach), kernel));
       },
-      "spec"_a, "x0"_a, "target"_a, "inputs"_a, "threads"_a = 1, "reference"_a = nb::none(), "reach"_a = 1.0);
+      "spec"_a, "x0"_a, "target"_a, "inputs"_a, "threads"_a = 1, "reference"_a = nb::none(), "reach"_a = 1.0, "kernel"_a = "");
 }
 
 } // namespace sobo

@@ -13,8 +13,7 @@ namespace sobo {
 
 /// Calls `make()` once for each of up to `threads` threads, before any starts, and what it returns with every number below
 /// `count`. The numbers are taken in chunks; which thread takes one must not matter. Calls must not throw.
-template <class Make> void parallel_for(Eigen::Index count, int threads, const Make &make) {
-  constexpr Eigen::Index chunk = 16;
+template <class Make> void parallel_for(Eigen::Index count, int threads, Eigen::Index chunk, const Make &make) {
   const Eigen::Index needed = std::min<Eigen::Index>(std::max(threads, 1), (count + chunk - 1) / chunk);
   std::vector<decltype(make())> workers;
   for (Eigen::Index k = 0; k < needed; ++k)

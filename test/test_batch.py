@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_arm_kernel import KERNELS, random_robot
 
+from sobo_planner import _native
 from sobo_planner.errors import SolverError, TaskError
-from sobo_planner.solver import Instance
+from sobo_planner.solver import Instance, Refinement
 from sobo_planner.tasks import ArmReach, Task, load_task
 from sobo_planner.tasks.batch import Reference, one_by_one
 
@@ -35,9 +37,12 @@ def ur5() -> ArmReach:
 
 
 def random_controls(task: Task, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Controls around the middle of their bounds, an arm's around what holds it up."""
+    """Controls around the middle of their bounds; a quadrotor's near hovering: one that tumbles amplifies rounding."""
     middle, half = 0.5 * (task.control_upper + task.control_lower), 0.5 * (task.control_upper - task.control_lower)
-    return middle + 0.3 * half * rng.uniform(-1.0, 1.0, (count, task.horizon, task.nu))
+    share = 0.3
+    if task.kind == "quadrotor_reach":
+        middle, share = task.hover, 0.02
+    return middle + share * half * rng.uniform(-1.0, 1.0, (count, task.horizon, task.nu))
 
 
 def test_costs_are_those_of_simulated_rollouts(any_task, rng) -> None:
@@ -49,6 +54,68 @@ def test_costs_are_those_of_simulated_rollouts(any_task, rng) -> None:
     np.testing.assert_allclose(batch.cost, costs, rtol=1e-12)
     np.testing.assert_array_equal(batch.cost, any_task.batch_costs(instance, controls).cost)
     np.testing.assert_array_equal(batch.away, 0.0)
+
+
+@pytest.mark.parametrize("name", ["double_pendulum", "ur5 pose", "quadrotor"])
+def test_a_rollout_costs_the_same_alone_and_among_others(name, rng) -> None:
+    task = TASKS[name]()
+    instance, U = task.sample(rng), random_controls(task, rng, 45)  # no multiple of any number of lanes
+    together = task.batch_costs(instance, U, threads=3)
+    for i in (0, 7, 16, 44):
+        alone = task.batch_costs(instance, U[i : i + 1])
+        assert (alone.cost[0], alone.excess[0]) == (together.cost[i], together.excess[i])
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("seed", range(8))
+def test_random_arms_move_as_pinocchio_says(kernel: str, seed: int) -> None:
+    """Trees of revolute and prismatic joints with damping, rotors and loads, one step each from random states."""
+    robot, rng = random_robot(seed), np.random.default_rng([5, seed])
+    n = robot.nv
+    spec = _native.ReachSpec()
+    spec.horizon, spec.dt, spec.integrator, spec.actuation = 1, 0.01, "semi_implicit_euler", np.eye(n)
+    for weights in (spec.running, spec.terminal):
+        weights.position, weights.state, weights.control = np.zeros(3), np.zeros(2 * n), np.zeros(n)
+        weights.state_reference, weights.control_reference = np.zeros(2 * n), np.zeros(n)
+    spec.terminal.position = np.ones(3)
+    for joint in range(n):
+        spec.terminal.state = np.eye(2 * n)[n + joint]
+        x, U = rng.normal(scale=2.0, size=2 * n), rng.normal(scale=5.0, size=(3, 1, n))
+        after = [robot.step(x, u[0], spec.dt, spec.integrator) for u in U]
+        expected = [each[n + joint] ** 2 + (robot.tool_position(each[:n]) ** 2).sum() for each in after]
+        found, _, _ = _native.arm_batch(robot, spec, x, np.zeros(3), U, kernel=kernel)
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_flights_are_those_of_the_model(kernel: str, rng) -> None:
+    """One step from attitudes on both sides of where the closed forms of rotations take the place of series."""
+    task = load_task("quadrotor")
+    spec = task._make_spec()
+    spec.horizon = 1
+    spec.running.position, spec.running.state, spec.running.control = np.zeros(3), np.zeros(12), np.zeros(4)
+    spec.terminal.position = np.zeros(3)
+    for turn in (0.0, 1e-9, 0.5, 0.999, 1.001, 2.0, 4.0):
+        x0, axis = rng.normal(size=12), rng.normal(size=3)
+        x0[3:6] = turn * axis / np.linalg.norm(axis)
+        U = task.hover + rng.normal(size=(3, 1, 4))
+        after = np.array([task.simulate(x0, u)[1] for u in U])
+        for i in range(12):
+            spec.terminal.state = np.eye(12)[i]
+            found, _, _ = _native.quadrotor_batch(spec, x0, np.ones(3), U, kernel=kernel)
+            np.testing.assert_allclose(found, after[:, i] ** 2, rtol=1e-12, atol=1e-24)
+
+
+def test_an_unknown_kernel_is_refused(ur5) -> None:
+    with pytest.raises(SolverError, match="has no kernel 'mmx'"):
+        _native.arm_batch(
+            ur5.robot.native,
+            ur5._spec(Refinement()),
+            np.zeros(12),
+            np.zeros(3),
+            np.zeros((1, ur5.horizon, 6)),
+            kernel="mmx",
+        )
 
 
 @pytest.mark.parametrize("name", ["double_pendulum", "ur5", "ur5 euler", "ur5 pose"])
