@@ -74,6 +74,9 @@ def test_a_plan_is_served_until_ctrl_c(plan: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        ([], "give a plan of `sobo plan --out`, or --node /planner for a running node"),
+        (["a.json", "--node", "/planner"], "give a plan"),
+        (["--node", "/planner", "--png", "a.png"], "--png and --executed are for plans from files"),
         (["gone.json"], "gone.json cannot be read: No such file"),
         (["gone.json", "--png", "a.jpg"], "--png must end with .png, got a.jpg"),
         (["gone.json", "--png", "/dev/null/a.png"], "/dev/null/a.png"),

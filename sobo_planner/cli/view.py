@@ -1,4 +1,4 @@
-"""`sobo view`: show a plan."""
+"""`sobo view`: show a plan, or a running planner node."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class View(Command):
-    """Show a plan in the browser or as a picture: robot, world, proposal, refined plan, executed motion."""
+    """Show a plan in the browser or as a picture: robot, world, proposal, refined plan, executed motion.
 
-    plan: Annotated[Positional[Path], arg(metavar="PLAN")]
+    With --node: a running planner node, with its arm and its world.
+    """
+
+    plan: Annotated[Positional[Path | None], arg(metavar="PLAN")] = None
     """Plan that `sobo plan --out` has written: .json or .npz."""
     executed: Path | None = None
     """What the arm made of it: .json or .npz with `time` [s] and `X`, states or joint positions."""
     png: Path | None = None
     """Draw a picture into this file instead; needs no browser."""
+    node: str = ""
+    """Planner node to show live instead, such as /planner; needs rclpy."""
     host: str = "localhost"
     """Address that browsers connect to; 0.0.0.0 for any of this computer's."""
     port: int = 8080
@@ -35,6 +40,10 @@ class View(Command):
 
     def run(self) -> int:
         """Draw the picture, or serve until Ctrl-C."""
+        if (self.plan is None) == (not self.node):
+            raise ConfigError("give a plan of `sobo plan --out`, or --node /planner for a running node")
+        if self.plan is None:
+            return self._live()
         if self.png is not None:
             if self.png.suffix != ".png":
                 raise ConfigError(f"--png must end with .png, got {self.png}")
@@ -60,6 +69,16 @@ class View(Command):
             threading.Event().wait()
         finally:
             viewer.close()
+        return 0
+
+    def _live(self) -> int:
+        if self.png is not None or self.executed is not None:
+            raise ConfigError("--png and --executed are for plans from files; leave them out, or leave out --node")
+        try:
+            from sobo_planner.ros.live.command import show_node
+        except ImportError as error:
+            raise ConfigError(str(error)) from error
+        show_node(self.node, self.host, self.port)
         return 0
 
 

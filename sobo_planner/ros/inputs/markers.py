@@ -123,8 +123,8 @@ class Markers:
         if marker.frame_locked and not self._frames.is_fixed(frame):
             raise _refused(marker, f"it is locked to the frame {frame!r}, which may move; send it anew as it moves")
         try:
-            pose = pose_of(self._frames.in_root(marker.header, "marker")) @ _pose(marker)
-            body = WorldObject(name_of((marker.ns, marker.id)), _parts(marker), pose)
+            pose = pose_of(self._frames.in_root(marker.header, "marker")) @ own_pose(marker)
+            body = WorldObject(name_of((marker.ns, marker.id)), parts_of(marker), pose)
         except WorldError as error:
             raise _refused(marker, str(error)) from error
         except Refused as refusal:
@@ -159,12 +159,12 @@ def _xyz(point: Point | Vector3) -> tuple[float, float, float]:
     return point.x, point.y, point.z
 
 
-def _pose(marker: Marker) -> Pose:
+def own_pose(marker: Marker) -> Pose:
     o = marker.pose.orientation
     return Pose(_xyz(marker.pose.position), (o.x, o.y, o.z, o.w))
 
 
-def _parts(marker: Marker) -> tuple[Part, ...]:
+def parts_of(marker: Marker) -> tuple[Part, ...]:
     """The shapes of a marker, in its own frame."""
     scale = _xyz(marker.scale)
     if marker.type == Marker.TRIANGLE_LIST:

@@ -24,8 +24,8 @@ WAITING = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 LONGEST_WAIT = 5.0  # [s] that a message may have waited; more than this is a clock that was set
 
 
-class _Polled(CallbackGroup):
-    """Keeps an executor from waiting for messages."""
+class Polled(CallbackGroup):
+    """A callback group that keeps executors from waiting for its messages: they are taken when somebody asks."""
 
     def can_execute(self, entity: Any) -> bool:
         """See `CallbackGroup.can_execute`."""
@@ -47,7 +47,7 @@ class StateTopic:
     """
 
     def __init__(self, node: Node) -> None:
-        self._group = _Polled()
+        self._group = Polled()
         self._subscription = node.create_subscription(
             JointState, "joint_states", lambda message: None, WAITING, callback_group=self._group
         )

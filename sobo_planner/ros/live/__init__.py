@@ -1,0 +1,1 @@
+"""What a running planner node does, in the viewer."""
