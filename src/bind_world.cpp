@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 
 #include "global_path.hpp"
+#include "near.hpp"
 #include "robot.hpp"
 #include "shape.hpp"
 
@@ -40,6 +41,10 @@ void bind_world(nb::module_ &m) {
       .def_ro("second", &Contact::second)
       .def_ro("distance", &Contact::distance)
       .def_ro("object", &Contact::object);
+  nb::class_<NearBodies>(m, "NearBodies")
+      .def_ro("contact", &NearBodies::contact)
+      .def_ro("gap", &NearBodies::gap)
+      .def_ro("slope", &NearBodies::slope);
   nb::class_<GlobalPathOptions>(m, "GlobalPathOptions")
       .def(nb::init<>())
       .def_rw("seed", &GlobalPathOptions::seed)

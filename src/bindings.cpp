@@ -25,6 +25,7 @@
 #include "errors.hpp"
 #include "global_path.hpp"
 #include "inverse_kinematics.hpp"
+#include "near.hpp"
 #include "rollout.hpp"
 #include "worker.hpp"
 
@@ -114,6 +115,9 @@ void bind_robot(nb::module_ &m) {
             return global_path(robot.impl(), start, goals, lower, upper, options);
           },
           "start"_a, "goals"_a, "lower"_a, "upper"_a, "options"_a)
+      .def(
+          "near", [](const Robot &robot, const VectorXd &q, double within) { return near_bodies(robot.impl(), q, within); },
+          "q"_a, "within"_a)
       .def("nearest_object", &Robot::nearest_object, "Q"_a, nb::call_guard<nb::gil_scoped_release>())
       .def(
           "first_collision",

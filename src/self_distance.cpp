@@ -1,24 +1,12 @@
 #include "self_distance.hpp"
 
+#include "direction.hpp"
 #include "robot_impl.hpp"
 
 namespace sobo {
 
 using pinocchio::JointIndex;
 using pinocchio::Model;
-
-namespace {
-
-/// From the first body to the second. Coal gives none for meshes: there it is that of the nearest points, and nothing is
-/// known once they overlap.
-Vector3d direction(const coal::DistanceResult &found) {
-  if (std::abs(found.normal.norm() - 1.0) < 1e-3)
-    return found.normal;
-  const Vector3d way = found.nearest_points[1] - found.nearest_points[0];
-  return found.min_distance > 0.0 && way.allFinite() ? way.stableNormalized() : Vector3d(Vector3d::Zero());
-}
-
-} // namespace
 
 struct SelfDistance::Impl {
   Impl(const RobotImpl &robot, double margin, double object_margin)

@@ -32,12 +32,29 @@ public:
       kept_.push_back(bodies_.kept(k));
   }
 
-  /// Lets pairs with objects be as near as they are at q.
-  void leave(const VectorXd &q) {
+  /// Lets pairs that touch at q do so, on the way out alone. Returns the others.
+  std::vector<std::size_t> leave(const VectorXd &q) {
     place(q);
-    for (std::size_t k = bodies_.own_pairs(); k < bodies_.pairs(); ++k)
-      if (!bodies_.apart(k, scratch_->places, kept_[k] + contact_tolerance))
-        kept_[k] = std::min(kept_[k], bodies_.distance(k, scratch_->places).min_distance - 2.0 * contact_tolerance);
+    std::vector<std::size_t> others;
+    for (std::size_t k = 0; k < bodies_.pairs(); ++k) {
+      const double least = kept_[k] + contact_tolerance;
+      const double distance =
+          bodies_.apart(k, scratch_->places, std::max(least, 0.0)) ? least + 1.0 : bodies_.distance(k, scratch_->places).min_distance;
+      if (distance <= least)
+        leaving_.push_back({k, distance});
+      else
+        others.push_back(k);
+    }
+    return others;
+  }
+
+  /// The first of the pairs that touched at the beginning which comes nearer again.
+  std::optional<Contact> deeper(const Cubic &cubic, double begin, double end) {
+    std::optional<Contact> first;
+    for (Leaving &pair : leaving_)
+      if (const auto found = deeper(pair, cubic, begin, end); found && (!first || found->time < first->time))
+        first = found;
+    return first;
   }
 
   std::optional<Contact> within(const Cubic &cubic, double begin, double end, const std::vector<std::size_t> &pairs) {
@@ -66,6 +83,34 @@ public:
   }
 
 private:
+  /// A pair that touched at the beginning, and how far apart it has been since at most.
+  struct Leaving {
+    std::size_t pair;
+    double best;
+  };
+
+  std::optional<Contact> deeper(Leaving &leaving, const Cubic &cubic, double begin, double end) {
+    const auto [left, right] = halves(cubic);
+    const VectorXd middle = right.col(0);
+    const double time = 0.5 * (begin + end), kept = kept_[leaving.pair];
+    const double change = bodies_.change(leaving.pair, (cubic.colwise() - middle).cwiseAbs().rowwise().maxCoeff());
+    place(middle);
+    if (bodies_.apart(leaving.pair, scratch_->places, std::max(kept + change, 0.0))) {
+      leaving.best = std::max(leaving.best, kept + change);
+      return std::nullopt;
+    }
+    const double distance = bodies_.distance(leaving.pair, scratch_->places).min_distance;
+    if (distance <= kept + change && change > contact_tolerance) {
+      if (const auto found = deeper(leaving, left, begin, time))
+        return found;
+      return deeper(leaving, right, time, end);
+    }
+    if (distance < std::min(kept, leaving.best - leaving_tolerance))
+      return contact(leaving.pair, time, distance);
+    leaving.best = std::max(leaving.best, distance);
+    return std::nullopt;
+  }
+
   void place(const VectorXd &q) {
     pinocchio::forwardKinematics(*robot_.model, scratch_->data, q);
     bodies_.place(scratch_->data, scratch_->places);
@@ -80,6 +125,7 @@ private:
   const Bodies &bodies_;
   std::shared_ptr<Scratch> scratch_;
   std::vector<double> kept_;
+  std::vector<Leaving> leaving_;
 };
 
 } // namespace
@@ -93,11 +139,11 @@ std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &tim
   if (!times.allFinite() || !Q.allFinite() || !V.allFinite())
     throw RobotError("a motion holds a NaN or an infinity");
   Sweep sweep(robot);
-  if (leaving)
-    sweep.leave(Q.row(0).transpose());
   std::vector<std::size_t> pairs(robot.bodies->pairs());
   for (std::size_t k = 0; k < pairs.size(); ++k)
     pairs[k] = k;
+  if (leaving)
+    pairs = sweep.leave(Q.row(0).transpose());
   for (Eigen::Index t = 0; t + 1 < N; ++t) {
     const double third = (times[t + 1] - times[t]) / 3.0;
     Cubic cubic(n, 4);
@@ -105,8 +151,10 @@ std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &tim
     cubic.col(1) = (Q.row(t) + third * V.row(t)).transpose();
     cubic.col(2) = (Q.row(t + 1) - third * V.row(t + 1)).transpose();
     cubic.col(3) = Q.row(t + 1).transpose();
-    if (const auto found = sweep.within(cubic, times[t], times[t + 1], pairs))
-      return found;
+    const auto found = sweep.within(cubic, times[t], times[t + 1], pairs);
+    const auto again = sweep.deeper(cubic, times[t], times[t + 1]);
+    if (found || again)
+      return !found || (again && again->time < found->time) ? again : found;
   }
   return std::nullopt;
 }

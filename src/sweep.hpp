@@ -11,12 +11,15 @@ namespace sobo {
 /// The first contact along cubic splines through positions Q (N x nq) and velocities V (N x nv) at times (N) [s].
 ///
 /// It is certain that there is none before: intervals are halved until no body can have moved far enough to touch another
-/// one, or until it could come no nearer than `contact_tolerance`, which counts as a contact. With `leaving`, links that
-/// touch objects at the beginning may, as long as they go no deeper.
+/// one, or until it could come no nearer than `contact_tolerance`, which counts as a contact. With `leaving`, pairs that
+/// touch at the beginning may do so on the way out: from then on each comes no nearer than it has been at most, less
+/// `leaving_tolerance`, and once it is free it has to stay so.
 std::optional<Contact> first_contact(const RobotImpl &robot, const VectorXd &times, const RowMatrixXd &Q,
                                      const RowMatrixXd &V, bool leaving);
 
 constexpr double contact_tolerance = 1e-4; // m
+// By which a pair that touched at the beginning may come nearer again [m].
+constexpr double leaving_tolerance = 3e-4;
 
 /// Whether straight lines in joint space are free, for one computation at a time.
 class FreeLines {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.motion import Followed, Motion
+from sobo_planner.motion import Followed, Motion, StopTouchesError, Timeline
 from sobo_planner.planning.plan import Plan, PlanStatus
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.outputs.diagnostics import Ledger
@@ -36,6 +36,7 @@ class ScriptedOutputs:
 
     Attributes:
         motions: In order.
+        among: The tasks in whose worlds they were checked.
         details: What their reports say.
         refusals: With their goals, in order.
         refuses: Raised instead of publishing, if any.
@@ -44,6 +45,7 @@ class ScriptedOutputs:
     def __init__(self, followed: Followed) -> None:
         self._followed = followed
         self.motions: list[Motion] = []
+        self.among: list[ArmReach | None] = []
         self.details: list[dict[str, Any]] = []
         self.refusals: list[tuple[Refused, np.ndarray | None]] = []
         self.refuses: Refused | None = None
@@ -65,6 +67,7 @@ class ScriptedOutputs:
         if still_fresh is not None:
             still_fresh()
         self.motions.append(motion)
+        self.among.append(among)
         self.details.append(details)
         self._followed.add(motion, now)
         phases = {"total": 0.0} | details["phases_ms"]
@@ -80,22 +83,30 @@ class ScriptedBrakes:
     Attributes:
         meanwhile: Called for each motion, before it is made.
         objection: Raised instead, if not empty.
+        touches: Whether that is an object that cannot be avoided.
+        asked: In which world each stop is to be, and what was followed.
     """
 
     def __init__(self, task: ArmReach) -> None:
         self._task = task
         self.meanwhile: Callable[[], object] = lambda: None
-        self.objection = ""
+        self.objection, self.touches = "", False
+        self.asked: list[tuple[ArmReach | None, Timeline | None]] = []
 
     def motion(self, x: np.ndarray, begin: float) -> Motion:
         return coasting_motion([*x[:N], *np.zeros(N)], begin, self._task.dt)
 
-    def stop(self, x: np.ndarray, begin: float) -> Motion:
+    def stop(
+        self, x: np.ndarray, begin: float, *, among: ArmReach | None = None, along: Timeline | None = None
+    ) -> Motion:
         self.meanwhile()
-        if self.objection:
-            raise PlanningError(self.objection)
+        self.asked.append((among, along))
         motion = self.motion(x, begin)
         motion.X[0] = x
+        if self.touches:
+            raise StopTouchesError(self.objection, motion, self._task)
+        if self.objection:
+            raise PlanningError(self.objection)
         return motion
 
 
@@ -151,6 +162,7 @@ class Script:
             "deadline": 5.0,
             "velocity_scaling": 1.0,
             "acceleration_scaling": 1.0,
+            "world_margin": 0.0,
         }
         self.followed, self.inbox, self.ledger = Followed(), Inbox(), Ledger()
         self.outputs, self.brakes = ScriptedOutputs(self.followed), ScriptedBrakes(task)

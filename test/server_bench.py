@@ -44,6 +44,7 @@ class Bench:
             "publish_acceleration": False,
             "velocity_scaling": 1.0,
             "acceleration_scaling": 1.0,
+            "world_margin": 0.0,
             "goal_type": "position",
             "allow_nonzero_velocity_at_trajectory_end": False,
         }

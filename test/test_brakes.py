@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanningError
+from sobo_planner.motion import Motion, StopTouchesError, Timeline
 from sobo_planner.motion.braking import DECELERATION, SHARE, Brakes, braking
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.config import TrackingConfig
+from sobo_planner.world import Pose, Sphere, World, WorldObject
 
 N = 6
 # Joints that brake all at once may need more torque than there is: they have this much more room than alone [rad].
@@ -200,3 +203,100 @@ def test_a_stop_beyond_a_box_is_refused(task: ArmReach, home: np.ndarray, speeds
     brakes = Brakes(task, PlanChecker(task, joint_box=(home - 0.01, home + 0.01)))
     with pytest.raises(PlanningError, match=r"within its limits: \w+_joint is .* rad at .* s, allowed is"):
         brakes.stop(np.concatenate([home, v]), 0.0)
+
+
+# ---------------------------------------------------------------- objects
+
+
+def swinging(task: ArmReach, home: np.ndarray, speed: float, turned: float = 2.0) -> Timeline:
+    """The arm turns about its base at a speed, slows down smoothly, and rests `turned` [rad] further."""
+    steps = 200
+    s = np.linspace(0.0, 1.0, steps + 1)
+    angle, rate = turned * (2.0 * s - s**2), 2.0 * turned * (1.0 - s)
+    dt = 2.0 * turned / speed / steps
+    X = np.zeros((steps + 1, 2 * N))
+    X[:, :N] = home
+    X[:, 0] += angle
+    X[:, N] = rate / (steps * dt)
+    return Timeline(Motion(5.0, dt, X, np.zeros((steps, N)), np.zeros((steps, N, 2 * N))))
+
+
+def ball_at(task: ArmReach, q: np.ndarray) -> ArmReach:
+    x, y, z = task.robot.tool_position(q).tolist()
+    return task.with_world(World((WorldObject("ball", Sphere(0.05), Pose((x, y, z))),)))
+
+
+def beside(task: ArmReach, straight: np.ndarray, way: np.ndarray) -> ArmReach:
+    """A small ball that the first configurations touch, and the others do not."""
+    rng = np.random.default_rng(3)
+    for _ in range(1000):
+        place = task.robot.tool_position(straight[-1]) + rng.uniform(-0.1, 0.1, 3)
+        view = task.with_world(World((WorldObject("ball", Sphere(0.02), Pose(tuple(place.tolist()))),)))
+        if view.robot.first_collision(way) is None and view.robot.first_collision(straight) is not None:
+            return view
+    raise AssertionError("there is none")
+
+
+def test_what_the_braking_arm_touches_alone_is_avoided_along_the_way(task: ArmReach, home: np.ndarray) -> None:
+    """Joints that each brake for themselves leave a straight way: the slower ones stop first."""
+    dt, steps, speeds = 0.02, 50, np.array([2.8, 1.2, 0.0, 0.0, 0.0, 0.0])
+    X = np.hstack([home + dt * np.arange(steps + 1)[:, None] * speeds, np.tile(speeds, (steps + 1, 1))])
+    way = Timeline(Motion(0.0, dt, X, np.zeros((steps, N)), np.zeros((steps, N, 2 * N))))
+    brakes, x = Brakes(task, PlanChecker(task)), way.state(0.1)
+    straight = brakes.motion(x, 0.1)
+    fine = home + np.linspace(0.1, 1.0, 500)[:, None] * speeds
+    view = beside(task, straight.X[:, :N], fine)
+    checker = PlanChecker(task).of(view)
+    assert checker.check(straight.time, straight.X, straight.U, straight.K) is not None
+    stop = brakes.stop(x, 0.1, among=view, along=way)
+    assert checker.check(stop.time, stop.X, stop.U, stop.K) is None
+    off = [np.abs(fine - q).max(axis=1).min() for q in stop.X[:, :N]]
+    assert max(off) < 0.02, "it stays on its way"
+    assert np.abs(stop.X[-1, N:]).max() < 1e-3
+    with pytest.raises(StopTouchesError):
+        brakes.stop(x, 0.1, among=view)
+
+
+def test_a_stop_before_an_object_is_as_ever(task: ArmReach, brakes: Brakes, home: np.ndarray) -> None:
+    way = swinging(task, home, 1.0)
+    view = ball_at(task, home + [1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    stop = brakes.stop(way.state(5.0), 5.0, among=view, along=way)
+    np.testing.assert_array_equal(stop.X, brakes.motion(way.state(5.0), 5.0).X)
+
+
+def test_an_object_that_nothing_avoids_is_braked_for(task: ArmReach, brakes: Brakes, home: np.ndarray) -> None:
+    """It lies an instant ahead on what the arm follows."""
+    way = swinging(task, home, 2.0)
+    view = ball_at(task, home + [0.35, 0.0, 0.0, 0.0, 0.0, 0.0])
+    with pytest.raises(StopTouchesError, match="cannot be stopped before wrist_3_link touches ball") as told:
+        brakes.stop(way.state(5.0), 5.0, among=view, along=way)
+    motion = told.value.motion
+    assert PlanChecker(task).of(told.value.task).check(motion.time, motion.X, motion.U, motion.K) is None
+    assert not told.value.task.robot.world.everything and np.abs(motion.X[-1, N:]).max() < 1e-6
+    with pytest.raises(StopTouchesError):
+        brakes.stop(way.state(5.0), 5.0, among=view)
+
+
+def test_an_arm_whose_way_is_free_goes_on_where_no_stop_is(
+    task: ArmReach, home: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = swinging(task, home, 2.0, turned=0.1)
+    brakes = Brakes(task, PlanChecker(task))
+    far = braking(task, np.concatenate([home, [3.0, 0.0, 0.0, 0.0, 0.0, 0.0]]))
+    view = ball_at(task, far.X[-1, :N])
+    monkeypatch.setattr(sys.modules[Brakes.__module__], "SLOWER", ())
+    x = np.concatenate([home, [3.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    with pytest.raises(PlanningError, match="touches ball.*; what it follows touches nothing and goes on") as told:
+        brakes.stop(x, 5.0, among=view, along=way)
+    assert not isinstance(told.value, StopTouchesError)
+    with pytest.raises(StopTouchesError):
+        brakes.stop(x, 5.0, among=view)
+
+
+def test_a_limit_stays_one_beside_an_object(task: ArmReach, home: np.ndarray) -> None:
+    way = swinging(task, home, 2.0)
+    view = ball_at(task, home + [0.35, 0.0, 0.0, 0.0, 0.0, 0.0])
+    brakes = Brakes(task, PlanChecker(task, joint_box=(home - 0.01, home + 0.01)))
+    with pytest.raises(PlanningError, match="within its limits: shoulder_pan_joint is") as told:
+        brakes.stop(way.state(5.0), 5.0, among=view, along=way)
+    assert not isinstance(told.value, StopTouchesError)

@@ -58,7 +58,7 @@ class Run:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        bench.values["world_timeout"] = 0.0
+        bench.values |= {"world_timeout": 0.0, "world_margin": MARGIN}
         self.worlds = Worlds(World(), ("obstacles",), lambda world: None)
         planner = RecedingPlanner(
             bench.task, bench.checker, bench.brakes, bench.followed, budget=UNHURRIED, propose_every=25, margin=MARGIN

@@ -15,7 +15,8 @@ from scripted_serving import GOAL, Script, coasting_motion
 from server_bench import RATE
 
 from sobo_planner.errors import GoalError, SolverError, StartError, TaskError
-from sobo_planner.receding import NEAR, Cycle
+from sobo_planner.planning.plan import LeftContact
+from sobo_planner.receding import LEAVING, NEAR, Cycle
 from sobo_planner.ros.serve.receding_horizon import LEAD_PERIODS, LONGEST_LEAD, WINDOW, RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import ArmReach
@@ -74,6 +75,33 @@ def cycles(script: Script) -> ScriptedCycles:
 @pytest.fixture
 def proposer() -> ScriptedProposer:
     return ScriptedProposer()
+
+
+def test_a_contact_that_is_left_is_told_and_no_try_is_counted(
+    script: Script, cycles: ScriptedCycles, server: RecedingHorizon
+) -> None:
+    cycles.change = {
+        "source": LEAVING,
+        "refined": False,
+        "left": LeftContact("forearm", "ball", -0.01, 7),
+        "tool_error": 2.0,
+    }
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    details = script.outputs.details[-1]
+    assert details["status"] == "leaving" and script.said == [
+        "forearm is -10.0 mm from ball: the arm leaves that first"
+    ]
+    assert details["contact"] == {"first": "forearm", "second": "ball", "distance": -0.01, "steps": 7}
+    cycles.change = {"source": LEAVING, "motion": None, "tool_error": np.inf}
+    ticks(script, server, MAX_TRIES + 1)
+    assert script.counts() == {} and script.outputs.refusals == [] and len(script.outputs.motions) == 1
+    cycles.change |= {"objection": "the ball may move"}
+    ticks(script, server, 3)
+    assert script.counts() == {"BAD_START": 3} and script.warned[-1][1] == "the ball may move"
+    cycles.change = {}
+    ticks(script, server)
+    assert script.outputs.details[-1]["status"] == "refined" and "contact" not in script.outputs.details[-1]
 
 
 @pytest.fixture

@@ -189,11 +189,61 @@ def test_a_goal_that_an_object_occupies_is_tried_again_now_and_then(
     ticks(script, server)
     cycles.raises = GoalError("the ball is there")
     ticks(script, server, round(1.04 * RATE))
-    assert script.counts()["OUT_OF_REACH"] == 4 and script.outputs.refusals == []
+    assert script.counts() == {"OBSTACLE_AHEAD": 4} and script.outputs.refusals == []
+    assert server.status is Status.OBSTACLE_AHEAD and "the ball is there" in server.detail
     cycles.raises = None
     script.inbox.put(GOAL)
     ticks(script, server)
     assert len(script.outputs.motions) == 2, "another request is served at once"
+    assert server.status is Status.TRACKING
+
+
+def test_a_goal_that_an_object_occupies_when_it_is_sent_is_waited_for_at_rest(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    """What came on a topic may go away again. The goal before is not gone on with."""
+    hear(worlds)
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    script.follow(0.4)
+    other = GOAL + 0.05
+    cycles.raises = GoalError("the ball is there")
+    script.inbox.put(other)
+    server._tick()
+    assert script.outputs.refusals == [] and script.outputs.details[-1]["status"] == "braking"
+    assert server.status is Status.OBSTACLE_AHEAD and "waits until it is free" in server.detail
+    ticks(script, server, round(0.6 * RATE))
+    assert script.counts() == {"OBSTACLE_AHEAD": 3}
+    cycles.raises = None
+    ticks(script, server, round(0.26 * RATE))
+    assert cycles.asked[-1][2] is other and script.outputs.details[-1]["status"] == "refined"
+
+
+def test_a_goal_within_what_is_always_there_is_refused(
+    script: Script, worlds: Worlds, cycles: AmongObjects, task: ArmReach
+) -> None:
+    there = task.with_world(World((WorldObject("rock", Sphere(0.12), Pose(tuple(GOAL.tolist()))),)))
+    server = RecedingHorizon(replace(script.core, worlds=worlds, task=there), cycles, None, RATE)  # type: ignore
+    hear(worlds)
+    cycles.raises = GoalError("it is in the rock")
+    script.inbox.put(GOAL)
+    ticks(script, server)
+    [(refusal, goal)] = script.outputs.refusals
+    assert refusal.status is Status.OUT_OF_REACH and "rock" in refusal.detail and goal is GOAL
+
+
+def test_a_stop_that_fails_does_not_end_the_goal_that_is_waited_for(
+    script: Script, worlds: Worlds, cycles: AmongObjects, server: RecedingHorizon
+) -> None:
+    hear(worlds)
+    script.follow(0.4)
+    script.brakes.objection, cycles.raises = "beyond a limit", GoalError("the ball is there")
+    script.inbox.put(GOAL)
+    server._tick()
+    assert script.counts() == {"OBSTACLE_AHEAD": 1, "PLAN_REFUSED": 1}
+    cycles.raises = None
+    ticks(script, server, round(0.26 * RATE))
+    assert cycles.asked[-1][2] is GOAL and script.outputs.details[-1]["status"] == "refined"
 
 
 # ---------------------------------------------------------------- the planner

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,11 +13,13 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from scripted_serving import GOAL, N, Script, in_thread, wait
 
 from sobo_planner.motion import Timeline, expected_state
+from sobo_planner.ros.inputs.worlds import Layer, Worlds
 from sobo_planner.ros.serve.core import MOVING
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.stopping import STOP_LEADS, Stopper
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.tasks import ArmReach
+from sobo_planner.world import Pose, Sphere, World, WorldObject
 
 
 @pytest.fixture
@@ -117,6 +122,38 @@ def test_what_the_brakes_refuse_is_not_published(script: Script, stopper: Stoppe
     with pytest.raises(Refused, match="PLAN_REFUSED: links would touch"):
         stopper.stop()
     assert script.outputs.motions == []
+
+
+def test_an_object_that_cannot_be_avoided_is_no_reason_not_to_brake(script: Script, stopper: Stopper) -> None:
+    script.follow(0.4)
+    script.brakes.objection, script.brakes.touches = "the forearm touches the ball", True
+    stop = stopper.stop()
+    assert script.outputs.motions == [stop] and script.outputs.among == [script.task]
+    assert script.warned == [(Status.OBSTACLE_AHEAD, "the forearm touches the ball")]
+
+
+def test_stops_are_in_the_world_that_was_heard_of_last_however_old(script: Script) -> None:
+    worlds = Worlds(World(), ("obstacles",), lambda world: None)
+    script.values["world_margin"] = 0.03
+    stopper = Stopper(replace(script.core, worlds=worlds), script.brakes)  # type: ignore[arg-type]
+    robots = []
+    for place in (2.0, 2.0, 3.0):
+        ball = WorldObject("ball", Sphere(0.1), Pose((place, 0.0, 0.0)))
+        worlds.accept("obstacles", Layer((ball,), measured=time.monotonic() - 1000.0))
+        script.follow(0.4)
+        stopper.stop()
+        among, along = script.brakes.asked[-1]
+        assert among is script.outputs.among[-1] and along is not None
+        assert among.robot.world is worlds.seen.world and among.robot.margin == 0.03
+        assert script.outputs.details[-1]["world"]["version"] == worlds.seen.world.version
+        robots.append(among)
+        script.time += 10.0
+    assert robots[0] is robots[1] is not robots[2]
+    script.time += 10.0
+    script.followed.forget()
+    script.measure(script.moving(0.5))
+    stopper.stop()
+    assert script.brakes.asked[-1] == (robots[2], None), "it follows nothing"
 
 
 @pytest.mark.parametrize("late", range(len(STOP_LEADS) + 1))

@@ -98,6 +98,25 @@ def test_a_plan_is_checked_in_a_world_that_became_free_too(served: Served, monke
     assert report is not None and report["world"]["objects"] == 0
 
 
+def test_an_arm_that_touches_something_leaves_it_and_the_report_says_so(served: Served) -> None:
+    """A cube in the wrist, 1 cm deep: from below, so that the way to the goal is free."""
+    robot = served.session.task.robot
+    x, y, z = robot.frame_position(served.home, "wrist_1_link").tolist()
+    served.intake.points(points())
+    for by in np.arange(0.3, 0.0, -0.002):
+        around = cube(1, 0.1, (x, y, z + float(by)))
+        served.intake.obstacles(markers(Marker(action=Marker.DELETEALL), around))
+        nearest = robot.with_world(served.intake.worlds.seen.world).nearest_object(served.home[None, :])
+        if nearest.distance < -0.01:
+            break
+    report = served.ask(robot.tool_position(served.home + [0.8, 0.0, 0.0, 0.0, 0.0, 0.0]))
+    assert report is not None, served.counts()
+    contact = report["contact"]
+    assert contact["second"] == "cell/1" and contact["distance"] == pytest.approx(nearest.distance)
+    assert contact["first"] == nearest.first and 0 < contact["steps"] < len(served.motions[-1].U)
+    assert report["world"]["distance"] >= 0.005
+
+
 def test_messages_come_from_topics_of_the_node(served: Served) -> None:
     publisher = served.node.create_publisher(MarkerArray, "obstacles", 10)
     executor = SingleThreadedExecutor(context=served.node.context)

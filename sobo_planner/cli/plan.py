@@ -123,11 +123,13 @@ def render(summary: dict[str, Any]) -> str:
     if summary["joint_error"] is not None:
         distance += f" and {summary['joint_error']:.4f} rad in a joint"
     around = summary["surroundings"]
-    near = []
+    near, left = [], summary["left"]
+    if left is not None:
+        near = [f"leaves a contact first: {left['first']} is {1e3 * left['distance']:.1f} mm from {left['second']}"]
     if around is not None:
-        near = [f"{around['objects']} objects"]
+        near.append(f"{around['objects']} objects")
         if around["nearest"] is not None:
-            near[0] += f"; {' comes within {:.1f} mm of '.format(1e3 * around['distance']).join(around['nearest'])}"
+            near[-1] += f"; {' comes within {:.1f} mm of '.format(1e3 * around['distance']).join(around['nearest'])}"
     return "\n".join(
         [
             f"{summary['task']} to ({goal}) {unit}: {summary['status']} after {summary['iterations']} iterations, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sobo_planner.motion.braking import Brakes, braking
+from sobo_planner.motion.braking import Brakes, StopTouchesError, braking
 from sobo_planner.motion.motion import Motion, Optimum, follow, splined
 from sobo_planner.motion.prediction import (
     LOST,
@@ -25,6 +25,7 @@ __all__ = [
     "Followed",
     "Motion",
     "Optimum",
+    "StopTouchesError",
     "Timeline",
     "braking",
     "coasting_state",

@@ -56,6 +56,23 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class LeftContact:
+    """A contact that a motion begins in, and leaves.
+
+    Attributes:
+        first: A link, or what is attached to one.
+        second: What it touches.
+        distance: Of the two at the beginning [m]; negative where they overlap.
+        steps: Of the motion until the arm is free and rests.
+    """
+
+    first: str
+    second: str
+    distance: float
+    steps: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """A trajectory that may be executed, with its feedback.
 
@@ -76,8 +93,9 @@ class Plan:
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
         optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
-        surroundings: The world that it was checked in; None if that was empty.
         proposal: The start that it was refined from, as it was proposed.
+        surroundings: The world that it was checked in; None if that was empty. Its distance is that from `left` on.
+        left: The contact that it leaves first; None where it begins free. The cost is that of what follows.
     """
 
     status: PlanStatus
@@ -97,6 +115,7 @@ class Plan:
     optimum: Optimum | None = None
     surroundings: Surroundings | None = None
     proposal: Proposal | None = None
+    left: LeftContact | None = None
 
     @property
     def duration(self) -> float:

@@ -122,6 +122,7 @@ def summarise(task: ArmReach, state: Array, plan: Plan) -> dict[str, Any]:
         "duration": plan.duration,
         "acceleration_jump": plan.acceleration_jump,
         "jerk": plan.jerk,
+        "left": None if plan.left is None else asdict(plan.left),
         "surroundings": None if plan.surroundings is None else asdict(plan.surroundings),
         "phases_ms": {name: float(value) for name, value in plan.phases_ms.items()},
     }

@@ -13,6 +13,7 @@ from sobo_planner.motion import Optimum
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.global_start import GlobalStarter
 from sobo_planner.planning.judge import FEASIBLE, Checker, Judge
+from sobo_planner.planning.leaving import way_out
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus, Surroundings, reached
 from sobo_planner.planning.search import Found, Search
 from sobo_planner.planning.starters import (
@@ -155,7 +156,7 @@ class Planner:
         acceleration_scaling: float = 1.0,
         world: World | None = None,
     ) -> Plan:
-        """Plans from a state to a goal.
+        """Plans from a state to a goal. An arm that touches something leaves that first (`planning.leaving`).
 
         Args:
             state: [q, v], (nx,) [rad, rad/s].
@@ -163,7 +164,7 @@ class Planner:
             deadline: Wall time [s] within which to answer, see docs/solver.md for the bound; None to converge.
             interrupt: Another thread sets it to end planning, within one solver iteration.
             joints: Positions of the joints to reach instead, (n,); whole turns are left out where the limits allow.
-            duration: How long the motion is to last [s]; None: as long as it has to.
+            duration: How long the motion is to last [s], once a contact is left; None: as long as it has to.
             velocity_scaling: Share of the robot's speeds that it may use, 0 < s <= 1.
             acceleration_scaling: The same for accelerations.
             world: What surrounds the arm; by default `Planner.world`.
@@ -173,7 +174,7 @@ class Planner:
             without having converged, or the one that ends closest, whose status is `SHORT`.
 
         Raises:
-            TaskError: The state or the goal is refused.
+            TaskError: The state or the goal is refused; StartError if it is in a contact that cannot be left.
             PlanningError: No start led to a plan within the limits, or none reaches the goal within the duration that
                 was asked for; PlanRefusedError if the checker refused one,
                 DeadlineError if the time has passed, PlanInterruptedError after an interrupt.
@@ -189,9 +190,19 @@ class Planner:
             "joints" if goal is None else "pose" if instance.target.shape == (7,) else "position",
             self.world if world is None else world,
         )
-        parts.task.check(instance, budget)
+        parts.task.check_limits(instance.x0)
+        leaving = None
+        if parts.task.robot.contact(instance.x0[: self.task.nu]) is not None:
+            leaving = way_out(parts.task, instance.x0)
+            instance = Instance(leaving.end, instance.target)
+        parts.task.check_goal(instance, budget)
         instance = parts.task.nearest(instance)
         task = parts.task.from_rest_to_rest(pace, instance.x0)
+        plan = self._from_a_free_start(parts, task, instance, pace, budget)
+        return plan if leaving is None else self._checked(leaving.before(plan, task), parts.task)
+
+    def _from_a_free_start(self, parts: _Parts, task: ArmReach, instance: Instance, pace: Pace, budget: Budget) -> Plan:
+        """The plan of an instance that was checked."""
         try:
             plan = self._plan(task, instance, parts.search.of(task).run(instance, budget), budget)
         except (PlanInterruptedError, DeadlineError):
@@ -222,12 +233,18 @@ class Planner:
             PlanRefusedError: The checker refuses it there.
         """
         task = self._among(self._goal_type(plan), world).task
+        self._checked(plan, task, "the world changed while it was planned for: ")
+        free = 0 if plan.left is None else plan.left.steps
+        around = Surroundings.along(task.robot, plan.X[free:, : task.nu]) if world.everything else None
+        return replace(plan, surroundings=around)
+
+    def _checked(self, plan: Plan, task: ArmReach, why: str = "") -> Plan:
+        """The plan, which the checker passes in the world of a task; raises PlanRefusedError where it does not."""
         checker: Checker = PlanChecker(task) if self._checker is None else self._checker.of(task)
         violation = checker.check(plan.time, plan.X, plan.U, plan.K)
         if violation is not None:
-            raise PlanRefusedError(f"the world changed while it was planned for: {violation.detail}")
-        around = Surroundings.along(task.robot, plan.X[:, : task.nu]) if world.everything else None
-        return replace(plan, surroundings=around)
+            raise PlanRefusedError(why + violation.detail)
+        return plan
 
     def _goal_type(self, plan: Plan) -> str:
         if plan.joint_error is not None:

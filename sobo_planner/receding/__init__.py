@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sobo_planner.receding.planner import LOST, NEAR, OVERSHOOT, Cycle, RecedingPlanner
+from sobo_planner.receding.planner import LEAVING, LOST, NEAR, OVERSHOOT, Cycle, RecedingPlanner
 
-__all__ = ["LOST", "NEAR", "OVERSHOOT", "Cycle", "RecedingPlanner"]
+__all__ = ["LEAVING", "LOST", "NEAR", "OVERSHOOT", "Cycle", "RecedingPlanner"]

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from sobo_planner.errors import SolverError
 from sobo_planner.motion import LOST, Followed, Motion, Timeline, expected_state, unwound, within_limits
 from sobo_planner.motion.braking import Brakes, stopping_time
+from sobo_planner.planning.plan import LeftContact
+from sobo_planner.receding.leaving import Leaver
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.receding.solver import NEAR, RecedingSolver
 from sobo_planner.receding.starters import CycleStarts
@@ -39,6 +41,7 @@ OVERSHOOT = 0.05
 RESERVE = 0.3
 # Share of the acceleration limits by which a joint that is too fast slows down at least.
 SLOWING = 0.5
+LEAVING = "leaving"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Cycle:
 
     Attributes:
         motion: What to publish; None when nothing that may be published was found: the previous motion continues.
-        source: Where the start came from: `shifted`, `policy` or `interpolation`.
+        source: Where the start came from: `shifted`, `policy` or `interpolation`; `leaving` for a motion that leaves a
+            contact, also while that goes on.
         refined: Whether the solver's result is published, and not its start.
         cost: Total cost of the motion.
         violation: Largest violation of dynamics and limits that the solver left.
@@ -55,6 +59,7 @@ class Cycle:
         lost: Whether planning restarted from the measured state because the arm did not follow.
         objection: Why the first choice was not published; empty if it was.
         tool_error: Distance of the tool to the goal at the end [m].
+        left: The contact that the motion leaves.
         phases_ms: Wall time of `start`, `refine` and `check` [ms].
     """
 
@@ -67,6 +72,7 @@ class Cycle:
     lost: bool = False
     objection: str = ""
     tool_error: float = np.inf
+    left: LeftContact | None = None
     phases_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -115,6 +121,7 @@ class RecedingPlanner:
         self._solver = solver or RecedingSolver(task, checker, gains=gains is Gains.TASK)
         self._draft: Motion | None = None  # that the last cycle brought, published in time or not
         self._draft_target: Array | None = None  # what it leads to
+        self._leaver = Leaver()
         self._published: Motion | None = None  # the last motion of ours that was published
         self._target: Array | None = None  # what that one leads to
         self._sought: Array | None = None  # target of the last cycle
@@ -128,6 +135,7 @@ class RecedingPlanner:
 
     def set_world(self, world: World) -> None:
         """Plans in a world from the next cycle on, instead of the one that the task was made in."""
+        self._leaver.objects_move = True
         this = world.version, self._given.robot.native  # payloads are set in place
         if this == self._world:
             return
@@ -162,7 +170,7 @@ class RecedingPlanner:
             self._adopt(nominal.paced(self._pace, np.concatenate([x[:n], slower])))
 
     def cycle(self, x: Array, measured: float, target: Array, handover: float) -> Cycle:
-        """Plans the next motion towards a target.
+        """Plans the next motion towards a target, or out of what the arm touches.
 
         Args:
             x: Measured state [q, v], (2n,).
@@ -179,8 +187,12 @@ class RecedingPlanner:
         if followed is not None and np.shape(x) == (self.task.nx,):
             x = unwound(self.task, x, followed.state(measured))
         timeline, lost = self._follow(followed, x, measured)
+        x0, touches = self._state_at(timeline, x, measured, handover)
+        if touches:
+            return replace(self._leave(timeline, x0, target, handover), lost=lost)
+        self._leaver.free()
         moved = self._seek(x, target)
-        instance = Instance(self._state_at(timeline, x, measured, handover), target)
+        instance = Instance(x0, target)
         self._slow_down(instance.x0)
         self._solver.choose(instance)
         tries = self._tries if moved or (self._tries > 0 and not self._solver.unfinished) else None
@@ -203,6 +215,17 @@ class RecedingPlanner:
         checked = time.monotonic()
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
+
+    def _leave(self, timeline: Timeline, x0: Array, target: Array, handover: float) -> Cycle:
+        """A cycle of an arm that touches something at the hand-over. Raises StartError where it cannot leave that."""
+        began = time.monotonic()
+        found = self._leaver.motion(self.task, self._checker, timeline, x0, handover)
+        if isinstance(found, str):
+            return Cycle(None, LEAVING, objection=found)
+        motion, left = found
+        phases = {"start": 1e3 * (time.monotonic() - began), "refine": 0.0, "check": 0.0}
+        error = self.task.final_error(motion.X, target)
+        return Cycle(motion, LEAVING, tool_error=error, left=left, phases_ms=phases)
 
     def _take_note(self, last: Motion | None) -> None:
         """Finds out what became of the last draft, from the motion that was published last (None: nothing is known).
@@ -230,7 +253,7 @@ class RecedingPlanner:
                 if np.abs(x[:n] - timeline.state(measured)[:n]).max() <= LOST:
                     return timeline, False
                 x = within
-        self.task.check_start(x)
+        self.task.check_limits(x)
         self._draft = None
         self._solver.restart()
         return Timeline(self._brakes.motion(x, measured)), timeline is not None
@@ -245,11 +268,14 @@ class RecedingPlanner:
             self._solver.new_target()
         return moved
 
-    def _state_at(self, timeline: Timeline, x: Array, measured: float, handover: float) -> Array:
-        """Where the arm will be at the hand-over; where it is meant to be then, if its links would touch."""
+    def _state_at(self, timeline: Timeline, x: Array, measured: float, handover: float) -> tuple[Array, bool]:
+        """Where the arm will be at the hand-over, or is meant to be if it would touch something; whether it does so."""
+        n, robot = self.task.nu, self.task.robot
         expected = expected_state(self.task, timeline, x, measured, handover)
-        touching = self.task.robot.colliding_pair(expected[: self.task.nu]) is not None
-        return timeline.state(handover) if touching else expected
+        if robot.contact(expected[:n]) is None:
+            return expected, False
+        desired = timeline.state(handover)
+        return desired, robot.contact(desired[:n]) is not None
 
     def _choose(
         self,

@@ -193,7 +193,8 @@ class Mechanics:
             time: Of the points, (N,) [s].
             Q: Positions, (N, nq).
             V: Velocities, (N, nv).
-            leaving: Whether links that touch objects at the beginning may do so, as long as they go no deeper.
+            leaving: Whether bodies that touch at the beginning may do so on the way out: each pair comes no nearer than
+                it has been at most (to within 0.5 mm), and stays apart once it is.
         """
         times, positions, velocities = (np.asarray(values, float) for values in (time, Q, V))
         return self.native.first_contact(times, positions, velocities, leaving)

@@ -33,7 +33,8 @@ class PlanChecker:
     published.
 
     A start outside a limit or a box does not condemn a plan, so that an arm that is outside can get back in: a later
-    point is refused when it is outside by more than `TOLERANCE` and further out than the start.
+    point is refused when it is outside by more than `TOLERANCE` and further out than the start. In the same way bodies
+    that touch at the start may do so on the way out: they come no nearer again, and stay apart once they are.
 
     Limits of joints are checked at the points. A controller that interpolates with cubic splines goes further between
     two of them by at most dt |v' - v| 4/27 where it turns round: 3 mrad for 1 rad/s in 20 ms; while braking it does
@@ -141,7 +142,10 @@ class PlanChecker:
             axes = ["tool x", "tool y", "tool z"]
             path = self._in_box_frame(self._robot.tool_positions(curve))
             found = outside(Limit.TOOL_BOX, axes, "m", times, path, *self._tool_box)
-        return found or (None if self._robot.world.everything else self.self_collision(times, curve))
+        if found is not None or self._robot.world.everything:
+            return found
+        touching = self.self_collision(times, curve)
+        return touching and (self.contact(time, Q, V) if self._robot.contact(Q[0]) else touching)
 
     def of(self, task: ArmReach) -> PlanChecker:
         """The same checks for the same arm in another world: that of the robot of a task (`ArmReach.with_world`)."""
@@ -150,8 +154,11 @@ class PlanChecker:
         return other
 
     def contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
-        """The first contact with what surrounds the arm or of its links, of which none is missed between points."""
-        contact = self._robot.first_contact(time, Q, V)
+        """The first contact with what surrounds the arm or of its links, of which none is missed between points.
+
+        What touches at the beginning may do so on the way out.
+        """
+        contact = self._robot.first_contact(time, Q, V, leaving=True)
         if contact is None:
             return None
         limit = Limit.COLLISION if contact.object else Limit.SELF_COLLISION

@@ -62,6 +62,11 @@ class SeenWorld:
         """Seconds since it was measured; 0 for a world that comes from a file alone."""
         return max(time.monotonic() - self.measured, 0.0)
 
+    @property
+    def summary(self) -> dict[str, float]:
+        """What reports say of it."""
+        return {"version": self.world.version, "objects": len(self.world.everything), "age_s": self.age}
+
 
 class Worlds:
     """Merges layers into snapshots. One thread accepts, any thread looks.

@@ -12,6 +12,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from sobo_planner.motion import Motion
+from sobo_planner.planning.plan import LeftContact
 from sobo_planner.ros.support.status import TEXTS, Refused, Status
 
 # Numbers of the last plan that are repeated in the diagnostics, under `last_<name>`.
@@ -115,6 +116,13 @@ def plan_report(plan_id: int, stamp: Time, lead: float, motion: Motion, details:
         "dt": float(motion.dt),
         **details,
     }
+
+
+def contact_of(left: LeftContact | None) -> dict[str, Any]:
+    """What a report says of the contact that a motion leaves."""
+    if left is None:
+        return {}
+    return {"contact": {"first": left.first, "second": left.second, "distance": left.distance, "steps": left.steps}}
 
 
 def refusal_report(refusal: Refused, goal: list[float] | None) -> dict[str, Any]:

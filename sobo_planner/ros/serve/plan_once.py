@@ -16,6 +16,7 @@ from sobo_planner.planning.plan import Surroundings
 from sobo_planner.planning.planner import Plan, Planner
 from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.inputs.worlds import SeenWorld
+from sobo_planner.ros.outputs.diagnostics import contact_of
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.support.status import Refused, Status
@@ -223,6 +224,7 @@ def details_of(plan: Plan, seen: SeenWorld | None = None) -> dict[str, Any]:
         "tool_error": float(plan.tool_error),
         "orientation_error": plan.orientation_error,
         **({} if plan.joint_error is None else {"joint_error": plan.joint_error}),
+        **contact_of(plan.left),
         **world,
         "phases_ms": {phase: float(ms) for phase, ms in plan.phases_ms.items()},
     }

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import GoalError, StartError, TaskError
 from sobo_planner.motion import Motion
-from sobo_planner.receding import NEAR, Cycle, RecedingPlanner
+from sobo_planner.receding import LEAVING, NEAR, Cycle, RecedingPlanner
 from sobo_planner.receding.proposer import Proposer
 from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.inputs.worlds import SeenWorld
+from sobo_planner.ros.outputs.diagnostics import contact_of
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.solver import Instance
 from sobo_planner.tasks.arm.timing import Pace
 
 Vector = NDArray[np.float64]
@@ -48,6 +50,7 @@ class RecedingHorizon(Server):
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # without a motion to it so far
         self._told: Vector | None = None  # in `detail`
+        self._reachable: Vector | None = None  # a goal that is free but for what came on topics
         self._tries = self._bad_starts = 0
         self._paused = 0  # ticks without a cycle to come
         self._longest_lead = LONGEST_LEAD
@@ -89,7 +92,7 @@ class RecedingHorizon(Server):
         if goal is None:
             return
         if self._asked is not None:
-            if not self.guarded(goal, lambda: self._serve(goal)):
+            if not self.guarded(goal, lambda: self._first(goal)):
                 self._asked = None
         elif self._paused:
             self._paused -= 1
@@ -98,15 +101,36 @@ class RecedingHorizon(Server):
         if self.core.worlds is not None:
             self.guarded(None, self._keep_clear)
 
+    def _first(self, goal: Vector) -> None:
+        """A cycle towards a goal without a motion to it so far. One that an object occupies is waited for, at rest."""
+        try:
+            self._serve(goal)
+        except Refused as fault:
+            if fault.status is not Status.OBSTACLE_AHEAD:
+                raise
+            self._goal, self._asked = goal, None
+            self._wait(fault)
+            self.guarded(None, self._hold)
+
+    def _hold(self) -> None:
+        self._braking = self.stop_arm()
+
+    def _wait(self, fault: Refused) -> None:
+        """Until an object leaves the goal."""
+        self.core.note(fault.status, fault.detail)
+        self.status, self.detail = fault.status, fault.detail
+        self._paused = int(OCCUPIED / self._period)
+
     def _follow(self, goal: Vector) -> None:
         """A cycle towards a goal to which there is a motion: a fault is noted, and that motion continues."""
         bad_starts, self._bad_starts = self._bad_starts, 0
         try:
             self._serve(goal)
         except Refused as fault:
+            if fault.status is Status.OBSTACLE_AHEAD:
+                self._wait(fault)
+                return
             self.core.note(fault.status, fault.detail)
-            if fault.status is Status.OUT_OF_REACH and self.core.worlds is not None:
-                self._paused = int(OCCUPIED / self._period)
             if fault.status is Status.BAD_START and not self._touched():
                 self._bad_starts = bad_starts + 1
                 if self._bad_starts >= BAD_STARTS:
@@ -145,7 +169,7 @@ class RecedingHorizon(Server):
             why = refusal
         if why is not None:
             self.core.note(why.status, f"{why.detail}; the arm is brought to rest")
-            self._braking = self.stop_arm()
+            self._hold()
 
     def _stop(self, why: Refused) -> None:
         """Brings the arm to rest and drops its goals."""
@@ -178,18 +202,33 @@ class RecedingHorizon(Server):
                 if self._told is not goal or self.status is not Status.TRACKING:
                     self.status, self.detail = Status.TRACKING, f"goal {np.round(goal, 4).tolist()}"
                     self._told = goal
-                if cycle.tool_error <= NEAR:
+                if cycle.tool_error <= NEAR and cycle.source != LEAVING:
                     self._goal, self._asked = goal, None
                     return
         except StartError as error:
             raise Refused(Status.BAD_START, str(error)) from error
         except GoalError as error:
+            if self._may_become_free(state.x, goal):
+                raise Refused(Status.OBSTACLE_AHEAD, f"{error}; the arm waits until it is free") from error
             raise Refused(Status.OUT_OF_REACH, str(error)) from error
         except TaskError as error:  # such as objects all around, among which no posture is found
             raise Refused(Status.PLANNING_FAILED, str(error)) from error
         finally:
             self._durations.append(time.monotonic() - began)
-        self._give_up_late(cycle)
+        if cycle.source != LEAVING:
+            self._give_up_late(cycle)
+
+    def _may_become_free(self, x: Vector, goal: Vector) -> bool:
+        """Whether a goal can be reached once the objects are gone that came on topics."""
+        if self.core.worlds is None:
+            return False
+        if self._reachable is not goal:
+            try:
+                self.core.task.check_goal(Instance(x, goal), self._planner.progress)
+            except TaskError:
+                return False
+            self._reachable = goal
+        return True
 
     def _publish(
         self, cycle: Cycle, state: StampedState, goal: Vector, began: float, seen: SeenWorld | None = None
@@ -220,8 +259,11 @@ class RecedingHorizon(Server):
         if self._proposer is not None and self._proposer.failures > self._policy_failures:
             self._policy_failures = self._proposer.failures
             self.core.note(Status.POLICY_FAILED, self._proposer.problem)
-        if cycle.motion is None:
-            self.core.note(Status.FALLBACK, cycle.objection)
+        if cycle.left is not None:
+            first, second, distance = cycle.left.first, cycle.left.second, cycle.left.distance
+            self.core.info(f"{first} is {1e3 * distance:.1f} mm from {second}: the arm leaves that first")
+        if cycle.motion is None and (cycle.objection or cycle.source != LEAVING):
+            self.core.note(Status.BAD_START if cycle.source == LEAVING else Status.FALLBACK, cycle.objection)
 
     def _give_up_late(self, cycle: Cycle) -> None:
         """Refuses a goal to which no motion was found for long; the previous goal is served again."""
@@ -233,13 +275,9 @@ class RecedingHorizon(Server):
 
 def details_of(cycle: Cycle, goal: Vector, seen: SeenWorld | None = None) -> dict[str, Any]:
     """What the report says of a cycle, and of a world from topics."""
-    world = (
-        {}
-        if seen is None
-        else {"world": {"version": seen.world.version, "objects": len(seen.world.everything), "age_s": seen.age}}
-    )
+    world = {} if seen is None else {"world": seen.summary}
     return {
-        "status": "refined" if cycle.refined else "start",
+        "status": "leaving" if cycle.left is not None else "refined" if cycle.refined else "start",
         "source": cycle.source,
         "goal": goal.tolist(),
         "cost": float(cycle.cost),
@@ -247,6 +285,7 @@ def details_of(cycle: Cycle, goal: Vector, seen: SeenWorld | None = None) -> dic
         "iterations": int(cycle.iterations),
         "tool_error": float(cycle.tool_error),
         "objection": cycle.objection,
+        **contact_of(cycle.left),
         **world,
         "phases_ms": cycle.phases_ms,
     }

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from sobo_planner.errors import PlanningError
 from sobo_planner.motion import LOST, Motion, Timeline, coasting_state, expected_state, unwound
-from sobo_planner.motion.braking import Brakes
+from sobo_planner.motion.braking import Brakes, StopTouchesError
 from sobo_planner.ros.inputs.inbox import StampedState
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.support.status import Refused, Status
+from sobo_planner.tasks import ArmReach
 
 Vector = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ class Stopper:
 
     def __init__(self, core: Core, brakes: Brakes) -> None:
         self._core, self._brakes = core, brakes
+        self._among: tuple[tuple[int, object], ArmReach] | None = None  # of the last world
 
     def stop(self, jumped: bool = False) -> Motion | None:
         """Publishes the motion that brings the arm to rest, if it moves. Returns that motion.
@@ -48,18 +50,35 @@ class Stopper:
         if jumped and not self._await_state():
             return None
         details: dict[str, Any] = {"status": "braking", "source": "braking", "goal": None, "phases_ms": {}}
+        among = self._world(details)
         for lead in STOP_LEADS:
-            state, x, begin = self._begin_at(lead, jumped)
+            state, x, begin, along = self._begin_at(lead, jumped)
             if x is None:
                 return None
+            checked_in, touches = among, ""
             try:
-                stop = self._brakes.stop(x, begin)
+                stop = self._brakes.stop(x, begin, among=among, along=along)
+            except StopTouchesError as error:  # to go on would be worse
+                stop, checked_in, touches = error.motion, error.task, str(error)
             except PlanningError as error:
                 raise Refused(Status.PLAN_REFUSED, str(error)) from error
             if self._core.now() < begin:
-                self._core.publish(stop, state, details)
+                if touches:
+                    self._core.note(Status.OBSTACLE_AHEAD, touches)
+                self._core.publish(stop, state, details, among=checked_in)
                 return stop
         raise Refused(Status.DEADLINE_MISSED, f"the arm could not be stopped within {STOP_LEADS[-1]} s")
+
+    def _world(self, details: dict[str, Any]) -> ArmReach | None:
+        """The task in the world as it was heard of last, however old; None where it does not come from topics."""
+        if self._core.worlds is None:
+            return None
+        seen, task = self._core.worlds.seen, self._core.task
+        details["world"] = seen.summary
+        made_for = seen.world.version, task.robot.native  # payloads are set in place
+        if self._among is None or self._among[0] != made_for:
+            self._among = made_for, task.with_world(seen.world, self._core.values["world_margin"])
+        return self._among[1]
 
     def _await_state(self) -> bool:
         """Waits for a joint state. Returns whether there is something to stop from: a state, or what is followed."""
@@ -68,8 +87,8 @@ class Stopper:
             time.sleep(0.002)
         return self._core.inbox.state is not None or self._core.followed.timeline is not None
 
-    def _begin_at(self, lead: float, jumped: bool) -> tuple[StampedState | None, Vector | None, float]:
-        """Fresh state if there is one, the state (2n,) to brake from (None at rest), and when [s].
+    def _begin_at(self, lead: float, jumped: bool) -> tuple[StampedState | None, Vector | None, float, Timeline | None]:
+        """Fresh state if there is one, the state (2n,) to brake from (None at rest), when [s], and what is followed.
 
         Without a fresh state, which is no reason to let the arm go on, it is where it is meant to be. Where it does not
         follow what it is meant to, it coasts.
@@ -82,12 +101,13 @@ class Stopper:
         except Refused:
             if timeline is None or not follows:
                 raise
-            return None, timeline.state(begin), begin
+            return None, timeline.state(begin), begin, timeline
         if timeline is not None and follows and not jumped and self._is_near(timeline, state):
-            return state, expected_state(core.task, timeline, state.x, state.stamp, begin), begin
+            x = expected_state(core.task, timeline, state.x, state.stamp, begin)
+            return state, x, begin, timeline
         if follows or core.moves(state.x):
-            return state, coasting_state(core.task, state.x, begin - state.stamp), begin
-        return state, None, begin
+            return state, coasting_state(core.task, state.x, begin - state.stamp), begin, None
+        return state, None, begin, None
 
     def _is_near(self, timeline: Timeline, state: StampedState) -> bool:
         """Whether the arm is about where it is meant to be."""

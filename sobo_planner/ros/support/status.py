@@ -95,8 +95,8 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.BAD_START: Text(
         WARN,
-        "the arm is outside its limits or in self-collision, so that no plan may begin there",
-        "move the arm by hand or by another controller",
+        "the arm is outside its limits, or in a contact that it cannot leave, so that no plan may begin there",
+        "move the arm by hand or by another controller; the detail names what touches",
     ),
     Status.ARM_MOVES: Text(
         WARN,
@@ -151,8 +151,8 @@ TEXTS: dict[Status, Text] = {
     ),
     Status.OBSTACLE_AHEAD: Text(
         WARN,
-        "`receding_horizon`: an object is in the way of what the arm follows, and no motion past it was found in time: "
-        "the arm is brought to rest",
+        "`receding_horizon`: an object is in the way of what the arm follows, and no motion past it was found in time, "
+        "or it occupies the goal: the arm is brought to rest; or an arm that is braked cannot avoid it",
         "nothing: the arm goes on once there is a motion to its goal",
     ),
     Status.TRACKING_LOST: Text(

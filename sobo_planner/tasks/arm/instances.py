@@ -132,10 +132,19 @@ class ArmInstances:
             raise GoalError(f"no posture at the target was found that touches nothing: {what}")
 
     def check_start(self, x: ArrayLike) -> None:
-        """Refuses a state [q, v], (2n,), that no plan may begin at.
+        """Refuses a state [q, v], (2n,), that no plan may begin at, unless it leaves a contact first.
 
         Raises:
-            StartError: Wrong size, NaN, a joint out of its limits, or self-collision.
+            StartError: Wrong size, NaN, a joint out of its limits, or something touches.
+        """
+        self.check_limits(x)
+        self._check_apart("the start is", np.asarray(x, float)[: self.robot.nq], StartError)
+
+    def check_limits(self, x: ArrayLike) -> None:
+        """Refuses a state [q, v], (2n,), outside of the limits, whatever touches there.
+
+        Raises:
+            StartError: Wrong size, NaN, or a joint out of its limits.
         """
         x, robot = _finite("state", x, 2 * self.robot.nv, StartError), self.robot
         q, v = x[: robot.nq], x[robot.nq :]
@@ -145,7 +154,6 @@ class ArmInstances:
                 raise StartError(
                     f"joint {name} moves at {v[i]:.4f}, faster than its limit {robot.velocity_limit[i]:.4f}"
                 )
-        self._check_apart("the start is", q, StartError)
 
     def _check_positions(self, what: str, q: Array, verb: str, error: type[TaskError]) -> None:
         for name, low, high, at in zip(
