@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from sobo_planner.robot.kinematics import minimum_jerk
 from sobo_planner.solver import Solution
 from sobo_planner.tasks import ArmReach
+from sobo_planner.world import World
 
 STORE = get_typestore(Stores.ROS2_KILTED)
 SECOND = 1_000_000_000
@@ -120,7 +121,7 @@ def recording(task: ArmReach, task_hash: str | None = None) -> Message:
         "feedforward",
         "plan_report",
     )
-    own = ("plan_data", "solver_controls", "solver_gains")
+    own = ("plan_data", "solver_controls", "solver_gains", "world")
     topics = {role: f"/{role}" for role in roles} | {role: f"/planner/{role}" for role in own}
     base = task.robot.placement(task.config.robot.base_frame)
     data = {
@@ -142,8 +143,9 @@ def plan(
     time: int,
     report: dict[str, Any] | None = None,
     payload: float = 0.0,
+    **also: Any,
 ) -> list[Message]:
-    """The messages of a plan, as the node records them; `report` is what its report has different."""
+    """The messages of a plan, as the node records them; `report` is what its report has different, `also` its data."""
     base = task.robot.placement(task.config.robot.base_frame)
     points, times = solution.X[1:].copy(), dt * np.arange(1, len(solution.X))
     points[-1, task.nu :] = 0.0
@@ -172,10 +174,16 @@ def plan(
         ("/feedforward", kind, time, feedforward),
         trajectory(task.robot.joint_names, times, points, time),
         ("/plan_report", "std_msgs/msg/String", time, string(common | about | (report or {}))),
-        ("/planner/plan_data", "std_msgs/msg/String", time, string(common | data | scaling)),
+        ("/planner/plan_data", "std_msgs/msg/String", time, string(common | data | scaling | also)),
         ("/planner/solver_controls", kind, time, array(solution.U, ("T", "nu"))),
         ("/planner/solver_gains", kind, time, array(solution.K, ("T", "rows", "cols"))),
     ]
+
+
+def world(world: World, time: int, version: int = 1, margin: float = 0.0) -> Message:
+    """A world that something was planned in."""
+    about = {"version": version, "hash": world.hash, "margin": margin, "world": world.to_dict()}
+    return "/planner/world", "std_msgs/msg/String", time, string(about)
 
 
 def write(folder: Path, messages: Iterable[Message], sqlite: bool = False, zstd: bool = False) -> Path:

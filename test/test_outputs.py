@@ -24,9 +24,11 @@ from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.outputs import conversions, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RECORDED, PlanOutputs
 from sobo_planner.ros.record.plans import Published
+from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach
+from sobo_planner.world import Pose, Sphere, World, WorldObject
 
 DETAILS = {"status": "converged", "phases_ms": {}}
 VALUES = {
@@ -193,15 +195,19 @@ def test_what_is_published_is_what_passed_the_checker(
 def test_what_is_recorded_are_the_bytes_that_were_published(
     outputs: PlanOutputs, motion: Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded: list[tuple[Published, dict[str, bytes]]] = []
-    recording = SimpleNamespace(plan=lambda *plan: recorded.append(plan), note=lambda *_: None)
+    recorded: list[tuple[Published, dict[str, bytes], Any]] = []
+    refused: list[tuple[bytes, Any]] = []
+    recording = SimpleNamespace(
+        plan=lambda *plan: recorded.append(plan), refusal=lambda *refusal: refused.append(refusal)
+    )
     monkeypatch.setattr(outputs, "_recording", recording)
     monkeypatch.setattr(outputs, "_values", VALUES | dict.fromkeys(RECORDED))
     left = {role: Recorder() for role in ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")}
     for role, attribute in zip(left, ("_trajectory", "_gains", "_feedforward", "_report"), strict=True):
         monkeypatch.setattr(outputs, attribute, left[role])
     report = outputs.publish(motion, BEGIN - 0.25, DETAILS)
-    [(published, messages)] = recorded
+    [(published, messages, around)] = recorded
+    assert around is None and "world_version" not in published.data()
     together = {"joint_trajectory": published.trajectory, **messages}
     assert together.keys() == left.keys()
     for role, recorder in left.items():
@@ -211,6 +217,34 @@ def test_what_is_recorded_are_the_bytes_that_were_published(
     outputs.publish_refusal(refusal, np.ones(3))
     told = json.loads(deserialize_message(left["plan_report"].messages[-1], String).data)
     assert (told["reason"], told["goal"]) == ("BAD_GOAL", [1.0, 1.0, 1.0])
+    assert refused == [(left["plan_report"].messages[-1], None)]
+
+
+def test_what_is_recorded_says_in_which_world_it_was_made(
+    outputs: PlanOutputs, motion: Motion, task: ArmReach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was checked in another world than it was made in, as braking among objects, brings none."""
+    recorded: list[Any] = []
+    recording = SimpleNamespace(plan=lambda *plan: recorded.append(plan), refusal=lambda *told: recorded.append(told))
+    monkeypatch.setattr(outputs, "_recording", recording)
+    monkeypatch.setattr(outputs, "_values", VALUES | dict.fromkeys(RECORDED) | {"world_margin": 0.01})
+    view = task.with_world(World((WorldObject("ball", Sphere(0.1), Pose((0.0, 0.0, 3.0))),)), 0.02)
+    version = view.robot.world.version
+    for details in (DETAILS, DETAILS | {"world": {"version": version}}, DETAILS | {"world": {"version": version + 1}}):
+        outputs.publish(motion, BEGIN - 0.25, details, None, None, view)
+    (first, second, third) = recorded
+    assert first[2] == second[2] == Surrounding(view.robot.world, 0.02) and third[2] is None
+    assert [each[0].data()["world_version"] for each in recorded] == [version, version, version + 1]
+    outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
+    assert recorded[-1][1] is None, "nobody says what surrounds the arm"
+    monkeypatch.setattr(outputs, "_world", lambda: view.robot.world)
+    outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
+    assert recorded[-1][1] == Surrounding(view.robot.world, 0.01)
+    for topics, known in (("", False), ("obstacles", True)):  # nothing was ever heard, or that there is nothing
+        monkeypatch.setattr(outputs, "_world", World)
+        monkeypatch.setitem(outputs._values, "world_topics", topics)  # type: ignore[arg-type]
+        outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
+        assert (recorded[-1][1] is not None) is known
 
 
 def test_what_the_checker_refuses_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:

@@ -20,16 +20,20 @@ from builtin_interfaces.msg import Time
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from scripted_serving import wait
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from world_messages import cube, markers
 
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.motion import Motion
 from sobo_planner.ros.record.fast_cdr import joint_trajectory, text
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
+from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.support import domain
+from sobo_planner.world import Sphere, World, WorldObject, world_from_dict
 
 SIZES = {"record_file_size": 1, "record_total_size": 4}
 REMAPPED = ["--ros-args", "-r", "joint_states:=/robot/joint_states"]
@@ -128,6 +132,81 @@ def test_each_file_begins_with_the_parameters_in_force(recording: Recording, tmp
     events = [each.message for each in by_rosbags(files_of(bag)[-1]) if each.topic == "/parameter_events"]
     assert len(files_of(bag)) > 1 and events[0].node == "/left/planner"
     assert {each.name: each.value.double_value for each in events[0].new_parameters}["speed"] == 0.5
+
+
+WORLD = "/left/planner/world"
+
+
+def around(radius: float = 0.1) -> Surrounding:
+    return Surrounding(World((WorldObject("ball", Sphere(radius)),)), 0.02)
+
+
+def worlds_of(bag: Path) -> list[dict[str, Any]]:
+    return [json.loads(each.message.data) for each in by_rosbags(bag) if each.topic == WORLD]
+
+
+def test_a_world_is_recorded_once_with_what_was_planned_in_it_first(recording: Recording, tmp_path: Path) -> None:
+    bag, first, second = begin(recording, tmp_path), around(), around(0.2)
+    for number, each in enumerate((first, first, second, second)):
+        recording.plan(published(number), {}, each)
+    recording.plan(published(9), {})
+    recording.end()
+    told = worlds_of(bag)
+    assert [each["version"] for each in told] == [each.world.version for each in (first, second)]
+    assert [world_from_dict(each["world"]) for each in told] == [first.world, second.world]
+    assert (told[0]["margin"], told[0]["hash"]) == (0.02, first.world.hash)
+    heard = by_rosbags(bag)
+    times = [each.time for each in heard if each.topic == WORLD]
+    plans = [each.time for each in heard if each.topic == PLANS[0]]
+    assert times == [plans[0], plans[2]]
+
+
+def test_so_is_that_in_which_a_goal_was_refused(recording: Recording, tmp_path: Path) -> None:
+    bag, each = begin(recording, tmp_path), around()
+    recording.refusal(text("refused"), each)
+    recording.plan(published(1), {}, each)
+    recording.refusal(text("refused"))
+    recording.end()
+    assert [told["version"] for told in worlds_of(bag)] == [each.world.version]
+    again = begin(recording, tmp_path)
+    recording.plan(published(1), {}, each)
+    recording.end()
+    assert len(worlds_of(again)) == 1, "each bag has it anew"
+
+
+def test_each_file_begins_with_the_last_world(recording: Recording, tmp_path: Path) -> None:
+    bag, last = begin(recording, tmp_path), around()
+    recording.plan(published(1), {}, around(0.3))
+    recording.plan(published(2), {}, last)
+    for _ in range(30):
+        recording.note("plan_report", String(data="x" * 100_000))
+    recording.end()
+    assert len(files_of(bag)) > 1
+    assert [each["version"] for each in worlds_of(files_of(bag)[-1])] == [last.world.version]
+
+
+def test_a_world_that_was_dropped_comes_with_the_next_plan(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag, each = begin(recording, tmp_path), around()
+    writer = recording._writer
+    assert writer is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "put", lambda entry: False)
+        recording.plan(published(1), {}, each)
+    recording.plan(published(2), {}, each)
+    recording.end()
+    assert [told["version"] for told in worlds_of(bag)] == [each.world.version]
+
+
+def test_obstacles_that_came_in_are_recorded(recording: Recording, tmp_path: Path) -> None:
+    bag = begin(recording, tmp_path)
+    recording.note("obstacles", serialize_message(markers(cube(3, 0.2))))
+    recording.note("points", None)  # clouds are not
+    recording.end()
+    [heard] = [each for each in by_rosbags(bag) if each.topic == "/left/obstacles"]
+    [marker] = heard.message.markers
+    assert (marker.id, marker.scale.x) == (3, 0.2)
 
 
 def test_a_folder_that_is_removed_ends_it(recording: Recording, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message
 from visualization_msgs.msg import Marker, MarkerArray
 from world_messages import cube, markers, points
 from world_session import Served, served_session
 
+from sobo_planner.ros.inputs.world_topics import WorldTopics
 from sobo_planner.ros.planner_node import PlannerNode
 from sobo_planner.ros.support import domain
-from sobo_planner.ros.support.status import Status
+from sobo_planner.ros.support.status import Refused, Status
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +127,21 @@ def test_messages_come_from_topics_of_the_node(served: Served) -> None:
     end = time.monotonic() + 20.0
     while publisher.get_subscription_count() == 0 and time.monotonic() < end:
         executor.spin_once(timeout_sec=0.05)
-    publisher.publish(markers(Marker(action=Marker.DELETEALL), cube(77)))
+    heard: list[Any] = []
+    topics = WorldTopics(served.node, served.intake, lambda name, data: heard.append((name, bytes(data))))
+    sent = markers(Marker(action=Marker.DELETEALL), cube(77))
+    while publisher.get_subscription_count() < 2 and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.05)
+    publisher.publish(sent)
     while not any(each.name == "cell/77" for each in served.intake.worlds.seen.world.objects):
         assert time.monotonic() < end, "it never came"
         executor.spin_once(timeout_sec=0.05)
+    while not heard and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.05)
+    topics.close()
     executor.remove_node(served.node)
+    [(name, data)] = heard
+    assert name == "obstacles" and deserialize_message(data, MarkerArray) == sent
 
 
 def test_a_node_plans_in_what_it_hears_and_ends_lifetimes(home: np.ndarray) -> None:
@@ -151,3 +164,29 @@ def test_a_node_plans_in_what_it_hears_and_ends_lifetimes(home: np.ndarray) -> N
     finally:
         node.destroy_node()
         context.try_shutdown()
+
+
+def test_plans_come_out_of_a_recording_with_their_worlds(home: np.ndarray, tmp_path: Path) -> None:
+    """From messages on topics to the instances of `sobo from-bag`."""
+    pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
+    from sobo_training.bags.candidates import Filters, Selection
+    from sobo_training.bags.conversion import BagOptions, survey
+
+    worlds = []
+    with served_session(home, world_topics="obstacles", records=True, record=str(tmp_path)) as served:
+        goal, task = goal_of(served), served.session.task
+        middle = task.robot.tool_position(served.home + [0.4, 0.0, 0.0, 0.0, 0.0, 0.0])
+        for at in (middle, middle + [0.0, 0.0, 0.1]):
+            served.intake.obstacles(markers(cube(1, 0.1, tuple(at.tolist()))))
+            assert served.ask(goal) is not None
+            worlds.append(served.intake.worlds.seen.world)
+        served.session.outputs.publish_refusal(Refused(Status.OUT_OF_REACH, "far"), goal)
+    [bag] = tmp_path.iterdir()
+    [contents] = survey([bag], task, BagOptions(), progress=False)
+    assert contents.damages == [] and contents.uses["/worlds/world"] == {"worlds that plans were made in": 2}
+    selection = Selection(task, Filters())
+    selection.add(contents)
+    found = [each for each in selection.found.candidates if each.kind == "plan"]
+    assert [each.world.world for each in found if each.world is not None] == worlds
+    assert [each.world.margin for each in found if each.world is not None] == [0.005, 0.005]
+    assert [each["world"]["hash"] for each in served.reports] == [each.hash for each in worlds]

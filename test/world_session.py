@@ -16,6 +16,7 @@ from sobo_planner.motion import Motion
 from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.inputs.world_topics import WorldIntake
 from sobo_planner.ros.outputs.diagnostics import Ledger
+from sobo_planner.ros.record.recording import Recording
 from sobo_planner.ros.serve.core import Core
 from sobo_planner.ros.serve.plan_once import PlanOnce
 from sobo_planner.ros.serve.session import Session
@@ -81,12 +82,15 @@ class Served:
 
 
 @contextmanager
-def served_session(home: np.ndarray, topics: Sequence[str] = (), **parameters: Any) -> Iterator[Served]:
+def served_session(
+    home: np.ndarray, topics: Sequence[str] = (), records: bool = False, **parameters: Any
+) -> Iterator[Served]:
     """A session of the planner node that nobody spins.
 
     Args:
         home: Where the arm is, (6,) [rad].
         topics: Where the world comes from, by calls alone; else, those of the parameter `world_topics`.
+        records: Whether the session is recorded, into the folder of the parameter `record`.
         parameters: Of the node.
     """
     context = Context()
@@ -95,7 +99,10 @@ def served_session(home: np.ndarray, topics: Sequence[str] = (), **parameters: A
     given = {"policy": "none", "world_timeout": 60.0, "state_timeout": 60.0, "deadline": 60.0, "world_margin": 0.005}
     values = {spec.name: spec.default for spec in PLANNER} | given | parameters
     refusals: list[Refused] = []
-    session = Session(node, values, note=refusals.append)
+    recording = Recording(node)
+    session = Session(node, values, note=refusals.append, recording=recording)
+    if records:
+        recording.begin(values, session.description)
     assert session.world_topics is not None
     intake = session._intake(topics, node, refusals.append) if topics else session.world_topics.intake
     intake._now = lambda: NOW
@@ -103,5 +110,6 @@ def served_session(home: np.ndarray, topics: Sequence[str] = (), **parameters: A
         yield Served(session, values, node, home, intake, refusals)
     finally:
         session.drop()
+        recording.end()
         node.destroy_node()
         context.try_shutdown()

@@ -22,6 +22,7 @@ from sobo_training.bags.motions import Motion
 from sobo_training.bags.plans import SOLVED, LoggedPlan
 from sobo_training.bags.records import SECOND, Times
 from sobo_training.bags.survey import Contents
+from sobo_training.bags.worlds import LoggedWorld, LoggedWorlds, UnknownWorldError, Views
 
 #: Kinds of candidates: plans of this package, what was measured, what others commanded, goals that led to no motion.
 KINDS = ("plan", "motion", "trajectory", "goal")
@@ -69,6 +70,7 @@ class Candidate:
         controls: The solver's controls with it, (T, nu), where they belong to this very problem.
         gains: The solver's gains, (T, nu, nx), likewise.
         stretch: How many times longer than the task's motions the recorded one took.
+        world: That it was made in; None for an arm without surroundings, or where none was recorded.
     """
 
     kind: str
@@ -79,13 +81,15 @@ class Candidate:
     controls: Array | None = None
     gains: Array | None = None
     stretch: float = 1.0
+    world: LoggedWorld | None = None
 
     @property
     def key(self) -> str:
         """The same for the same recording, whatever file it is in."""
         parts = [self.instance.x0, self.instance.target, *([] if self.states is None else [self.states])]
         content = b"".join(np.round(part, 9).tobytes() for part in parts)
-        return hashlib.sha256(f"{self.kind} {self.recorded} ".encode() + content).hexdigest()
+        world = "" if self.world is None else f"{self.world.key} "
+        return hashlib.sha256(f"{self.kind} {self.recorded} {world}".encode() + content).hexdigest()
 
 
 @dataclass
@@ -112,11 +116,13 @@ class Selection:
         self._task, self._filters = task, filters
         self._base = task.robot.placement(task.config.robot.base_frame or task.robot.root_link)
         self._known: set[str] = set()
+        self._views = Views(task)
+        self._worlds = LoggedWorlds(task.robot.root_link)  # of the bag at hand
         self.found = Found()
 
     def add(self, contents: Contents) -> None:
         """Adds the candidates of a bag."""
-        unused = self.found.unused
+        unused, self._worlds = self.found.unused, contents.worlds
         for kind, causes in (("motion", contents.unused_motions), ("plan", contents.unused_plans)):
             unused[kind].update(causes)
         bag, served = str(contents.bag.path), [goal for goal in contents.goals if not self._refused(goal, contents)]
@@ -140,7 +146,7 @@ class Selection:
                 raise _Unused("recorded twice")
             self._known.add(candidate.key)
             self.found.candidates.append(candidate)
-        except _Unused as error:
+        except (_Unused, UnknownWorldError) as error:
             self.found.unused[kind][str(error)] += 1
 
     def _refused(self, goal: Goal, contents: Contents) -> bool:
@@ -174,10 +180,11 @@ class Selection:
             # seven numbers are a pose, or the goal of seven joints
             if len(plan.goal) == 3 or plan.goal_type or np.linalg.norm(asked - target) <= REACHED:
                 target = asked
-        instance = self._instance(states[0], target, states[-1, :n])
+        world = self._worlds.of(plan.world, plan.recorded)
+        instance = self._instance(world, states[0], target, states[-1, :n])
         if not (same and plan.nominal):
-            return Candidate("plan", bag, plan.begin, instance, states, stretch=stretch)
-        return Candidate("plan", bag, plan.begin, instance, states, plan.U, plan.K)
+            return Candidate("plan", bag, plan.begin, instance, states, stretch=stretch, world=world)
+        return Candidate("plan", bag, plan.begin, instance, states, plan.U, plan.K, world=world)
 
     def _of_motion(self, motion: Motion, bag: str, goals: list[Goal], plans: Times) -> Candidate:
         first = np.searchsorted(plans, motion.begin - round(PLANNED_BEFORE * SECOND))
@@ -210,9 +217,10 @@ class Selection:
         states = np.hstack([position, velocity])
         if np.linalg.norm(task.robot.tool_position(position[0]) - target) < NEAREST:
             raise _Unused(f"the tool was nearer than {NEAREST:g} m to where it ended")
-        instance = self._instance(states[0], target, position[-1])
+        world = self._worlds.of(None, motion.begin)
+        instance = self._instance(world, states[0], target, position[-1])
         stretch = motion.duration / task.nominal.duration
-        return Candidate(kind, bag, motion.stamp, instance, states, stretch=stretch)
+        return Candidate(kind, bag, motion.stamp, instance, states, stretch=stretch, world=world)
 
     def _of_goal(self, goal: Goal, contents: Contents, begun: Times, measured: Times) -> Candidate:
         later = [each.recorded for each in contents.goals if each.recorded > goal.recorded]
@@ -222,7 +230,9 @@ class Selection:
         if moving or (first < len(begun) and begun[first] <= until):
             raise _Unused("a plan or a motion follows, which counts instead")
         x0 = self._state_at(goal.recorded, contents.history)
-        return Candidate("goal", str(contents.bag.path), goal.recorded, self._instance(x0, goal.target))
+        world = self._worlds.of(None, goal.recorded)
+        instance = self._instance(world, x0, goal.target)
+        return Candidate("goal", str(contents.bag.path), goal.recorded, instance, world=world)
 
     def _state_at(self, time: int, history: list[tuple[int, Array]]) -> Array:
         """The arm at rest at a time [ns], (nx,)."""
@@ -247,9 +257,9 @@ class Selection:
             raise _Unused("a joint is beyond its limits")
         return clipped
 
-    def _instance(self, x0: Array, target: Array, end: Array | None = None) -> Instance:
+    def _instance(self, world: LoggedWorld | None, x0: Array, target: Array, end: Array | None = None) -> Instance:
         """An instance that passed all checks; `end` are the joints (n,) that reached, or nearly reached, the target."""
-        task, region = self._task, self._filters.region
+        task, region = self._views.of(world), self._filters.region
         if region is not None:
             place = self._base.inverse().goal(target)
             if (place < region[0]).any() or (place > region[1]).any():

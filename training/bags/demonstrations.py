@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import Candidate
 from sobo_training.bags.joint_states import Array
+from sobo_training.bags.worlds import Views
 from sobo_training.data.collect import Collector, Outcome, cause_of_failure
 from sobo_training.data.collection import CollectOptions, resolved_config
 from sobo_training.data.instances import Stream, generator
@@ -41,9 +43,20 @@ class LoggedCollector(Collector):
     ) -> None:
         super().__init__(task, Solver(task), options)
         self._arm, self._candidates, self._tool_error = task, candidates, tool_error
+        self._alone, self._views = self.solver, Views(task)
 
     def solve(self, numbers: list[int]) -> list[Outcome]:
-        """Solves some candidates; the recorded start has number `RECORDED`."""
+        """Solves some candidates, each in its world; the recorded start has number `RECORDED`."""
+        outcomes: list[Outcome] = []
+        for _, same in groupby(numbers, lambda number: self._candidates[number].world):
+            outcomes += self._solve_among(list(same))
+        return outcomes
+
+    def _solve_among(self, numbers: list[int]) -> list[Outcome]:
+        """Solves candidates that share a world."""
+        world = self._candidates[numbers[0]].world
+        self._arm = self.task = self._views.of(world)
+        self.solver = self._alone if world is None else Solver(self._arm)
         outcomes = []
         for outcome in super().solve(numbers):
             shift = 0 if self._candidates[outcome.number].states is not None else 1
@@ -68,6 +81,8 @@ class LoggedCollector(Collector):
         cause = cause_of_failure(solution)
         if cause is None and self._arm.final_error(solution.X, instance.target) > self._tool_error:
             return f"ends more than {self._tool_error:g} m from the goal"
+        if cause is None and self._arm.robot.world.everything and _touches(self._arm, solution):
+            return "touches something in its world"
         return cause
 
     def _recorded(self, candidate: Candidate) -> Guess:
@@ -78,6 +93,11 @@ class LoggedCollector(Collector):
             return Guess(states, np.clip(candidate.controls, task.control_lower, task.control_upper))
         X, U = task.track(candidate.instance.x0, states[1:], task.config.policy.blend)
         return Guess(X, np.clip(U, task.control_lower, task.control_upper))
+
+
+def _touches(task: ArmReach, solution: Solution) -> bool:
+    time = task.dt * np.arange(len(solution.X), dtype=np.float64)
+    return task.robot.first_contact(time, solution.X[:, : task.nu], solution.X[:, task.nu :]) is not None
 
 
 def config_of(
@@ -98,7 +118,7 @@ def stays_optimal(candidate: Candidate, cost: float, gains: Array, task: ArmReac
         candidate: The plan.
         cost: Of the solution that was found from there.
         gains: Of that solution, (T, nu, nx).
-        task: The present task.
+        task: The present task, in the world of the plan.
     """
     states, controls = candidate.states, candidate.controls
     if states is None or controls is None:

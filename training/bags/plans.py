@@ -44,6 +44,7 @@ class LoggedPlan:
         U: The solver's controls, (T, n), or None where they were not recorded.
         K: The solver's gains du/dx, (T, n, 2n), or None.
         nominal: Whether it was made with all of the robot's limits and without a payload.
+        world: Version of the world that it was made in; None where it was not recorded.
     """
 
     recorded: int
@@ -57,6 +58,7 @@ class LoggedPlan:
     U: Array | None
     K: Array | None
     nominal: bool
+    world: int | None = None
 
     @property
     def duration(self) -> float:
@@ -166,7 +168,26 @@ class Plans:
         nominal = shares == (1.0, 1.0) and data.get("payload_mass", 0.0) == 0.0
         error = float(report.get("tool_error", np.nan))
         begin = stamp + round(lead * SECOND)
-        return LoggedPlan(recorded, begin, status, goal, str(data.get("goal_type", "")), error, dt, X, U, K, nominal)
+        leaves = int(report.get("contact", {}).get("steps", 0))  # a contact first
+        if not 0 <= leaves < len(X) - 1:
+            raise Incomplete("its parts contradict each other")
+        if leaves:
+            begin, X, U, K = begin + round(leaves * dt * SECOND), X[leaves:], None, None
+        world = data.get("world_version")
+        return LoggedPlan(
+            recorded,
+            begin,
+            status,
+            goal,
+            str(data.get("goal_type", "")),
+            error,
+            dt,
+            X,
+            U,
+            K,
+            nominal,
+            None if world is None else int(world),
+        )
 
     def _near(self, role: str, recorded: int) -> list[bytes]:
         near = [(abs(time - recorded), payload) for time, payload in self._parts[role]]

@@ -13,6 +13,7 @@ from sobo_training.bags.candidates import KINDS, Candidate, Found
 from sobo_training.bags.demonstrations import RECORDED, stays_optimal
 from sobo_training.bags.records import SECOND
 from sobo_training.bags.survey import Contents
+from sobo_training.bags.worlds import Views, described
 from sobo_training.data.collection import CollectSummary
 from sobo_training.data.dataset import shard_paths
 from sobo_training.data.shards import read_shard
@@ -94,6 +95,9 @@ class Report:
             "out": self.out,
             "bags": self.bags,
             "kinds": kinds,
+            "worlds": {
+                each.world.world.hash: described(each.world) for each in self.found.candidates if each.world is not None
+            },
             "dataset": None if self.summary is None else dataclasses.asdict(self.summary),
             "instances": [
                 {
@@ -102,6 +106,7 @@ class Report:
                     "bag": each.bag,
                     "recorded_ns": each.recorded,
                     "stretch": each.stretch,
+                    "world": None if each.world is None else each.world.world.hash,
                 }
                 for number, each in enumerate(self.found.candidates)
             ],
@@ -133,13 +138,15 @@ class Report:
 def results(folder: Path, task: ArmReach, candidates: list[Candidate]) -> dict[str, Counter[str]]:
     """What became of the candidates of each kind, from the shards of the dataset."""
     outcomes: dict[str, Counter[str]] = {}
+    views = Views(task)
     for path in shard_paths(folder):
         tensors, info = read_shard(path)
         for row, number in enumerate(info.indices):
             candidate = candidates[number]
             what = OWN if candidate.states is None else OTHER
             if tensors["start"][row] == RECORDED:
-                stayed = stays_optimal(candidate, float(tensors["cost"][row]), tensors["K"][row], task)
+                there = views.of(candidate.world)
+                stayed = stays_optimal(candidate, float(tensors["cost"][row]), tensors["K"][row], there)
                 what = STAYED if stayed else AGAIN
             outcomes.setdefault(candidate.kind, Counter())[what] += 1
         for number, causes in info.rejected.items():

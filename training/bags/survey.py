@@ -22,6 +22,7 @@ from sobo_training.bags.packing import ZSTD, unpack_zstd
 from sobo_training.bags.plans import LoggedPlan, Plans, Refusal
 from sobo_training.bags.records import SECOND, Batch, Channel, Damage, Findings, Times
 from sobo_training.bags.topics import Names
+from sobo_training.bags.worlds import LoggedWorlds
 
 # Times of this size [s] and more are UNIX times; smaller ones count from the beginning of a bag.
 UNIX_TIME = 1e9
@@ -72,6 +73,7 @@ class Contents:
         types: Type of each topic.
         damages: Parts of the files that cannot be read.
         unused_motions, unused_plans: By cause.
+        worlds: The worlds that plans were made in.
         notes: What else is to be known.
         first, last: When the first and the last message were recorded [ns]; None without any.
     """
@@ -90,6 +92,7 @@ class Contents:
     damages: list[Damage] = field(default_factory=list)
     unused_motions: Counter[str] = field(default_factory=Counter)
     unused_plans: Counter[str] = field(default_factory=Counter)
+    worlds: LoggedWorlds = field(default_factory=lambda: LoggedWorlds(""))
     notes: list[str] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
@@ -121,7 +124,8 @@ class Survey:
         names = topics.recorded_names(bag, decode).given(names)
         joints = names.joints or tuple(names.prefix + name for name in task.robot.joint_names)
         self._joints = joints
-        self._contents = Contents(bag, replace(names, joints=joints))
+        worlds = LoggedWorlds(task.robot.root_link)
+        self._contents = Contents(bag, replace(names, joints=joints), worlds=worlds)
         self._arms: dict[str, tuple[ArmStates, MotionFinder]] = {}
         self._plans = Plans(decode, joints)
         self._latest: tuple[Channel, int, bytes] | None = None  # trajectory that the next one may replace
@@ -169,6 +173,8 @@ class Survey:
             self._joint_states(batch)
         elif role in (topics.GOAL, topics.GOAL_JOINTS):
             self._each(batch, self._goal)
+        elif role == topics.WORLD:
+            self._each(batch, self._world)
         else:
             if role == plans.TRAJECTORY and plans.REPORT not in contents.names.topics:
                 self._trajectories(batch)
@@ -227,6 +233,11 @@ class Survey:
             target = tool_goal(message, robot.fixed_links, self._contents.names.prefix)
         self._contents.goals.append(Goal(time, target))
         return "goals"
+
+    def _world(self, type_name: str, time: int, payload: bytes) -> str:
+        if topics.WORLD not in self._contents.names.topics:  # somebody else's
+            return NOT_USED
+        return self._contents.worlds.add(time, payload, self._decode)
 
     def _trajectories(self, batch: Batch) -> None:
         """Keeps those that nothing replaced at once: planners may send a hundred a second."""

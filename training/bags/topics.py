@@ -18,7 +18,7 @@ from sobo_training.bags.records import Channel, Findings
 JOINT_STATE, STRING, ARRAY = "sensor_msgs/msg/JointState", "std_msgs/msg/String", "std_msgs/msg/Float64MultiArray"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 POSE, POINT = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PointStamped"
-JOINT_STATES, GOAL, GOAL_JOINTS = "joint_states", "goal_pose", "goal_joints"
+JOINT_STATES, GOAL, GOAL_JOINTS, WORLD = "joint_states", "goal_pose", "goal_joints", "world"
 #: Types that the topic of a role may have.
 TYPES: dict[str, tuple[str, ...]] = {
     JOINT_STATES: (JOINT_STATE,),
@@ -30,6 +30,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     plans.FEEDFORWARD: (ARRAY,),
     plans.CONTROLS: (ARRAY,),
     plans.SOLVER_GAINS: (ARRAY,),
+    WORLD: (STRING,),
 }
 RECORDING = "recording"
 

@@ -9,6 +9,7 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
@@ -186,18 +187,29 @@ class WorldTopics:
     Args:
         node: Owner of the subscriptions.
         intake: Takes what comes.
+        heard: Told of every message of obstacles and scenes in CDR, after the name of its topic, before it is taken.
     """
 
-    def __init__(self, node: Node, intake: WorldIntake) -> None:
-        self._node, self.intake = node, intake
+    def __init__(
+        self, node: Node, intake: WorldIntake, heard: Callable[[str, bytes], object] = lambda name, data: None
+    ) -> None:
+        self._node, self.intake, self._heard = node, intake, heard
         self._subscriptions: list[Any] = []
         if OBSTACLES in intake.worlds.sources:
-            self._subscriptions.append(node.create_subscription(MarkerArray, "obstacles", intake.obstacles, CHANGES))
+            self._listen(OBSTACLES, MarkerArray, intake.obstacles)
         if PLANNING_SCENE in intake.worlds.sources:
-            kind = planning_scenes.PlanningScene
-            self._subscriptions.append(node.create_subscription(kind, "planning_scene", intake.planning_scene, CHANGES))
+            self._listen(PLANNING_SCENE, planning_scenes.PlanningScene, intake.planning_scene)
         if POINTS in intake.worlds.sources:
             self._subscriptions.append(node.create_subscription(PointCloud2, "points", intake.points, NEWEST))
+
+    def _listen(self, name: str, kind: Any, take: Callable[[Any], None]) -> None:
+        """Subscribes to messages in CDR: making it again for a recording would take milliseconds."""
+
+        def heard(data: bytes) -> None:
+            self._heard(name, data)
+            take(deserialize_message(data, kind))
+
+        self._subscriptions.append(self._node.create_subscription(kind, name, heard, CHANGES, raw=True))
 
     def close(self) -> None:
         """Ends the subscriptions."""

@@ -26,10 +26,12 @@ from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule, keeps_
 from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
+from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
 from sobo_planner.solver import Interrupt
 from sobo_planner.tasks import ArmReach
+from sobo_planner.world import World
 
 # Stamps name plans: on a clock that stands still the next one is a nanosecond later, up to so many.
 STANDSTILL = 10**6
@@ -58,6 +60,7 @@ class PlanOutputs:
         base: The base frame, which reports give goals in, in the root link's frame. None: the root link's frame.
         execution: Takes every trajectory, too, as an action's goal.
         recording: Records what is published.
+        world: Gives what surrounds the arm as far as it is known, for the recording of refusals.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class PlanOutputs:
         base: Placement | None = None,
         execution: Execution | None = None,
         recording: Recording | None = None,
+        world: Callable[[], World] | None = None,
     ) -> None:
         self._node, self._robot, self._joint_names = node, robot, list(joint_names)
         self._checker, self._followed = checker, followed
@@ -91,7 +95,7 @@ class PlanOutputs:
         if linear_feedback.available():
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
-        self._lent, self._execution, self._recording = report, execution, recording
+        self._lent, self._execution, self._recording, self._world = report, execution, recording, world
         self._from_root = (base or Placement.identity()).inverse()
 
     def open(self) -> None:
@@ -198,11 +202,23 @@ class PlanOutputs:
             if self._control is not None:
                 self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
             if self._recording is not None:
+                around, version = self._around(details, among)
                 context = {name: self._values[name] for name in RECORDED} | {"goal": details.get("goal")}
+                if version is not None:
+                    context["world_version"] = version
                 published = Published(self._plan_id, stamp, lead, motion, trajectory, context)
                 messages = {"feedback_gains": gains, "feedforward": feedforward, "plan_report": told}
-                self._recording.plan(published, messages)
+                self._recording.plan(published, messages, around)
         return report
+
+    def _around(self, details: Mapping[str, Any], among: ArmReach | None) -> tuple[Surrounding | None, int | None]:
+        """The world of a motion, None where it was checked in another one, and its version; None without objects."""
+        robot = self._robot if among is None else among.robot
+        version = details.get("world", {}).get("version")
+        if version is None and not robot.world.everything:
+            return None, None
+        made_here = version in (None, robot.world.version)
+        return (Surrounding(robot.world, robot.margin) if made_here else None), version or robot.world.version
 
     def _check(self, points: Trajectory, motion: Motion, among: ArmReach | None) -> None:
         """Refuses points that must not leave. They cannot be changed afterwards."""
@@ -218,7 +234,15 @@ class PlanOutputs:
             if self._open:
                 told = fast_cdr.text(diagnostics.to_json(report))
                 self._report.publish(told)
-                self._note("plan_report", told)
+                if self._recording is not None:
+                    self._recording.refusal(told, self._known())
+
+    def _known(self) -> Surrounding | None:
+        """What surrounds the arm as far as it is known; None for a node without a world."""
+        world = None if self._world is None else self._world()
+        if world is None or not (world.everything or self._values["world_topics"]):
+            return None
+        return Surrounding(world, self._values["world_margin"])
 
     def _in_base(self, goal: ArrayLike | None) -> list[float] | None:
         """A goal, as its sender may compare it: of the tool in the base frame, of the joints as it is."""

@@ -13,6 +13,8 @@ from builtin_interfaces.msg import Time
 from sobo_planner.motion import Motion
 from sobo_planner.ros.record import fast_cdr
 
+#: A role, the message in CDR or what makes it, and about how large it is [bytes].
+Part = tuple[str, bytes | Callable[[], bytes], int]
 LABELS = {2: ("T", "nu"), 3: ("T", "rows", "cols")}
 
 
@@ -49,9 +51,9 @@ class Published:
         }
 
 
-def parts(published: Published) -> list[tuple[str, bytes | Callable[[], bytes], int]]:
-    """Roles of the messages, their data or what makes them, and about how large they are [bytes]."""
-    found: list[tuple[str, bytes | Callable[[], bytes], int]] = [
+def parts(published: Published) -> list[Part]:
+    """The messages of a motion."""
+    found: list[Part] = [
         ("joint_trajectory", published.trajectory, len(published.trajectory)),
         ("plan_data", lambda: fast_cdr.text(json.dumps(published.data())), 1000),
     ]

@@ -20,9 +20,10 @@ from sobo_planner.paths import user_path
 from sobo_planner.ros.record.bag import Bag, Message
 from sobo_planner.ros.record.mcap_file import Topic
 from sobo_planner.ros.record.metadata import qos
-from sobo_planner.ros.record.plans import Published, parts
-from sobo_planner.ros.record.topics import PARAMETERS, RECORDING, STRING, Role, roles
+from sobo_planner.ros.record.plans import Part, Published, parts
+from sobo_planner.ros.record.topics import PARAMETERS, RECORDING, STRING, WORLD, Role, roles
 from sobo_planner.ros.record.types import Types
+from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.record.writer import Entry, Writer
 
 MEGABYTE = 10**6
@@ -50,6 +51,7 @@ class Recording:
         self._roles: dict[str, Role] = {}
         self._parameters: dict[str, Any] = {}
         self._last_plan = 0
+        self._world: Surrounding | None = None  # the last one that was recorded
 
     def begin(self, values: Mapping[str, Any], description: Callable[[], Mapping[str, Any]]) -> None:
         """Begins a bag if the parameters say so.
@@ -77,7 +79,7 @@ class Recording:
         self._parameters = {
             name: parameter.to_parameter_msg() for name, parameter in self._node.get_parameters_by_prefix("").items()
         }
-        self._types = types
+        self._types, self._world = types, None
         try:
             self._folder = _new_folder(user_path(values["record"]), self._node.get_fully_qualified_name())
             bag = Bag(self._folder, topics, *sizes, head=lambda: self._head(text))
@@ -138,12 +140,33 @@ class Recording:
         self._parameters = {**self._parameters, **messages}
         self._put(writer, PARAMETERS, self._event(changed_parameters=list(messages.values())))
 
-    def plan(self, published: Published, messages: Mapping[str, bytes]) -> None:
+    def refusal(self, report: bytes, around: Surrounding | None = None) -> None:
+        """Records the report of a goal that was refused, in CDR, and the world then if it is another one."""
+        writer = self._writer
+        if writer is not None:
+            now, world = self._now(), self._new(around)
+            found = [*world, ("plan_report", report, len(report))]
+            size = sum(OVERHEAD + size for _, _, size in found)
+            self._took(around, writer.put(Entry([(self._numbers[role], now, data) for role, data, _ in found], size)))
+
+    def _new(self, around: Surrounding | None) -> list[Part]:
+        """The message of a world that was not recorded last."""
+        if around is None or (self._world is not None and around.world.version == self._world.world.version):
+            return []
+        return [(WORLD, around.cdr, around.size)]
+
+    def _took(self, around: Surrounding | None, fits: bool) -> None:
+        """What is dropped has its world dropped, too, which comes with the next one then."""
+        if around is not None:
+            self._world = around if fits else None
+
+    def plan(self, published: Published, messages: Mapping[str, bytes], around: Surrounding | None = None) -> None:
         """Records a motion that was published.
 
         Args:
             published: The motion.
             messages: What else was published with it, by role, in CDR.
+            around: The world that it was checked in; recorded before it where it is not the last one that was.
         """
         with self._lock:
             writer, now = self._writer, self._now()
@@ -152,9 +175,10 @@ class Recording:
             if 0 <= self._last_plan - now < STANDSTILL:
                 now = self._last_plan + 1
             self._last_plan = now
-        found = [*parts(published), *((role, data, len(data)) for role, data in messages.items())]
+        others = [(role, data, len(data)) for role, data in messages.items()]
+        found = [*self._new(around), *parts(published), *others]
         size = sum(OVERHEAD + size for _, _, size in found)
-        writer.put(Entry([(self._numbers[role], now, data) for role, data, _ in found], size))
+        self._took(around, writer.put(Entry([(self._numbers[role], now, data) for role, data, _ in found], size)))
 
     def _put(self, writer: Writer, role: str, message: Any) -> None:
         data, size = message, OVERHEAD
@@ -180,11 +204,12 @@ class Recording:
 
     def _head(self, text: str) -> list[Message]:
         """What every file begins with."""
-        now, types = self._now(), self._types
+        now, types, around = self._now(), self._types, self._world
         event = self._event(new_parameters=list(self._parameters.values()))
         return [
             (self._numbers[RECORDING], now, types.cdr(STRING, types.of(STRING, text))),
             (self._numbers[PARAMETERS], now, types.serialised(self._roles[PARAMETERS].type, event)),
+            *([] if around is None else [(self._numbers[WORLD], now, around.cdr())]),
         ]
 
     def _event(self, **parameters: Sequence[Any]) -> ParameterEvent:

@@ -16,7 +16,7 @@ JOINT_STATE = "sensor_msgs/msg/JointState"
 ARRAY = "std_msgs/msg/Float64MultiArray"
 STRING = "std_msgs/msg/String"
 CONTROL = "linear_feedback_controller_msgs/msg/Control"
-RECORDING, PARAMETERS = "recording", "parameters"
+RECORDING, PARAMETERS, WORLD = "recording", "parameters", "world"
 FORMAT = 1
 
 
@@ -36,7 +36,7 @@ class Role:
 
 
 def roles() -> dict[str, Role]:
-    """All topics of a recording; that of linear_feedback_controller where its messages are installed."""
+    """All topics of a recording; those of MoveIt and linear_feedback_controller where their messages are installed."""
     found = {
         RECORDING: Role("~/recording", STRING, latched=True),
         PARAMETERS: Role("/parameter_events", "rcl_interfaces/msg/ParameterEvent"),
@@ -50,7 +50,11 @@ def roles() -> dict[str, Role]:
         "plan_data": Role("~/plan_data", STRING),
         "solver_controls": Role("~/solver_controls", ARRAY),
         "solver_gains": Role("~/solver_gains", ARRAY),
+        WORLD: Role("~/world", STRING, latched=True),
+        "obstacles": Role("obstacles", "visualization_msgs/msg/MarkerArray"),
     }
+    if find_spec("moveit_msgs") is not None:
+        found["planning_scene"] = Role("planning_scene", "moveit_msgs/msg/PlanningScene")
     if find_spec("linear_feedback_controller_msgs") is not None:
         found["control"] = Role("control", CONTROL)
     return found

@@ -98,11 +98,12 @@ class Writer:
         """Messages that were not written: the queue was full, they cannot be serialised, or the recording had ended."""
         return self._queue.dropped + self._lost
 
-    def put(self, entry: Entry) -> None:
-        """Leaves messages to be written. Returns at once, whatever the disk does."""
-        self._queue.put(entry, entry.size, len(entry.messages))
+    def put(self, entry: Entry) -> bool:
+        """Leaves messages to be written. Returns at once, whatever the disk does: whether they fit."""
+        fits = self._queue.put(entry, entry.size, len(entry.messages))
         if self._queue.half_full:
             self._woken.set()
+        return fits
 
     def close(self, within: float) -> bool:
         """Has everything written that waits. Returns whether that was done within a time [s]."""

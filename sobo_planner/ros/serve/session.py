@@ -132,9 +132,11 @@ class Session:
             base,
             Execution.of(node, note) if executes else None,
             recording,
+            self._world,
         )
         self._base_frame, self._base = base_frame, base
-        self.world_topics = WorldTopics(node, self._intake(topics, node, note)) if topics else None
+        heard = (lambda role, message: None) if recording is None else recording.note
+        self.world_topics = WorldTopics(node, self._intake(topics, node, note), heard) if topics else None
         self.markers = SceneMarkers(
             node, self.task.robot, self.followed, self._world, values["world_margin"], values["tf_prefix"]
         )
