@@ -20,6 +20,7 @@ from closed_loop import UNHURRIED
 from server_bench import Bench, N, server_bench
 
 from sobo_planner.receding import RecedingPlanner
+from sobo_planner.receding.leaving import SETTLED
 from sobo_planner.ros.inputs.worlds import Layer, Worlds
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.support.status import Status
@@ -118,3 +119,52 @@ def test_the_arm_stops_for_what_crosses_its_way_and_goes_on(bench: Bench, seed: 
         arrived = bool(gone and np.linalg.norm(robot.tool_position(run.state()[:N]) - goal) < 0.01)
     print(f"seed {seed}: {bench.time - began:.1f} s, hits: {run.hits}, {bench.counts()}")
     assert run.hits == [] and arrived and bench.defects == [] and bench.count(Status.CANCELLED) == 0
+
+
+@dataclass(frozen=True)
+class Resting(Ball):
+    """One that stays where it is until it is taken away."""
+
+    def at(self, time: float) -> np.ndarray:
+        """Its centre [m]."""
+        return self.middle if time < self.passes else self.middle + 10.0
+
+
+def test_a_goal_that_is_occupied_when_it_is_sent_is_reached_once_it_is_free(bench: Bench) -> None:
+    run, robot = Run(bench), bench.task.robot
+    goal = robot.tool_position(bench.home + [0.8, 0.0, 0.0, 0.0, 0.0, 0.0])
+    ball, began = Resting(goal, goal, bench.time + 1.0), bench.time
+    bench.inbox.put(goal)
+    while bench.time < began + 0.99:
+        run.tick(ball)
+    assert run.server.status is Status.OBSTACLE_AHEAD and bench.count(Status.OBSTACLE_AHEAD) >= 3
+    assert np.array_equal(run.state()[:N], bench.home) and bench.counts().keys() == {Status.OBSTACLE_AHEAD.value}
+    while np.linalg.norm(robot.tool_position(run.state()[:N]) - goal) > 0.01 and bench.time < began + LONGEST:
+        run.tick(ball)
+    assert bench.time < began + LONGEST and run.hits == [] and bench.defects == []
+    assert run.server.status is Status.TRACKING
+
+
+def test_an_arm_that_touches_what_stands_still_leaves_it_for_its_goal(bench: Bench) -> None:
+    """Within the margin, too: it ends there as far away as it is to be."""
+    run, robot = Run(bench), bench.task.robot
+    place = robot.frame_position(bench.home, "wrist_1_link")
+    beside = next(
+        place + [0.0, 0.0, by]
+        for by in np.arange(0.3, 0.0, -0.001)
+        if robot.with_world(Resting(place + [0.0, 0.0, by], place, np.inf).world(0.0))
+        .nearest_object(bench.home[None, :])
+        .distance
+        < -0.005
+    )
+    ball, began = Resting(beside, beside, np.inf), bench.time
+    goal = robot.tool_position(bench.home + [1.0, 0.3, -0.3, 0.0, 0.0, 0.0])
+    gaps = []
+    bench.inbox.put(goal)
+    while np.linalg.norm(robot.tool_position(run.state()[:N]) - goal) > 0.01 and bench.time < began + LONGEST:
+        run.tick(ball)
+        gaps.append(robot.with_world(ball.world(bench.time)).nearest_object(run.state()[None, :N]).distance)
+    assert bench.time < began + LONGEST and bench.defects == [] and bench.count(Status.CANCELLED) == 0
+    within = np.minimum(gaps, MARGIN)
+    assert (within >= np.maximum.accumulate(within) - 5e-4).all() and within[-1] == MARGIN
+    assert bench.count(Status.BAD_START) == pytest.approx(SETTLED * RATE, abs=2)

@@ -37,10 +37,12 @@ TESTS = {
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions test_planner_paces",
     "*/planning/global_start.py": "test_global_start test_world_plans",
+    "*/planning/leaving.py": "test_leaving",
     "*/planning/*.py": (
         "test_attempts test_attempts_among test_durations test_judge test_search test_search_deadlines test_plan"
     ),
     "*/receding/proposer.py": "test_proposer",
+    "*/receding/leaving.py": "test_receding_leaving",
     "*/receding/*.py": RECEDING,
     "*/safety/*.py": "test_safety test_safety_points test_points test_limits test_curve",
     "*/arm/timing.py": "test_timing",

@@ -196,20 +196,23 @@ class WorldTopics:
         self._node, self.intake, self._heard = node, intake, heard
         self._subscriptions: list[Any] = []
         if OBSTACLES in intake.worlds.sources:
-            self._listen(OBSTACLES, MarkerArray, intake.obstacles)
+            take = self._taking(OBSTACLES, MarkerArray, intake.obstacles)
+            self._subscriptions.append(node.create_subscription(MarkerArray, "obstacles", take, CHANGES, raw=True))
         if PLANNING_SCENE in intake.worlds.sources:
-            self._listen(PLANNING_SCENE, planning_scenes.PlanningScene, intake.planning_scene)
+            kind = planning_scenes.PlanningScene
+            take = self._taking(PLANNING_SCENE, kind, intake.planning_scene)
+            self._subscriptions.append(node.create_subscription(kind, "planning_scene", take, CHANGES, raw=True))
         if POINTS in intake.worlds.sources:
             self._subscriptions.append(node.create_subscription(PointCloud2, "points", intake.points, NEWEST))
 
-    def _listen(self, name: str, kind: Any, take: Callable[[Any], None]) -> None:
-        """Subscribes to messages in CDR: making it again for a recording would take milliseconds."""
+    def _taking(self, name: str, kind: Any, take: Callable[[Any], None]) -> Callable[[bytes], None]:
+        """Takes messages in CDR: making that again for a recording would take milliseconds."""
 
         def heard(data: bytes) -> None:
             self._heard(name, data)
             take(deserialize_message(data, kind))
 
-        self._subscriptions.append(self._node.create_subscription(kind, name, heard, CHANGES, raw=True))
+        return heard
 
     def close(self) -> None:
         """Ends the subscriptions."""
