@@ -80,12 +80,14 @@ def test_the_arm_its_world_and_its_plan_are_shown(live: tuple, task: ArmReach, h
     target = task.robot.tool_position(home + 0.2)
     report = ask(live, target)
     trajectory = probe.pieces(report)[0]
+    shown(lambda: nodes.get_handle_by_name("/planned").visible)
     last = np.array(trajectory.points[-1].positions)
     shown(lambda: nodes.get_handle_by_name("/plan") and np.abs(arm.state()[:6] - last).max() < 1e-4)
     shown(lambda: np.abs(wrist() - task.robot.joint_placement(last, 5)[1]).max() < 1e-4)
     np.testing.assert_allclose(nodes.get_handle_by_name("/goal/position").position, target)
     way = nodes.get_handle_by_name("/plan").points
     np.testing.assert_allclose(way[-1, 1], task.robot.tool_position(last), atol=1e-6)
+    assert not nodes.get_handle_by_name("/planned").visible, "the arm is there"
     end = transform(viewer, "/planned/wrist_3_joint").translation
     np.testing.assert_allclose(end, task.robot.joint_placement(last, 5)[1], atol=1e-6)
     shown(lambda: np.linalg.norm(nodes.get_handle_by_name("/driven").points[-1, 1] - target) < 0.01)

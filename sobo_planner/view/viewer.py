@@ -23,7 +23,7 @@ HOST, PORT = "localhost", 8080
 RATE = 30.0  # pictures a second while a motion is played
 LINE = 0.006  # width of the tool's ways [m]
 GHOST, PALE = 0.25, 0.35  # opacity of arms that are not where they are shown, and of obstacles
-CAMERA = (-1.6, -1.4, 1.2)
+CAMERA, LOOK_AT = (-0.75, -1.05, 0.95), (0.25, 0.0, 0.32)
 
 
 def require_viser() -> Any:
@@ -95,10 +95,11 @@ class Viewer:
         self._robot, self._looks = robot, looks_of(robot)
         with contextlib.redirect_stdout(io.StringIO()):  # a banner, whatever `verbose` says
             self.server = viser.ViserServer(host=host, port=port, label="sobo view", verbose=False)
+        self.server.gui.configure_theme(show_share_button=False)  # which would open it to the internet
         scene = self.server.scene
         scene.set_up_direction("+z")
         scene.add_grid("/grid", width=4.0, height=4.0, cell_size=0.1, section_size=0.5, position=(0.0, 0.0, -0.001))
-        self.server.initial_camera.position, self.server.initial_camera.look_at = CAMERA, (0.3, 0.0, 0.3)
+        self.server.initial_camera.position, self.server.initial_camera.look_at = CAMERA, LOOK_AT
         self.arm = Arm(scene, "/robot", robot, self._looks)
         self._items: dict[str, Any] = {}
         self._lines: dict[str, Any] = {}
@@ -109,8 +110,9 @@ class Viewer:
         return f"http://{self.server.get_host()}:{self.server.get_port()}"
 
     def ghost(self, name: str, tint: Colour, opacity: float = GHOST) -> Arm:
-        """One more arm, in one colour."""
-        return Arm(self.server.scene, name, self._robot, self._looks, tint, opacity)
+        """One more arm, in one colour, without what never moves: that would lie within the arm's own."""
+        moving = Looks(tuple(body for body in self._looks.bodies if body.joint >= 0), {})
+        return Arm(self.server.scene, name, self._robot, moving, tint, opacity)
 
     def bodies(self) -> Arm:
         """The collision bodies that the planner checks, hidden at first."""

@@ -37,6 +37,7 @@ DRIVEN = 2000  # positions of the tool that are kept of the way that the arm has
 STEP = 0.002  # between two of them at least [m]
 MOST_POINTS = 20_000  # of a cloud that are shown
 LINES = 0.2  # the ways are drawn so often at most [s]
+THERE = 0.02  # of the end of the trajectory, where no pale arm is shown [rad or m]
 SILENCE = 1.0  # without joint states that is told [s]
 
 
@@ -79,6 +80,7 @@ class Listener:
         self._markers = Newest(node, MarkerArray, f"{followed.name}/markers", LATCHED)
         self._clouds = Newest(node, PointCloud2, POINTS, SENSOR) if POINTS in followed.sources else None
         self._q = np.full(self._robot.nq, np.nan)
+        self._last = np.full(self._robot.nq, np.nan)  # where the newest trajectory ends
         self._driven: deque[Vector] = deque(maxlen=DRIVEN)
         self._items: tuple[Item, ...] = ()
         self._goal: list[float] | None = None
@@ -135,6 +137,7 @@ class Listener:
         if np.isfinite(self._q).all():
             self._viewer.arm.pose(self._q)
             self._viewer.arm.show(True)
+            self._end.show(bool(np.abs(self._q - self._last).max() > THERE))  # what is not finite compares false
 
     def _drive(self, tool: Vector) -> None:
         if not self._driven or np.linalg.norm(tool - self._driven[-1]) > STEP:
@@ -150,8 +153,8 @@ class Listener:
         self._say("plan", "")
         Q = np.ascontiguousarray(states[:, : self._robot.nq])
         self._viewer.show_way("/plan", np.asarray(self._robot.tool_positions(Q)), PLAN)
-        self._end.pose(Q[-1])
-        self._end.show(True)
+        self._last = Q[-1]
+        self._end.pose(self._last)
 
     def _show_report(self, text: str) -> None:
         try:
