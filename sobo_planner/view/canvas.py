@@ -41,7 +41,7 @@ class Canvas:
         except ModuleNotFoundError as error:
             raise ConfigError('pictures need matplotlib; install it with: pip install "sobo_planner[viz]"') from error
         self._figure = Figure(figsize=SIZE, dpi=FINER * DPI, facecolor="white")
-        self._axes = Axes3D(self._figure, (0.02, 0.06, 0.96, 0.90), proj_type="ortho")
+        self._axes = Axes3D(self._figure, (0.02, 0.07, 0.96, 0.89), proj_type="ortho")
         self._figure.add_axes(self._axes)
         self._axes.view_init(elev=ELEVATION, azim=azimuth)
         self._axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]")
@@ -84,7 +84,7 @@ class Canvas:
         low, high = np.minimum(low, near.min(0, initial=np.inf)), np.maximum(high, near.max(0, initial=-np.inf))
         for name, least, most in zip("xyz", low, high, strict=True):
             getattr(self._axes, f"set_{name}lim")(least, most)
-        self._axes.set_box_aspect(high - low, zoom=1.1)
+        self._axes.set_box_aspect(high - low, zoom=1.03)
 
     def png(self) -> bytes:
         """The finished picture."""
@@ -106,24 +106,39 @@ class Canvas:
 
     def _over(self, paper: Any) -> Any:
         """Everything before a background (height, width, 3)."""
-        height, width = paper.shape[:2]
-
-        def drawn(things: Sequence[tuple[Surface, Colour]]) -> Layer:
-            layer = Layer.empty(width, height)
-            for surface, colour in things:
-                if len(surface.faces):
-                    shades = shaded(surface.triangles, np.array(colour), self.towards)
-                    layer.draw(self.pixels(surface.vertices)[surface.faces], shades)
-            return layer
-
-        solid, lines = drawn(self._solid), drawn(self._lines)
-        there = solid.depth < np.inf
-        picture = np.where(there[..., None], solid.colour, paper)
+        picture, depth = paper.copy(), np.full(paper.shape[:2], np.inf, np.float32)
+        window, solid = self._drawn(self._solid, depth.shape)
+        depth[window] = solid.depth
+        _blend(picture[window], solid, solid.depth < np.inf)
         for things, alpha in self._clear:
-            picture = _blended(picture, layer := drawn(things), (layer.depth < solid.depth - THICK) * alpha)
-        picture = _blended(picture, lines, np.where(lines.depth < solid.depth, 1.0, BEHIND) * (lines.depth < np.inf))
-        marks = drawn(self._marks)
-        return np.where((marks.depth < np.inf)[..., None], marks.colour, picture)
+            window, layer = self._drawn(things, depth.shape)
+            _blend(picture[window], layer, (layer.depth < depth[window] - THICK) * alpha)
+        window, lines = self._drawn(self._lines, depth.shape)
+        hidden = lines.depth >= depth[window]
+        _blend(picture[window], lines, np.where(hidden, BEHIND, 1.0) * (lines.depth < np.inf))
+        window, marks = self._drawn(self._marks, depth.shape)
+        _blend(picture[window], marks, marks.depth < np.inf)
+        return picture
+
+    def _drawn(
+        self, things: Sequence[tuple[Surface, Colour]], shape: tuple[int, ...]
+    ) -> tuple[tuple[slice, slice], Layer]:
+        """A layer with some surfaces, and the part of the picture that it is for: as small as can be."""
+        corners = [self.pixels(surface.vertices)[surface.faces] for surface, _ in things if len(surface.faces)]
+        shades = [
+            shaded(surface.triangles, np.array(colour), self.towards)
+            for surface, colour in things
+            if len(surface.faces)
+        ]
+        if not corners:
+            return (slice(0), slice(0)), Layer.empty(0, 0)
+        flat = np.concatenate(corners)
+        most = np.array(shape[::-1])
+        low = np.clip(np.floor(flat[..., :2].min((0, 1))), 0, most).astype(int)
+        high = np.clip(np.ceil(flat[..., :2].max((0, 1))) + 1, low, most).astype(int)
+        layer = Layer.empty(*(high - low))
+        layer.draw(flat - [*low, 0.0], np.concatenate(shades))
+        return (slice(low[1], high[1]), slice(low[0], high[0])), layer
 
     def pixels(self, points: Array) -> Array:
         """Columns, rows from below, and depths of points (N, 3) [m], before the picture is made smaller, (N, 3)."""
@@ -150,5 +165,6 @@ def dashes(points: Array) -> list[Array]:
     return pieces
 
 
-def _blended(picture: Any, layer: Layer, alpha: Any) -> Any:
-    return picture + alpha[..., None].astype(np.float32) * (layer.colour - picture)
+def _blend(picture: Any, layer: Layer, alpha: Any) -> None:
+    """Lays a layer over a part of a picture, each pixel with its opacity."""
+    picture += alpha[..., None].astype(np.float32) * (layer.colour - picture)
