@@ -173,7 +173,7 @@ class Script:
 def scripted(monkeypatch: pytest.MonkeyPatch, result: Rollouts | Exception) -> tuple[PolicyStarter, Script]:
     script = Script(result)
     monkeypatch.setattr(starters, "rollouts", script)
-    return PolicyStarter(SimpleNamespace(), samples=3, seed=4), script  # type: ignore[arg-type]
+    return PolicyStarter(SimpleNamespace(world=None), samples=3, seed=4), script  # type: ignore[arg-type]
 
 
 def test_the_cheapest_rollout_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,8 @@ class TrainConfig:
     def from_task(cls, task: Any, method: str | None = None, **overrides: Any) -> TrainConfig:
         """Fields that the task's `policy` and `training` sections name, then the method's, then the overrides.
 
+        Among objects first-order errors are `relative`: where one can be passed on either side, derivatives are large.
+
         Args:
             task: The task.
             method: One of `METHODS`; None for what the task's configuration says.
@@ -138,6 +140,8 @@ class TrainConfig:
         values: dict[str, Any] = {}
         for section in (task.config.policy, task.config.training):
             values |= {name: value for name, value in vars(section).items() if name in names}
+        if getattr(task, "cell", None) is not None:
+            values["relative"] = True
         return cls(**(values | METHODS.get(method or "", {}) | overrides))
 
     def resolved(self, trajectories: int) -> TrainConfig:

@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sobo_planner.cli.shared import Flag, Instances, TaskCommand, training_extra
+from sobo_planner.cli.shared import CellCommand, Flag, Instances, training_extra
 from sobo_planner.files import check_output_folder
 
 
 @dataclass(kw_only=True)
-class Collect(TaskCommand):
+class Collect(CellCommand):
     """Solve random instances of a task and store the solutions, for training.
 
     The same call again goes on where an interrupted one stopped.

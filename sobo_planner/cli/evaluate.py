@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import TaskCommand, finish, training_extra
+from sobo_planner.cli.shared import CellCommand, finish, training_extra
 from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output, write_json
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class Evaluate(TaskCommand):
+class Evaluate(CellCommand):
     """Evaluate a policy on instances that it was not trained on: alone, as a warm start, and beside the naive start.
 
     With --planner, planning by sampling stands in the place of the policy.

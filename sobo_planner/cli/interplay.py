@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import Flag, TaskCommand, training_extra
+from sobo_planner.cli.shared import CellCommand, Flag, training_extra
 from sobo_planner.files import check_output_folder
 
 
 @dataclass(kw_only=True)
-class Interplay(TaskCommand):
+class Interplay(CellCommand):
     """Collect solutions with the policy's help and train on them, in turns (Algorithm 1 of arXiv:2604.19011).
 
     The section `interplay` of the task file says how often and how much; --set changes it, such as --set iterations=2.

@@ -130,6 +130,8 @@ def render(summary: dict[str, Any]) -> str:
         near.append(f"{around['objects']} objects")
         if around["nearest"] is not None:
             near[-1] += f"; {' comes within {:.1f} mm of '.format(1e3 * around['distance']).join(around['nearest'])}"
+        if around["policy_knows"]:
+            near.append(f"the policy knows {around['policy_knows']}, this is another one: its way was judged by cost")
     return "\n".join(
         [
             f"{summary['task']} to ({goal}) {unit}: {summary['status']} after {summary['iterations']} iterations, "

@@ -61,6 +61,25 @@ class TaskCommand(Command):
         return load_arm(self.task, **parse_overrides(self.overrides))
 
 
+@dataclass(kw_only=True)
+class CellCommand(TaskCommand):
+    """What sub-commands on a task accept that may take place among the objects of a world."""
+
+    world: Path | None = None
+    """World file: the policy is to know its objects. Starts and goals have the tool near them, and touch nothing."""
+    margin: float = 0.0
+    """Distance to be kept from the objects of --world [m]."""
+
+    def load_task(self) -> Task:
+        """The task, in the world if there is one."""
+        from sobo_planner.world import read_world
+
+        if self.world is None:
+            return super().load_task()
+        task = self.load_arm()
+        return task.in_cell(read_world(self.world, task.robot.root_link), self.world.stem, self.margin)
+
+
 def check_verdict(count: int) -> None:
     """Refuse a number of instances that is none.
 

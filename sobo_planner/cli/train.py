@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from sobo_planner.cli.shared import TaskCommand, Verdict, check_verdict, parse_overrides, training_extra
+from sobo_planner.cli.shared import CellCommand, Verdict, check_verdict, parse_overrides, training_extra
 from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output_folder
 
@@ -17,7 +17,7 @@ CONFIG_OPTIONS = ("method", "mode", "steps", "batch", "lr", "seed", "device", "m
 
 
 @dataclass(kw_only=True)
-class Train(TaskCommand):
+class Train(CellCommand):
     """Train a diffusion policy on collected solutions and their feedback gains."""
 
     data: Annotated[tuple[Path, ...], arg(metavar="DIR ...")]

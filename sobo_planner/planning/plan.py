@@ -39,6 +39,7 @@ class Surroundings:
         objects: How many objects it has, attached ones included.
         distance: Smallest distance [m] to an obstacle, at the states of the plan; None where there are none.
         nearest: What is so near to what.
+        policy_knows: The world that the policy knows, where that is another one; empty otherwise.
     """
 
     version: int
@@ -46,6 +47,7 @@ class Surroundings:
     objects: int
     distance: float | None = None
     nearest: tuple[str, str] | None = None
+    policy_knows: str = ""
 
     @classmethod
     def along(cls, robot: Robot, Q: Array) -> Surroundings:

@@ -25,7 +25,7 @@ from sobo_planner.planning.starters import (
 )
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
-from sobo_planner.solver import Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
+from sobo_planner.solver import UNLIMITED, Budget, Instance, Interrupt, Precision, Refinement, RefinementSolvers
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
 from sobo_planner.tasks.arm.instances import GOAL_TYPES
@@ -215,6 +215,28 @@ class Planner:
             self._refuse_if_more_time_would_do(parts, pace, pace.duration, instance, budget)
         return plan
 
+    def optimum(
+        self, instance: Instance, world: World | None = None, budget: Budget = UNLIMITED
+    ) -> tuple[ArmReach, Found]:
+        """What a plan to a position is made of, for learning: the solution with its gains and Jacobians.
+
+        Args:
+            instance: State (nx,) and target (3,).
+            world: What surrounds the arm; by default `Planner.world`.
+            budget: Time, and who may interrupt.
+
+        Returns:
+            The task at the pace of the solution, and what was found.
+
+        Raises:
+            TaskError, PlanningError: See `plan`.
+        """
+        parts = self._among("position", self.world if world is None else world)
+        parts.task.check(instance, budget)
+        task = parts.task.from_rest_to_rest(Pace(), instance.x0)
+        found = parts.search.of(task).run(instance, budget)
+        return task if found.duration is None else task.lasting(found.duration), found
+
     def among(self, world: World) -> ArmReach:
         """The planner's task in a world, as plans there are made for it."""
         return self._among(self.task.goal_type, world).task
@@ -235,8 +257,7 @@ class Planner:
         task = self._among(self._goal_type(plan), world).task
         self._checked(plan, task, "the world changed while it was planned for: ")
         free = 0 if plan.left is None else plan.left.steps
-        around = Surroundings.along(task.robot, plan.X[free:, : task.nu]) if world.everything else None
-        return replace(plan, surroundings=around)
+        return replace(plan, surroundings=self._surroundings(task, plan.X[free:]))
 
     def _checked(self, plan: Plan, task: ArmReach, why: str = "") -> Plan:
         """The plan, which the checker passes in the world of a task; raises PlanRefusedError where it does not."""
@@ -245,6 +266,14 @@ class Planner:
         if violation is not None:
             raise PlanRefusedError(why + violation.detail)
         return plan
+
+    def _surroundings(self, task: ArmReach, X: Array) -> Surroundings | None:
+        if not task.robot.world.everything:
+            return None
+        around = Surroundings.along(task.robot, X[:, : task.nu])
+        if self.policy is None or self.policy.world is None or self.policy.world["hash"] == around.hash:
+            return around
+        return replace(around, policy_knows=self.policy.artifact.knows)
 
     def _goal_type(self, plan: Plan) -> str:
         if plan.joint_error is not None:
@@ -295,8 +324,6 @@ class Planner:
             phases_ms={name: 1e3 * value for name, value in seconds.items()},
             goal=target,
             optimum=Optimum(solution.U, solution.K),
-            surroundings=Surroundings.along(task.robot, solution.X[:, : task.nu])
-            if task.robot.world.everything
-            else None,
+            surroundings=self._surroundings(task, solution.X),
             proposal=proposal,
         )

@@ -281,8 +281,8 @@ class Search:
 
     def _is_free(self, proposal: Proposal) -> bool:
         """Whether a proposal touches nothing."""
-        n, X = self._task.nu, proposal.guess.X
-        return self._task.robot.first_contact(np.arange(float(len(X))), X[:, :n], np.gradient(X[:, :n], axis=0)) is None
+        Q = proposal.guess.X[:, : self._task.nu] if proposal.way is None else proposal.way
+        return self._task.robot.first_contact(np.arange(float(len(Q))), Q, np.gradient(Q, axis=0)) is None
 
     def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
         """Whether a proposal collides, and its cost."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sobo_planner.errors import PolicyError, TaskError
 from sobo_planner.policy import Policy
@@ -15,12 +16,16 @@ from sobo_planner.sampling import ChainSettings, SamplingSettings, diffuse
 from sobo_planner.solver import Budget, Guess, Instance
 from sobo_planner.tasks import ArmReach
 
+Array = NDArray[np.float64]
+
 # Other starts, the interpolation included, that are tried when the first ones do not reach the goal.
 MAX_STARTS = 6
 GRAVITY = "gravity"
 GLOBAL = "global"
 # Interpolations that are timed and compared: their order before is that of slow motions.
 COMPARED = 3
+# Of the states of a rollout in a cell every fourth is a point of its way: from chunk to chunk rollouts jump a little.
+KNOTS = 4
 # Takes a third of a second for the UR5. From the cheaper motions of longer chains the solver ends at the same optima.
 SAMPLING = SamplingSettings("motions", 6, 3.0, chain=ChainSettings(samples=96, steps=25))
 
@@ -34,12 +39,14 @@ class Proposal:
         guess: The trajectory, all finite.
         cost: Its total cost; infinite where nobody asked for it.
         duration: Of the trajectory [s]; None: the task's.
+        way: Positions (N, n) that it was made along, if it was: within the limits it may leave them at bends.
     """
 
     source: str
     guess: Guess
     cost: float = np.inf
     duration: float | None = None
+    way: Array | None = None
 
 
 class Starter(Protocol):
@@ -95,6 +102,8 @@ class PolicyStarter:
         """See `Starter.propose`."""
         if task.goal_type == "joints":  # the way is known
             return []
+        if self._policy.world is not None:
+            return self._in_cell(task, instance, budget)
         rng = np.random.default_rng(self._seed)
         try:
             found = rollouts(task.nominal, self._policy, instance, rng=rng, samples=self._samples, budget=budget)
@@ -112,6 +121,26 @@ class PolicyStarter:
         if task is not task.nominal:
             proposals = _timed(task, instance, "policy", [each.guess for each in proposals])
         return [min(proposals, key=lambda proposal: proposal.cost)] if proposals else []
+
+    def _in_cell(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
+        """The cheapest way of a policy that knows a world, in the time that it takes.
+
+        It has learned from plans whose durations differ (`sobo_training.data.cell`). Its rollouts are slow, so that no
+        limit takes them off their ways.
+        """
+        rng, slow = np.random.default_rng(self._seed), task.slow
+        try:
+            policy = self._policy.serving(slow)
+            found = rollouts(slow, policy, instance, rng=rng, samples=self._samples, budget=budget)
+        except PolicyError:
+            self.failures += 1
+            return []
+        ways = [Guess(guess.X[::KNOTS], guess.U[::KNOTS]) for guess in found.guesses]
+        proposals = _timed(task, instance, "policy", ways)
+        if not proposals:
+            self.failures += 1
+            return []
+        return [min(proposals, key=lambda proposal: proposal.cost)]
 
 
 class AlternativeStarter:
@@ -182,7 +211,7 @@ def _timed(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Gu
         view = task if duration is None else task.lasting(duration)
         motion, cost = view.along(way, instance), view.cost_along(way, instance)
         if motion.finite and np.isfinite(cost):
-            found.append(Proposal(source, motion, cost, duration))
+            found.append(Proposal(source, motion, cost, duration, way))
     return found
 
 

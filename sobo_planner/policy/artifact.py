@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class PolicySpec:
         network: Sizes of the network, as needed to rebuild it from the weights.
         files: SHA-256 of the other files by name.
         training: How it was trained; informative.
+        world: The world whose objects it knows (`Task.cell`): `name`, `hash`, `margin`; None for most.
     """
 
     task: str
@@ -76,6 +77,7 @@ class PolicySpec:
     network: Mapping[str, Any]
     files: Mapping[str, str]
     training: Mapping[str, Any]
+    world: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("task", "task_hash", "robot_hash", "action"):
@@ -90,6 +92,8 @@ class PolicySpec:
         for name in ("network", "files", "training"):
             if not isinstance(getattr(self, name), Mapping):
                 raise PolicyError(f"{name} must be a mapping, got {getattr(self, name)!r}")
+        if self.world is not None and not (isinstance(self.world, Mapping) and isinstance(self.world.get("hash"), str)):
+            raise PolicyError(f"world must be a mapping with a hash, got {self.world!r}")
         self._check_schedule()
         self._check_scaling()
 
@@ -116,6 +120,8 @@ class PolicySpec:
     def to_json(self) -> str:
         """Text of config.json."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.world is None:  # as in artifacts of earlier versions
+            del values["world"]
         values["normaliser"] = self.normaliser.to_dict()
         return json.dumps({"format": FORMAT, "version": VERSION, **values}, indent=2) + "\n"
 
@@ -136,8 +142,9 @@ class PolicySpec:
             raise PolicyError(f"format version {data.get('version')!r}; this program reads version {VERSION}")
         values = {name: value for name, value in data.items() if name not in ("format", "version")}
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
+        missing = sorted(each.name for each in fields(cls) if each.default is MISSING and each.name not in values)
+        unknown = sorted(set(values) - names)
+        if missing or unknown:
             raise PolicyError(f"fields missing: {missing}, unknown: {unknown}")
         values["normaliser"] = Normaliser.from_dict(values["normaliser"])
         return cls(**values)
@@ -169,6 +176,12 @@ class Artifact:
         artifact.check_files()
         return artifact
 
+    @property
+    def knows(self) -> str:
+        """The world that the policy knows, for messages; empty if it knows none."""
+        world = self.spec.world
+        return "" if world is None else f"the world {world.get('name') or 'without a name'} (hash {world['hash']})"
+
     def check_files(self) -> None:
         """Compare the other files with the checksums of config.json.
 
@@ -191,6 +204,10 @@ class Artifact:
                 raise PolicyError(f"{self.folder} was trained for {what} {mine}, but here it is {theirs}{hint}")
 
         require_same("task", spec.task, task.name)
+        if spec.world is not None and not getattr(task, "sees_all", False):
+            raise PolicyError(f"{self.folder} was trained for {self.knows}; name a world")
+        if spec.world is None and getattr(task, "sees_all", False):
+            raise PolicyError(f"{self.folder} was trained without a world; leave the world away")
         if (spec.robot_hash, spec.task_hash) != (task.robot_hash, task.policy_hash):
             recorded = spec.training.get(SETTINGS)
             reason = explain(recorded if isinstance(recorded, Mapping) else {}, task, spec.robot_hash)

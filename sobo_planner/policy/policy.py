@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class Policy:
 
         Args:
             folder: Policy artifact.
-            task: The task it is to serve; hashes and sizes are compared.
+            task: The task it is to serve; hashes and sizes are compared. A policy that knows a world serves the task in
+                any.
             engines: Engine names, tried in order.
 
         Raises:
@@ -51,6 +52,7 @@ class Policy:
         """
         artifact = Artifact.load(folder)
         if task is not None:
+            task = _seen(task, artifact)
             artifact.check_task(task)
         engine = select_engine(artifact, engines)
         artifact.check_files()  # again: an export may have replaced them while the engine read them
@@ -58,9 +60,14 @@ class Policy:
 
     def serving(self, task: Any) -> Policy:
         """The same policy for a view of its task at another pace."""
-        other = copy.copy(self)
+        other, task = copy.copy(self), _seen(task, self.artifact)
         other.task, other._actions = task, task.actions(self.artifact.spec.action)
         return other
+
+    @property
+    def world(self) -> Mapping[str, Any] | None:
+        """The world that it knows: `name`, `hash`, `margin`; None for most policies."""
+        return self.artifact.spec.world
 
     @property
     def actions(self) -> Actions:
@@ -171,3 +178,9 @@ class Policy:
         if not np.isfinite(chunk).all():
             raise PolicyError("the policy predicts values that are not finite")
         return spec.normaliser.restore_action(chunk.astype(np.float64))
+
+
+def _seen(task: Any, artifact: Artifact) -> Any:
+    """The task as the policy encodes it."""
+    everything = artifact.spec.world is not None
+    return task if getattr(task, "sees_all", everything) == everything else task.seeing(everything)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -44,6 +45,7 @@ class Task(ABC):
         robot_hash: Identifies the system that moves.
         hash: Identifies everything that shapes stored solutions: robot, problem, distribution.
         policy_hash: Identifies what a policy depends on: robot, problem, encoding.
+        cell: The world that its policies are to know: `name`, `hash`, `margin` [m]; None for a task without one.
     """
 
     kind: ClassVar[str]
@@ -64,6 +66,7 @@ class Task(ABC):
     robot_hash: str
     hash: str
     policy_hash: str
+    cell: Mapping[str, Any] | None = None
     _recipe: functools.partial[Any]
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:

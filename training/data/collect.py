@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from tqdm import tqdm
 
-from sobo_planner.errors import DatasetError, SoboError
+from sobo_planner.errors import ConfigError, DatasetError, SoboError
 from sobo_planner.solver import Solver
 from sobo_training.data.collection import CollectOptions, CollectSummary, finished, resolved_config
 from sobo_training.data.dataset import ShardWriter
@@ -197,7 +197,7 @@ def collect(
     Args:
         task: What to solve.
         folder: Dataset folder; created if it does not exist.
-        options: What to collect.
+        options: What to collect. In a world (`ArmReach.in_cell`) starts are those of the planner, whatever it says.
         policy_folder: Artifact of a policy whose rollout is one more start.
         progress: Show a progress bar on stderr.
         executor: `threads` of this process, or `ray`: the processes of a Ray cluster, with the same result.
@@ -213,6 +213,12 @@ def collect(
     options = options or CollectOptions()
     config = resolved_config(task, options, policy_folder)
     policy = None if policy_folder is None else _load_policy(policy_folder, task)
+    if task.cell is not None:
+        from sobo_training.data.cell import CellCollector
+
+        if executor != "threads" or options.sampled:
+            raise ConfigError("in a world, instances are solved by processes of this machine, without sampled starts")
+        return fill(folder, CellCollector(task, Solver(task), options, policy), config, progress=progress)
     collector = Collector(task, Solver(task), options, policy)
     solve_shards = collector.solve_shards
     if executor == "ray":

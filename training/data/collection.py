@@ -160,6 +160,8 @@ def resolved_config(task: Task, options: CollectOptions, policy: str | Path | No
         "samples": None if policy is None else task.config.policy.samples,
         "config": config,
     }
+    if task.cell is not None:
+        raw |= {"world": task.cell, "starts": None}
     if options.sampled:
         raw["sampled"] = options.sampled
     resolved: dict[str, Any] = json.loads(json.dumps(raw, sort_keys=True, default=_plain))

@@ -219,7 +219,10 @@ def load(folder: str | Path | Iterable[str | Path], task: Task | None = None, sk
 def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: Task | None) -> None:
     """Refuse a shard of another task or robot than asked for, or than the shards before it."""
     if task is not None and (info.task_hash, info.robot_hash) != (task.hash, task.robot_hash):
-        reason = explain(info.config.get("config", {}), task, info.robot_hash, DATA_SECTIONS) or (
+        reason = explain(info.config.get("config", {}), task, info.robot_hash, DATA_SECTIONS) or _other_world(
+            info, task
+        )
+        reason = reason or (
             f"task hash {info.task_hash}, robot hash {info.robot_hash}, here task hash {task.hash}, robot hash "
             f"{task.robot_hash}"
         )
@@ -231,6 +234,15 @@ def _check_origin(path: Path, info: ShardInfo, earlier: list[ShardInfo], task: T
             f"{earlier[0].robot_hash} before"
         )
         raise DatasetError(f"shard {path} does not belong with the shards before it: {reason}")
+
+
+def _other_world(info: ShardInfo, task: Task) -> str:
+    """In which world a shard was collected, where that is another one than the task's; empty otherwise."""
+    there, here = info.config.get("world"), task.cell
+    if there == here:
+        return ""
+    names = [f"the world {each['name']} ({each['hash']})" if each else "no world" for each in (there, here)]
+    return f"it was collected in {names[0]}, the task is in {names[1]}"
 
 
 def _stack(

@@ -32,6 +32,7 @@ from sobo_training.data.collect import cheapest
 from sobo_training.data.instances import InstanceSource, draw_starts, held_out, logged, policy_start, sampled_start
 from sobo_training.evaluation import verdict
 from sobo_training.evaluation.attempts import Attempt, Row
+from sobo_training.evaluation.cells import evaluate_cell
 from sobo_training.evaluation.report import report
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def evaluate(
             them, spread evenly.
 
     Returns:
-        The report; see `sobo_training.evaluation.report.report`.
+        The report; see `sobo_training.evaluation.report.report`, in a world `sobo_training.evaluation.cells`.
 
     Raises:
         SoboError: The policy does not fit the task.
@@ -233,6 +234,12 @@ def evaluate(
     options = options or EvaluateOptions()
     numbers: Sequence[int]
     loaded = policy if isinstance(policy, (Policy, SamplingSettings)) else Policy.load(policy, task)
+    if isinstance(task, ArmReach) and task.cell is not None:
+        if isinstance(loaded, SamplingSettings) or data is not None or options.action_horizon is not None:
+            raise ConfigError("in a world policies are evaluated on held-out instances, with their own action horizon")
+        source, samples = held_out(task, options.seed), options.samples or task.config.policy.samples
+        found = evaluate_cell(task, loaded, range(options.instances), source, samples, progress)
+        return found | {"seed": options.seed, "logged": False}
     evaluator = Evaluator(task, loaded, options)
     if data is None:
         source, numbers = held_out(task, options.seed), range(options.instances)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sobo_training.evaluation import verdict
+from sobo_training.evaluation import cells, verdict
 from sobo_training.evaluation.statistics import number, paired_ratio, summarise, table
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def report(
 
 def render(data: dict[str, Any]) -> str:
     """The report as text."""
+    if "world" in data:
+        return cells.render(data)
     cold = data["cold_start"]
     naive = ", ".join(
         f"{NAIVE_STARTS[name]} {number(each['iterations']['mean'])}" for name, each in data["naive_starts"].items()

@@ -189,6 +189,7 @@ def _spec(result: TrainResult, task: Any, files: dict[str, str]) -> PolicySpec:
         network=describe(result.net),
         files=files,
         training=result.summary | {"config": config.to_dict(), SETTINGS: settings_of(task)},
+        world=getattr(task, "cell", None),
     )
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from sobo_planner.errors import PolicyError, SoboError
+from sobo_planner.errors import ConfigError, PolicyError, SoboError
 from sobo_planner.files import write_json
 from sobo_planner.policy.artifact import Artifact
 from sobo_training.config import TrainConfig
@@ -75,6 +75,8 @@ class Interplay:
         self.task, self.folder, self.options, self.progress = task, folder, options, progress
         self.settings = task.config.interplay
         self.record = Record(folder, self.settings.iterations, {"task": task.name, "method": options.method})
+        if task.cell is not None and (options.from_data or options.executor != "threads"):
+            raise ConfigError("in a world a policy learns from instances solved there: no from_data, no other executor")
         self.given = load_policy(options.policy, task, options.method) if options.policy else None
         self.config = self.given.config if self.given else TrainConfig.from_task(task, options.method)
         check_device(options.device)  # what cannot be trained is refused before hours of solving
@@ -240,6 +242,8 @@ class Interplay:
             "from_data": identity(self.logged) if self.logged is not None else None,
             "logged_share": options.logged_share if self.logged is not None else None,
         }
+        if task.cell is not None:
+            asked["world"] = dict(task.cell)
         if self.logged is not None:
             asked["recombined"] = True  # earlier versions learned from the logged solutions and new instances alone
             asked["kept"] = self.keeps  # earlier versions solved sampled instances besides

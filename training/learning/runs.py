@@ -2,6 +2,7 @@
 
 run.json     what was asked for, and the hashes of task and robot
 task.yaml    the task with every setting, the URDF as an absolute path unless it is a shipped one
+world.yaml   the world that the policy is to know, if any
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import yaml
 from sobo_planner.errors import ConfigError, PolicyError, SoboError
 from sobo_planner.files import check_output, write_bytes, write_json
 from sobo_planner.paths import share_path
-from sobo_planner.tasks import Task, load_task
+from sobo_planner.tasks import ArmReach, Task, load_task
 from sobo_planner.tasks.settings import explain
+from sobo_planner.world import read_world, write_world
 
 RUN_RECORD = "run.json"
 TASK_FILE = "task.yaml"
+WORLD_FILE = "world.yaml"
 
 
 def check_run(folder: Path, task: Task) -> None:
@@ -35,6 +38,10 @@ def check_run(folder: Path, task: Task) -> None:
     if not (folder / RUN_RECORD).exists():
         return
     record = read_run(folder)
+    there, here = record.get("world"), task.cell and dict(task.cell)
+    if there != here:
+        names = [f"the world {each['name']} ({each['hash']})" if each else "no world" for each in (there, here)]
+        raise PolicyError(f"{folder} holds a run in {names[0]}, this one is in {names[1]}; name another folder")
     if record.get("task_hash", task.policy_hash) == task.policy_hash:
         return
     try:
@@ -62,7 +69,10 @@ def write_run(folder: Path, task: Task, about: Mapping[str, Any]) -> None:
         settings["robot"]["urdf"] = str(robot.path)
     head = "# The task that this run was trained for, with every setting.\n"
     write_bytes(folder / TASK_FILE, (head + yaml.safe_dump(settings, sort_keys=False)).encode())
-    hashes = {"task_hash": task.policy_hash, "robot_hash": task.robot_hash}
+    hashes: dict[str, Any] = {"task_hash": task.policy_hash, "robot_hash": task.robot_hash}
+    if isinstance(task, ArmReach) and task.cell is not None:
+        write_world(folder / WORLD_FILE, task.robot.world)
+        hashes["world"] = dict(task.cell)
     write_json(folder / RUN_RECORD, {"task": task.name, "overrides": {}, **about, **hashes})
 
 
@@ -102,6 +112,13 @@ def task_of_run(folder: Path) -> Task:
         task = load_task(folder / TASK_FILE)
     else:  # of an older version
         task = load_task(record["task"], **record["overrides"])
+    world = record.get("world")
+    if world is not None:
+        assert isinstance(task, ArmReach)
+        around = read_world(folder / WORLD_FILE, task.robot.root_link)
+        if around.hash != world["hash"]:
+            raise PolicyError(f"{folder / WORLD_FILE} is not the world {world['name']} of the run; train again")
+        task = task.in_cell(around, world["name"], world["margin"])
     if record.get("robot_hash", task.robot_hash) != task.robot_hash:
         urdf = getattr(getattr(task, "robot", None), "path", None)
         raise PolicyError(f"{folder} was trained for another robot: {urdf or TASK_FILE} has changed since; train again")

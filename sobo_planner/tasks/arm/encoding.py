@@ -40,7 +40,8 @@ class ArmEncoding:
     The observation is [cos q, sin q, v, target, tool error, saturated tool error, joint step, error gradient, gravity
     torque, time left], (obs_dim,): positions in the frame of the first joint; without the angle of the first joint when
     gravity is along its axis, and of the last one when nothing depends on it; time left as a share of the horizon and
-    as two harmonics over the last steps.
+    as two harmonics over the last steps. Policies that know a cell observe the angles of all joints: what stands around
+    the arm does not turn with it.
 
     Attributes:
         robot: The arm.
@@ -61,8 +62,12 @@ class ArmEncoding:
         self._turning, self.origin = np.einsum("klm,l", CROSS, self._axis), origin
         down = robot.gravity_vector / (np.linalg.norm(robot.gravity_vector) or 1.0)
         first = 1 if abs(abs(self._axis @ down) - 1.0) < 1e-9 else 0
-        self.angles = first, n - 1 if _idle_last_joint(robot) else n
-        angles = self.angles[1] - first
+        self._observe(first, n - 1 if _idle_last_joint(robot) else n)
+
+    def _observe(self, first: int, last: int) -> None:
+        """Sets which joints' angles an observation holds, and its size."""
+        n = self.robot.nv
+        self.angles, angles = (first, last), last - first
         self.obs_dim = 2 * angles + 4 * n + 14
         ends = np.cumsum([2 * angles, n, 3, 3, 3, n, n, n, 5])
         self.observation_groups: tuple[slice, ...] = tuple(

@@ -12,6 +12,7 @@ from sobo_planner.errors import GoalError, StartError, TaskError
 from sobo_planner.robot import Robot
 from sobo_planner.robot.kinematics import inverse_kinematics
 from sobo_planner.solver import UNLIMITED, Budget, Instance
+from sobo_planner.tasks.arm.cell import NEAR, ToolDistance
 from sobo_planner.tasks.arm.config import ArmConfig
 
 Array = NDArray[np.float64]
@@ -22,6 +23,10 @@ LIMIT_TOLERANCE = 1e-3
 QUATERNION_TOLERANCE = 1e-3
 # Tries before a sample, or the reachability of a goal, is given up.
 MAX_TRIES = 1000
+# Tries before no configuration is found that has the tool near an object; among those of MotionBenchMaker 10 to 36 do.
+NEAR_TRIES = 10_000
+# Starts of a cell that are drawn around a posture.
+START_TRIES = 10
 # Of 1000 poses of the UR5, 12 tries miss 6 and 25 miss one.
 IK_TRIES = {"position": 12, "pose": 50}
 # Where else than at the start the search for postures at a goal begins: so often, so far from it at most [rad]. Nine in
@@ -49,12 +54,14 @@ class ArmInstances:
         config: The resolved task file.
         robot: The arm.
         goal_type: What a target is: `position`, `pose` or `joints`.
+        work: Where starts and targets of a cell are drawn; None for other tasks.
     """
 
     name: str
     config: ArmConfig
     robot: Robot
     goal_type: str
+    work: ToolDistance | None = None
     _known_postures: dict[Any, list[Array]]
 
     @property
@@ -65,11 +72,16 @@ class ArmInstances:
     def sample(self, rng: np.random.Generator) -> Instance:
         """Draws a start at rest and a target; neither is in self-collision, both are within reach.
 
-        The fixed target of a task for poses has the orientation of the tool at home.
+        The fixed target of a task for poses has the orientation of the tool at home. In a cell (`ArmReach.in_cell`) the
+        tool is near an object at the start and at the target, whatever the distribution.
 
         Raises:
             TaskError: No valid configuration was found.
         """
+        if self.work is not None:
+            start = self._sample_at_work(rng, self.work)
+            goal = self.robot.tool_position(self._sample_near_object(rng, self.work))
+            return Instance(np.concatenate([start, np.zeros(self.robot.nv)]), goal)
         distribution = self.config.distribution
         if distribution.r_init:
             q = self._sample_configuration(rng, None)
@@ -95,6 +107,34 @@ class ArmInstances:
             if self.robot.colliding_pair(q) is None:
                 return q
         raise TaskError(f"{MAX_TRIES} configurations of {self.name} were drawn, and in all of them something touches")
+
+    def _sample_at_work(self, rng: np.random.Generator, distance: ToolDistance) -> Array:
+        """A configuration with the tool near an object, in a posture like that at home: as a motion there ends."""
+        home, spread = np.array(self.config.robot.home), self.config.distribution.start_spread
+        at_home = np.concatenate([home, np.zeros(self.robot.nv)])
+        for _ in range(MAX_TRIES):
+            place = self.robot.tool_position(self._sample_near_object(rng, distance))
+            posture = min(
+                self._postures(Instance(at_home, place), UNLIMITED), key=lambda q: float(np.abs(q - home).sum())
+            )
+            for _ in range(START_TRIES):
+                q = posture + rng.uniform(-spread, spread, self.robot.nq)
+                inside = (self.robot.position_lower <= q) & (q <= self.robot.position_upper)
+                if inside.all() and self.robot.colliding_pair(q) is None:
+                    return q
+        raise TaskError(
+            f"{MAX_TRIES} places near objects were drawn, and no start of {self.name} there touches nothing"
+        )
+
+    def _sample_near_object(self, rng: np.random.Generator, distance: ToolDistance) -> Array:
+        for _ in range(NEAR_TRIES):
+            q = self._sample_configuration(rng, None)
+            if distance(q) < NEAR:
+                return q
+        raise TaskError(
+            f"{NEAR_TRIES} configurations of {self.name} were drawn, and in none of them the tool is within {NEAR:g} m "
+            "of an object; is the world in the base frame, and within reach?"
+        )
 
     def check(self, instance: Instance, budget: Budget = UNLIMITED) -> None:
         """Refuses an instance that cannot be planned for.

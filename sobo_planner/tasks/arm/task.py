@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from sobo_planner.errors import ConfigError, TaskError
 from sobo_planner.robot import CONSTANT_ACCELERATION, Robot
 from sobo_planner.solver import Instance, Precision, Refinement
 from sobo_planner.tasks.actions import Actions, StateActions
+from sobo_planner.tasks.arm.cell import ToolDistance
 from sobo_planner.tasks.arm.config import ArmConfig
 from sobo_planner.tasks.arm.encoding import VERSION, ArmEncoding
 from sobo_planner.tasks.arm.instances import LIMIT_TOLERANCE
@@ -56,6 +58,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         velocity_limit: Largest speeds, (nu,): the robot's, or a share of them.
         acceleration_limit: Largest accelerations, (nu,); infinite for problems without.
         integrator: Of rollouts and simulated motions, see `Robot.step`.
+        sees_all: Whether it encodes for policies that know a world, see `seeing`.
     """
 
     kind = "arm_reach"
@@ -87,6 +90,7 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         self._known_postures = {}
         self.nominal, self._costs, self.fits, self.ramps = self, Costs(), False, (0, 0)
         self.room = (np.zeros(self.nu), np.zeros(self.nu))
+        self.sees_all = False
         identity = f"{robot.hash} {self.acceleration_limit.tolist()}"
         self._identify(hashlib.sha256(identity.encode()).hexdigest() if limited else robot.hash, VERSION)
         if goal_type != "position":  # what a policy sees stays the same
@@ -220,6 +224,50 @@ class ArmReach(ArmEncoding, ArmPaces, ArmStarts):
         """
         view = ArmReach(self.config, self.robot.with_world(world, margin), self.goal_type)
         view._costs = self._costs
+        return view
+
+    def in_cell(self, world: World, name: str = "", margin: float = 0.0) -> ArmReach:
+        """The task in a world that does not change, for policies that learn their ways among its objects.
+
+        Its instances touch nothing, have the tool near objects (`tasks.arm.cell`), and its hash depends on the world.
+
+        Args:
+            world: What surrounds the arm.
+            name: Of the world, for messages.
+            margin: Distance [m] to be kept from objects.
+
+        Raises:
+            ConfigError: The world is empty, or targets are not positions.
+            RobotError: See `with_world`.
+        """
+        if not world.everything:
+            raise ConfigError(f"the world {name or world.hash} is empty: a policy needs no knowledge of it")
+        if self.goal_type != "position":
+            raise ConfigError(f"policies lead to positions, the task's targets are of type {self.goal_type}")
+        view = self.with_world(world, margin).seeing(True)
+        view.work = ToolDistance(view.robot)
+        view.cell = {"name": name, "hash": world.hash, "margin": margin}
+        view.hash = hashlib.sha256(f"{self.hash} in {world.hash} margin {margin}".encode()).hexdigest()
+        view._recipe = functools.partial(ArmReach.in_cell, self, world, name, margin)
+        return view
+
+    def seeing(self, everything: bool) -> ArmReach:
+        """This task as policies that know a world encode it, or as others do.
+
+        The former observe the angles of all joints: what surrounds the arm does not turn with the first one.
+        """
+        if everything == self.sees_all:
+            return self
+        view: ArmReach = object.__new__(type(self))
+        vars(view).update(vars(self), sees_all=everything, cell=None, work=None)
+        if view.nominal is self:
+            view.nominal = view
+        plain = ArmReach(self.config, self.robot, self.goal_type) if not everything else self
+        view._observe(*((0, self.nu) if everything else plain.angles))
+        view.policy_hash = (
+            hashlib.sha256(f"{self.policy_hash} sees all".encode()).hexdigest() if everything else plain.policy_hash
+        )
+        view._recipe = functools.partial(ArmReach.seeing, self, everything)
         return view
 
     @property
