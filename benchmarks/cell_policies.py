@@ -55,8 +55,7 @@ def cell(options: argparse.Namespace, scene: str, method: str, seed: int) -> dic
     task, solutions = task_in(scene, options.data), options.out / scene / "data"
     wanted = CollectOptions(ATTEMPTS * options.trajectories, wanted=options.trajectories, threads=options.threads)
     collected = collect(task, solutions, wanted)
-    steps = options.steps * (2 if method == "diff" and options.same_time else 1)
-    config = TrainConfig.from_task(task, method, steps=steps, seed=seed, **TRAINING)
+    config = TrainConfig.from_task(task, method, steps=options.steps, seed=seed, **TRAINING)
     result = train(load(solutions, task), task, folder / "run", config)
     export(result, task, folder / "policy")
     how = EvaluateOptions(instances=options.instances, seed=options.evaluation_seed, samples=options.samples)
@@ -124,17 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trajectories", type=int, default=300)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument(
-        "--same-time", action="store_true", help="twice the steps for diff, whose steps cost about half"
-    )
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--instances", type=int, default=50)
     parser.add_argument("--evaluation-seed", type=int, default=4)
-    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--samples", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     options.data = Path(options.data)
-    asked = {name: getattr(options, name) for name in ("trajectories", "steps", "instances", "samples", "same_time")}
+    asked = {name: getattr(options, name) for name in ("trajectories", "steps", "instances", "samples")}
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for seed in range(options.seeds):
         for scene in options.scenes:

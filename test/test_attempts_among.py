@@ -170,3 +170,43 @@ def test_a_way_past_objects_is_asked_for_where_no_start_is_free() -> None:
     assert 51.0 in starts and asked == [1, 1]
     assert among(touching, bad, weight=0.0)[1] == [0, 0]
     assert len(OTHERS) == 2, "what a starter proposed is its own"
+
+
+def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_free() -> None:
+    good, bad = Verdict(miss=0.5), Verdict(violation=TOUCHING)
+    ways = [Proposal("policy", guess(10.0), 3.0, in_cell=True), Proposal("interpolation", guess(20.0), 1.0)]
+    starts, asked = among(ways, good)
+    assert starts == [10.0] and asked == [0, 0]
+    starts, asked = among(ways, bad)
+    assert starts[:2] == [10.0, 50.0] and 20.0 in starts[2:5] and asked == [1, 1], "the others come at once after it"
+    starts, asked = among([replace(ways[0], in_cell=False), ways[1]], good)
+    assert starts == [20.0] and asked == [0, 0], "other policies' ways have no privilege"
+    starts, asked = among([ways[0], Proposal("interpolation", guess(11.0), 1.0)], good)
+    assert starts == [11.0] and asked == [0, 0], "where both are free the cheaper comes first"
+
+
+@pytest.mark.parametrize(
+    ("depth", "in_cell", "free_enough"), [(0.019, True, True), (0.021, True, False), (0.019, False, False)]
+)
+def test_such_a_way_may_graze_objects(depth: float, in_cell: bool, free_enough: bool) -> None:
+    contact = SimpleNamespace(object=True, distance=-depth)
+    robot = SimpleNamespace(first_contact=free, contact=lambda q: contact, first_collision=lambda Q: None)
+    around = [Starter([Proposal(GLOBAL, guess(50.0), 0.5)])] * 2
+    proposals = [Proposal("policy", guess(20.0), 3.0, way=np.full((2, 1), 20.0), in_cell=in_cell)]
+    solvers, task = Solvers(keep), Task(robot=robot, least_clearance=WEIGHT)
+    judge = Judge(lambda value: Verdict(miss=0.5))
+    Search(task, [Starter(proposals)], Starter(OTHERS), solvers, judge, Starter([]), around).run(INSTANCE, UNLIMITED)
+    assert (solvers.asked[0][1] == 20.0) == free_enough
+    contact.object = False  # links that touch each other are not led out
+    solvers = Solvers(keep)
+    Search(task, [Starter(proposals)], Starter(OTHERS), solvers, judge, Starter([]), around).run(INSTANCE, UNLIMITED)
+    assert solvers.asked[0][1] == 50.0
+
+
+def test_a_policys_way_in_its_world_has_few_iterations() -> None:
+    made = first_attempts(
+        [Proposal("policy", guess(1.0), 1.0, in_cell=True), Proposal("policy", guess(2.0), 2.0)], WEIGHT
+    )
+    assert [each.refinement.iterations for each in made[:2]] == [AMONG_CAPPED, CAPPED]
+    (alone, _, _) = first_attempts([Proposal("policy", guess(1.0), 1.0, in_cell=True)], 0.0)
+    assert alone.refinement.iterations == CAPPED

@@ -36,6 +36,10 @@ from sobo_planner.planning.starters import Proposal, Starter
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Refinement, Solution, WorkEstimate
 from sobo_planner.tasks import ArmReach
 
+# Depth [m] to which policies' ways may lie in objects for no way round these to be searched for at first: the solver
+# leads them out.
+GRAZING = 0.02
+
 
 class RefiningSolver(Protocol):
     """What solves one refinement of the task: a `Solver`."""
@@ -215,18 +219,29 @@ class Search:
         """
         account, record, known = Account(), _Record(), KnownMotions()
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
-        if self._around and self._task.least_clearance > 0.0 and not any(map(self._is_free, proposals)):
-            proposals += self._propose(self._around[0], instance, budget, account)
+        among = bool(self._around) and self._task.least_clearance > 0.0
+        later: list[Proposal] | None = None
+        if among:
+            free = [each for each in proposals if self._is_free(each)]
+            if not free:
+                proposals += self._propose(self._around[0], instance, budget, account)
+            elif all(each.in_cell for each in free):  # what touches, and the way round, come after it
+                proposals, later = free, [each for each in proposals if not each.in_cell]
         queue, alternatives_due = Queue(first_attempts(proposals, self._task.least_clearance)), True
         last = self._last if self._task.least_clearance == 0.0 else None  # it knows no objects
         while not (late := budget.left() <= self._least()) and not budget.interrupted:
+            if later is not None and not any(each.stage is Stage.FIRST for each in queue.waiting):
+                later += self._propose(self._around[0], instance, budget, account)
+                queue.add(first_attempts(later, self._task.least_clearance))
+                later = None
+                continue
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False
-                others = self._propose(self._alternatives, instance, budget, account)
+                more = self._propose(self._alternatives, instance, budget, account)
                 if self._task.least_clearance > 0.0:
                     ways = [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
-                    others = [*others, *ways]
-                queue.add(alternative_attempts(others, record.collided, lambda each: self._rank(each, instance)))
+                    more = [*more, *ways]
+                queue.add(alternative_attempts(more, record.collided, lambda each: self._rank(each, instance)))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
                 if record.reaches_nothing:
@@ -280,9 +295,18 @@ class Search:
         return verdict
 
     def _is_free(self, proposal: Proposal) -> bool:
-        """Whether a proposal touches nothing."""
+        """Whether a proposal touches nothing, or its way is so near to one that does that the solver finds that.
+
+        The latter holds for policies' ways: whatever else touches, touches deep.
+        """
         Q = proposal.guess.X[:, : self._task.nu] if proposal.way is None else proposal.way
-        return self._task.robot.first_contact(np.arange(float(len(Q))), Q, np.gradient(Q, axis=0)) is None
+        robot = self._task.robot
+        if robot.first_contact(np.arange(float(len(Q))), Q, np.gradient(Q, axis=0)) is None:
+            return True
+        if not proposal.in_cell:
+            return False
+        contacts = [contact for q in Q if (contact := robot.contact(q)) is not None]
+        return all(contact.object and contact.distance > -GRAZING for contact in contacts)
 
     def _rank(self, proposal: Proposal, instance: Instance) -> tuple[bool, float]:
         """Whether a proposal collides, and its cost."""

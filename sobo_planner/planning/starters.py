@@ -40,6 +40,7 @@ class Proposal:
         cost: Its total cost; infinite where nobody asked for it.
         duration: Of the trajectory [s]; None: the task's.
         way: Positions (N, n) that it was made along, if it was: within the limits it may leave them at bends.
+        in_cell: Whether it is of a policy that knows a world.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Proposal:
     cost: float = np.inf
     duration: float | None = None
     way: Array | None = None
+    in_cell: bool = False
 
 
 class Starter(Protocol):
@@ -140,7 +142,7 @@ class PolicyStarter:
         if not proposals:
             self.failures += 1
             return []
-        return [min(proposals, key=lambda proposal: proposal.cost)]
+        return [replace(min(proposals, key=lambda proposal: proposal.cost), in_cell=True)]
 
 
 class AlternativeStarter:
