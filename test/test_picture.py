@@ -23,7 +23,7 @@ from sobo_planner.view import canvas as canvas_module
 from sobo_planner.view.canvas import Canvas, dashes
 from sobo_planner.view.picture import chain, draw_cell, draw_plan, light_looks
 from sobo_planner.view.raster import Layer
-from sobo_planner.view.scene import PLAN, Scene
+from sobo_planner.view.scene import EXECUTED, PLAN, PROPOSAL, Scene
 from sobo_planner.view.surfaces import surface_of
 from sobo_planner.world import Box, Pose, Sphere, World, WorldObject
 
@@ -90,7 +90,7 @@ def test_things_are_where_the_projection_puts_them() -> None:
         expected = at + scale * np.array([step @ right, step @ up])
         np.testing.assert_allclose(middle(tuple(origin + step)), expected, atol=1.0)
     found = of_colour(drawn(tuple(origin)), MAGENTA)
-    np.testing.assert_allclose(np.ptp(found, axis=0), 0.12 * scale, atol=2.0)
+    np.testing.assert_allclose(np.ptp(found, axis=0), 0.12 * scale, atol=3.0)
 
 
 def test_what_is_nearer_hides_what_is_behind() -> None:
@@ -146,11 +146,13 @@ def test_a_plan_shows_its_way(task: ArmReach) -> None:
     assert (distances.min(0) < 2.0).mean() > 0.4, "the ends of the way lie within the arm"
 
 
-def test_other_things_change_the_picture(task: ArmReach) -> None:
+def test_proposal_and_executed_motion_have_their_colours(task: ArmReach) -> None:
+    """Of a goal of joints, whose tool pose is marked by axes; the legend is not looked at."""
     scene = swinging_scene(task)
-    bare = replace(scene, proposal=None, executed=None)
-    images = [draw_plan(each) for each in (bare, scene, replace(bare, goal_type="joints", goal=scene.plan.Q[-1]))]
-    assert len(set(images)) == 3
+    image = pixels(draw_plan(replace(scene, goal_type="joints", goal=scene.plan.Q[-1])))
+    assert all(len(of_colour(image, colour)) > 20 for colour in (PROPOSAL, EXECUTED))
+    bare = pixels(draw_plan(replace(scene, proposal=None, executed=None)))
+    assert all(len(of_colour(bare, colour)) < 5 for colour in (PROPOSAL, EXECUTED))
 
 
 def test_a_cell_of_motions(task: ArmReach, home: np.ndarray, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sobo_planner.files import write_bytes
 from sobo_planner.robot import Robot
-from sobo_planner.view.canvas import Canvas, placed_arm
+from sobo_planner.view.canvas import RADIUS, Canvas, placed_arm
 from sobo_planner.view.links import Colour, Looks, looks_of, placements
 from sobo_planner.view.scene import EXECUTED, PLAN, PROPOSAL, Item, Scene, items_of
 from sobo_planner.view.surfaces import Array, Surface, merged, sharp_edges, surface_of, tube
@@ -63,7 +63,9 @@ def draw_plan(scene: Scene) -> bytes:
     canvas.line(way, PLAN, "plan")
     if scene.executed is not None:
         ways.append(scene.way(scene.executed))
-        canvas.line(ways[-1], EXECUTED, "executed")
+        canvas.line(
+            ways[-1], EXECUTED, "executed", dashed=True, radius=1.4 * RADIUS
+        )  # around the plan's, if all is well
     canvas.mark(ball(way[0]), START, "start")
     goal = robot.tool_pose(scene.goal) if scene.goal_type == "joints" else scene.goal
     canvas.mark(ball(goal[:3]), GOAL, "goal")
