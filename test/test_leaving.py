@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from dataclasses import replace
 
 import coal
 import numpy as np
 import pinocchio as pin
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanRefusedError, StartError
 from sobo_planner.planning import Planner
@@ -88,42 +88,43 @@ def free_goal(task: ArmReach, world: World, rng: np.random.Generator, q: np.ndar
             return goal
 
 
-@settings(max_examples=6)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(LINKS),
-    st.sampled_from([1e-5, 0.5e-3, 0.01, 0.029]) | st.floats(0.0, 0.029),
-)
-def test_pairs_that_touch_come_apart_and_others_stay_apart(
-    task: ArmReach, planner: Planner, home: np.ndarray, seed: int, link: str, depth: float
-) -> None:
-    """Balls from any side, at any depth."""
+def outcome(task: ArmReach, planner: Planner, home: np.ndarray, seed: int) -> str:
+    """What becomes of a ball from some side, up to `DEEPEST` in some link; whatever moves is checked."""
     rng = np.random.default_rng(seed)
-    q = home + rng.uniform(-0.5, 0.5, N)
-    direction = rng.normal(size=3)
+    q, direction = home + rng.uniform(-0.5, 0.5, N), rng.normal(size=3)
     if task.robot.contact(q) is not None:
-        return
-    world = touched_by_a_ball(task, q, link, direction / np.linalg.norm(direction), depth)
+        return "links touch"
+    depth = rng.choice([1e-5, 5e-4, DEEPEST - 1e-4, rng.uniform(0.0, DEEPEST)])
+    world = touched_by_a_ball(task, q, rng.choice(LINKS), direction / np.linalg.norm(direction), float(depth))
     try:
         plan = planner.plan(at_rest(q), joints=free_goal(task, world, rng, q), world=world)
-    except StartError as error:  # held in the crook of the arm, or at a limit
-        assert "no way out" in str(error) or "overlaps by more" in str(error)
-        return
-    except PlanRefusedError:  # it gets out, but not to that goal
-        return
+    except StartError as error:
+        assert "no way out" in str(error)
+        return "no way out"
+    except PlanRefusedError:
+        return "no plan from there"
     _, Q = sampled(plan.time, plan.X[:, :N], plan.X[:, N:], 4e-3)
     distances = Distances(task.robot.urdf, world).along(Q)
+    assert plan.left is not None and plan.left.second == "ball"
+    assert plan.left.distance == pytest.approx(distances[0].min(), abs=1e-6)
     touched = distances[0] <= 1e-4
-    assert (distances[0].min() <= 0.0) == (plan.left is not None)
     for column in distances[:, touched].T:
         before = np.maximum.accumulate(column)
         assert (column >= np.minimum(0.0, before) - AGAIN).all()
     assert (distances[:, ~touched] > 0.0).all() and (distances[-1] > 0.0).all()
-    if plan.left is not None:
-        assert plan.left.second == "ball" and plan.left.distance == pytest.approx(distances[0].min(), abs=1e-6)
-        free = plan.X[plan.left.steps]
-        assert np.abs(free[N:]).max() == 0.0
-        assert task.robot.with_world(world).nearest_object(free[None, :N]).distance >= LEAST_ROOM
+    free = plan.X[plan.left.steps]
+    assert np.abs(free[N:]).max() == 0.0
+    assert task.robot.with_world(world).nearest_object(free[None, :N]).distance >= LEAST_ROOM
+    return "left and planned"
+
+
+def test_pairs_that_touch_come_apart_and_others_stay_apart(task: ArmReach, planner: Planner, home: np.ndarray) -> None:
+    """The environment variable SOBO_CONTACTS says how many there are."""
+    count = int(os.environ.get("SOBO_CONTACTS", "8"))
+    outcomes = Counter(outcome(task, planner, home, seed) for seed in range(count))
+    print(dict(outcomes))
+    tried = count - outcomes["links touch"]
+    assert tried >= 0.5 * count and outcomes["left and planned"] >= 0.75 * tried
 
 
 def test_a_plan_leaves_what_the_forearm_touches(task: ArmReach, planner: Planner, home: np.ndarray) -> None:
