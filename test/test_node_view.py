@@ -49,11 +49,15 @@ def live(task: ArmReach, home: np.ndarray, tmp_path_factory: pytest.TempPathFact
 
 
 def ask(live: tuple, target: np.ndarray) -> dict:
-    """Sends a goal, and returns the report of it."""
+    """Sends a goal, and returns the report of it; again if no state had come in shortly before, on a busy computer."""
     probe, arm, *_ = live
-    probe.reports.clear()
-    probe.goal_publisher.publish(probe.goal(target, f"{PREFIX}base_link"))
-    return dict(arm.wait(lambda: probe.reports and probe.reports[-1], 40.0))
+    for _ in range(10):
+        probe.reports.clear()
+        probe.goal_publisher.publish(probe.goal(target, f"{PREFIX}base_link"))
+        report = arm.wait(lambda: probe.reports and probe.reports[-1], 40.0)
+        if report.get("reason") not in ("NO_STATE", "STALE_STATE"):
+            return dict(report)
+    raise AssertionError(f"never answered: {report}")
 
 
 def test_the_arm_its_world_and_its_plan_are_shown(live: tuple, task: ArmReach, home: np.ndarray) -> None:
@@ -80,21 +84,24 @@ def test_the_arm_its_world_and_its_plan_are_shown(live: tuple, task: ArmReach, h
     target = task.robot.tool_position(home + 0.2)
     report = ask(live, target)
     trajectory = probe.pieces(report)[0]
-    shown(lambda: nodes.get_handle_by_name("/planned").visible)
     last = np.array(trajectory.points[-1].positions)
     shown(lambda: nodes.get_handle_by_name("/plan") and np.abs(arm.state()[:6] - last).max() < 1e-4)
     shown(lambda: np.abs(wrist() - task.robot.joint_placement(last, 5)[1]).max() < 1e-4)
+    shown(lambda: nodes.get_handle_by_name("/goal/position"))
     np.testing.assert_allclose(nodes.get_handle_by_name("/goal/position").position, target)
     way = nodes.get_handle_by_name("/plan").points
     np.testing.assert_allclose(way[-1, 1], task.robot.tool_position(last), atol=1e-6)
     assert not nodes.get_handle_by_name("/planned").visible, "the arm is there"
     end = transform(viewer, "/planned/wrist_3_joint").translation
     np.testing.assert_allclose(end, task.robot.joint_placement(last, 5)[1], atol=1e-6)
+    shown(lambda: nodes.get_handle_by_name("/driven"))
     shown(lambda: np.linalg.norm(nodes.get_handle_by_name("/driven").points[-1, 1] - target) < 0.01)
     driven = nodes.get_handle_by_name("/driven").points
     assert np.linalg.norm(driven[0, 0] - task.robot.tool_position(home)) < 0.01, "from where it was"
     shown(lambda: nodes.get_handle_by_name("/nearest"))
-    assert "converged, from interpolation, " in listener._text.content
+    shown(lambda: "converged, from interpolation, " in listener._text.content)
+    arm.place(home)
+    shown(lambda: nodes.get_handle_by_name("/planned").visible)
 
 
 def test_refusals_and_silence_are_told(live: tuple) -> None:
@@ -105,8 +112,7 @@ def test_refusals_and_silence_are_told(live: tuple) -> None:
         listener.update()
         return text in listener._text.content
 
-    arm.wait(lambda: said("refused, OUT_OF_REACH: "))
-    assert "no joint states" not in listener._text.content
+    arm.wait(lambda: said("refused, OUT_OF_REACH: ") and "no joint states" not in listener._text.content)
     probe.wait(lambda: said("no joint states for "))  # the arm is not asked to tick
 
 
