@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from sobo_planner.cli.main import main
+from sobo_planner.cli.view import tell_unlike
 from sobo_planner.view import canvas
+from sobo_planner.view.links import Looks
 
 PLAN = ["plan", "ur5", "--goal", "0.4", "-0.2", "0.4", "--policy", "none"]
 
@@ -99,3 +101,11 @@ def test_a_motion_of_another_arm_is_told(plan: Path, tmp_path: Path, capsys: pyt
     (tmp_path / "driven.json").write_text(json.dumps({"time": [0.0, 1.0], "X": [[0.0] * 7] * 2}))
     assert main(["view", str(plan), "--executed", str(tmp_path / "driven.json")]) == 2
     assert "6 or 12 columns; it has the shape (2, 7)" in capsys.readouterr().err
+
+
+def test_links_that_look_otherwise_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_unlike(Looks((), {}))
+    assert capsys.readouterr().err == ""
+    tell_unlike(Looks((), {"base_link": "base.dae is not there", "tool0": "tool.dae is not there"}))
+    told = "collision bodies stand for what base_link looks like: base.dae is not there, and 1 more\n"
+    assert capsys.readouterr().err == told

@@ -16,6 +16,7 @@ from sobo_planner.files import check_output, write_bytes
 
 if TYPE_CHECKING:
     from sobo_planner.planning.plan_file import StoredPlan
+    from sobo_planner.view.links import Looks
 
 
 @dataclass(kw_only=True)
@@ -54,6 +55,7 @@ class View(Command):
         stored = read_plan(self.plan)
         scene = Scene.of_stored(stored, self.executed)
         tell_missing(stored)
+        tell_unlike(scene.looks)
         if self.png is not None:
             from sobo_planner.view.picture import draw_plan
 
@@ -80,6 +82,14 @@ class View(Command):
             raise ConfigError(str(error)) from error
         show_node(self.node, self.host, self.port)
         return 0
+
+
+def tell_unlike(looks: Looks) -> None:
+    """Say on stderr which links do not look as their URDF says."""
+    if looks.missing:
+        link, reason = next(iter(looks.missing.items()))
+        more = f", and {len(looks.missing) - 1} more" if len(looks.missing) > 1 else ""
+        print(f"collision bodies stand for what {link} looks like: {reason}{more}", file=sys.stderr)
 
 
 def tell_missing(stored: StoredPlan) -> None:
