@@ -50,6 +50,7 @@ class LoggedCollector(Collector):
         outcomes: list[Outcome] = []
         for _, same in groupby(numbers, lambda number: self._candidates[number].world):
             outcomes += self._solve_among(list(same))
+        self.task = self._views.of(None)  # shards are of it
         return outcomes
 
     def _solve_among(self, numbers: list[int]) -> list[Outcome]:
