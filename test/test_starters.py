@@ -345,3 +345,19 @@ def test_sampling_fits_a_slower_view_and_ends_with_the_budget(task, home) -> Non
     np.testing.assert_allclose(np.diff(q, axis=0), 0.5 * slower.dt * (v[1:] + v[:-1]), atol=1e-9)
     with pytest.raises(DeadlineError, match="sampling"):
         SamplingStarter(seed=0).propose(task, instance, Budget(1e-9))
+
+
+def test_in_its_world_a_free_way_is_proposed_before_a_cheaper_one_that_touches(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Rollouts([guess(2.0), guess(3.0), guess(1.0)], np.array([20.0, 30.0, np.inf]))
+    monkeypatch.setattr(starters, "rollouts", Script(found))
+    policy = SimpleNamespace(world={"hash": "known"}, serving=lambda task: policy)
+    starter, touching = PolicyStarter(policy, samples=3, seed=0), {2.0}  # type: ignore[arg-type]
+    task = Fitting([])
+    task.slow = task
+    task.robot = SimpleNamespace(first_contact=lambda times, Q, V: "touch" if Q[0, 0] in touching else None)
+    (proposal,) = starter.propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert proposal.duration == pytest.approx(0.3) and proposal.in_cell
+    assert proposal.way is not None and proposal.way[0, 0] == 3.0
+    touching.add(3.0)
+    (proposal,) = starter.propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert proposal.duration == pytest.approx(0.2), "where none is free, the cheapest"

@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import (
     IMPROVING,
@@ -32,7 +30,7 @@ from sobo_planner.planning.attempts import (
     last_attempts,
 )
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import Proposal, Starter
+from sobo_planner.planning.starters import Proposal, Starter, is_free
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Refinement, Solution, WorkEstimate
 from sobo_planner.tasks import ArmReach
 
@@ -301,7 +299,7 @@ class Search:
         """
         Q = proposal.guess.X[:, : self._task.nu] if proposal.way is None else proposal.way
         robot = self._task.robot
-        if robot.first_contact(np.arange(float(len(Q))), Q, np.gradient(Q, axis=0)) is None:
+        if is_free(self._task, Q):
             return True
         if not proposal.in_cell:
             return False

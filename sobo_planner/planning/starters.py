@@ -125,7 +125,7 @@ class PolicyStarter:
         return [min(proposals, key=lambda proposal: proposal.cost)] if proposals else []
 
     def _in_cell(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
-        """The cheapest way of a policy that knows a world, in the time that it takes.
+        """The cheapest way of a policy that knows a world, of those that are free if any is, in the time that it takes.
 
         It has learned from plans whose durations differ (`sobo_training.data.cell`). Its rollouts are slow, so that no
         limit takes them off their ways.
@@ -137,8 +137,10 @@ class PolicyStarter:
         except PolicyError:
             self.failures += 1
             return []
-        ways = [Guess(guess.X[::KNOTS], guess.U[::KNOTS]) for guess in found.guesses]
-        proposals = _timed(task, instance, "policy", ways)
+        order = [int(i) for i in np.argsort(found.costs) if np.isfinite(found.costs[i])]
+        ways = [Guess(found.guesses[i].X[::KNOTS], found.guesses[i].U[::KNOTS]) for i in order]
+        free = [way for way in ways if is_free(task, way.X[:, : task.nu])]
+        proposals = _timed(task, instance, "policy", (free or ways)[:COMPARED])
         if not proposals:
             self.failures += 1
             return []
@@ -189,6 +191,11 @@ class SamplingStarter:
             return []
         proposals = _priced if task is task.nominal else _timed
         return proposals(task, instance, "sampling", [found.guess])
+
+
+def is_free(task: ArmReach, way: Array) -> bool:
+    """Whether a way (N, n) touches nothing."""
+    return task.robot.first_contact(np.arange(float(len(way))), way, np.gradient(way, axis=0)) is None
 
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
