@@ -300,3 +300,21 @@ def test_a_limit_stays_one_beside_an_object(task: ArmReach, home: np.ndarray) ->
     with pytest.raises(PlanningError, match="within its limits: shoulder_pan_joint is") as told:
         brakes.stop(way.state(5.0), 5.0, among=view, along=way)
     assert not isinstance(told.value, StopTouchesError)
+
+
+def test_what_an_arm_touches_already_is_no_reason_to_let_it_go_on(
+    task: ArmReach, brakes: Brakes, home: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It draws away from a ball that may come after it, and joints that brake for themselves come nearer."""
+    way = swinging(task, home, 2.0)
+    behind = task.robot.tool_position(home)
+    view = task.with_world(World((WorldObject("ball", Sphere(0.05), Pose(tuple(behind.tolist()))),)))
+    x = way.state(5.0)
+    x[N + 1] = 1.0
+    monkeypatch.setattr(sys.modules[Brakes.__module__], "SLOWER", ())
+    straight = brakes.motion(x, 5.0)
+    checker = PlanChecker(task).of(view)
+    assert checker.check(straight.time, straight.X, straight.U, straight.K) is not None
+    assert checker.contact(way.last.time, way.last.X[:, :N], way.last.X[:, N:]) is None
+    with pytest.raises(StopTouchesError):
+        brakes.stop(x, 5.0, among=view, along=way)

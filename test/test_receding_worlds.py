@@ -277,6 +277,21 @@ def test_what_is_ahead_counts_as_far_as_the_arm_could_not_be_stopped_later(
     assert planner.contact_ahead(timeline, 5.8) is None
 
 
+def test_what_a_moving_arm_touches_already_is_ahead_of_it(
+    planner: RecedingPlanner, task: ArmReach, home: np.ndarray
+) -> None:
+    """Though it draws away: what it touches may come after it."""
+    behind = task.robot.tool_position(home - [0.1, 0.0, 0.0, 0.0, 0.0, 0.0])
+    planner.set_world(World((WorldObject("ball", Sphere(0.03), Pose(tuple(behind.tolist()))),)))
+    timeline = turning(task, home, 1.0)
+    found = planner.contact_ahead(timeline, 5.0)
+    assert found is not None and "ball" in found.detail
+    planner._leaver._motion = timeline.last
+    assert planner.contact_ahead(timeline, 5.0) is None
+    planner._leaver._motion = None
+    planner.set_world(World())
+
+
 def test_a_world_is_kept_at_another_pace_and_taken_over_once(
     planner: RecedingPlanner, task: ArmReach, monkeypatch: pytest.MonkeyPatch
 ) -> None:

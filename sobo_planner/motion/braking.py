@@ -104,7 +104,7 @@ def _is_free(checker: PlanChecker, timeline: Timeline, begin: float, task: ArmRe
     """Whether what is followed from a time [s] on touches nothing."""
     times = np.arange(begin, max(timeline.end, begin) + task.dt, task.dt)
     states, _, _ = timeline.commands(times)
-    return checker.contact(times - begin, states[:, : task.nu], states[:, task.nu :]) is None
+    return checker.contact(times - begin, states[:, : task.nu], states[:, task.nu :], leaving=False) is None
 
 
 def stopping_time(task: ArmReach, x: Array) -> float:

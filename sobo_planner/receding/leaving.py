@@ -36,6 +36,10 @@ class Leaver:
         self._motion: Motion | None = None  # the last one that was found
         self._touching: tuple[float, float] | None = None  # since when the gap is as it is [s], and that gap [m]
 
+    def gave(self, motion: Motion) -> bool:
+        """Whether a motion is the last one that was found."""
+        return motion is self._motion
+
     def free(self) -> None:
         """Notes that the arm touches nothing."""
         self._touching = None
@@ -58,7 +62,7 @@ class Leaver:
         Raises:
             StartError: See `way_out`; or the checker refuses the motion.
         """
-        if timeline.last is self._motion and handover < timeline.end:
+        if self.gave(timeline.last) and handover < timeline.end:
             return ""
         waits = self._waits(task, x0, handover)
         if waits:

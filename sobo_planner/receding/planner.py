@@ -148,13 +148,14 @@ class RecedingPlanner:
         """What the arm is about to run into in the world as it is, if it follows a timeline from now [s] on.
 
         Contacts so far ahead that the arm can be stopped later are left to the next cycles, which may find a way past
-        them.
+        them. What it touches already counts unless it is leaving that: objects may come after an arm that draws away.
         """
         n, dt = self.task.nu, self.task.dt
         soon = now + stopping_time(self.task, timeline.state(now)) + RESERVE
         times = np.arange(now, min(soon, timeline.end) + dt, dt)
         states, _, _ = timeline.commands(times)
-        return self._checker.contact(times - now, states[:, :n], states[:, n:])
+        leaving = self._leaver.gave(timeline.last)
+        return self._checker.contact(times - now, states[:, :n], states[:, n:], leaving=leaving)
 
     def _adopt(self, task: ArmReach) -> None:
         self.task = task

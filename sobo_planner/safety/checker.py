@@ -153,12 +153,12 @@ class PlanChecker:
         other._robot, other._free, other._passed = task.robot, b"", b""
         return other
 
-    def contact(self, time: Array, Q: Array, V: Array) -> Violation | None:
+    def contact(self, time: Array, Q: Array, V: Array, *, leaving: bool = True) -> Violation | None:
         """The first contact with what surrounds the arm or of its links, of which none is missed between points.
 
-        What touches at the beginning may do so on the way out.
+        What touches at the beginning may do so on the way out, unless `leaving` is false.
         """
-        contact = self._robot.first_contact(time, Q, V, leaving=True)
+        contact = self._robot.first_contact(time, Q, V, leaving=leaving)
         if contact is None:
             return None
         limit = Limit.COLLISION if contact.object else Limit.SELF_COLLISION
