@@ -180,6 +180,8 @@ def test_in_another_world_the_policy_is_tried_and_it_is_said(cell: ArmReach, oth
     assert around is not None and around.policy_knows == f"the world bench (hash {cell.robot.world.hash})"
     around = planner.plan(instance.x0, instance.target, world=cell.robot.world).surroundings
     assert around is not None and around.policy_knows == ""
+    around = planner.plan(instance.x0, instance.target, world=World()).surroundings
+    assert around is not None and (around.objects, around.policy_knows[:15]) == (0, "the world bench")
     assert planner.policy_failures == 0
 
 

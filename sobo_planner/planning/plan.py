@@ -96,7 +96,8 @@ class Plan:
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
         optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
         proposal: The start that it was refined from, as it was proposed.
-        surroundings: The world that it was checked in; None if that was empty. Its distance is that from `left` on.
+        surroundings: The world that it was checked in; None if that was empty, unless the policy knows one. Its
+            distance is that from `left` on.
         left: The contact that it leaves first; None where it begins free. The cost is that of what follows.
     """
 

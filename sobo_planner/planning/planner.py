@@ -135,7 +135,7 @@ class Planner:
     def _among(self, goal_type: str, world: World) -> _Parts:
         """What planning for a type of goal in a world needs; that of the last world is kept."""
         parts = self._of(goal_type)
-        if not world.everything:
+        if not world.everything and not parts.task.robot.world.everything:
             return parts
         made_for = (world.version, parts.task.robot.native)
         if self._views.get(goal_type, (None,))[0] != made_for:
@@ -268,12 +268,12 @@ class Planner:
         return plan
 
     def _surroundings(self, task: ArmReach, X: Array) -> Surroundings | None:
-        if not task.robot.world.everything:
+        world, known = task.robot.world, None if self.policy is None else self.policy.world
+        knows_another = known is not None and known["hash"] != world.hash
+        if not (world.everything or knows_another):
             return None
         around = Surroundings.along(task.robot, X[:, : task.nu])
-        if self.policy is None or self.policy.world is None or self.policy.world["hash"] == around.hash:
-            return around
-        return replace(around, policy_knows=self.policy.artifact.knows)
+        return replace(around, policy_knows=self.policy.artifact.knows) if self.policy and knows_another else around
 
     def _goal_type(self, plan: Plan) -> str:
         if plan.joint_error is not None:
