@@ -144,7 +144,7 @@ def test_stops_are_in_the_world_that_was_heard_of_last_however_old(script: Scrip
         stopper.stop()
         among, along = script.brakes.asked[-1]
         assert among is script.outputs.among[-1] and along is not None
-        assert among.robot.world is worlds.seen.world and among.robot.margin == 0.03
+        assert among.robot.world is worlds.seen.world and among.robot.margin == 0.0
         assert script.outputs.details[-1]["world"]["version"] == worlds.seen.world.version
         robots.append(among)
         script.time += 10.0

@@ -23,6 +23,8 @@ DECELERATION = 10.0
 SHARE = 0.95
 # Times that braking along what is followed takes, over those of braking each joint for itself, tried in turn.
 SLOWER = (1.1, 1.5, 2.0, 3.0)
+# Such a motion rests so long after that time [s], apart from so much [rad/s]: one that limits hold back creeps.
+SETTLES, CREEPING = 0.06, 0.02
 
 
 class StopTouchesError(PlanningError):
@@ -76,8 +78,10 @@ class Brakes:
         why = f"the arm cannot be stopped within its limits: {violation.detail}"
         if along is not None and violation.limit in (Limit.COLLISION, Limit.SELF_COLLISION):
             for times in SLOWER:
-                slower = self._along(along, x, begin, times * max(stopping_time(self._task, x), self._task.dt))
-                if checker.check(slower.time, slower.X, slower.U, slower.K) is None:
+                seconds = times * max(stopping_time(self._task, x), self._task.dt)
+                slower = self._along(along, x, begin, seconds)
+                creeps = np.abs(slower.state(begin + seconds + SETTLES)[self._task.nu :]).max() > CREEPING
+                if not creeps and checker.check(slower.time, slower.X, slower.U, slower.K) is None:
                     return slower
         if violation.limit is not Limit.COLLISION:
             raise PlanningError(why)

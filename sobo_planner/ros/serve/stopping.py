@@ -70,14 +70,17 @@ class Stopper:
         raise Refused(Status.DEADLINE_MISSED, f"the arm could not be stopped within {STOP_LEADS[-1]} s")
 
     def _world(self, details: dict[str, Any]) -> ArmReach | None:
-        """The task in the world as it was heard of last, however old; None where it does not come from topics."""
+        """The task in the world as it was heard of last, however old; None where it does not come from topics.
+
+        Without a margin: that is there for objects to come nearer while the arm stops, and to stop later is worse.
+        """
         if self._core.worlds is None:
             return None
         seen, task = self._core.worlds.seen, self._core.task
         details["world"] = seen.summary
         made_for = seen.world.version, task.robot.native  # payloads are set in place
         if self._among is None or self._among[0] != made_for:
-            self._among = made_for, task.with_world(seen.world, self._core.values["world_margin"])
+            self._among = made_for, task.with_world(seen.world)
         return self._among[1]
 
     def _await_state(self) -> bool:
