@@ -8,6 +8,8 @@
 #include <pinocchio/algorithm/joint-configuration.hpp>
 #include <pinocchio/collision/coal-pinocchio-conversions.hpp>
 
+#include "round_distance.hpp"
+
 namespace sobo {
 namespace {
 
@@ -159,12 +161,13 @@ bool Bodies::apart(std::size_t k, const Places &places, double gap) const {
 
 coal::DistanceResult Bodies::distance(std::size_t k, const Places &places) const {
   const auto &indices = pair(k);
-  const coal::DistanceRequest request(true);
+  const auto &first = *geometry_->geometryObjects[indices.first].geometry;
+  const auto &second = *geometry_->geometryObjects[indices.second].geometry;
+  const auto &first_place = places.bodies[indices.first], &second_place = places.bodies[indices.second];
   coal::DistanceResult result;
-  coal::distance(geometry_->geometryObjects[indices.first].geometry.get(),
-                 pinocchio::toCoalTransform3s(places.bodies[indices.first]),
-                 geometry_->geometryObjects[indices.second].geometry.get(),
-                 pinocchio::toCoalTransform3s(places.bodies[indices.second]), request, result);
+  if (!round_distance(first, first_place, second, second_place, result))
+    coal::distance(&first, pinocchio::toCoalTransform3s(first_place), &second, pinocchio::toCoalTransform3s(second_place),
+                   coal::DistanceRequest(true), result);
   return result;
 }
 

@@ -36,7 +36,7 @@ struct ReachCostData : CostData {
   Eigen::Matrix3d turn_by_spin; // d turn / d rotation of the tool about its own axes
   Eigen::Matrix3Xd turn_jacobian;
   Eigen::VectorXd dx, du;
-  std::vector<SelfDistance::NearPair> near;
+  SelfDistance::Near near;
   Eigen::VectorXd near_gradient;
   Eigen::MatrixXd near_hessian;
 };
@@ -85,16 +85,17 @@ struct ReachCost : CostAbstract, CurvedCost, WeightedCost {
       data.turn = pinocchio::log3(offset);
       data.value_ += w.orientation.dot(data.turn.cwiseAbs2());
     }
-    data.near.clear();
     if (keeps_apart())
-      data.value_ += w.self_distance * parts_->self_distance->evaluate(*scratch_, data.near);
+      data.value_ += w.self_distance * parts_->self_distance->evaluate(*scratch_, x.head(model_->nv), data.near);
+    else
+      data.near.clear();
   }
 
   void computeGradients(const VectorRef &x, const VectorRef &u, CostData &base) const override {
     auto &data = static_cast<ReachCostData &>(base);
     const int n = model_->nv;
     ReachCost::evaluate(x, u, base);
-    if (!arm_ || !data.near.empty())
+    if (!arm_ || !data.near.pairs.empty())
       pinocchio::computeJointJacobians(*model_, *scratch_);
     if (arm_)
       data.jacobian = arm_->tool_jacobian(x, u);
@@ -113,8 +114,8 @@ struct ReachCost : CostAbstract, CurvedCost, WeightedCost {
       data.Lx_.head(n).noalias() +=
           2.0 * data.turn_jacobian.transpose() * w.orientation.cwiseProduct(data.turn);
     }
-    if (!data.near.empty()) {
-      parts_->self_distance->differentiate(*scratch_, data.near, data.near_gradient, data.near_hessian);
+    if (!data.near.pairs.empty()) {
+      parts_->self_distance->differentiate(*scratch_, data.near.pairs, data.near_gradient, data.near_hessian);
       data.Lx_.head(n) += w.self_distance * data.near_gradient;
     }
   }
@@ -158,7 +159,7 @@ protected:
     out.noalias() = linear.transpose().lazyProduct(2.0 * w.position.asDiagonal() * linear);
     if (rotation_)
       out.noalias() += 2.0 * data.turn_jacobian.transpose() * w.orientation.asDiagonal() * data.turn_jacobian;
-    if (!data.near.empty())
+    if (!data.near.pairs.empty())
       out += w.self_distance * data.near_hessian;
   }
 

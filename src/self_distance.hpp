@@ -27,10 +27,22 @@ public:
     Eigen::Matrix<double, 6, 1> line;   // unit force on the second along the line between their nearest points
   };
 
+  /// The pairs that cause the penalty at some joint positions, and what spares work at the next ones.
+  struct Near {
+    std::vector<NearPair> pairs;
+    double penalty = 0.0;
+    VectorXd at; // joint positions
+    std::vector<std::size_t> candidates; // all others keep their distance while the joints stay near these positions
+    VectorXd around;
+    std::shared_ptr<const void> owner; // whose pairs they are
+
+    void clear();
+  };
+
   /// Whether it is about the bodies of this robot, in its present world.
   bool made_for(const Robot &robot) const;
-  /// The penalty at the joint placements in `data`, and the pairs that cause it.
-  double evaluate(const pinocchio::Data &data, std::vector<NearPair> &near) const;
+  /// The penalty at joint positions q with their placements in `data`, and the pairs that cause it.
+  double evaluate(const pinocchio::Data &data, const Eigen::Ref<const VectorXd> &q, Near &near) const;
   /// Derivatives of the penalty by the joints, the second one without the curvature of d (Gauss-Newton). `data` holds the
   /// joint Jacobians.
   void differentiate(const pinocchio::Data &data, const std::vector<NearPair> &near, VectorXd &gradient,

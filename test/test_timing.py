@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
+from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, SLACK_JOINTS, Pace, least_duration, timed
 
 N = 3
 lengths = st.lists(st.floats(-6.0, 6.0), min_size=N, max_size=N).map(np.array)
@@ -177,4 +177,4 @@ def test_all_of_the_robot_is_used_unless_something_else_is_asked_for() -> None:
 
 
 def test_a_motion_takes_a_tenth_more_than_the_fastest_and_steps_of_two_milliseconds() -> None:
-    assert SLACK == 1.1 and SHORTEST_STEP == 0.002
+    assert (SLACK, SLACK_JOINTS, SHORTEST_STEP) == (1.1, 1.02, 0.002)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
-from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
+from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, SLACK_JOINTS, Pace, least_duration, timed
 
 RATED, LIMIT = np.pi, 8.0  # of every joint of the arm as shipped
 
@@ -30,6 +30,8 @@ def test_a_way_takes_a_tenth_more_than_the_fastest_motion_along_it(task: ArmReac
     fastest = 2.0 / (0.5 * RATED) + 0.5 * RATED / (0.25 * LIMIT)
     assert view.duration_of(way, moving(home)) == pytest.approx(SLACK * fastest)
     assert view.lasting(9.0).duration_of(way, moving(home)) == pytest.approx(SLACK * fastest)
+    joints = task.with_goal_type("joints").paced(Pace(None, 0.5, 0.25))
+    assert joints.duration_of(way, moving(home)) == pytest.approx(SLACK_JOINTS * fastest)
 
 
 def test_the_time_that_moving_joints_take_to_stop_is_added(task: ArmReach, home: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.solver import Guess, Instance, Refinement
 from sobo_planner.tasks.arm.bends import fastest, passed, rounded
 from sobo_planner.tasks.arm.starts import ArmStarts
-from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, Pace, least_duration, timed
+from sobo_planner.tasks.arm.timing import SHORTEST_STEP, SLACK, SLACK_JOINTS, Pace, least_duration, timed
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ POSITION_TOLERANCE = 5e-4
 # Rounds in which a duration is found that limits on jerk allow, to a thousandth.
 ROUNDS = 20
 # Share of the limits on accelerations that motions past bends use: the solver needs the rest to begin and end smoothly.
-HELD_BACK = 0.85
+HELD_BACK = 0.95
 # Accelerations of motions past bends, in full speeds a second, where there are no limits on them.
 FAST = 5.0
 # Share of the rated speeds below which an arm is at rest.
@@ -182,7 +182,8 @@ class ArmPaces(ArmStarts):
     def _time_for(self, way: Array, x0: Array, acceleration: Array) -> float:
         stopping = float((np.abs(x0[self.nu :]) / acceleration).max())
         ramping = 0.5 * sum(self.ramps) / self.horizon  # of these steps half is lost
-        return SLACK * (least_duration(way, self.velocity_limit, acceleration) + stopping) / (1.0 - ramping)
+        slack = SLACK_JOINTS if self.goal_type == "joints" else SLACK
+        return slack * (least_duration(way, self.velocity_limit, acceleration) + stopping) / (1.0 - ramping)
 
     def jerk_bound(self, dt: float) -> Array:
         """Accelerations (n,) that may turn into their opposites from one step of length dt [s] to the next."""

@@ -15,6 +15,9 @@ Array = NDArray[np.float64]
 # Duration of a motion over that of the fastest one along a straight line in joint space. With 1.1, 200 plans last 1.09
 # times as long as is optimal along their paths (median; benchmarks/durations.py), and all reach their goals.
 SLACK = 1.1
+# The same with a goal of the joints: the straight line is the way then, and nothing is gained by more. Of 60 random
+# motions of the UR5 all that have a plan with 1.1 have one with 1.02, in fewer iterations (2.7 instead of 2.9).
+SLACK_JOINTS = 1.02
 # Shortest step [s]: controllers of arms run at 500 Hz and more.
 SHORTEST_STEP = 2e-3
 
