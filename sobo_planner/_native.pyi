@@ -517,7 +517,23 @@ def integrator_minimum(
     stages: Sequence[int],
     gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     kernel: str = "",
-) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+]: ...
+def linear_minimum(
+    A: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="F")],
+    B: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="F")],
+    hessians: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    stages: Sequence[int],
+    gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    kernel: str = "",
+) -> tuple[
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+]: ...
 def arm_batch(
     robot: Robot,
     spec: ReachSpec,
@@ -683,16 +699,33 @@ class Worker:
     def restart(self) -> None: ...
     def adapt(self, robot: Robot, spec: ReachSpec) -> None: ...
     def weights(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")]: ...
-    def adjoint(
-        self,
-        solution: int,
-        by_state: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
-        by_control: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
-    ) -> dict: ...
     @property
     def shortest_solve(self) -> float: ...
     def cost(self, start: Start) -> float: ...
 
+class Adjoints:
+    """Of several solutions, which count along the first dimension of all arrays."""
+
+    @property
+    def X(self) -> NDArray[numpy.float64]: ...
+    @property
+    def U(self) -> NDArray[numpy.float64]: ...
+    @property
+    def costates(self) -> NDArray[numpy.float64]: ...
+    @property
+    def own_costates(self) -> NDArray[numpy.float64]: ...
+    @property
+    def weights(self) -> NDArray[numpy.float64]: ...
+    @property
+    def target(self) -> NDArray[numpy.float64]: ...
+
+def adjoint_each(
+    workers: Sequence[Worker],
+    solutions: Sequence[int],
+    by_state: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
+    by_control: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 1,
+) -> Adjoints: ...
 def solve_batch(workers: Sequence[Worker], starts: Sequence[Start], options: SolveOptions) -> list: ...
 def solve_each(workers: Sequence[Worker], starts: Sequence[Start], options: SolveOptions, threads: int) -> list: ...
 

@@ -3,9 +3,12 @@
 // A loss L(X, U) has the slopes g_t, h_t by the states and controls of a solution. The KKT matrix is symmetric, so that
 //   min sum 1/2 [dx; du]'[Q S; S' R][dx; du] + g'dx + h'du,  dx_0 = 0, dx' = A dx + B du, C dx + D du = 0 in active rows
 // gives dL/dp = sum dz' d2l/dz dp + d(adjoint costates)' df/dp + costates' d2f/dz dp dz for every parameter p.
+#include <algorithm>
+
 #include "bounded_riccati.hpp"
 #include "errors.hpp"
 #include "problem.hpp"
+#include "share_out.hpp"
 #include "worker_impl.hpp"
 
 namespace sobo {
@@ -16,83 +19,114 @@ constexpr double hard = 1e-8;
 
 } // namespace
 
-bool BoundedRiccati::respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus,
-                             Vectors &dlams) {
-  if (!std::exchange(hard_factors_, true)) {
-    if (!closed_ && interior_.packs()) // else the last sweep has left the Hessians
-      load_knots();
-    if (!closed_) // else the last sweep was for gains, which has given them
-      rows_.give(interior_, BoundRows::Given::Marked);
-    if (!interior_.is_convex(hard, rows_.given_marks(rows_.sides())))
-      return hard_factors_ = false;
-  }
-  interior_.respond(by_state, by_control, dxs, dus);
-  for (std::size_t t = dxs.size(); t-- > 0;) {
-    const auto &knot = solver_.workspace_.lqr_problem.stages[t];
-    auto &costate = dlams[t];
-    const bool last = t == dus.size();
-    costate = by_state[t] + interior_.multiply(t, dxs[t], last ? nullptr : &dus[t]).head(by_state[t].size());
-    if (!last)
-      costate.noalias() += knot.A.transpose() * dlams[t + 1];
-    rows_.pull(t, rows_.reactions(t, hard, dxs[t], last ? nullptr : &dus[t]), costate, nullptr);
-  }
-  return true;
+InteriorPoint *BoundedRiccati::prepare_responses() {
+  if (std::exchange(hard_factors_, true))
+    return &interior_;
+  if (!closed_) // else the last sweep has done so
+    load_posed_hessians();
+  rows_.hold(interior_, 1.0 / hard);
+  hard_factors_ = interior_.factor_held();
+  return hard_factors_ ? &interior_ : nullptr;
 }
 
-void Worker::check_adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) const {
+void Worker::check_adjoint(long solution, const double *by_state, const double *by_control) const {
   if (solution != impl_->solution)
     throw SolverError("this solver has solved something else since: its derivatives are lost");
   if (!impl_->exact)
     throw SolverError("the solution has no derivatives: it is not a strict minimum, or some of its curvature is not known");
-  if (by_state.rows() != horizon() + 1 || by_state.cols() != nx() || by_control.rows() != horizon() ||
-      by_control.cols() != nu())
-    throw SolverError("the slopes of the loss must have the shapes of the solution's X and U");
-  if (!by_state.allFinite() || !by_control.allFinite())
+  const Eigen::Map<const VectorXd> states(by_state, (horizon() + 1) * nx()), controls(by_control, horizon() * nu());
+  if (!states.allFinite() || !controls.allFinite())
     throw SolverError("the slopes of the loss hold a NaN or an infinity");
 }
 
-Adjoint Worker::adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) {
+void Worker::adjoint(long solution, const double *by_state, const double *by_control, Eigen::Index i, Adjoints &out) {
   const Claim claim(impl_->busy);
   check_adjoint(solution, by_state, by_control);
-  const auto &problem = impl_->problem;
-  const auto &solved = impl_->ddp.results_;
-  auto gx = impl_->dxs, gu = impl_->dus; // for their sizes
-  for (int t = 0; t <= horizon(); ++t)
-    gx[t] = by_state.row(t).transpose();
-  for (int t = 0; t < horizon(); ++t)
-    gu[t] = by_control.row(t).transpose();
-  if (problem.torques)
-    problem.torques->pull(solved.xs, solved.us, gx, gu);
-  auto &dxs = impl_->dxs, &dus = impl_->dus, &dlams = impl_->dlams;
-  if (!impl_->steps->respond(gx, gu, dxs, dus, dlams))
+  InteriorPoint *lq = impl_->steps->prepare_responses();
+  if (!lq)
     throw SolverError("the solution has no derivatives: it is not a strict minimum");
-  auto us = solved.us;
-  if (problem.torques)
-    problem.torques->push(solved.xs, solved.us, dxs, dus, us);
-  Adjoint out;
-  out.X = stack(dxs);
-  out.U = stack(dus);
-  out.costates = stack(dlams);
-  out.own_costates = stack(solved.lams);
-  if (problem.parts)
-    add_sensitivities(us, out);
-  return out;
+  const int T = horizon(), n = nx(), m = nu();
+  const auto &torques = impl_->problem.torques;
+  const auto &solved = impl_->ddp.results_;
+  double *slopes = lq->gradient();
+  for (int t = 0; t <= T; ++t)
+    std::copy_n(by_state + n * t, n, slopes + (n + m) * t);
+  for (int t = 0; t < T; ++t)
+    std::copy_n(by_control + m * t, m, slopes + (n + m) * t + n);
+  if (torques)
+    torques->pull(solved.xs, solved.us, slopes);
+  const double *z = lq->respond();
+  lq->write_costates(out.costates.row(i).data());
+  double *X = out.X.row(i).data(), *U = out.U.row(i).data(), *own = out.own_costates.row(i).data();
+  for (int t = 0; t <= T; ++t) {
+    std::copy_n(z + (n + m) * t, n, X + n * t);
+    std::copy_n(solved.lams[t].data(), n, own + n * t);
+  }
+  for (int t = 0; t < T && !torques; ++t)
+    std::copy_n(z + (n + m) * t + n, m, U + m * t);
+  if (torques)
+    torques->push(solved.xs, solved.us, z, U);
+  if (impl_->problem.parts)
+    add_sensitivities(i, out);
 }
 
-void Worker::add_sensitivities(const std::vector<VectorXd> &us, Adjoint &out) const {
+void Worker::add_sensitivities(Eigen::Index i, Adjoints &out) const {
   const auto &problem = impl_->problem;
   const auto &data = impl_->ddp.workspace_.problem_data;
-  VectorXd running = VectorXd::Zero(6 + nx() + nu()), terminal = running;
-  VectorXd target = VectorXd::Zero(problem.parts->joint_goal ? nx() / 2 : problem.rotation ? 6 : 3);
-  const VectorXd none;
-  for (int t = 0; t < horizon(); ++t)
+  const auto &solved = impl_->ddp.results_;
+  const Eigen::Index size = out.weights.cols() / 2;
+  Eigen::Map<VectorXd> running(out.weights.row(i).data(), size), terminal(running.data() + size, size),
+      target(out.target.row(i).data(), out.target.cols());
+  const double *X = out.X.row(i).data(), *U = out.U.row(i).data();
+  const auto part = [](const double *from, int count) { return AdjointStage::Part(from, count); };
+  for (int t = 0; t < horizon(); ++t) {
+    const double *u = solved.us[t].data();
+    if (problem.torques)
+      u = problem.torques->torque(solved.xs[t], solved.us[t]).data();
     dynamic_cast<const WeightedCost &>(*problem.ocp->stages_[t]->cost_)
-        .add_sensitivity(*data.stage_data[t]->cost_data, {us[t], impl_->dxs[t], impl_->dus[t]}, running, target);
+        .add_sensitivity(*data.stage_data[t]->cost_data, {part(u, nu()), part(X + nx() * t, nx()), part(U + nu() * t, nu())},
+                         running, target);
+  }
   dynamic_cast<const WeightedCost &>(*problem.ocp->term_cost_)
-      .add_sensitivity(*data.term_cost_data, {none, impl_->dxs.back(), none}, terminal, target);
-  out.weights.resize(2, running.size());
-  out.weights << running.transpose(), terminal.transpose();
-  out.target = target;
+      .add_sensitivity(*data.term_cost_data, {part(nullptr, 0), part(X + nx() * horizon(), nx()), part(nullptr, 0)}, terminal,
+                       target);
+}
+
+Adjoints Worker::no_adjoints(Eigen::Index count) const {
+  const auto &problem = impl_->problem;
+  const Eigen::Index T = horizon(), n = nx(), m = nu();
+  const auto room = [&](Eigen::Index numbers) { return RowMatrixXd::Zero(count, numbers); };
+  const Eigen::Index of_target = !problem.parts ? 0 : problem.parts->joint_goal ? n / 2 : problem.rotation ? 6 : 3;
+  return {T,
+          n,
+          m,
+          room((T + 1) * n),
+          room(T * m),
+          room((T + 1) * n),
+          room((T + 1) * n),
+          room(problem.parts ? 2 * (6 + n + m) : 0),
+          room(of_target)};
+}
+
+Adjoints adjoint_each(const std::vector<Worker *> &workers, const std::vector<long> &solutions, const Slopes &slopes,
+                      int threads) {
+  const std::size_t count = workers.size();
+  if (count == 0)
+    return {};
+  const Worker &first = *workers.front();
+  for (const auto *worker : workers)
+    if (worker->nx() != first.nx() || worker->nu() != first.nu() || worker->horizon() != first.horizon())
+      throw SolverError("adjoints at once are those of one problem's solutions");
+  const std::size_t T = first.horizon(), n = first.nx(), m = first.nu();
+  if (solutions.size() != count || slopes.state_shape != Slopes::Shape{count, T + 1, n} ||
+      slopes.control_shape != Slopes::Shape{count, T, m})
+    throw SolverError("the slopes of the loss must have the shapes of the solution's X and U");
+  Adjoints out = first.no_adjoints(static_cast<Eigen::Index>(count));
+  share_out(count, std::min<std::size_t>(threads, count), [&](std::size_t, std::size_t i) {
+    workers[i]->adjoint(solutions[i], slopes.by_state + (T + 1) * n * i, slopes.by_control + T * m * i,
+                        static_cast<Eigen::Index>(i), out);
+  });
+  return out;
 }
 
 } // namespace sobo

@@ -66,17 +66,6 @@ nb::dict to_dict(const Result &result) {
   return out;
 }
 
-nb::dict to_dict(const Adjoint &adjoint) {
-  nb::dict out;
-  out["X"] = adjoint.X;
-  out["U"] = adjoint.U;
-  out["costates"] = adjoint.costates;
-  out["own_costates"] = adjoint.own_costates;
-  out["weights"] = adjoint.weights;
-  out["target"] = adjoint.target;
-  return out;
-}
-
 } // namespace
 
 void bind_worker(nb::module_ &m) {
@@ -134,17 +123,6 @@ void bind_worker(nb::module_ &m) {
       .def("restart", &Worker::restart)
       .def("adapt", &Worker::adapt, "robot"_a, "spec"_a)
       .def("weights", &Worker::weights)
-      .def(
-          "adjoint",
-          [](Worker &worker, long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) {
-            Adjoint out;
-            {
-              nb::gil_scoped_release release;
-              out = worker.adjoint(solution, by_state, by_control);
-            }
-            return to_dict(out);
-          },
-          "solution"_a, "by_state"_a, "by_control"_a)
       .def_prop_ro("shortest_solve", &Worker::shortest_solve)
       .def("cost", &Worker::cost, "start"_a, nb::call_guard<nb::gil_scoped_release>());
   m.def(

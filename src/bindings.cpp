@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "bind_adjoint.hpp"
 #include "bind_arm.hpp"
 #include "bind_batch.hpp"
 #include "bind_curves.hpp"
@@ -224,6 +225,7 @@ NB_MODULE(_native, m) {
   bind_batch(m);
   bind_curves(m);
   bind_worker(m);
+  bind_adjoint(m);
   bind_unet(m);
   bind_rollout(m);
 }

@@ -160,23 +160,6 @@ void BoundRows::find_multipliers(std::size_t t, double mu, const RowMatrixXd &ga
   });
 }
 
-VectorXd BoundRows::reactions(std::size_t t, double mu, const VectorXd &dx, const VectorXd *du) const {
-  VectorXd out = VectorXd::Zero(sides_[t].size());
-  for_rows(t, [&](const Constraint &constraint, const auto &data) {
-    for (Eigen::Index i = 0; i < constraint.size; ++i) {
-      if (sides_[t][constraint.first + i] == 0)
-        continue;
-      double change = constraint.kind == Kind::State ? dx[i] : 0.0;
-      if (constraint.kind == Kind::Control)
-        change = (*du)[i];
-      else if (constraint.kind == Kind::General)
-        change = data.Jx().row(i).dot(dx) + (du ? data.Ju().row(i).dot(*du) : 0.0);
-      out[constraint.first + i] = change / mu;
-    }
-  });
-  return out;
-}
-
 void BoundRows::write(Solver &solver, const Problem &problem, double mu) const {
   auto &ws = solver.workspace_;
   for (std::size_t t = 0; t < sides_.size(); ++t) {
@@ -245,6 +228,26 @@ void BoundRows::give(InteriorPoint &interior, Given which) {
         given_.emplace_back(t, row);
       }
     });
+}
+
+void BoundRows::hold(InteriorPoint &interior, double weight) const {
+  interior.begin_holding();
+  for (std::size_t t = 0; t < sides_.size(); ++t) {
+    if (sides_[t].isZero())
+      continue;
+    for_rows(t, [&](const Constraint &constraint, const auto &data) {
+      const bool last = t == solver_.workspace_.problem_data.stage_data.size();
+      const Eigen::Index nx = data.Jx().cols(), nu = last ? 0 : data.Ju().cols();
+      for (Eigen::Index i = 0; i < constraint.size; ++i) {
+        if (sides_[t][constraint.first + i] == 0)
+          continue;
+        if (constraint.kind == Kind::General)
+          interior.hold_row(t, data.Jx().row(i), data.Ju().row(i).head(nu), weight);
+        else
+          interior.hold_variable(t, constraint.kind == Kind::State ? i : nx + i, weight);
+      }
+    });
+  }
 }
 
 bool BoundRows::others_leave() const {

@@ -47,8 +47,8 @@ public:
   /// Of a stage's marked rows, for controls du = gains dx + constant: what the step changes about the multipliers.
   void find_multipliers(std::size_t t, double mu, const RowMatrixXd &gains, const VectorXd &constant,
                         Eigen::Ref<RowMatrixXd, 0, Eigen::OuterStride<>> by_state, Eigen::Ref<VectorXd> others) const;
-  /// What holds a stage's marked rows at zero along a step, by a penalty 1 / (2 mu): multipliers, zero for other rows.
-  VectorXd reactions(std::size_t t, double mu, const VectorXd &dx, const VectorXd *du) const;
+  /// Has the marked rows held at zero, by a penalty of weight / 2.
+  void hold(InteriorPoint &interior, double weight) const;
   /// Makes the solver's LQ subproblem one in which the marked bounds are equalities and the others absent.
   void write(Solver &solver, const Problem &problem, double mu) const;
 

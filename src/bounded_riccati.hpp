@@ -55,9 +55,9 @@ public:
   void read_bounds() { rows_.read_bounds(); }
   /// Whether the last sweep had the exact Hessian; `linear` tells that dynamics and cost have no curvature.
   bool exact(bool linear) const { return missing_.empty() ? linear : share_ == 1.0 && exact_; }
-  /// The step for other gradients of the subproblem, with its active rows held at zero, see adjoint.cpp; false where there
-  /// is none. The last sweep must have been exact and followed by nothing.
-  bool respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus, Vectors &dlams);
+  /// Makes ready for the steps that the subproblem takes for other gradients, with its active rows held at zero, see
+  /// adjoint.cpp; null where there are none. The last sweep must have been exact and followed by nothing.
+  InteriorPoint *prepare_responses();
   bool stopped() const { return stopped_; }
   /// Change of the cost that the model predicted for the last step.
   double promised() const { return promised_; }
@@ -91,6 +91,8 @@ private:
   double step_gap() const;
   void find_costates();
   void load_knots();
+  void load_hessians();
+  void load_posed_hessians();
 
   bool closed_;
   Solver &solver_;
@@ -107,7 +109,7 @@ private:
   std::function<void()> before_first_sweep_;
   bool convex_ = false;             // whether the subproblem with the guessed bounds is known to be
   bool with_gains_ = false;         // whether gains are needed after every step
-  bool hard_factors_ = false;       // whether the factors are those of `respond`
+  bool hard_factors_ = false;       // whether the factors are those of responses
   bool marks_agree_ = true;         // whether the multipliers marked the active bounds rightly the last time
   double mu_ = 0.0;
   Vectors dxs_, dus_, dvs_, dlams_; // the LQ step so far

@@ -30,12 +30,13 @@ std::size_t packed(int joints) { return up(Sizes<kMostJoints, false>(joints).pac
 std::size_t factored(int joints) { return up(Sizes<kMostJoints, false>(joints).factored()); }
 
 void pack(const StageHessian &h, double *out) {
-  const Sizes<kMostJoints, false> sizes(h.joints);
-  const int n = h.joints, p = sizes.padded();
+  const Sizes<kMostJoints, false> sizes(h.nu);
+  const int n = h.nu, p = sizes.padded();
   for (int j = 0; j < (h.last ? 2 : 3) * n; ++j)
     for (int part = 0; part < (j < 2 * n ? 2 : 3); ++part, out += p) {
-      const double *from = h.matrix + h.stride * j + part * n;
-      const double *extra = h.extra ? h.extra + h.extra_stride * j + part * n : nullptr;
+      const auto &block = j < 2 * n ? h.Q : part < 2 ? h.S : h.R;
+      const double *from = block.column(j < 2 * n ? j : j - 2 * n) + part % 2 * n;
+      const double *extra = h.extra.at ? h.extra.column(j) + part * n : nullptr;
       for (int i = 0; i < n; ++i)
         out[i] = extra ? from[i] + h.share * extra[i] : from[i];
       for (int i = n; i < p; ++i)
@@ -43,6 +44,17 @@ void pack(const StageHessian &h, double *out) {
       if (j / n == part)
         out[j % n] += h.diagonal;
     }
+}
+
+/// A vector of a packed Hessian's rows of q and v, where it begins, times z.
+inline Lanes multiply_state(int n, int p, bool last, const double *packed, const double *z) {
+  const double *of_u = packed + 4 * n * p;
+  Lanes total{}, other{};
+  for (int j = 0; j < 2 * n; ++j)
+    total += z[j] * load(packed + 2 * p * j);
+  for (int j = 0; j < n && !last; ++j)
+    other += z[2 * n + j] * load(of_u + 3 * p * j);
+  return total + other;
 }
 
 void multiply(int joints, bool last, const double *packed, const double *z, double *out) {
@@ -59,12 +71,7 @@ void multiply(int joints, bool last, const double *packed, const double *z, doub
     out[2 * n + j] = dot(of_u + 3 * p * j, z) + dot(of_u + 3 * p * j + p, z + n) + dot(of_u + 3 * p * j + 2 * p, z + 2 * n);
   for (int half = 0; half < 2; ++half)
     for (int b = 0; b < p; b += kLanes) {
-      Lanes total{}, other{};
-      for (int j = 0; j < 2 * n; ++j)
-        total += z[j] * load(packed + 2 * p * j + half * p + b);
-      for (int j = 0; j < n && !last; ++j)
-        other += z[2 * n + j] * load(of_u + 3 * p * j + half * p + b);
-      total += other;
+      const Lanes total = multiply_state(n, p, last, packed + half * p + b, z);
       for (int l = 0; l < kLanes && b + l < n; ++l)
         out[half * n + b + l] = total[l];
     }
@@ -325,6 +332,38 @@ template <int Most, bool Exact> void solve_for(const DoubleIntegrator &lq, const
   for (int part = 0; part < 2; ++part)
     for (int b = 0; b < count; ++b)
       store(at + part * n + b * kLanes, part == 0 ? q[b] : v[b]);
+}
+
+void costates(const DoubleIntegrator &lq, const double *weights, const double *gradient, const double *z, double *out) {
+  const Sizes<kMostJoints, false> size(lq.joints);
+  const int n = lq.joints, p = size.padded();
+  const double *of_rows = weights + 3 * n * lq.steps + 2 * n;
+  int row = lq.rows.count;
+  for (int t = lq.steps; t >= 0; --t) {
+    const double *g = gradient + 3 * n * t, *w = weights + 3 * n * t, *at = z + 3 * n * t;
+    const bool last = t == lq.steps;
+    double *to = out + 2 * n * t, part[kLanes];
+    for (int half = 0; half < 2; ++half)
+      for (int b = 0; b < p; b += kLanes) {
+        const int first = half * n + b;
+        store(part, load(g + first) + load(w + first) * load(at + first) +
+                        multiply_state(n, p, last, lq.hessians + packed(n) * t + half * p + b, at));
+        for (int l = 0; l < kLanes && b + l < n; ++l)
+          to[first + l] = part[l];
+      }
+    for (; row > 0 && lq.rows.stage[row - 1] == t; --row) {
+      const double *c = lq.rows.coefficients + 3 * n * (row - 1);
+      double held = 0.0;
+      for (int i = 0; i < (last ? 2 : 3) * n; ++i)
+        held += c[i] * at[i];
+      for (int i = 0; i < 2 * n; ++i)
+        to[i] += of_rows[row - 1] * held * c[i];
+    }
+    for (int i = 0; i < n && !last; ++i) {
+      to[i] += to[2 * n + i];
+      to[n + i] += lq.h * to[2 * n + i] + to[3 * n + i];
+    }
+  }
 }
 
 void gains(int joints, const double *factors, double *by_state, int stride, double *constant) {

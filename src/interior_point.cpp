@@ -84,6 +84,10 @@ void InteriorPoint::add_bound(std::size_t t, Eigen::Index variable, double value
 void InteriorPoint::add_row(std::size_t t, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double value,
                             double lower, double upper, double multiplier) {
   set_row(variables_ + stage_.size(), value, lower, upper, multiplier);
+  append(t, by_state, by_control);
+}
+
+void InteriorPoint::append(std::size_t t, const RowOfMatrix &by_state, const RowOfMatrix &by_control) {
   stage_.push_back(static_cast<int>(t));
   const std::size_t first = coefficients_.size();
   coefficients_.resize(first + nx_ + nu_, 0.0);
@@ -91,6 +95,18 @@ void InteriorPoint::add_row(std::size_t t, const RowOfMatrix &by_state, const Ro
     coefficients_[first + i] = by_state[i];
   for (Eigen::Index i = 0; i < by_control.size(); ++i)
     coefficients_[first + nx_ + i] = by_control[i];
+}
+
+void InteriorPoint::begin_holding() {
+  place_.clear();
+  stage_.clear();
+  coefficients_.clear();
+  std::fill_n(weights_.data(), variables_ + room_ + kLqUnit, 0.0);
+}
+
+void InteriorPoint::hold_row(std::size_t t, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double weight) {
+  weights_[variables_ + stage_.size()] = weight;
+  append(t, by_state, by_control);
 }
 
 GeneralRows InteriorPoint::general() const {
@@ -143,14 +159,15 @@ bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
   return residual_ <= hopeless;
 }
 
-void InteriorPoint::respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus) {
-  for (std::size_t t = 0; t < by_state.size(); ++t)
-    Eigen::Map<VectorXd>(slope_.data() + place(t, 0), nx_) = by_state[t];
-  for (std::size_t t = 0; t < by_control.size(); ++t)
-    Eigen::Map<VectorXd>(slope_.data() + place(t, nx_), nu_) = by_control[t];
-  std::fill_n(slope_.data() + variables_, stage_.size(), 0.0);
+const double *InteriorPoint::respond() {
+  std::fill_n(gradient_.data() + variables_, stage_.size(), 0.0);
+  std::copy_n(gradient_.data(), variables_ + stage_.size(), slope_.data());
   step_to(z_.data());
-  read_step(dxs, dus);
+  return z_.data();
+}
+
+void InteriorPoint::write_costates(double *out) {
+  recursive().costates(weights_.data(), gradient_.data(), z_.data(), out);
 }
 
 void InteriorPoint::read_step(Vectors &dxs, Vectors &dus) const {

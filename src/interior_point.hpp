@@ -24,8 +24,7 @@ public:
   /// the same sizes.
   explicit InteriorPoint(const Problem &problem);
 
-  /// Whether it needs every stage's Hessian by `load`, and does not look at those of the problem.
-  bool packs() { return recursive().packs(); }
+  /// Takes a stage's Hessian, and its dynamics from the problem.
   void load(std::size_t t, const StageHessian &hessian);
   /// A stage's Hessian times its [dx, du].
   const VectorXd &multiply(std::size_t t, const VectorXd &dx, const VectorXd *du);
@@ -42,8 +41,19 @@ public:
   bool is_convex(double mu, const std::vector<int> &sides);
   /// The minimum with these rows held at their bounds; false where there is none. `sides`: 1 = upper, -1 = lower, 0 = not.
   bool hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus);
-  /// The minimum for other gradients, with the factors of `is_convex`; its rows are held at zero.
-  void respond(const Vectors &by_state, const Vectors &by_control, Vectors &dxs, Vectors &dus);
+  /// Forgets all rows, of which `hold_variable` and `hold_row` then hold some at zero by a penalty of weight / 2; as
+  /// `add_row` otherwise.
+  void begin_holding();
+  void hold_variable(std::size_t stage, Eigen::Index variable, double weight) { weights_[place(stage, variable)] = weight; }
+  void hold_row(std::size_t stage, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double weight);
+  /// Factors the problem with these; false where it is not convex.
+  bool factor_held() { return recursive().factor(general(), weights_.data()); }
+  /// The gradient of `respond`, to be written by the caller: by [x, u] of all stages, then by x of the last one.
+  double *gradient() { return gradient_.data(); }
+  /// The minimum for that gradient with the factors of `factor_held`: [x, u], ..., x.
+  const double *respond();
+  /// Writes the costates at that minimum, nx of each stage.
+  void write_costates(double *out);
   /// The gains of that minimum.
   const WeightedRiccati &recursion() { return recursive(); }
   /// From a step (dxs, dus) that satisfies the dynamics to the minimum, except for this much of the cost (the duality gap);
@@ -76,6 +86,7 @@ private:
 
   WeightedRiccati &recursive();
   std::size_t place(std::size_t stage, std::size_t variable) const { return (nx_ + nu_) * stage + variable; }
+  void append(std::size_t stage, const RowOfMatrix &by_state, const RowOfMatrix &by_control);
   void set_row(std::size_t place, double value, double lower, double upper, double multiplier);
   GeneralRows general() const;
   void begin_at(const Vectors &dxs, const Vectors &dus);

@@ -1,6 +1,7 @@
 // See lq_kernel.hpp. Compiled once for each set of instructions, which SOBO_KERNEL names; everything but the table at the end
 // has internal linkage, see lanes.hpp.
 #include "barrier_lanes.hpp"
+#include "dense_recursion_lanes.hpp"
 #include "integrator_lanes.hpp"
 
 namespace sobo {
@@ -39,7 +40,10 @@ void solve(const DoubleIntegrator &lq, const double *gradient, double *z) {
 #define SOBO_JOIN(a, b) a##b
 #define SOBO_TABLE(name) SOBO_JOIN(lq_kernel_, name)
 extern const LqKernel SOBO_TABLE(SOBO_KERNEL);
-const LqKernel SOBO_TABLE(SOBO_KERNEL) = {SOBO_NAME(SOBO_KERNEL), weigh, aim, step, advance,
-                                          kMostJoints,            packed, factored, pack, multiply, factor, solve, gains};
+const LqKernel SOBO_TABLE(SOBO_KERNEL) = {
+    SOBO_NAME(SOBO_KERNEL), weigh, aim, step, advance, kMostJoints, packed, factored, pack, multiply, factor, solve, costates,
+    gains,
+    {dense_packed, dense_factored, dense_work, dense_pack, dense_multiply, dense_factor, dense_solve, dense_costates,
+     dense_gains}};
 
 } // namespace sobo

@@ -1,5 +1,5 @@
-// Arithmetic of the interior-point method for LQ problems on plain arrays: the barrier's terms of all rows, and the Riccati
-// recursion of double integrators. lq_kernel.cpp is compiled once for each set of instructions; find_lq_kernel chooses at run
+// Arithmetic of the interior-point method for LQ problems on plain arrays: the barrier's terms of all rows, and Riccati
+// recursions. lq_kernel.cpp is compiled once for each set of instructions; find_lq_kernel chooses at run
 // time.
 #pragma once
 
@@ -51,14 +51,46 @@ struct DoubleIntegrator {
   GeneralRows rows;
 };
 
-/// matrix + share * extra + diagonal * unit matrix, over [q, v, u], or [q, v] where `last`. Matrices lie column by column, a
-/// column so many numbers after the one before; there may be no extra one.
+/// x' = A x + B u. Variables of all stages lie one after the other: [x, u], ..., [x].
+struct DenseProblem {
+  int nx, nu, steps;
+  const double *stages;   // packed one after the other
+  double *factors, *work; // of all steps; memory of `DenseKernel::work` doubles
+  GeneralRows rows;
+};
+
+/// [Q S; S' R] + share * extra + diagonal * unit matrix, over [x, u], or Q alone, over x, where `last`. Matrices lie column by
+/// column, a column so many numbers after the one before; there may be no extra one.
 struct StageHessian {
-  int joints;
+  struct Block {
+    const double *at;
+    int stride;
+    const double *column(int j) const { return at ? at + stride * j : nullptr; }
+  };
+  int nx, nu;
   bool last;
-  const double *matrix, *extra;
-  int stride, extra_stride;
+  Block Q, S, R, extra;
   double share, diagonal;
+
+  /// Of a whole matrix.
+  static StageHessian of(int nx, int nu, bool last, const double *matrix, int stride) {
+    const double *of_u = matrix + stride * nx;
+    return {nx, nu, last, {matrix, stride}, {of_u, stride}, {of_u + nx, stride}, {nullptr, 0}, 0.0, 0.0};
+  }
+};
+
+/// As the functions of double integrators in LqKernel.
+struct DenseKernel {
+  std::size_t (*packed)(int nx, int nu);
+  std::size_t (*factored)(int nx, int nu);
+  std::size_t (*work)(int nx, int nu);
+  /// A and B column by column; they do not matter where the Hessian is the last one.
+  void (*pack)(const StageHessian &hessian, const double *A, const double *B, double *packed);
+  void (*multiply)(int nx, int nu, bool last, const double *packed, const double *z, double *out);
+  bool (*factor)(const DenseProblem &lq, const double *weights);
+  void (*solve)(const DenseProblem &lq, const double *gradient, double *z);
+  void (*costates)(const DenseProblem &lq, const double *weights, const double *gradient, const double *z, double *out);
+  void (*gains)(int nx, int nu, const double *factors, double *by_state, int stride, double *constant);
 };
 
 struct LqKernel {
@@ -83,8 +115,12 @@ struct LqKernel {
   bool (*factor)(const DoubleIntegrator &lq, const double *weights);
   /// The minimum z for this gradient, with x = 0 at first. Writes up to kLqUnit entries beyond the last variable.
   void (*solve)(const DoubleIntegrator &lq, const double *gradient, double *z);
+  /// Slopes of the problem by the states [q, v] of all stages at z, with what the states after them contribute.
+  void (*costates)(const DoubleIntegrator &lq, const double *weights, const double *gradient, const double *z, double *out);
   /// Of a stage's factors: u = by_state x + constant, row by row, `stride` numbers from one row to the next.
   void (*gains)(int joints, const double *factors, double *by_state, int stride, double *constant);
+
+  DenseKernel dense;
 };
 
 /// The widest that this processor has, or the one of that name, null if there is none.

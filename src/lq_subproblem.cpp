@@ -34,29 +34,13 @@ void BoundedRiccati::find_costates() {
 
 // The LQ subproblem without its rows, whose current multipliers leave the gradient.
 void BoundedRiccati::load_knots() {
+  load_hessians();
   auto &ws = solver_.workspace_;
-  const bool packs = interior_.packs();
   for (std::size_t t = 0; t < dxs_.size(); ++t) {
     auto &knot = ws.lqr_problem.stages[t];
-    const auto &cost = t < dus_.size() ? *ws.problem_data.stage_data[t]->cost_data : *ws.problem_data.term_cost_data;
-    const bool last = t == dus_.size();
-    if (packs) {
-      const double *extra = share_ > 0.0 ? missing_.block(t).data() : nullptr;
-      const auto size = [](const MatrixXd &m) { return static_cast<int>(m.outerStride()); };
-      const int stride = extra ? size(missing_.block(t)) : 0, joints = static_cast<int>(dus_.front().size());
-      interior_.load(t, {joints, last, cost.hess_.data(), extra, size(cost.hess_), stride, share_, solver_.preg_});
-    } else {
-      knot.Q = cost.Lxx_;
-      knot.Q.diagonal().array() += solver_.preg_;
-      if (!last) {
-        knot.S = cost.Lxu_;
-        knot.R = cost.Luu_;
-        knot.R.diagonal().array() += solver_.preg_;
-      }
-    }
     without_ = -solver_.results_.vs[t];
     slope_ = ws.Lxs[t];
-    if (last) {
+    if (t == dus_.size()) {
       rows_.pull(t, without_, slope_, nullptr);
     } else {
       control_slope_ = ws.Lus[t];
@@ -65,8 +49,33 @@ void BoundedRiccati::load_knots() {
     }
     knot.q = slope_;
   }
-  if (share_ > 0.0 && !packs)
-    missing_.add_to(ws.lqr_problem, share_);
+}
+
+void BoundedRiccati::load_hessians() {
+  const auto &data = solver_.workspace_.problem_data;
+  const auto stride = [](const MatrixXd &m) { return static_cast<int>(m.outerStride()); };
+  const int nx = static_cast<int>(dxs_.front().size()), nu = static_cast<int>(dus_.front().size());
+  for (std::size_t t = 0; t < dxs_.size(); ++t) {
+    const bool last = t == dus_.size();
+    const auto &cost = last ? *data.term_cost_data : *data.stage_data[t]->cost_data;
+    auto hessian = StageHessian::of(nx, nu, last, cost.hess_.data(), stride(cost.hess_));
+    if (share_ > 0.0)
+      hessian.extra = {missing_.block(t).data(), stride(missing_.block(t))};
+    hessian.share = share_;
+    hessian.diagonal = solver_.preg_;
+    interior_.load(t, hessian);
+  }
+}
+
+// Of the last sweep's own subproblem, which `pose` has made: no need to look at costs and curvature again.
+void BoundedRiccati::load_posed_hessians() {
+  const auto &stages = solver_.workspace_.lqr_problem.stages;
+  const int nx = static_cast<int>(dxs_.front().size()), nu = static_cast<int>(dus_.front().size());
+  for (std::size_t t = 0; t < stages.size(); ++t) {
+    const auto &knot = stages[t];
+    const StageHessian::Block Q{knot.Q.data(), nx}, S{knot.S.data(), nx}, R{knot.R.data(), nu}, none{nullptr, 0};
+    interior_.load(t, {nx, nu, t == dus_.size(), Q, S, R, none, 0.0, 0.0});
+  }
 }
 
 void BoundedRiccati::find_slopes(const Vectors &costates, const Vectors &multipliers, Vectors &by_state,

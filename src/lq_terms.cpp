@@ -17,29 +17,79 @@ double *aligned(Memory &memory, std::size_t size) {
   return static_cast<double *>(std::align(64, size * sizeof(double), at, space));
 }
 
+struct Given {
+  int nx, nu;
+  const RowMatrixXd &hessians;
+  const VectorXd &weights;
+  const RowMatrixXd &rows;
+  const std::vector<int> &stages;
+  const VectorXd &gradient;
+};
+
+int steps_of(const Given &given) {
+  const Eigen::Index steps = given.hessians.rows() - 1, width = given.nx + given.nu, variables = width * steps + given.nx;
+  if (steps < 1 || given.hessians.cols() != width * width || given.weights.size() != variables + given.rows.rows() ||
+      given.rows.cols() != width || given.gradient.size() != variables ||
+      static_cast<Eigen::Index>(given.stages.size()) != given.rows.rows())
+    throw SolverError("an LQ problem needs arrays of other sizes");
+  return static_cast<int>(steps);
+}
+
+/// With what kernels read or write beyond the last number.
+VectorXd extended(const VectorXd &numbers) {
+  VectorXd out = VectorXd::Zero(numbers.size() + kLqUnit);
+  out.head(numbers.size()) = numbers;
+  return out;
+}
+
+template <typename Kernel, typename Problem>
+std::pair<VectorXd, VectorXd> minimum(const Kernel &kernel, const Problem &lq, const VectorXd &weights,
+                                      const VectorXd &gradient, Eigen::Index states) {
+  const VectorXd all = extended(weights), slope = extended(gradient);
+  if (!kernel.factor(lq, all.data()))
+    return {};
+  VectorXd z(slope.size()), costates(states);
+  kernel.solve(lq, slope.data(), z.data());
+  kernel.costates(lq, all.data(), slope.data(), z.data(), costates.data());
+  return {z.head(gradient.size()), costates};
+}
+
 } // namespace
 
-VectorXd integrator_minimum(int joints, double h, const RowMatrixXd &hessians, const VectorXd &weights,
-                            const RowMatrixXd &rows, const std::vector<int> &stages, const VectorXd &gradient,
-                            const std::string &kernel) {
+std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, const RowMatrixXd &hessians, const VectorXd &weights,
+                                                 const RowMatrixXd &rows, const std::vector<int> &stages,
+                                                 const VectorXd &gradient, const std::string &kernel) {
   const LqKernel *found = find_lq_kernel(kernel.c_str());
-  const Eigen::Index steps = hessians.rows() - 1, width = 3 * joints, variables = width * steps + 2 * joints;
-  if (!found || joints < 1 || joints > found->most_joints || steps < 1 || hessians.cols() != width * width ||
-      weights.size() != variables + rows.rows() || rows.cols() != width || gradient.size() != variables ||
-      static_cast<Eigen::Index>(stages.size()) != rows.rows())
-    throw SolverError("integrator_minimum: no such kernel, or arrays of other sizes");
-  Memory packed, factors, slope(variables + kLqUnit, 0.0), z(variables + kLqUnit);
+  if (!found || joints < 1 || joints > found->most_joints)
+    throw SolverError("integrator_minimum: no such kernel");
+  const int steps = steps_of({2 * joints, joints, hessians, weights, rows, stages, gradient});
+  Memory packed, factors;
   const std::size_t unit = found->packed(joints);
   double *to = aligned(packed, unit * (steps + 1)), *work = aligned(factors, found->factored(joints) * steps);
-  for (Eigen::Index t = 0; t <= steps; ++t) // symmetric: by rows or by columns is the same
-    found->pack({joints, t == steps, hessians.row(t).data(), nullptr, static_cast<int>(width), 0, 0.0, 0.0}, to + unit * t);
-  std::copy_n(gradient.data(), variables, slope.data());
+  for (int t = 0; t <= steps; ++t) // symmetric: by rows or by columns is the same
+    found->pack(StageHessian::of(2 * joints, joints, t == steps, hessians.row(t).data(), 3 * joints), to + unit * t);
   const GeneralRows general{static_cast<int>(stages.size()), stages.data(), rows.data()};
-  const DoubleIntegrator lq{joints, static_cast<int>(steps), h, to, work, general};
-  if (!found->factor(lq, weights.data()))
-    return {};
-  found->solve(lq, slope.data(), z.data());
-  return Eigen::Map<const VectorXd>(z.data(), variables);
+  return minimum(*found, DoubleIntegrator{joints, steps, h, to, work, general}, weights, gradient, 2 * joints * (steps + 1));
+}
+
+std::pair<VectorXd, VectorXd> linear_minimum(const MatrixXd &A, const MatrixXd &B, const RowMatrixXd &hessians,
+                                             const VectorXd &weights, const RowMatrixXd &rows,
+                                             const std::vector<int> &stages, const VectorXd &gradient,
+                                             const std::string &kernel) {
+  const LqKernel *found = find_lq_kernel(kernel.c_str());
+  const int nx = static_cast<int>(A.rows()), nu = static_cast<int>(B.cols());
+  if (!found || A.cols() != nx || B.rows() != nx || nx < 1 || nu < 1)
+    throw SolverError("linear_minimum: no such kernel, or matrices of other sizes");
+  const int steps = steps_of({nx, nu, hessians, weights, rows, stages, gradient});
+  const DenseKernel &dense = found->dense;
+  Memory packed, factors, scratch;
+  const std::size_t unit = dense.packed(nx, nu);
+  double *to = aligned(packed, unit * (steps + 1)), *of_steps = aligned(factors, dense.factored(nx, nu) * steps);
+  for (int t = 0; t <= steps; ++t)
+    dense.pack(StageHessian::of(nx, nu, t == steps, hessians.row(t).data(), nx + nu), A.data(), B.data(), to + unit * t);
+  const GeneralRows general{static_cast<int>(stages.size()), stages.data(), rows.data()};
+  const DenseProblem lq{nx, nu, steps, to, of_steps, aligned(scratch, dense.work(nx, nu)), general};
+  return minimum(dense, lq, weights, gradient, nx * (steps + 1));
 }
 
 } // namespace sobo

@@ -15,7 +15,8 @@ void set_flat_weights(const VectorXd &flat, ReachWeights &weights);
 
 /// A stage of an adjoint trajectory beside the solution's.
 struct AdjointStage {
-  const VectorXd &u, &dx, &du; // the control that callers see, and what the adjoint changes; u is empty at the end
+  using Part = Eigen::Map<const VectorXd>;
+  Part u, dx, du; // the control that callers see, and what the adjoint changes; u is empty at the end
 };
 
 /// Costs whose weights and target are parameters.
@@ -27,13 +28,15 @@ struct WeightedCost {
                                Eigen::Ref<VectorXd> by_weights, Eigen::Ref<VectorXd> by_target) const = 0;
 };
 
-/// What an adjoint solve yields: of a loss L(X, U), whose slopes by X and U are its linear terms.
-struct Adjoint {
-  RowMatrixXd X, U;           // the adjoint trajectory, in the controls that callers see
-  RowMatrixXd costates;       // its costates, (T+1) x nx; the first is dL/dx0
-  RowMatrixXd own_costates;   // of the solution
-  RowMatrixXd weights;        // dL/dweights, 2 x (6 + nx + nu): of running stages and of the end; empty without such
-  VectorXd target;            // dL/dtarget
+/// What adjoint solves yield: of losses L(X, U) on solutions of one problem, whose slopes by X and U are their linear terms.
+/// A row is of one solution, step by step.
+struct Adjoints {
+  Eigen::Index steps, nx, nu;
+  RowMatrixXd X, U;         // the adjoint trajectories, in the controls that callers see
+  RowMatrixXd costates;     // their costates, steps + 1; the first is dL/dx0
+  RowMatrixXd own_costates; // of the solutions
+  RowMatrixXd weights;      // dL/dweights, 2 x (6 + nx + nu): of running stages and of the end; empty without such
+  RowMatrixXd target;       // dL/dtarget, likewise
 };
 
 } // namespace sobo

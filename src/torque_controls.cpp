@@ -38,23 +38,21 @@ void TorqueControls::to_torques(const Vectors &xs, const Vectors &as, Result &re
   }
 }
 
-void TorqueControls::pull(const Vectors &xs, const Vectors &as, Vectors &by_state, Vectors &by_control) const {
+void TorqueControls::pull(const Vectors &xs, const Vectors &as, double *slopes) const {
   const Eigen::Index n = dynamics_->nv();
-  for (std::size_t t = 0; t < as.size(); ++t) {
+  for (std::size_t t = 0; t < as.size(); ++t, slopes += 3 * n) {
     const auto jacobian = dynamics_->jacobian(xs[t], as[t]);
-    by_state[t].noalias() += jacobian.leftCols(2 * n).transpose() * by_control[t];
-    by_control[t] = jacobian.rightCols(n).transpose() * by_control[t];
+    Eigen::Map<VectorXd> by_state(slopes, 2 * n), by_control(slopes + 2 * n, n);
+    by_state.noalias() += jacobian.leftCols(2 * n).transpose() * by_control;
+    by_control = jacobian.rightCols(n).transpose() * by_control;
   }
 }
 
-void TorqueControls::push(const Vectors &xs, const Vectors &as, const Vectors &dxs, Vectors &das, Vectors &us) const {
+void TorqueControls::push(const Vectors &xs, const Vectors &as, const double *step, double *torques) const {
   const Eigen::Index n = dynamics_->nv();
-  for (std::size_t t = 0; t < as.size(); ++t) {
-    const auto jacobian = dynamics_->jacobian(xs[t], as[t]);
-    const VectorXd by_state = jacobian.leftCols(2 * n) * dxs[t];
-    das[t] = by_state + jacobian.rightCols(n) * das[t];
-    us[t] = dynamics_->torque(xs[t], as[t]);
-  }
+  for (std::size_t t = 0; t < as.size(); ++t, step += 3 * n, torques += n)
+    Eigen::Map<VectorXd>(torques, n).noalias() =
+        dynamics_->jacobian(xs[t], as[t]) * Eigen::Map<const VectorXd>(step, 3 * n);
 }
 
 } // namespace sobo

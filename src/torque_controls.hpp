@@ -29,10 +29,12 @@ public:
   /// From a result in accelerations, with the trajectory (xs, as), to one in torques: U, k, K = d tau/dx + M d a/dx, and A, B
   /// of the dynamics x' = f(x, u).
   void to_torques(const Vectors &xs, const Vectors &as, Result &result) const;
-  /// From slopes of a loss by states and torques to those by states and accelerations, along (xs, as).
-  void pull(const Vectors &xs, const Vectors &as, Vectors &by_state, Vectors &by_control) const;
-  /// From a step (dxs, das) in accelerations to one in torques, along (xs, as); writes the torques, too.
-  void push(const Vectors &xs, const Vectors &as, const Vectors &dxs, Vectors &das, Vectors &us) const;
+  /// From slopes of a loss by states and torques to those by states and accelerations, along (xs, as); those of a stage lie
+  /// one after the other, stage by stage.
+  void pull(const Vectors &xs, const Vectors &as, double *slopes) const;
+  /// From a step in [states, accelerations], stage by stage, to one in torques, along (xs, as).
+  void push(const Vectors &xs, const Vectors &as, const double *step, double *torques) const;
+  InverseDynamics::ConstVector torque(const VectorXd &x, const VectorXd &a) const { return dynamics_->torque(x, a); }
   /// The solver's trajectories: what is computed for one of their stages is computed for the next ones, too.
   void follow(const Vectors &xs, const Vectors &as) const { dynamics_->follow(xs, as); }
 

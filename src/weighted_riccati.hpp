@@ -19,15 +19,16 @@ public:
   using Problem = aligator::gar::LqrProblemTpl<double>;
 
   virtual ~WeightedRiccati() = default;
-  /// Whether it needs every stage's Hessian by `load`, and does not look at those of the problem.
-  virtual bool packs() const { return false; }
-  virtual void load(std::size_t, const StageHessian &) {}
+  /// Takes a stage's Hessian, and its dynamics from the problem.
+  virtual void load(std::size_t t, const StageHessian &hessian) = 0;
   /// A stage's Hessian times z = [x, u], or x at the end.
   virtual void multiply(std::size_t t, const double *z, double *out) const = 0;
-  /// False where the problem is not convex in the controls of some stage, or not finite.
+  /// False where the problem is not convex in the controls of some stage, or not finite. The rows must stay.
   virtual bool factor(const GeneralRows &rows, const double *weights) = 0;
   /// Writes the minimum to z, and may write kLqUnit entries beyond it.
   virtual void solve(const double *gradient, double *z) = 0;
+  /// Costates at z, of all stages one after the other: slopes by the states, with what the states after them contribute.
+  virtual void costates(const double *weights, const double *gradient, const double *z, double *out) const = 0;
   /// What depends on the stage's state in its optimal control, and what does not, of the last solve.
   virtual void gains(std::size_t t, Eigen::Ref<RowMatrixXd> by_state, Eigen::Ref<VectorXd> constant) const = 0;
 };

@@ -1,10 +1,5 @@
 #include "worker_impl.hpp"
 
-#include <atomic>
-#include <exception>
-#include <system_error>
-#include <thread>
-
 #include <aligator/core/lagrangian.hpp>
 #include <aligator/solvers/proxddp/merit-function.hpp>
 #include <aligator/solvers/proxddp/solver-proxddp.hpp>
@@ -12,6 +7,7 @@
 #include "clock.hpp"
 #include "early_stop.hpp"
 #include "errors.hpp"
+#include "share_out.hpp"
 
 namespace sobo {
 namespace {
@@ -251,37 +247,6 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   result.cpu_ms = 1e3 * (cpu_seconds() - cpu);
   return result;
 }
-
-namespace {
-
-/// Calls f(thread, i) for all i below `count`.
-template <typename F> void share_out(std::size_t count, std::size_t most_threads, const F &f) {
-  std::vector<std::exception_ptr> errors(most_threads);
-  std::atomic<std::size_t> next{0};
-  const auto work = [&](std::size_t w) {
-    try {
-      for (std::size_t i = next++; i < count; i = next++)
-        f(w, i);
-    } catch (...) {
-      errors[w] = std::current_exception();
-    }
-  };
-  std::vector<std::thread> threads;
-  threads.reserve(most_threads);
-  try {
-    for (std::size_t w = 1; w < most_threads; ++w)
-      threads.emplace_back(work, w);
-  } catch (const std::system_error &) { // the system starts no more: those that run solve all
-  }
-  work(0);
-  for (auto &thread : threads)
-    thread.join();
-  for (const auto &error : errors)
-    if (error)
-      std::rethrow_exception(error);
-}
-
-} // namespace
 
 std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
                                 const SolveOptions &options) {

@@ -1,6 +1,7 @@
 // ProxDDP on one problem: warm starts, targets changed in place, gains at the returned trajectory.
 #pragma once
 
+#include <array>
 #include <limits>
 #include <memory>
 #include <string>
@@ -83,9 +84,11 @@ public:
   double shortest_solve() const;
   /// The problem's own weights, see Problem::weights. Throws SolverError for problems in matrices.
   RowMatrixXd weights() const;
-  /// Derivatives of a loss by what its last solution depends on, from the loss's slopes by X and U. Throws SolverError if
-  /// that is not the solution of this number, or has no derivatives.
-  Adjoint adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control);
+  /// Writes, as row i, the derivatives of a loss by what its last solution depends on, from the loss's slopes by X and U, row
+  /// by row. Throws SolverError if that is not the solution of this number, or has no derivatives.
+  void adjoint(long solution, const double *by_state, const double *by_control, Eigen::Index i, Adjoints &out);
+  /// Room for some of those.
+  Adjoints no_adjoints(Eigen::Index count) const;
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);
 
@@ -97,8 +100,8 @@ private:
   bool attempt(const SolveOptions &options, Result &result, double deadline);
   void refresh_gains(Result &result, const SolveOptions &options);
   void sweep_again();
-  void check_adjoint(long solution, const RowMatrixXd &by_state, const RowMatrixXd &by_control) const;
-  void add_sensitivities(const std::vector<VectorXd> &us, Adjoint &out) const;
+  void check_adjoint(long solution, const double *by_state, const double *by_control) const;
+  void add_sensitivities(Eigen::Index i, Adjoints &out) const;
 
   std::unique_ptr<Impl> impl_;
 };
@@ -106,6 +109,17 @@ private:
 /// Solves each start by the worker of its own, on so many threads.
 std::vector<Result> solve_each(const std::vector<Worker *> &workers, const std::vector<Start> &starts,
                                const SolveOptions &options, int threads);
+/// Slopes of losses by the states and controls of solutions, one solution after the other, and the arrays' shapes.
+struct Slopes {
+  using Shape = std::array<std::size_t, 3>;
+  const double *by_state, *by_control;
+  Shape state_shape, control_shape;
+};
+
+/// The adjoints of the last solutions of workers of one problem, which have these numbers, on so many threads. Throws as
+/// Worker::adjoint, and on slopes of other shapes.
+Adjoints adjoint_each(const std::vector<Worker *> &workers, const std::vector<long> &solutions, const Slopes &slopes,
+                      int threads);
 /// Solves all starts on as many threads as there are workers, or as the system lets it start; results do not depend on
 /// their number.
 std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,

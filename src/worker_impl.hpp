@@ -28,8 +28,6 @@ struct Worker::Impl {
     set_up();
     xs.assign(problem.horizon + 1, VectorXd::Zero(problem.nx));
     us.assign(problem.horizon, VectorXd::Zero(problem.nu));
-    dxs = dlams = xs;
-    dus = us;
     if (!problem.torques)
       return;
     problem.torques->follow(xs, us);
@@ -68,7 +66,6 @@ struct Worker::Impl {
   ClosedSolver ddp;
   BoundedRiccati *steps = nullptr; // owned by ddp
   std::vector<VectorXd> xs, us;    // the guess
-  std::vector<VectorXd> dxs, dus, dlams; // the last adjoint trajectory
   std::optional<RowMatrixXd> own_weights; // of the problem, while it has those of a start
   long solution = 0;               // counts what was solved or evaluated
   bool exact = false;              // whether the last solution has derivatives

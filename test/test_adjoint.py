@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from sobo_planner.errors import SolverError
-from sobo_planner.solver import Gradients, Guess, Instance, LinearQuadratic, Solution, Solver, SolverOptions, StageTerms
+from sobo_planner.solver import (
+    Gradients,
+    Guess,
+    Instance,
+    LinearQuadratic,
+    Pullback,
+    Solution,
+    Solver,
+    SolverOptions,
+    StageTerms,
+)
 from sobo_planner.tasks import Task, load_task
 
 EXACT = SolverOptions(tol=1e-8, early_stop=0.0, retry=False)
@@ -178,6 +188,24 @@ def turned(pose: Array, change: Array) -> Array:
     v, w, half = pose[3:6], pose[6], 0.5 * change[3:]
     quaternion = np.append(w * half + v + np.cross(v, half), w - v @ half)
     return np.concatenate([pose[:3] + change[:3], quaternion / np.linalg.norm(quaternion)])
+
+
+def test_many_solutions_at_once_have_the_derivatives_of_each(rng) -> None:
+    task = load_task("quadrotor", horizon=12, columns=3)
+    instances = [task.sample(rng) for _ in range(5)]
+    solver = Solver(task, EXACT)
+    pairs = solver.solve_each_with_adjoint(instances, [task.interpolate(each) for each in instances])
+    pullbacks = [pullback for _, pullback in pairs if pullback.exact]
+    slopes = rng.normal(size=(len(pullbacks), 13, 12)), rng.normal(size=(len(pullbacks), 12, 4))
+    found = Pullback.at_once(pullbacks, *slopes, threads=3)
+    for i, (pullback, by_state, by_control) in enumerate(zip(pullbacks, *slopes, strict=True)):
+        alone = pullback(by_state, by_control)
+        np.testing.assert_array_equal(found.costates[i, 0], alone.x0)
+        np.testing.assert_array_equal(found.U[i], alone.dU)
+        np.testing.assert_array_equal(found.weights[i], alone.weights)
+        np.testing.assert_array_equal(found.target[i, 0], alone.target)
+    with pytest.raises(SolverError, match="shapes"):
+        Pullback.at_once(pullbacks[1:], *slopes)
 
 
 # ---------------------------------------------------------------- what has no derivatives

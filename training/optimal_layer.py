@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sobo_planner import _native
 from sobo_planner.errors import SolverError
 from sobo_planner.solver import (
-    Gradients,
     Guess,
     Instance,
     Problem,
@@ -23,6 +23,7 @@ from sobo_planner.solver import (
     SolverOptions,
     StageTerms,
 )
+from sobo_planner.solver.adjoint import symmetric_products
 from sobo_planner.tasks import Task
 from sobo_planner.tasks.weights import CostWeights
 
@@ -204,16 +205,25 @@ class _Call:
         pairs = zip(self.solutions, self._pullbacks, strict=True)
         return [solution.converged and pullback.exact for solution, pullback in pairs]
 
-    def pull(self, by_state: np.ndarray, by_control: np.ndarray) -> list[Gradients | None]:
-        """Derivatives of the loss by each instance, None for those that have none.
+    def pull(self, by_state: np.ndarray, by_control: np.ndarray) -> tuple[np.ndarray, _native.Adjoints | None]:
+        """Which instances have derivatives, and those of the loss by them.
 
         The workers may have solved other batches since; they find these solutions again then.
         """
         if self._number != self._layer._calls:
             self._run([Guess(solution.X, solution.U) for solution in self.solutions])
-        valid = self.valid()
-        slopes = zip(self._pullbacks, by_state, by_control, strict=True)
-        return [pullback(x, u) if ok else None for ok, (pullback, x, u) in zip(valid, slopes, strict=True)]
+        kept = np.flatnonzero(self.valid())
+        if len(kept) == 0:
+            return kept, None
+        pullbacks = [self._pullbacks[i] for i in kept]
+        if len(kept) < len(by_state):
+            by_state, by_control = by_state[kept], by_control[kept]
+        return kept, Pullback.at_once(pullbacks, by_state, by_control, self._layer._threads)
+
+    def trajectories(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X and U of some solutions."""
+        chosen = [self.solutions[i] for i in kept]
+        return np.array([each.X for each in chosen]), np.array([each.U for each in chosen])
 
 
 class _Optimum(torch.autograd.Function):
@@ -231,36 +241,43 @@ class _Optimum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Any) -> Any:
         call: _Call = ctx.call
-        found = call.pull(slopes[0].numpy(), slopes[1].numpy())
-        out = [
-            None if shape is None or not needed else torch.zeros(shape, dtype=torch.double)
-            for shape, needed in zip(ctx.shapes, ctx.needs_input_grad[2:], strict=True)
-        ]
-        for i, gradients in enumerate(found):
-            if gradients is not None:
-                _write(call, gradients, out, i)
-        return None, None, *out
+        kept, found = call.pull(slopes[0].numpy(), slopes[1].numpy())
+        wanted = zip(ctx.shapes, ctx.needs_input_grad[2:], strict=True)
+        out = [np.zeros(shape) if shape is not None and needed else None for shape, needed in wanted]
+        if found is not None:
+            _write(call, kept, found, out)
+        return None, None, *(None if each is None else torch.from_numpy(each) for each in out)
 
 
-def _by_target(target: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """By the numbers of a target: those of a pose's quaternion move along the unit sphere."""
-    if len(gradient) == len(target):
-        return gradient
-    axis, w, turn = target[3:6], target[6], gradient[3:]
-    return np.concatenate([gradient[:3], 2.0 * (w * turn + np.cross(axis, turn)), [-2.0 * axis @ turn]])
+def _by_target(targets: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """By the numbers of targets, (N, m): those of a pose's quaternion move along the unit sphere."""
+    if gradients.shape == targets.shape:
+        return gradients
+    axes, w, turns = targets[:, 3:6], targets[:, 6:], gradients[:, 3:]
+    along = -2.0 * (axes * turns).sum(axis=1, keepdims=True)
+    return np.concatenate([gradients[:, :3], 2.0 * (w * turns + np.cross(axes, turns)), along], axis=1)
 
 
-def _write(call: _Call, gradients: Gradients, out: list[Tensor | None], i: int) -> None:
-    """Writes the derivatives by an instance's x0, target, weights and terms."""
+def _write(call: _Call, kept: np.ndarray, found: _native.Adjoints, out: list[np.ndarray | None]) -> None:
+    """Writes the derivatives of some instances by their x0, targets, weights and terms, as far as they are wanted."""
     x0, target, weights, *parts = out
     if x0 is not None:
-        x0[i] = torch.from_numpy(gradients.x0)
-    if target is not None:
-        target[i] = torch.from_numpy(_by_target(call._batch.instances[i].target, gradients.target))
+        x0[kept] = found.costates[:, 0]
+    if target is not None and found.target.size > 0:
+        targets = np.array([call._batch.instances[i].target for i in kept])
+        target[kept] = _by_target(targets, found.target[:, 0])
     if weights is not None:
-        weights[i] = torch.from_numpy(call._layer.weights.pull(gradients.weights))
-    if any(each is not None for each in parts):
-        terms = gradients.terms()
-        for each, value in zip(parts, (terms.H, terms.g, terms.last_H, terms.last_g), strict=True):
-            if each is not None and value is not None:
-                each[i] = torch.from_numpy(np.ascontiguousarray(value))
+        weights[kept] = call._layer.weights.pull(found.weights)
+    if all(each is None for each in parts):
+        return
+    H, g, last_H, last_g = parts
+    (X, U), dX = call.trajectories(kept), found.X
+    dz = np.concatenate([dX[:, :-1], found.U], axis=2)
+    if H is not None:
+        H[kept] = symmetric_products(dz, np.concatenate([X[:, :-1], U], axis=2))
+    if g is not None:
+        g[kept] = dz
+    if last_H is not None:
+        last_H[kept] = symmetric_products(dX[:, -1], X[:, -1])
+    if last_g is not None:
+        last_g[kept] = dX[:, -1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,40 +17,66 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gradients:
-    """Derivatives of a loss L(X, U) by what the solution X, U depends on.
+    """Derivatives of a loss L(X, U) by what the solution X, U depends on; arrays are made when they are asked for.
 
     Attributes:
-        x0: By the initial state, (nx,).
-        target: By the target: position (3,), or joints; pose (6,), position and rotation about the goal's axes [rad].
-            Empty for linear problems.
-        weights: By the cost's weights, (2, 6+nx+nu), of running stages and of the end, as `Solver.weights` orders them.
-            Empty for linear problems.
-        dX: The adjoint trajectory: what a step of the loss's slope, as a cost, would change about X, (T+1, nx).
-        dU: The same for U, (T, nu).
-        costates: Those of the adjoint trajectory, (T+1, nx).
+        found: What the solver found, of one solution.
         X: States of the solution, (T+1, nx).
         U: Its controls, (T, nu).
-        own_costates: Its costates, (T+1, nx).
     """
 
-    x0: Array
-    target: Array
-    weights: Array
-    dX: Array
-    dU: Array
-    costates: Array
+    found: _native.Adjoints
     X: Array
     U: Array
-    own_costates: Array
+
+    @property
+    def x0(self) -> Array:
+        """By the initial state, (nx,)."""
+        return self.costates[0]
+
+    @property
+    def target(self) -> Array:
+        """By the target: position (3,), or joints; pose (6,), position and rotation about the goal's axes [rad].
+
+        Empty for linear problems.
+        """
+        return self.found.target[0, 0]
+
+    @property
+    def weights(self) -> Array:
+        """By the cost's weights, (2, 6+nx+nu), of running stages and of the end, as `Solver.weights` orders them.
+
+        Empty for linear problems.
+        """
+        return self.found.weights[0]
+
+    @property
+    def dX(self) -> Array:
+        """The adjoint trajectory: what a step of the loss's slope, as a cost, would change about X, (T+1, nx)."""
+        return self.found.X[0]
+
+    @property
+    def dU(self) -> Array:
+        """The same for U, (T, nu)."""
+        return self.found.U[0]
+
+    @property
+    def costates(self) -> Array:
+        """Those of the adjoint trajectory, (T+1, nx)."""
+        return self.found.costates[0]
+
+    @property
+    def own_costates(self) -> Array:
+        """Those of the solution, (T+1, nx)."""
+        return self.found.own_costates[0]
 
     def terms(self) -> StageTerms:
         """By H, g and c of stage terms, of the problem as it was solved, with or without any; symmetric by H."""
         z = np.concatenate([self.X[:-1], self.U], axis=1)
-        dz = np.concatenate([self.dX[:-1], self.dU], axis=1)
-        products = np.einsum("ti,tj->tij", 0.5 * dz, z)
-        last = np.outer(0.5 * self.dX[-1], self.X[-1])
+        dX = self.dX
+        dz = np.concatenate([dX[:-1], self.dU], axis=1)
         zeros = np.zeros(len(z))
-        return StageTerms(products + products.swapaxes(1, 2), dz, zeros, last + last.T, self.dX[-1], 0.0)
+        return StageTerms(symmetric_products(dz, z), dz, zeros, symmetric_products(dX[-1], self.X[-1]), dX[-1], 0.0)
 
     def matrices(self) -> dict[str, Array]:
         """By the matrices of a linear-quadratic problem, keyed as in `LinearQuadratic`; symmetric by Q, R and Qf."""
@@ -71,6 +98,12 @@ class Gradients:
             "Qf": symmetric(self.dX[-1:], self.X[-1:]),
             "qf": self.dX[-1],
         }
+
+
+def symmetric_products(a: Array, b: Array) -> Array:
+    """(a b' + b a') / 2 of vectors in the last dimension."""
+    products = 0.5 * a[..., :, None] * b[..., None, :]
+    return products + products.swapaxes(-1, -2)
 
 
 class Pullback:
@@ -100,16 +133,24 @@ class Pullback:
         Raises:
             SolverError: There are no derivatives, or no longer; wrong shapes, a NaN or an infinity.
         """
-        slopes = (np.asarray(each, float) for each in (by_state, by_control))
-        found = self._worker.adjoint(self._number, *slopes)
-        return Gradients(
-            x0=found["costates"][0],
-            target=found["target"],
-            weights=found["weights"],
-            dX=found["X"],
-            dU=found["U"],
-            costates=found["costates"],
-            X=self._X,
-            U=self._U,
-            own_costates=found["own_costates"],
-        )
+        slopes = np.ascontiguousarray(by_state, float)[None], np.ascontiguousarray(by_control, float)[None]
+        return Gradients(_native.adjoint_each([self._worker], [self._number], *slopes), self._X, self._U)
+
+    @staticmethod
+    def at_once(
+        pullbacks: Sequence[Pullback], by_state: Array, by_control: Array, threads: int = 1
+    ) -> _native.Adjoints:
+        """Derivatives of losses on several solutions of one problem, in native threads; all of `Gradients` as arrays.
+
+        Args:
+            pullbacks: Of the N solutions.
+            by_state: Slopes by X, (N, T+1, nx).
+            by_control: Slopes by U, (N, T, nu).
+            threads: Most solutions at work at once.
+
+        Raises:
+            SolverError: As of a single one.
+        """
+        workers, numbers = [each._worker for each in pullbacks], [each._number for each in pullbacks]
+        by_state, by_control = (np.ascontiguousarray(each, float) for each in (by_state, by_control))
+        return _native.adjoint_each(workers, numbers, by_state, by_control, threads)

@@ -44,8 +44,8 @@ class CostWeights:
         return np.einsum("k,kij->ij", np.asarray(values, float), self.columns)
 
     def pull(self, gradient: Array) -> Array:
-        """Derivatives by the values, (k,), from those by the solver's weights (`Gradients.weights`)."""
-        return np.einsum("kij,ij->k", self.columns, gradient)
+        """Derivatives by the values, (..., k), from those by the solver's weights (..., 2, 6+nx+nu)."""
+        return np.einsum("kij,...ij->...k", self.columns, gradient)
 
 
 def flat(weights: _native.ReachWeights) -> Array:
