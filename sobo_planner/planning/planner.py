@@ -65,7 +65,7 @@ class Planner:
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
         starters: Propose the first starts instead of policy and interpolation.
         gains: Which gains plans have.
-        world: What surrounds the arm, unless `plan` is given another one.
+        world: What surrounds the arm, unless `plan` is given another one; by default the world of the task.
         margin: Distance [m] to be kept from objects.
 
     Attributes:
@@ -87,7 +87,7 @@ class Planner:
     ) -> None:
         self.task = task
         self.policy = policy
-        self.world, self._margin = world or World(), margin
+        self.world, self._margin = task.robot.world if world is None else world, margin
         self._checker, self._seed, self._gains = checker, seed, gains
         self._proposing: PolicyStarter | None = None
         if policy is not None:
@@ -135,7 +135,8 @@ class Planner:
     def _among(self, goal_type: str, world: World) -> _Parts:
         """What planning for a type of goal in a world needs; that of the last world is kept."""
         parts = self._of(goal_type)
-        if not world.everything and not parts.task.robot.world.everything:
+        own = parts.task.robot.world
+        if world.version == own.version or not (world.everything or own.everything):
             return parts
         made_for = (world.version, parts.task.robot.native)
         if self._views.get(goal_type, (None,))[0] != made_for:
