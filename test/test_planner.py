@@ -67,6 +67,7 @@ class Garbage:
     """A policy gone wrong: its predictions are `value`, or it raises."""
 
     T_h, T_o, T_a = 32, 1, 31
+    world = None  # that it knows
 
     def __init__(self, task, value: float) -> None:
         self.actions = task.actions("state")
