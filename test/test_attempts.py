@@ -101,6 +101,19 @@ def test_after_a_collision_free_postures_come_first_and_links_are_kept_apart() -
     assert {(each.stage, each.refinement) for each in found} == {
         (Stage.APART, Refinement(clearance=CLEARANCES[0], iterations=CAPPED))
     }
+    assert not any(each.among for each in found)
+
+
+@pytest.mark.parametrize(
+    ("clearance", "collided", "weight"),
+    [(0.5 * CLEARANCES[0], False, 0.5), (0.5 * CLEARANCES[0], True, 1.0), (5.0 * CLEARANCES[0], True, 5.0)],
+)
+def test_among_objects_alternatives_are_refined_as_the_first_starts_are(
+    clearance: float, collided: bool, weight: float
+) -> None:
+    found = alternative_attempts(OTHERS, collided, rank, clearance)
+    assert all(each.among for each in found)
+    assert {each.refinement for each in found} == {Refinement(clearance=weight * CLEARANCES[0], iterations=CAPPED)}
 
 
 # ---------------------------------------------------------------- follow-ups

@@ -169,7 +169,10 @@ def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attemp
 
 
 def alternative_attempts(
-    proposals: Sequence[Proposal], collided: bool, rank: Callable[[Proposal], tuple[bool, float]]
+    proposals: Sequence[Proposal],
+    collided: bool,
+    rank: Callable[[Proposal], tuple[bool, float]],
+    clearance: float = 0.0,
 ) -> list[Attempt]:
     """The attempts with other starts.
 
@@ -178,13 +181,15 @@ def alternative_attempts(
         collided: Whether a motion has collided. Links are kept apart then, and the order is that of `rank`; to hold
             still against gravity would keep no links apart.
         rank: Whether a proposal collides, and its cost: the solver does not take links past each other.
+        clearance: See `first_attempts`.
     """
+    among = clearance > 0.0
     if not collided:
-        refinement = Refinement(iterations=CAPPED)
-        return [_attempt(Stage.ALTERNATIVE, refinement, each) for each in proposals]
-    refinement = Refinement(clearance=CLEARANCES[0], iterations=CAPPED)
+        refinement = Refinement(clearance=clearance, iterations=CAPPED)
+        return [replace(_attempt(Stage.ALTERNATIVE, refinement, each), among=among) for each in proposals]
+    refinement = Refinement(clearance=max(CLEARANCES[0], clearance), iterations=CAPPED)
     postures = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
-    return [_attempt(Stage.APART, refinement, each) for each in postures]
+    return [replace(_attempt(Stage.APART, refinement, each), among=among) for each in postures]
 
 
 def last_attempts(proposals: Sequence[Proposal], collided: bool) -> list[Attempt]:

@@ -10,6 +10,7 @@ What follows from a result joins the queue:
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -239,7 +240,9 @@ class Search:
                 if self._task.least_clearance > 0.0:
                     ways = [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
                     more = [*more, *ways]
-                queue.add(alternative_attempts(more, record.collided, lambda each: self._rank(each, instance)))
+                clearance = self._task.least_clearance
+                rank = functools.partial(self._rank, instance=instance)
+                queue.add(alternative_attempts(more, record.collided, rank, clearance))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
                 if record.reaches_nothing:
