@@ -78,11 +78,13 @@ def double_pendulum(count: int) -> list[Row]:
 
 
 def ur5(count: int) -> list[Row]:
-    """The solver from sampling without inverse kinematics, and from interpolation."""
+    """The solver from the cheapest of three samplings without inverse kinematics, and from interpolation."""
     task = load_task("ur5")
     solver, rows = Solver(task), []
     for instance in instances(task, count):
-        start, guess = sampled(task, instance, None, 0)
+        starts = [sampled(task, instance, None, seed) for seed in range(3)]
+        start, guess = min(starts, key=lambda each: each[0]["cost"])
+        start = start | {"cpu_s": sum(each["cpu_s"] for each, _ in starts)}
         refined, reference = solved(solver, instance, guess), solved(solver, instance, task.interpolate(instance))
         rows.append({"start": start, "refined": refined, "interpolation": reference})
     return rows

@@ -336,6 +336,26 @@ def test_a_plan_from_sampling_alone_needs_no_inverse_kinematics(task, home, monk
     )
 
 
+@pytest.mark.parametrize(("late_after", "chosen"), [(3, 1), (1, 0)], ids=["in time", "in time for one"])
+def test_the_cheapest_of_the_samplings_that_there_is_time_for(task, home, monkeypatch, late_after, chosen) -> None:
+    instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
+    guesses, made = task.starts(instance, 3, np.random.default_rng(0)), []
+
+    def diffuse(*_: Any, **__: Any) -> Any:
+        if len(made) == late_after:
+            raise DeadlineError("late")
+        made.append(guesses[len(made)])
+        return SimpleNamespace(guess=made[-1], chain=SimpleNamespace(cost=(3.0, 1.0, 2.0)[len(made) - 1]))
+
+    monkeypatch.setattr(starters, "diffuse", diffuse)
+    [proposal] = SamplingStarter(seed=0).propose(task, instance, UNLIMITED)
+    way = guesses[chosen].X[:, :6]
+    assert (
+        np.abs(proposal.guess.X[-1, :6] - way[-1]).max() < np.abs(proposal.guess.X[-1, :6] - guesses[2].X[-1, :6]).max()
+    )
+    assert len(made) == min(3, late_after)
+
+
 def test_sampling_fits_a_slower_view_and_ends_with_the_budget(task, home) -> None:
     instance = Instance(np.concatenate([home, np.zeros(6)]), np.array([0.4, 0.3, 0.4]))
     slower = task.lasting(4.0)
