@@ -204,7 +204,7 @@ def test_results_are_printed_though_they_cannot_be_stored(
     def full(*_: object) -> None:
         raise SoboError("cannot write plan.json: No space left on device")
 
-    monkeypatch.setattr("sobo_planner.cli.plan.write_bytes", full)
+    monkeypatch.setattr("sobo_planner.planning.plan_file.write_bytes", full)
     assert main([*PLAN, "--json", "--out", str(tmp_path / "plan.json")]) == 2
     printed = capsys.readouterr()
     assert json.loads(printed.out)["status"] == "converged"

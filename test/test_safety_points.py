@@ -50,6 +50,8 @@ def test_what_the_braking_at_the_end_runs_into(checker: PlanChecker, task: ArmRe
         time, X = fast_end(plan, task, rng)
         if checker.check_points(Trajectory.of(time, X, U, moving_end=True), U, K) is not None:
             continue
+        if task.robot.contact(X[0, :N]) is not None:  # what touches at the beginning may be left
+            continue
         found = checker.check(time, X, U, K)
         q, v = np.split(X[-1], 2)
         braking = np.abs(v).max() / 5.0
