@@ -105,7 +105,7 @@ private:
         return found;
       return deeper(leaving, right, time, end);
     }
-    if (distance < std::min(kept, leaving.best - leaving_tolerance))
+    if (distance < (leaving.best < kept ? leaving.best - leaving_tolerance : kept)) // what is apart stays apart
       return contact(leaving.pair, time, distance);
     leaving.best = std::max(leaving.best, distance);
     return std::nullopt;
