@@ -10,6 +10,8 @@ import numpy as np
 from sobo_planner.robot import Robot
 
 TOLERANCE = 1e-3  # [rad, rad/s]
+# What a pair that touches at the beginning may come nearer by before it comes apart [m].
+NEARER = 5e-4
 
 
 def motion_faults(
@@ -32,9 +34,19 @@ def motion_faults(
         yield "positions jump"
     if not np.isfinite(Q).all():
         return
-    halves = 0.5 * (Q[1:] + Q[:-1])
-    left = robot.colliding_pair(Q[0])  # an arm leaves what it touches; how is test_leaving.py's to check
-    for k, q in enumerate(np.concatenate([Q, halves])):
-        if (pair := robot.colliding_pair(q)) is not None and pair != left:
-            yield f"{pair[0]} touches {pair[1]} near {times[k % len(Q)]:.3f} s"
+    yield from _contacts(robot, times, Q)
+
+
+def _contacts(robot: Robot, times: np.ndarray, Q: np.ndarray) -> Iterator[str]:
+    """The first contact at the points and halfway between. What touches at the beginning may only come apart."""
+    halfway = 0.5 * (Q[1:] + Q[:-1])
+    left = robot.contact(Q[0])
+    for k, q in enumerate(np.insert(Q, np.arange(1, len(Q)), halfway, axis=0)):
+        found = robot.contact(q)
+        if found is None:
+            left = None
+            continue
+        same = left is not None and (found.first, found.second) == (left.first, left.second)
+        if not same or found.distance < left.distance - NEARER:
+            yield f"{found.first} touches {found.second} near {times[k // 2]:.3f} s"
             return

@@ -264,3 +264,25 @@ def test_a_checker_refuses_what_goes_back(task: ArmReach, planner: Planner, home
     assert checker.contact(np.array([0.0, 1.0]), deeper, np.zeros((2, N))) is not None
     moved = replace(world.objects[0], pose=Pose((0.0, 0.0, 3.0)))
     assert PlanChecker(task).of(task.with_world(World((moved,)))).contact(time, back[:, :N], back[:, N:]) is None
+
+
+@pytest.mark.parametrize(
+    ("gap", "nearer", "refused"),
+    [(-1e-4, 2e-4, False), (-1e-4, 6e-4, True), (5e-5, 2e-4, True), (5e-5, 0.0, False)],
+    ids=["overlap, a little", "overlap, too much", "apart, into contact", "apart, straight out"],
+)
+def test_what_overlaps_may_come_nearer_by_little_and_what_is_apart_may_not_touch(
+    task: ArmReach, home: np.ndarray, gap: float, nearer: float, refused: bool
+) -> None:
+    """A link at a gap [m] from a ball comes nearer by so much, and then leaves."""
+    world = touched_by_a_ball(task, home, "wrist_1_link", np.array([0.0, -0.6, 0.8]), -gap)
+    robot = task.robot.with_world(world)
+    [pair] = (each for each in robot.native.near(home, 1e-3) if each.contact.second == "ball")
+    out = pair.slope / (pair.slope @ pair.slope)
+    Q = np.array([home, home - nearer * out, home + 0.02 * out])
+    distances = Distances(task.robot.urdf, world).along(Q).min(axis=1)
+    assert distances[:2] == pytest.approx([gap, gap - nearer], abs=1e-5)
+    assert distances[2] == pytest.approx(gap + 0.02, abs=2e-3)
+    found = robot.first_contact(np.arange(3.0), Q, np.zeros_like(Q), leaving=True)
+    assert (found is not None) == refused
+    assert found is None or (found.second == "ball" and found.time <= 1.0 + 1e-3)
