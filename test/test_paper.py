@@ -56,6 +56,15 @@ def test_cells_share_a_name_where_all_settings_agree(monkeypatch: pytest.MonkeyP
     assert len({name(), *others}) == 5
 
 
+def test_gradient_steps_are_those_of_the_papers_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10^4 epochs over 20 (100 - 32) / 32 = 42.5 chunks in batches of 128."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from paper_budget import steps
+
+    assert [steps(n, 100, 32, 128, 10_000) for n in (20, 100)] == [3320, 16602]
+    assert steps(2, 100, 32, 128, 0) == 1
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_smoke(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--scale", "smoke", "--out", str(tmp_path), "--jobs", "2"]
