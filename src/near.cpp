@@ -2,35 +2,11 @@
 
 #include <pinocchio/algorithm/jacobian.hpp>
 
-#include "direction.hpp"
+#include "distance_slope.hpp"
 #include "errors.hpp"
 #include "robot_impl.hpp"
 
 namespace sobo {
-namespace {
-
-/// d distance / d q of a pair: the velocities of the nearest points along the line between them. `data` holds the joint
-/// Jacobians. Joints that carry both bodies cancel.
-VectorXd slope(const RobotImpl &robot, std::size_t k, const coal::DistanceResult &found, const pinocchio::Data &data) {
-  const auto &model = *robot.model;
-  const Bodies &bodies = *robot.bodies;
-  const Vector3d normal = direction(found);
-  Eigen::Matrix<double, 6, 1> line;
-  line << normal, found.nearest_points[1].cross(normal);
-  VectorXd out = VectorXd::Zero(model.nv);
-  const auto add = [&](std::size_t body, double sign) {
-    for (const auto joint : model.supports[bodies.joint(body)])
-      if (joint > 0)
-        out[model.idx_vs[joint]] += sign * data.J.col(model.idx_vs[joint]).dot(line);
-  };
-  if (!normal.isZero(0.0)) {
-    add(bodies.pair(k).second, 1.0);
-    add(bodies.pair(k).first, -1.0);
-  }
-  return out;
-}
-
-} // namespace
 
 std::vector<NearBodies> near_bodies(const RobotImpl &robot, const VectorXd &q, double within) {
   if (q.size() != robot.model->nq)
@@ -48,9 +24,12 @@ std::vector<NearBodies> near_bodies(const RobotImpl &robot, const VectorXd &q, d
     if (gap >= within)
       continue;
     const auto &pair = bodies.pair(k);
+    VectorXd slope;
+    distance_slope(*robot.model, scratch->data, line_between(found), bodies.joint(pair.first), bodies.joint(pair.second),
+                   slope);
     near.push_back({{0.0, bodies.name(pair.first), bodies.name(pair.second), found.min_distance, bodies.with_object(k)},
                     gap,
-                    slope(robot, k, found, scratch->data)});
+                    slope});
   }
   return near;
 }

@@ -1,11 +1,10 @@
 #include "self_distance.hpp"
 
-#include "direction.hpp"
+#include "distance_slope.hpp"
 #include "robot_impl.hpp"
 
 namespace sobo {
 
-using pinocchio::JointIndex;
 using pinocchio::Model;
 using Near = SelfDistance::Near;
 
@@ -77,31 +76,21 @@ double SelfDistance::evaluate(const pinocchio::Data &data, const Eigen::Ref<cons
     const double lack = margin - found.min_distance;
     if (!(lack > 0.0))
       continue;
-    NearPair pair{lack, bodies.joint(bodies.pair(k).first), bodies.joint(bodies.pair(k).second), {}};
-    const Vector3d normal = direction(found);
-    pair.line << normal, found.nearest_points[1].cross(normal);
-    near.pairs.push_back(pair);
+    const auto &pair = bodies.pair(k);
+    near.pairs.push_back({lack, bodies.joint(pair.first), bodies.joint(pair.second), line_between(found)});
     near.penalty += lack * lack;
   }
   return near.penalty;
 }
 
-// d' = n' (v2 - v1) with the velocities of the nearest points: the power of the line on the second body's motion less that
-// on the first's. Joints that carry both cancel.
 void SelfDistance::differentiate(const pinocchio::Data &data, const std::vector<NearPair> &near, VectorXd &gradient,
                                  MatrixXd &hessian) const {
   const auto &model = *impl_->model;
   gradient.setZero(model.nv);
   hessian.setZero(model.nv, model.nv);
-  VectorXd slope(model.nv);
+  VectorXd slope;
   for (const auto &pair : near) {
-    slope.setZero();
-    for (const JointIndex joint : model.supports[pair.second])
-      if (joint > 0)
-        slope[model.idx_vs[joint]] += data.J.col(model.idx_vs[joint]).dot(pair.line);
-    for (const JointIndex joint : model.supports[pair.first])
-      if (joint > 0)
-        slope[model.idx_vs[joint]] -= data.J.col(model.idx_vs[joint]).dot(pair.line);
+    distance_slope(model, data, pair.line, pair.first, pair.second, slope);
     gradient -= 2.0 * pair.lack * slope;
     hessian.noalias() += 2.0 * slope * slope.transpose();
   }
