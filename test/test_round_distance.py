@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sobo_planner import _native
+from sobo_planner.robot import Robot
 from sobo_planner.solver import Refinement
 from sobo_planner.world import AttachedObject, Box, Capsule, Pose, Sphere, World, WorldObject
 
@@ -55,6 +56,39 @@ def test_distances_are_those_of_coal(task, one, other, seed) -> None:
         result,
     )
     assert found.distance == pytest.approx(expected, abs=1e-5)
+    if one != "box" or other != "box":
+        assert slope_is_right(task.robot.with_world(world), expected)
+
+
+def slope_is_right(robot: Robot, distance: float) -> bool:
+    """Whether the derivative by the joints is that of the distances; True where bodies overlap or axes may cross."""
+    if distance < 0.02:
+        return True
+    [pair] = (each for each in robot.native.near(Q, distance + 1e-3) if each.contact.second == "thing")
+    h = 1e-4
+    values = [[robot.nearest_object([Q + sign * h * e]).distance for sign in (1.0, -1.0)] for e in np.eye(6)]
+    middle = [np.sum(each) - 2.0 * pair.contact.distance for each in values]
+    slopes = np.array([(after - before) / (2.0 * h) for after, before in values])
+    smooth = np.abs(middle) < 1e-6  # not where another part of a body becomes the nearest
+    return bool((np.abs(slopes - pair.slope)[smooth] < 2e-3).all())
+
+
+def test_distances_of_a_capsule_and_a_box_are_exact(task) -> None:
+    """The lower end of a tilted capsule above the top of a box, whose normal is tilted, too."""
+    pose = task.robot.tool_pose(Q)
+    tool = pin.XYZQUATToSE3(np.concatenate([pose[:3], pose[3:]]))
+    tilt = pin.SE3(pin.utils.rotate("x", 0.7), np.array([0.01, 0.02, 0.3]))
+    half, radius, top = 0.15, 0.04, 0.1
+    end = (tool * tilt).act(np.array([0.0, 0.0, -half]))
+    turn = (tool * tilt * pin.SE3(pin.utils.rotate("y", 0.3) @ pin.utils.rotate("x", -0.2), np.zeros(3))).rotation
+    centre = end - turn @ np.array([0.013, -0.021, top + 0.05])
+    box = WorldObject("thing", Box((0.3, 0.3, 2 * top)), Pose(tuple(centre), tuple(pin.Quaternion(turn).coeffs())))
+    held = Pose(tuple(tilt.translation), tuple(pin.SE3ToXYZQUAT(tilt)[3:]))
+    world = World((box,), (AttachedObject("held", "tool0", Capsule(radius, 2 * half), held),)).with_allowed(
+        *((f"{link}_link", "thing") for link in LINKS)
+    )
+    found = task.robot.with_world(world).nearest_object([Q])
+    assert found.distance == pytest.approx(0.05 - radius, abs=1e-12)
 
 
 def test_the_cost_does_not_depend_on_what_was_looked_at_before(task, home) -> None:
