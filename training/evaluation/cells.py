@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from sobo_planner.errors import SoboError
 from sobo_planner.planning import Planner, PlanStatus
-from sobo_planner.planning.starters import PolicyStarter
+from sobo_planner.planning.starters import PolicyStarter, is_free
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import UNLIMITED, Instance
@@ -111,11 +111,11 @@ class CellEvaluator:
             return Attempt("failed", time_ms=elapsed), 0.0
         way = found[0].way
         assert way is not None
-        free = task.robot.first_contact(np.arange(float(len(way))), way, np.gradient(way, axis=0)) is None
         contacts = [task.robot.contact(q) for q in way]
         depth = max((-each.distance for each in contacts if each is not None), default=0.0)
         error = float(np.linalg.norm(task.robot.tool_position(way[-1]) - instance.target))
-        return Attempt("valid" if free else "invalid", found[0].cost, 0, elapsed, 0.0, error), float(depth)
+        outcome = "valid" if is_free(task, way) else "invalid"
+        return Attempt(outcome, found[0].cost, 0, elapsed, 0.0, error), float(depth)
 
     def _planned(self, planner: Planner, instance: Instance) -> Planned:
         began = time.thread_time()
