@@ -2,8 +2,8 @@
 
     python benchmarks/control_suite.py --runs FOLDER [--tasks ...] [--seeds 3] [--max-minutes M] [--json FILE]
 
-Runs lie in FOLDER/task/variant/seed; what is finished there is not repeated, and what was stopped goes on. Needs the
-extra `control-suite`, in an environment of its own.
+Runs lie in FOLDER/task/variant/seed; what is finished there or in the record FILE is not repeated, and what was stopped
+goes on. Needs the extra `control-suite`, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sobo_planner.errors import ConfigError
 from sobo_planner.files import write_json
 from sobo_training.latent.environments import ACTION_REPEAT, ControlSuite
 from sobo_training.latent.learning import RECORD, Learning, LearnSettings
@@ -29,6 +30,7 @@ VARIANTS = {
     "difftori": AgentSettings(planner="difftori"),
     "difftori, no actor loss": AgentSettings(planner="difftori", actor_loss=False),
 }
+Cell = tuple[str, str, int]
 FIGURES = ("task", "seed", "episodes", "frames", "updates", "minutes", "returns", "evaluations", "return")
 
 
@@ -45,18 +47,42 @@ def finished(folder: Path, episodes: int) -> dict[str, Any] | None:
     return record if record["episodes"] >= episodes and record["return"] is not None else None
 
 
-def collect(runs: Path, tasks: list[str], seeds: int, episodes: int) -> dict[str, Any]:
+def earlier_rows(path: Path | None, episodes: int) -> dict[Cell, dict[str, Any]]:
+    """The runs of a record that exists already, by task, variant and seed.
+
+    Raises:
+        ConfigError: The record was made with other settings of the agents.
+    """
+    if path is None or not path.exists():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["settings"] != settings_of():
+        raise ConfigError(f"{path} was recorded with other settings: store the new record in another file")
+    rows = [row for row in record["runs"] if row["episodes"] >= episodes]
+    return {(row["task"], row["variant"], row["seed"]): row for row in rows}
+
+
+def settings_of() -> dict[str, Any]:
+    """The settings of every variant, as they are stored in a record."""
+    settings: dict[str, Any] = json.loads(json.dumps({name: agent.to_dict() for name, agent in VARIANTS.items()}))
+    return settings
+
+
+def collect(runs: Path, earlier: dict[Cell, dict[str, Any]], cells: list[Cell], episodes: int) -> dict[str, Any]:
     """The record of all finished runs, and means over their seeds."""
-    rows, table = [], {}
-    for task in tasks:
+    rows = dict(earlier)
+    for task, variant, seed in cells:
+        record = finished(folder_of(runs, task, variant, seed), episodes)
+        if record is not None:
+            rows[task, variant, seed] = {"variant": variant, **{name: record[name] for name in FIGURES}}
+    table = {}
+    for task in ACTION_REPEAT:
         for variant in VARIANTS:
-            found = [finished(folder_of(runs, task, variant, seed), episodes) for seed in range(seeds)]
-            done = [record for record in found if record is not None]
-            rows += [{"variant": variant, **{name: record[name] for name in FIGURES}} for record in done]
+            done = [row for key, row in sorted(rows.items()) if key[:2] == (task, variant)]
             if done:
                 means = [record["return"] for record in done]
                 table[f"{task}, {variant}"] = {"seeds": len(done), "mean": float(np.mean(means)), "returns": means}
-    return {"table": table, "runs": rows, "settings": {name: agent.to_dict() for name, agent in VARIANTS.items()}}
+    return {"table": table, "runs": [rows[cell] for cell in sorted(rows)], "settings": settings_of()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,21 +98,26 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * options.max_minutes
     cells = [(task, variant, seed) for seed in range(options.seeds) for task in options.tasks for variant in VARIANTS]
+    earlier = earlier_rows(options.json, options.episodes)
     for task, variant, seed in cells:
         folder = folder_of(options.runs, task, variant, seed)
         left = (end - time.monotonic()) / 60
-        if finished(folder, options.episodes) is not None or left <= 0:
+        stored = (task, variant, seed) in earlier or finished(folder, options.episodes) is not None
+        if stored or left <= 0:
             continue
         settings = LearnSettings(episodes=options.episodes, seed=seed)
         settings = replace(settings, max_minutes=None if left == float("inf") else left)
         learning = Learning(ControlSuite(task), VARIANTS[variant], settings, folder)
         learning.run(lambda line, name=f"{task}, {variant}, {seed}": print(f"{name}: {line}", file=sys.stderr))
-    record = collect(options.runs, options.tasks, options.seeds, options.episodes)
+        if options.json is not None:
+            write_json(options.json, collect(options.runs, earlier, cells, options.episodes))
+    record = collect(options.runs, earlier, cells, options.episodes)
     for name, row in record["table"].items():
         print(f"{name}: {row['mean']:.0f}, {row['seeds']} seeds: {row['returns']}")
     if options.json is not None:
         write_json(options.json, record)
-    return 0 if len(record["runs"]) == len(cells) else 3
+    ran = {(row["task"], row["variant"], row["seed"]) for row in record["runs"]}
+    return 0 if ran.issuperset(cells) else 3
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
 
 from sobo_planner.cli import main  # noqa: E402
+from sobo_planner.errors import ConfigError  # noqa: E402
 from sobo_training.latent.environments import ACTION_REPEAT, ControlSuite  # noqa: E402
 
 
@@ -70,6 +71,26 @@ def test_the_benchmark_counts_finished_runs_only(tmp_path, monkeypatch) -> None:
         folder.mkdir(parents=True)
         record = {**base, "seed": seed, "episodes": episodes, "return": value}
         (folder / "record.json").write_text(json.dumps(record))
-    found = suite.collect(tmp_path, ["reacher-easy"], 3, 40)
+    cells = [("reacher-easy", variant, seed) for variant in suite.VARIANTS for seed in range(3)]
+    found = suite.collect(tmp_path, {}, cells, 40)
     assert found["table"] == {"reacher-easy, mppi": {"seeds": 2, "mean": 20.0, "returns": [10.0, 30.0]}}
     assert [row["variant"] for row in found["runs"]] == ["mppi", "mppi"]
+
+
+def test_the_benchmark_adds_to_its_record_and_refuses_one_of_other_settings(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+    suite: Any = importlib.import_module("control_suite")
+    rows = [
+        {"task": "reacher-easy", "variant": "mppi", "seed": seed, "episodes": episodes, "return": 10.0 * seed}
+        for seed, episodes in ((1, 40), (2, 36))
+    ]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps({"runs": rows, "settings": suite.settings_of()}))
+    earlier = suite.earlier_rows(path, 40)
+    assert list(earlier) == [("reacher-easy", "mppi", 1)]
+    found = suite.collect(tmp_path / "runs", earlier, [("reacher-easy", "difftori", 0)], 40)
+    assert found["table"] == {"reacher-easy, mppi": {"seeds": 1, "mean": 10.0, "returns": [10.0]}}
+    path.write_text(json.dumps({"runs": rows, "settings": {**suite.settings_of(), "mppi": {}}}))
+    with pytest.raises(ConfigError, match=r"record.json was recorded with other settings"):
+        suite.earlier_rows(path, 40)
+    assert suite.earlier_rows(tmp_path / "none.json", 40) == {}
