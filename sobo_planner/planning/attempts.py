@@ -32,10 +32,12 @@ LENGTHENINGS = 4
 # shorter way, which may take even less time; nearly always that ends after two rounds.
 TOO_LONG = 0.9
 SHORTENINGS = 4
-# Among objects motions are made shorter by this factor at most at a time, and by half as much where that fails; so many
-# iterations are enough for it, for more weight on what comes near, and for a policy's way: good ones need few.
+# Among objects motions are made shorter by this factor at most at a time, and by half as much where that fails, as long
+# as it gains enough: more after a step that failed. So many iterations are enough for it, for more weight on what comes
+# near, and for a policy's way: good ones need few.
 GRADUALLY = 0.75
-LEAST_GAIN = 0.93
+LEAST_GAIN = 0.97
+LEAST_GAIN_HALVED = 0.93
 AMONG_CAPPED = 30
 # One more weight there: motions that graze an object come clear of it.
 AMONG_CLEARANCES = (*CLEARANCES, 100 * SELF_WEIGHT)
@@ -258,16 +260,16 @@ def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit
     refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
     if fit:
         reached = Guess(solution.X, solution.U)
-        duration = max(verdict.fitting, GRADUALLY * attempt.duration)
+        duration, enough = max(verdict.fitting, GRADUALLY * attempt.duration), LEAST_GAIN
         worked = (reached, attempt.duration)
     elif attempt.worked is not None:
         reached, before = worked = attempt.worked
-        duration = float(np.sqrt(before * attempt.duration))
+        duration, enough = float(np.sqrt(before * attempt.duration)), LEAST_GAIN_HALVED
         attempt = replace(attempt, duration=before)
     else:
         return []
     assert attempt.duration is not None
-    if duration >= LEAST_GAIN * attempt.duration:
+    if duration >= enough * attempt.duration:
         return []
     shorter = _lasting(attempt, reached, duration, Cause.TOO_LONG)
     return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, worked=worked)]
