@@ -66,11 +66,18 @@ def test_equal_calls_give_equal_plans(planner, plan, home, shelf) -> None:
     assert np.array_equal(planner.plan(home, INTO, world=shelf).X, plan.X)
 
 
-def test_empty_worlds_change_nothing(task, planner, home) -> None:
-    goal = [0.5, 0.3, 0.4]
-    alone, empty = planner.plan(home, goal), planner.plan(home, goal, world=World())
-    assert np.array_equal(alone.X, empty.X)
-    assert np.array_equal(alone.K, empty.K)
+@pytest.mark.parametrize("kind", ["goal", "pose", "joints"])
+def test_empty_worlds_change_nothing(task, planner, home, shelf, kind) -> None:
+    """Also after plans in a world that is not."""
+    q = home[: task.nu] + [0.4, -0.2, 0.3, 0.0, 0.2, 0.0]
+    tool = task.robot.tool_pose(q)
+    asked = {"goal": {"goal": tool[:3]}, "pose": {"goal": tool}, "joints": {"joints": q}}[kind]
+    alone = Planner(task, checker=PlanChecker(task)).plan(home, **asked)
+    planner.plan(home, INTO, world=shelf)
+    empty = planner.plan(home, **asked, world=World())
+    assert alone.X.shape == empty.X.shape and np.array_equal(alone.X, empty.X)
+    assert np.array_equal(alone.U, empty.U) and np.array_equal(alone.K, empty.K)
+    assert (alone.iterations, alone.duration) == (empty.iterations, empty.duration)
     assert empty.surroundings is None
 
 
