@@ -127,7 +127,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the weight on clearance is the larger of two",
-        "sobo_planner/tasks/arm/task.py",
+        "sobo_planner/tasks/arm/problem.py",
         "self.cost_scale * min(scale, SELF_TIME)",
         "self.cost_scale * max(scale, SELF_TIME)",
     ),

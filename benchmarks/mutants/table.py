@@ -77,6 +77,7 @@ TESTS = {
     "training/data/collect.py": "test_collect test_collect_*",
     # not mutated, but among the bugs of `bugs.py`
     "*/arm/task.py": "test_self_distance test_tasks",
+    "*/arm/problem.py": "test_self_distance test_tasks test_durations",
     "training/learning/chunks.py": "test_chunks test_losses",
 }
 

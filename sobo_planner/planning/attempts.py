@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import Guess, Precision, Refinement, Solution
-from sobo_planner.tasks.arm.task import SELF_WEIGHT
+from sobo_planner.tasks.arm.problem import SELF_WEIGHT
 
 Array = NDArray[np.float64]
 
