@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Protocol
 
 from sobo_planner import _native
-from sobo_planner.solver.solver import Solver, SolverOptions
+from sobo_planner.solver.options import SolverOptions
+from sobo_planner.solver.solver import Solver
 
 
 class Precision(Enum):

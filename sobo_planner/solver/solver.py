@@ -4,163 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import Enum
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sobo_planner import _native
-from sobo_planner.errors import ConfigError, SolverError
+from sobo_planner.errors import SolverError
 from sobo_planner.solver.adjoint import Pullback
 from sobo_planner.solver.budget import Interrupt
+from sobo_planner.solver.options import SolverOptions
+from sobo_planner.solver.problem import Problem
+from sobo_planner.solver.solution import Solution
 from sobo_planner.solver.terms import StageTerms
 from sobo_planner.solver.trajectory import Guess, Instance
 
 Array = NDArray[np.float64]
-
-
-class SolverStatus(str, Enum):
-    """How a solve ended."""
-
-    CONVERGED = "converged"
-    MAX_ITERATIONS = "max_iterations"
-    TIME_LIMIT = "time_limit"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class SolverOptions:
-    """Settings of ProxDDP; the defaults were measured on the UR5.
-
-    Attributes:
-        tol: Primal and dual tolerance. Below 1e-6 the dual residual often stalls.
-        mu_init: Initial penalty of the augmented Lagrangian.
-        reg_min: Smallest regularisation; 1e-4 and more biases the optimum.
-        max_iterations: Limit for one attempt.
-        early_stop: Accept a feasible iterate once the relative change of the cost falls below this and the dual
-            residual below a tenth of its largest value; 0 switches it off. Most iterations otherwise only reduce the
-            dual residual, at an unchanged cost.
-        retry: On failure solve once more with nonlinear rollouts and more regularisation.
-    """
-
-    tol: float = 1e-4
-    mu_init: float = 1e-2
-    reg_min: float = 1e-10
-    max_iterations: int = 200
-    early_stop: float = 1e-4
-    retry: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("tol", "mu_init"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"solver.{name} must be positive, got {getattr(self, name)}")
-        for name in ("reg_min", "early_stop"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"solver.{name} must not be negative, got {getattr(self, name)}")
-        if self.max_iterations < 1:
-            raise ConfigError(f"solver.max_iterations must be at least 1, got {self.max_iterations}")
-
-    def native(self, time_limit: float | None = None, interrupt: Interrupt | None = None) -> _native.SolveOptions:
-        """The extension's options; `time_limit` is in seconds of wall time."""
-        options = _native.SolveOptions()
-        for name, value in asdict(self).items():
-            setattr(options, name, value)
-        options.time_limit, options.interrupt = time_limit or 0.0, interrupt
-        return options
-
-
-@dataclass(frozen=True)
-class Solution:
-    """A local optimum and its first-order information, all at the returned trajectory.
-
-    Attributes:
-        X: States, (T+1, nx).
-        U: Controls, (T, nu).
-        K: Feedback gains du/dx, (T, nu, ndx): u = U[t] + K[t] (x - X[t]).
-        k: Feedforward step that the solver would take next, (T, nu); about 0 at an optimum.
-        A: Dynamics Jacobians dx'/dx, (T, ndx, ndx).
-        B: Dynamics Jacobians dx'/du, (T, ndx, nu).
-        initial_cost: Total cost of the guess.
-        cost: Total cost.
-        iterations: Newton iterations, retries included.
-        primal_residual: Largest violation of dynamics and constraints.
-        dual_residual: Largest gradient of the Lagrangian.
-        status: How the solve ended.
-        message: What went wrong, empty otherwise.
-        time_ms: Wall time, the final gain sweep included.
-        cpu_ms: CPU time of the solving thread.
-    """
-
-    X: Array
-    U: Array
-    K: Array
-    k: Array
-    A: Array
-    B: Array
-    initial_cost: float
-    cost: float
-    iterations: int
-    primal_residual: float
-    dual_residual: float
-    status: SolverStatus
-    message: str
-    time_ms: float
-    cpu_ms: float
-
-    @property
-    def converged(self) -> bool:
-        """Whether the solver's tolerances, or those of the early stop, were met."""
-        return self.status is SolverStatus.CONVERGED
-
-
-class Problem(Protocol):
-    """What a Solver can be made for: tasks, and `LinearQuadratic`."""
-
-    def make_worker(self) -> _native.Worker:
-        """Builds the native problem with a solver of its own."""
-        ...
-
-
-@dataclass(frozen=True)
-class LinearQuadratic:
-    """min sum 1/2 x'Qx + 1/2 u'Ru + q'x + r'u + terminal (Qf, qf) with x' = A x + B u + c.
-
-    Attributes:
-        horizon: Number of steps.
-        control_bounds: Lower and upper bounds on u, (nu,) each, or None.
-        state_bounds: Lower and upper bounds on x, (nx,) each, or None; x0 is exempt.
-    """
-
-    horizon: int
-    A: Array
-    B: Array
-    c: Array
-    Q: Array
-    R: Array
-    q: Array
-    r: Array
-    Qf: Array
-    qf: Array
-    control_bounds: tuple[Array, Array] | None = None
-    state_bounds: tuple[Array, Array] | None = None
-
-    def make_worker(self) -> _native.Worker:
-        """Builds the native problem.
-
-        Raises:
-            SolverError: Matrices whose sizes disagree, or infeasible bounds.
-        """
-        spec = _native.LinearSpec()
-        for name in ("A", "B", "c", "Q", "R", "q", "r", "Qf", "qf"):
-            setattr(spec, name, np.asarray(getattr(self, name), float))
-        spec.horizon = self.horizon
-        if self.control_bounds is not None:
-            spec.control = _native.Box(*self.control_bounds)
-        if self.state_bounds is not None:
-            spec.state = _native.Box(*self.state_bounds)
-        return _native.Worker(spec)
 
 
 class Solver:
@@ -231,7 +89,7 @@ class Solver:
         """
         options = self.options.native(time_limit, interrupt)
         options.sequence, options.gains = self._sequence, self._first_order
-        return _solution(self._worker().solve(_start(instance, guess, terms, weights), options))
+        return Solution.of(self._worker().solve(_start(instance, guess, terms, weights), options))
 
     def solve_with_adjoint(
         self,
@@ -261,7 +119,7 @@ class Solver:
         """
         worker = self._worker()
         result = worker.solve(_start(instance, guess, terms, weights), self.options.native())
-        return _solution(result), Pullback(worker, result)
+        return Solution.of(result), Pullback(worker, result)
 
     def solve_each_with_adjoint(
         self,
@@ -281,7 +139,7 @@ class Solver:
         workers = self._workers[: len(starts)]
         results = _native.solve_each(workers, starts, self.options.native(), threads)
         pairs = zip(workers, results, strict=True)
-        return [(_solution(result), Pullback(worker, result)) for worker, result in pairs]
+        return [(Solution.of(result), Pullback(worker, result)) for worker, result in pairs]
 
     def weights(self) -> Array:
         """The own weights of squared errors, (2, 6+nx+nu): of running stages, times their length, and of the end.
@@ -310,7 +168,7 @@ class Solver:
         """
         options = self.options.native()
         options.max_iterations, options.retry = 0, False
-        solution = _solution(self._worker().solve(_start(instance, trajectory), options))
+        solution = Solution.of(self._worker().solve(_start(instance, trajectory), options))
         if not np.isfinite(solution.K).all() or len(solution.K) != len(trajectory.U):
             raise SolverError(f"there are no gains along this trajectory: {solution.message}")
         return solution.K
@@ -338,7 +196,7 @@ class Solver:
         """
         starts = self._starts(instances, guesses, threads, threads, terms, weights)
         results = _native.solve_batch(self._workers[:threads], starts, self.options.native())
-        return [_solution(result) for result in results]
+        return [Solution.of(result) for result in results]
 
     def _starts(
         self,
@@ -380,8 +238,3 @@ def _start(
         shapes = ", ".join(str(np.shape(array)) for array in arrays)
         expected = "(nx,), (3,) or (7,), (T+1, nx), (T, nu)"
         raise SolverError(f"x0, target, X, U must be numbers of shape {expected}: {shapes}") from e
-
-
-def _solution(result: dict[str, Any]) -> Solution:
-    fields = {name: value for name, value in result.items() if name not in ("number", "exact")}
-    return Solution(**(fields | {"status": SolverStatus(result["status"])}))
