@@ -31,7 +31,6 @@ bool ClosedSolver::run_closed(const Problem &problem, const Vectors &xs, const V
   prim_tol_ = std::max(prim_tol_, target_tol_);
   results_.conv = false;
   results_.al_iter = results_.num_iters = 0;
-  fresh_ = true;
   while (results_.al_iter < max_al_iters && results_.num_iters < max_iters) {
     const bool reduced = reduce(problem, steps);
     results_.al_iter++;
@@ -75,7 +74,7 @@ bool ClosedSolver::reduce(const Problem &problem, BoundedRiccati &steps) {
   for (; results.num_iters < max_iters; results.num_iters++) {
     problem.computeDerivatives(results.xs, results.us, ws.problem_data);
     if (std::exchange(fresh_, false))
-      updateLQSubproblem(); // for the length of the time steps, which may have changed
+      updateLQSubproblem();
     steps.find_slopes(results.lams, results.vs, ws.Lxs, ws.Lus);
     ws.Lxs[0].setZero();
     computeCriterion();

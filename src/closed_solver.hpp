@@ -12,6 +12,8 @@ struct ClosedSolver final : aligator::SolverProxDDPTpl<double> {
 
   /// The same iterates as run(problem, xs, us), with linear rollouts. `steps` must be the linear solver.
   bool run_closed(const Problem &problem, const Vectors &xs, const Vectors &us, BoundedRiccati &steps);
+  /// The problem or its memory has changed: the next run takes the length of the time steps from it.
+  void renew() { fresh_ = true; }
 
 private:
   bool reduce(const Problem &problem, BoundedRiccati &steps);

@@ -90,6 +90,7 @@ void Worker::adapt(const Robot &robot, const ReachSpec &spec) {
   impl_->set_weights({});
   impl_->exact = false;
   impl_->problem.adapt(robot, spec);
+  impl_->ddp.renew();
   impl_->steps->read_bounds();
   impl_->continues = false;
 }
@@ -145,6 +146,8 @@ bool Worker::attempt(const SolveOptions &options, Result &result, double deadlin
   };
   try {
     const bool closed = impl_->problem.torques && !options.nonlinear_rollout;
+    if (!closed)
+      ddp.renew();
     const bool converged = closed ? ddp.run_closed(*impl_->problem.ocp, impl_->xs, impl_->us, *impl_->steps)
                                   : ddp.run(*impl_->problem.ocp, impl_->xs, impl_->us);
     if (converged || stop->settled || impl_->steps->stopped())

@@ -37,6 +37,7 @@ struct Worker::Impl {
 
   void set_up() {
     ddp.setup(*problem.ocp);
+    ddp.renew();
     auto riccati = std::make_unique<BoundedRiccati>(ddp, *problem.ocp, problem.torques != nullptr);
     steps = riccati.get();
     ddp.linear_solver_ = std::move(riccati);

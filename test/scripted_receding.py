@@ -22,7 +22,7 @@ HANDOVER = 100.02
 class Solver:
     """Stands for `RecedingSolver`: returns what a test says and keeps how it was called."""
 
-    solution: Solution
+    solution: Solution | None
     start_cost: float = 2.0
     refined: tuple[float, Guess] | None = None
     fallback: np.ndarray | None = None
@@ -42,7 +42,7 @@ class Solver:
     def new_target(self) -> None:
         self.calls.append("new_target")
 
-    def solve(self, instance: Instance, start: Guess, handover: float, budget: float) -> tuple[float, Solution]:
+    def solve(self, instance: Instance, start: Guess, handover: float, budget: float) -> tuple[float, Solution | None]:
         self.budgets.append(budget)
         return self.start_cost, self.solution
 

@@ -13,8 +13,9 @@ from sobo_planner.errors import StartError
 from sobo_planner.motion import Timeline
 from sobo_planner.receding import planner as planner_module
 from sobo_planner.receding.planner import Cycle
-from sobo_planner.safety import Limit
+from sobo_planner.safety import Limit, Violation
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.commands import Gains
 
 NEAR = 0.1  # [m] from the target where a motion that arrives ends
 LOST = 0.3  # [rad] from its motion that an arm does not follow
@@ -97,6 +98,22 @@ def test_the_solver_has_what_is_left_of_the_cycle(setup: Setup, monkeypatch) -> 
     cycle = setup.cycle()
     assert setup.solver.budgets == [pytest.approx(0.003)]
     assert cycle.phases_ms == pytest.approx({"start": 1.0, "refine": 2.5, "check": 0.5})
+
+
+def test_while_a_solve_goes_on_the_start_is_published(setup: Setup) -> None:
+    """Checked as ever. What the search for a motion does next depends on the solution."""
+    setup.cycle(target=setup.target + [0.0, 0.0, -1.01 * NEAR], publish=True)
+    setup.planner._gains = Gains.TRACKING
+    setup.solver.solution, setup.solver.start_cost = None, np.nan
+    for _ in range(2):
+        cycle = setup.cycle(target=setup.target + [0.0, 0.0, -1.01 * NEAR], publish=True)
+        assert cycle.motion.X is setup.starts.start.X and not cycle.refined and np.isnan(cycle.cost)
+        assert (cycle.iterations, cycle.violation, cycle.tool_error) == (0, 0.0, pytest.approx(1.01 * NEAR))
+    assert setup.starts.tries == [0, 1, 1] and len(setup.solver.kept) == 1
+    setup.checker.refused[float(cycle.motion.U[0, 0])] = Violation(Limit.COLLISION, "a wall")
+    setup.checker.refused[1.0] = Violation(Limit.COLLISION, "a wall")
+    cycle = setup.cycle(target=setup.target + [0.0, 0.0, -1.01 * NEAR])
+    assert cycle.motion is None and cycle.objection == "start: a wall" and len(setup.solver.violations) == 1
 
 
 def test_a_cycle_has_brought_nothing_unless_it_says_so() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +16,13 @@ from sobo_planner.planning.judge import FEASIBLE
 from sobo_planner.receding import solver as solver_module
 from sobo_planner.receding.solver import RecedingSolver
 from sobo_planner.safety import Limit, PlanChecker, Violation
-from sobo_planner.solver import Guess, Instance, Precision, Refinement, Solution, SolverStatus
+from sobo_planner.solver import Guess, Instance, Interrupt, Precision, Refinement, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
 
 FAR = np.array([0.4, 0.3, 0.4])
 NEAR = 0.1  # [m] from the goal where precision has more weight
 UNFINISHED = 10  # cycles for which an iterate is resumed at most
+STILL = Guess(np.zeros((1, 12)), np.zeros((0, 6)))
 
 
 class Scripted:
@@ -38,7 +41,7 @@ class Scripted:
     def gains(self, instance: Instance, trajectory: Guess) -> tuple[Refinement, Instance, Guess]:
         return self.refinement, instance, trajectory
 
-    def solve(self, instance: Instance, guess: Guess, time_limit: float) -> Solution:
+    def solve(self, instance: Instance, guess: Guess, time_limit: float, interrupt: Interrupt) -> Solution:
         self.solved.append((guess, time_limit))
         assert self.answer is not None
         return self.answer
@@ -57,6 +60,12 @@ class Solvers:
 @pytest.fixture
 def solvers() -> Solvers:
     return Solvers()
+
+
+@pytest.fixture
+def tracking(task: ArmReach, solvers: Solvers) -> RecedingSolver:
+    """Without gains, which cycles need not wait for."""
+    return RecedingSolver(task, PlanChecker(task), solvers, gains=False)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -80,7 +89,7 @@ def still(task: ArmReach, instance: Instance, **changes: Any) -> Solution:
 
 
 def chosen(solver: RecedingSolver) -> Refinement:
-    return solver._solver.refinement  # type: ignore[attr-defined,no-any-return]
+    return solver._refinement
 
 
 # ---------------------------------------------------------------- the choice of a refinement
@@ -130,14 +139,17 @@ def test_a_collision_keeps_links_apart_until_there_is_a_new_target(solver: Reced
 
 
 def test_another_refinement_begins_a_sequence_and_the_same_one_does_not(
-    solver: RecedingSolver, solvers: Solvers, instance: Instance
+    task: ArmReach, solver: RecedingSolver, solvers: Solvers, instance: Instance
 ) -> None:
-    solver.choose(instance)
-    assert solvers.made[Refinement()].restarts == 0
+    def solve(refinement: Refinement) -> int:
+        solver.choose(instance)
+        solvers.made[refinement].answer = still(task, instance)
+        solver.solve(instance, STILL, 1.0, 1.0)
+        return solvers.made[refinement].restarts
+
+    assert solve(Refinement()) == 0
     solver.collided(Violation(Limit.SELF_COLLISION, ""))
-    solver.choose(instance)
-    solver.choose(instance)
-    assert solvers.made[Refinement(clearance=CLEARANCES[0])].restarts == 1
+    assert [solve(Refinement(clearance=CLEARANCES[0])) for _ in range(2)] == [1, 1]
 
 
 def test_solvers_are_made_for_a_sequence_of_few_iterations(task: ArmReach, monkeypatch) -> None:
@@ -149,9 +161,9 @@ def test_solvers_are_made_for_a_sequence_of_few_iterations(task: ArmReach, monke
 
     monkeypatch.setattr(solver_module, "RefinementSolvers", solvers)
     RecedingSolver(task, PlanChecker(task))
-    assert made == [
-        (task, replace(task.solver_options, max_iterations=2, retry=False), {"sequence": True, "first_order": True})
-    ]
+    options = replace(task.solver_options, max_iterations=2, retry=False)
+    assert made[0] == (task, options, {"sequence": True, "first_order": True})
+    assert made[1:] == [(task, options, {})], "costs are computed beside a solve"
 
 
 def test_gains_are_those_of_the_chosen_refinement(task: ArmReach, solver: RecedingSolver, instance: Instance) -> None:
@@ -274,12 +286,18 @@ def test_work_is_resumed_for_so_many_cycles_and_counted_anew_after_that(task, so
 
 def test_multipliers_of_a_failed_solve_are_discarded(task, solver, solvers, instance) -> None:
     native = solvers.made[Refinement()]
+    native.answer = still(task, instance)
+
+    def restarts() -> int:
+        solver.solve(instance, STILL, 1.0, 1.0)
+        return native.restarts
+
     resumed(task, solver, instance, published=True, status=SolverStatus.FAILED)
     resumed(task, solver, instance, status=SolverStatus.CONVERGED)
     resumed(task, solver, instance)
-    assert native.restarts == 0
+    assert restarts() == 0
     resumed(task, solver, instance, status=SolverStatus.FAILED)
-    assert native.restarts == 1
+    assert restarts() == 1 and restarts() == 1
 
 
 def test_without_unfinished_work_the_start_is_solved_from(task, solver, solvers, instance) -> None:
@@ -291,7 +309,9 @@ def test_without_unfinished_work_the_start_is_solved_from(task, solver, solvers,
     assert guess is start and limit == 1e-4, "none would be no limit"
     resumed(task, solver, instance)
     solver.restart()
-    assert not solver.unfinished and native.restarts == 1
+    assert not solver.unfinished
+    solver.solve(instance, start, 1.0, 1.0)
+    assert native.restarts == 1 and native.solved[-1][0] is start
 
 
 def test_an_unfinished_iterate_lies_where_it_began(task, solver, solvers, instance) -> None:
@@ -304,3 +324,102 @@ def test_an_unfinished_iterate_lies_where_it_began(task, solver, solvers, instan
     expected = Motion(2.0, task.dt, found.X, found.U, found.K).shifted(2.0 + 3 * task.dt)
     np.testing.assert_allclose(native.solved[0][0].X, expected.X)
     assert native.solved[0][0].X[0, 0] == pytest.approx(3.0)
+
+
+# ---------------------------------------------------------------- solves that take longer than a cycle
+
+
+class Slow(Scripted):
+    """Solves once it is let."""
+
+    def __init__(self, refinement: Refinement) -> None:
+        super().__init__(refinement)
+        self.may, self.interrupts = threading.Event(), []
+
+    def solve(self, instance: Instance, guess: Guess, time_limit: float, interrupt: Interrupt) -> Solution:
+        self.interrupts.append(interrupt)
+        assert self.may.wait(10.0)
+        return super().solve(instance, guess, time_limit, interrupt)
+
+
+@pytest.fixture
+def slow(task: ArmReach, tracking: RecedingSolver, solvers: Solvers, instance: Instance) -> Iterator[Slow]:
+    slow = solvers.made[Refinement()] = Slow(Refinement())
+    slow.answer = still(task, instance)
+    yield slow
+    slow.may.set()
+
+
+def begin(tracking: RecedingSolver, instance: Instance, start: Guess) -> None:
+    """A cycle whose solve does not end in it."""
+    cost, solution = tracking.solve(instance, start, 1.0, 1e-3)
+    assert solution is None and np.isnan(cost) and tracking.unfinished
+
+
+def motion_of(task: ArmReach, instance: Instance) -> Guess:
+    found = still(task, instance)
+    return Guess(found.X, found.U)
+
+
+def test_a_later_cycle_takes_the_rest_of_a_solution(task, tracking, slow, instance) -> None:
+    """Joined to the state that is then expected, and as consistent with the dynamics as before."""
+    begin(tracking, instance, motion_of(task, instance))
+    slow.may.set()
+    x = instance.x0.copy()
+    x[0] += 0.01
+    cost, solution = tracking.solve(Instance(x, FAR), motion_of(task, instance), 1.0 + 2 * task.dt, 10.0)
+    assert len(slow.solved) == 1 and not tracking.unfinished
+    assert (cost, solution.cost) == (5.0, 4.0), "as compared at the hand-over of the solve"
+    assert solution.X[0] == pytest.approx(x) and solution.X[-1] == pytest.approx(instance.x0, abs=1e-3)
+    np.testing.assert_allclose(task.simulate(x, solution.U), solution.X, atol=1e-9)
+
+
+def test_the_rest_of_an_iterate_stays_what_it_is(task, tracking, slow, instance) -> None:
+    """`executable` follows it, and the next solve resumes it."""
+    slow.answer = still(task, instance, primal_residual=1.0)
+    slow.answer.X[:, 0] = np.arange(task.horizon + 1)
+    begin(tracking, instance, motion_of(task, instance))
+    slow.may.set()
+    _, solution = tracking.solve(instance, motion_of(task, instance), 1.0 + 3 * task.dt, 10.0)
+    assert solution.X[1, 0] == pytest.approx(4.0) and solution.X[0] == pytest.approx(instance.x0)
+    assert solution.primal_residual == 1.0 and solution.cost == 4.0
+
+
+def test_what_diverged_stays_diverged(task, tracking, slow, instance) -> None:
+    slow.answer.U[0, 0] = np.nan
+    begin(tracking, instance, motion_of(task, instance))
+    slow.may.set()
+    assert tracking.solve(instance, motion_of(task, instance), 1.1, 10.0)[1] is slow.answer
+
+
+def test_a_solve_that_is_not_wanted_any_more_is_interrupted(task, tracking, slow, instance) -> None:
+    """The next one begins when its iteration has ended, from the start of then."""
+    begin(tracking, instance, motion_of(task, instance))
+    tracking.restart()
+    assert slow.interrupts[0].is_set() and not tracking.unfinished
+    start = motion_of(task, instance)
+    begin(tracking, instance, start)
+    slow.may.set()
+    cost, solution = tracking.solve(instance, start, 1.0, 10.0)
+    assert (cost, solution) == (5.0, slow.answer) and slow.restarts == 1
+    assert slow.solved[-1][0] is start and not slow.interrupts[1].is_set()
+
+
+def test_a_cycle_with_gains_waits_for_its_solve(task, solver, solvers, instance) -> None:
+    slow = solvers.made[Refinement()] = Slow(Refinement())
+    slow.answer = still(task, instance)
+    threading.Timer(0.05, slow.may.set).start()
+    assert solver.solve(instance, motion_of(task, instance), 1.0, 1e-3)[1] is slow.answer
+
+
+def test_where_nothing_is_to_be_improved_the_motion_is_continued_for_a_while(task, tracking, solvers, instance) -> None:
+    native, start = solvers.made[Refinement()], motion_of(task, instance)
+    native.answer = still(task, instance, status=SolverStatus.CONVERGED, iterations=0)
+    assert tracking.solve(instance, start, 1.0, 1.0)[1] is native.answer
+    assert tracking.solve(instance, start, 1.005, 1.0)[1] is None and not tracking.unfinished
+    assert tracking.solve(instance, start, 1.01, 1.0)[1] is native.answer, "at 100 Hz every cycle solves"
+    tracking.restart()
+    assert tracking.solve(instance, start, 1.015, 1.0)[1] is native.answer
+    native.answer = still(task, instance, status=SolverStatus.CONVERGED, iterations=1)
+    assert tracking.solve(instance, start, 1.03, 1.0)[1] is native.answer
+    assert tracking.solve(instance, start, 1.035, 1.0)[1] is native.answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sobo_planner.errors import ConfigError
 from sobo_planner.planning.planner import FEASIBLE, Plan, Planner
 from sobo_planner.safety import COLLISION_STEP, GAIN_CAP, TOLERANCE, TORQUE_TOLERANCE, Limit, PlanChecker, Trajectory
 from sobo_planner.tasks import ArmReach, load_task
+from sobo_planner.world import Pose, Sphere, World, WorldObject
 
 N = 6
 T = 20
@@ -335,3 +337,22 @@ def test_the_same_curve_is_not_searched_twice_and_another_one_is(
     X = plan.X.copy()
     X[50, 0] += 1e-9
     assert checker.check(plan.time, X, plan.U, plan.K) is None and len(searched) == 2
+
+
+def test_a_motion_is_searched_once_in_each_world(task: ArmReach, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkers of the same arm in other worlds share what the last one passed, not what another world passed."""
+    search, searched = type(task.robot).first_contact, []
+
+    def counted(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        searched.append(self)
+        return search(self, *arguments, **keywords)
+
+    monkeypatch.setattr(type(task.robot), "first_contact", counted)
+    far = World((WorldObject("far", Sphere(0.1), Pose((5.0, 0.0, 0.0))),))
+    first, second = task.with_world(far), task.with_world(far)
+    published, planned = PlanChecker(task), PlanChecker(task).of(first)
+    assert planned.check(plan.time, plan.X, plan.U, plan.K) is None and searched == [first.robot]
+    points = Trajectory.of(plan.time, plan.X, plan.U, lead=0.02)
+    assert planned.of(first).check_points(points, plan.U, plan.K) is None and len(searched) == 1
+    assert planned.of(second).check_points(points, plan.U, plan.K) is None and searched[1:] == [second.robot]
+    assert published.of(second).check_points(points, plan.U, plan.K) is None and len(searched) == 3, "another family"

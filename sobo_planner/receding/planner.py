@@ -53,7 +53,8 @@ class Cycle:
         source: Where the start came from: `shifted`, `policy` or `interpolation`; `leaving` for a motion that leaves a
             contact, also while that goes on.
         refined: Whether the solver's result is published, and not its start.
-        cost: Total cost of the motion.
+        cost: Total cost of the motion; NaN where the start continues the motion before and the solver had nothing to
+            say.
         violation: Largest violation of dynamics and limits that the solver left.
         iterations: Solver iterations.
         lost: Whether planning restarted from the measured state because the arm did not follow.
@@ -208,11 +209,12 @@ class RecedingPlanner:
         start_cost, solution = self._solver.solve(instance, start, handover, self._budget - (started - began))
         refined = time.monotonic()
         cycle = self._choose(source, start, start_cost, gains, solution, instance, handover)
-        self._solver.keep(solution, start_cost, cycle.refined, handover)
         if cycle.motion is not None:
             self._draft, self._draft_target = cycle.motion, target
-        arrives = cycle.motion is not None and cycle.tool_error <= NEAR and (cycle.refined or not self._solver.clear)
-        self._tries = 0 if arrives else self._tries + 1
+        if solution is not None:
+            self._solver.keep(solution, start_cost, cycle.refined, handover)
+            arrives = cycle.motion is not None and cycle.tool_error <= NEAR
+            self._tries = 0 if arrives and (cycle.refined or not self._solver.clear) else self._tries + 1
         checked = time.monotonic()
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})
@@ -284,40 +286,39 @@ class RecedingPlanner:
         start: Guess,
         start_cost: float,
         start_gains: Array | None,
-        solution: Solution,
+        solution: Solution | None,
         instance: Instance,
         handover: float,
     ) -> Cycle:
         """The cheaper of the solver's result and the start that may be published. Gains are the solver's or given."""
         options = [(start_cost, False, start)]
-        refined = self._solver.executable(solution, instance)
+        refined = None if solution is None else self._solver.executable(solution, instance)
         if refined is not None:
             options.append((refined[0], True, refined[1]))
         options.sort(key=lambda option: option[0])
-        gains = solution.K
-        if self._gains is Gains.TASK and not np.isfinite(gains).all():
+        iterations = 0 if solution is None else solution.iterations
+        gains = None if solution is None else solution.K
+        if self._gains is Gains.TASK and (gains is None or not np.isfinite(gains).all()):
             try:
                 gains = self._solver.gains(instance, start)
             except SolverError as missing:
-                return Cycle(None, source, iterations=solution.iterations, objection=str(missing))
+                return Cycle(None, source, iterations=iterations, objection=str(missing))
         objections: list[str] = []
         for cost, is_refined, guess in options:
             own = gains if is_refined or start_gains is None else start_gains
             motion = Motion(handover, self.task.dt, guess.X, *commands(self.task, self._gains, guess.X, guess.U, own))
             violation = self._checker.check(motion.time, motion.X, motion.U, motion.K)
             if violation is None:
-                error = self.task.final_error(guess.X, instance.target)
-                violated = solution.primal_residual if is_refined else 0.0
                 return Cycle(
                     motion,
                     source,
                     is_refined,
                     cost,
-                    violated,
-                    solution.iterations,
+                    solution.primal_residual if solution is not None and is_refined else 0.0,
+                    iterations,
                     objection="; ".join(objections),
-                    tool_error=error,
+                    tool_error=self.task.final_error(guess.X, instance.target),
                 )
             self._solver.collided(violation)
             objections.append(f"{'refined' if is_refined else 'start'}: {violation.detail}")
-        return Cycle(None, source, iterations=solution.iterations, objection="; ".join(objections))
+        return Cycle(None, source, iterations=iterations, objection="; ".join(objections))

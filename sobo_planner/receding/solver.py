@@ -1,7 +1,12 @@
-"""The solver of the receding horizon: an iteration or two a cycle, resumed in the next (real-time iteration)."""
+"""The solver of the receding horizon: an iteration or two a cycle, resumed in the next (real-time iteration).
+
+A cycle waits for its solve as long as it may, and a later one takes what took longer: meanwhile the arm follows the
+motion that it has.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 
@@ -11,6 +16,7 @@ from numpy.typing import NDArray
 from sobo_planner.motion import Motion, follow
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import FEASIBLE
+from sobo_planner.receding.background import Background, Solved
 from sobo_planner.robot import SEMI_IMPLICIT_EULER
 from sobo_planner.safety import Limit, PlanChecker, Violation
 from sobo_planner.solver import Guess, Instance, Precision, Refinement, RefinementSolvers, Solution, SolverStatus
@@ -25,6 +31,8 @@ SHORTEST = 1e-4  # [s] of a solve: none would be no limit
 TORQUE_ROUNDING = 1e-6
 # Cycles for which the solver resumes an iterate that is cheaper than the start but not feasible yet.
 UNFINISHED = 10
+# For so long [s] after a solve that found nothing to improve, motions are only continued: at 200 Hz for one cycle.
+SETTLED = 0.0099
 # With its tool this near to the goal [m] the arm is steered with more weight on precision: the last centimetre is worth
 # less to the task than the torque that it takes. A motion that ends further away does not lead to the goal.
 NEAR = 0.1
@@ -37,7 +45,7 @@ class RecedingSolver:
         task: The task.
         checker: Knows the positions that motions must keep to.
         solvers: Solvers of sequences; made for the task by default.
-        gains: Whether solutions have gains.
+        gains: Whether solutions have gains. A cycle that publishes them waits for its solve to the end.
     """
 
     def __init__(
@@ -46,19 +54,31 @@ class RecedingSolver:
         self._task = task
         self._limits = checker.position_lower, checker.position_upper
         options = replace(task.solver_options, max_iterations=ITERATIONS, retry=False)
-        self._solvers = solvers or RefinementSolvers(task, options, sequence=True, first_order=gains)
+        own = solvers or RefinementSolvers(task, options, sequence=True, first_order=gains)
+        # A native problem is used by one thread at a time: cycles have their own to compute costs with.
+        self._costs = solvers or RefinementSolvers(task, options)
         for choice in product((False, True), repeat=3):  # none is built within a cycle
-            self._solvers.solver(_refinement(*choice))
-        self._solver = self._solvers.solver(_refinement(False, False, False))
+            for each in (own, self._costs):
+                each.solver(_refinement(*choice))
+        self._solves, self._gains = Background(own), own if gains else None
+        self._refinement = _refinement(False, False, False)
         self._clear = self._limited = False
         self._unfinished: Motion | None = None
         self._unfinished_for = 0  # cycles
+        self._waits = False  # for the next solve
+        self._settled = -math.inf  # hand-over of the last solve that found nothing to improve [s]
 
     def adopt(self, task: ArmReach) -> None:
-        """Solves for a view of the task at another pace from now on."""
-        self._task, self._solvers = task, self._solvers.of(task)
-        self._solver = self._solvers.solver(_refinement(self._clear, self._limited, False))
-        self._unfinished = None
+        """Solves for a view of the task at another pace from now on.
+
+        The next cycle waits for its solve to the end: while the arm slows down, every one has another pace.
+        """
+        self._task, self._costs = task, self._costs.of(task)
+        self._solves.adopt(task)
+        if self._gains is not None:
+            self._gains = self._gains.of(task)
+        self._refinement = _refinement(self._clear, self._limited, False)
+        self._unfinished, self._waits, self._settled = None, True, -math.inf
 
     @property
     def clear(self) -> bool:
@@ -67,8 +87,8 @@ class RecedingSolver:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the next solve resumes an iterate that could not be published."""
-        return self._unfinished is not None
+        """Whether a solve goes on, or the next one resumes an iterate that could not be published."""
+        return self._solves.busy or self._unfinished is not None
 
     def new_target(self) -> None:
         """Forgets collisions and limits that motions to the last target ran into."""
@@ -77,32 +97,67 @@ class RecedingSolver:
 
     def restart(self) -> None:
         """Ends the sequence: the next solve has its start, and neither an iterate nor multipliers of the last."""
-        self._unfinished = None
-        self._solver.restart()
+        self._unfinished, self._settled = None, -math.inf
+        self._solves.restart()
 
     def choose(self, instance: Instance) -> None:
         """Chooses the refinement for an instance."""
         near = self._task.distance(instance.x0, instance.target) < NEAR
-        chosen = self._solvers.solver(_refinement(self._clear, self._limited, near))
-        if chosen is not self._solver:
-            self._solver = chosen
+        chosen = _refinement(self._clear, self._limited, near)
+        if chosen != self._refinement:
+            self._refinement = chosen
             self.restart()
 
     def cost(self, guess: Guess, target: Array) -> float:
         """Total cost of a trajectory."""
-        return self._solver.cost(guess.X, guess.U, target)
+        return self._costs.solver(self._refinement).cost(guess.X, guess.U, target)
 
-    def solve(self, instance: Instance, start: Guess, handover: float, budget: float) -> tuple[float, Solution]:
-        """The start's cost, and what the solver makes of it, or of what it has not finished, within a time [s]."""
-        if self._unfinished is None:
-            solution = self._solver.solve(instance, start, max(budget, SHORTEST))
-            return solution.initial_cost, solution
-        solution = self._solver.solve(instance, self._unfinished.shifted(handover), max(budget, SHORTEST))
-        return self.cost(start, instance.target), solution
+    def solve(self, instance: Instance, start: Guess, handover: float, budget: float) -> tuple[float, Solution | None]:
+        """The start's cost, and what the solver makes of it, or of what it has not finished.
+
+        Args:
+            instance: What to solve.
+            start: Where to begin.
+            handover: When the motion begins [s].
+            budget: How long to wait [s].
+
+        Returns:
+            The cost, and the solution: that of an earlier cycle's solve where this has ended meanwhile, from the state
+            at the hand-over on; costs are those of then. None, and NaN, while the solve goes on, and where there is
+            nothing to improve.
+        """
+        limit = max(budget, SHORTEST)
+        if not self._solves.busy:
+            if self._gains is None and 0.0 <= handover - self._settled < SETTLED:
+                return math.nan, None
+            resumed = None if self._unfinished is None else self._unfinished.shifted(handover)
+            self._solves.begin(self._refinement, instance, start, handover, limit, resumed)
+        solved = self._solves.take(None if self._waits or self._gains is not None else limit)
+        if solved is None:
+            return math.nan, None
+        self._waits = False
+        if solved.solution.converged and solved.solution.iterations == 0:
+            self._settled = solved.handover
+        return solved.start_cost, self._rest(solved, instance, handover)
+
+    def _rest(self, solved: Solved, instance: Instance, handover: float) -> Solution:
+        """A solution from a state at or after its hand-over on; one that can be executed stays so."""
+        solution = solved.solution
+        finite = np.isfinite(solution.X).all() and np.isfinite(solution.U).all()
+        if solved.handover == handover or not finite:
+            return solution
+        motion = Motion(solved.handover, self._task.dt, solution.X, solution.U, solution.K)
+        if solution.primal_residual > 0.5 * FEASIBLE:
+            rest = motion.shifted(handover)
+            rest.X[0] = instance.x0
+            return replace(solution, X=rest.X, U=rest.U)
+        rest = motion.from_time(self._task, handover, instance.x0)
+        return replace(solution, X=rest.X, U=rest.U)
 
     def gains(self, instance: Instance, trajectory: Guess) -> Array:
-        """See `Solver.gains`."""
-        return self._solver.gains(instance, trajectory)
+        """See `Solver.gains`; for a solver with gains."""
+        assert self._gains is not None
+        return self._gains.solver(self._refinement).gains(instance, trajectory)
 
     def executable(self, solution: Solution, instance: Instance) -> tuple[float, Guess] | None:
         """The solver's trajectory after its cost, None where it is not finite.
@@ -155,7 +210,7 @@ class RecedingSolver:
         else:
             self._unfinished = None
             if not (published or solution.converged):
-                self._solver.restart()  # the multipliers of a failed solve are discarded
+                self._solves.restart()  # the multipliers of a failed solve are discarded
 
 
 def _refinement(clear: bool, limited: bool, near: bool) -> Refinement:

@@ -11,6 +11,7 @@ import copy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement, rotate
 from sobo_planner.safety.joints import JointLimits
 from sobo_planner.safety.limits import Limit, Violation, checked_box, outside
@@ -23,6 +24,19 @@ Array = NDArray[np.float64]
 # Configurations compared for self-collision are at most this far apart in any joint [rad]: a point 0.85 m away (the
 # UR5's reach) then moves 4 cm, less than its links are thick. At pi rad/s knots of 20 ms are 0.063 rad apart.
 COLLISION_STEP = 0.05
+
+
+class _Passed:
+    """In what nothing was found last, and the robot in its world: shared by a task's checkers in all worlds.
+
+    Attributes:
+        points: Points, torques and gains.
+        configurations: Those that are free of self-collision.
+    """
+
+    def __init__(self) -> None:
+        self.points: tuple[Robot, bytes] | None = None
+        self.configurations: tuple[Robot, bytes] | None = None
 
 
 class PlanChecker:
@@ -78,8 +92,7 @@ class PlanChecker:
         if self._joint_box is not None:
             self.position_lower = np.maximum(self.position_lower, self._joint_box[0])
             self.position_upper = np.minimum(self.position_upper, self._joint_box[1])
-        self._free = b""  # the configurations that were found free of self-collision last
-        self._passed = b""  # the points, torques and gains in which nothing was found last
+        self._passed = _Passed()
 
     def check(self, time: ArrayLike, X: ArrayLike, U: ArrayLike, K: ArrayLike) -> Violation | None:
         """The first violation found in a plan as it would be published, or None.
@@ -112,8 +125,8 @@ class PlanChecker:
         """A planner has the same arrays checked a moment before they are published: those are compared only."""
         times, Q, V = points.knots()
         steps = np.diff(times).round(9)  # whole nanoseconds: the same whatever times count from
-        data = b"".join(np.ascontiguousarray(each).tobytes() for each in (steps, Q, V, U, K))
-        if data == self._passed:
+        data = self._robot, b"".join(np.ascontiguousarray(each).tobytes() for each in (steps, Q, V, U, K))
+        if data == self._passed.points:
             return None
         found = _increasing(times)
         if found is None and not self._joints.kept(times, Q, V, U, K):  # find out what is violated, if anything
@@ -122,7 +135,7 @@ class PlanChecker:
             )
         found = found or self._curve(times, Q, V)
         if found is None:
-            self._passed = data
+            self._passed.points = data
         return found
 
     def _in_box_frame(self, points: Array) -> Array:
@@ -150,7 +163,7 @@ class PlanChecker:
     def of(self, task: ArmReach) -> PlanChecker:
         """The same checks for the same arm in another world: that of the robot of a task (`ArmReach.with_world`)."""
         other = copy.copy(self)
-        other._robot, other._free, other._passed = task.robot, b"", b""
+        other._robot = task.robot
         return other
 
     def contact(self, time: Array, Q: Array, V: Array, *, leaving: bool = True) -> Violation | None:
@@ -169,12 +182,12 @@ class PlanChecker:
 
         A planner has the same ones checked a moment before they are published: those are not searched twice.
         """
-        data = np.ascontiguousarray(Q).tobytes()
-        if data == self._free:
+        data = self._robot, np.ascontiguousarray(Q).tobytes()
+        if data == self._passed.configurations:
             return None
         contact = self._robot.first_collision(Q)
         if contact is None:
-            self._free = data
+            self._passed.configurations = data
             return None
         k, first, second = contact
         return Violation(Limit.SELF_COLLISION, f"{first} touches {second} at {time[k]:.3f} s")

@@ -280,7 +280,7 @@ def details_of(cycle: Cycle, goal: Vector, seen: SeenWorld | None = None) -> dic
         "status": "leaving" if cycle.left is not None else "refined" if cycle.refined else "start",
         "source": cycle.source,
         "goal": goal.tolist(),
-        "cost": float(cycle.cost),
+        "cost": None if np.isnan(cycle.cost) else float(cycle.cost),
         "violation": float(cycle.violation),
         "iterations": int(cycle.iterations),
         "tool_error": float(cycle.tool_error),

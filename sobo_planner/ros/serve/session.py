@@ -41,8 +41,8 @@ from sobo_planner.tasks.arm.commands import Gains
 from sobo_planner.tasks.arm.instances import GOAL_TYPES
 from sobo_planner.world import World, read_world
 
-# Share of its period that a cycle may compute for; the rest is for messages.
-BUDGET_SHARE = 0.35
+# Share of its period that a cycle waits for its solve, with what comes before; the rest is for checks and messages.
+BUDGET_SHARE = 0.2
 # Points further from the root link than this [m] do not matter, however far an arm on a rail may reach.
 FARTHEST_POINT = 100.0
 
