@@ -72,6 +72,11 @@ def test_linear_feedback_controller(task: ArmReach) -> None:
     assert all(kind["type"].startswith("linear_feedback_controller/") for kind in types.values())
 
 
+def test_group_controller(task: ArmReach) -> None:
+    values = parameters()["effort_group"]
+    assert values == {"interface_name": "effort", "joints": task.robot.joint_names}
+
+
 def test_its_holding_gains_hold_the_simulated_arm(task: ArmReach, home: np.ndarray) -> None:
     """The law of the controller's first phase at the driver's 500 Hz, gravity torques added by the robot."""
     values, robot = parameters()["linear_feedback_controller"], task.robot

@@ -25,7 +25,8 @@ from sobo_planner.ros.inputs.state_topic import StateTopic
 from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.record.recording import Recording
-from sobo_planner.ros.serve.core import Core
+from sobo_planner.ros.serve.core import FRESH, Core
+from sobo_planner.ros.serve.effort_loop import EffortLoop
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
 from sobo_planner.ros.serve.session import Session
@@ -38,7 +39,6 @@ from sobo_planner.ros.support.status import Refused, Status
 
 MARKERS_PERIOD = 0.2  # [s] between two looks at what RViz is to show
 LOG_PERIOD = 2.0  # [s] between two log lines of the same status
-FRESH = 0.05  # [s] age up to which a state says where the arm is now
 
 Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -68,6 +68,7 @@ class PlannerNode(LifecycleNode):
         self._last_logged: dict[Status, float] = {}
         self._session: Session | None = None
         self._serving: Serving | None = None
+        self._efforts: EffortLoop | None = None
         self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
         self._values: dict[str, Any] = {}
@@ -149,6 +150,9 @@ class PlannerNode(LifecycleNode):
         self._arrivals.open(session.states, core.inbox)
         self._requests.open(Desk(session.frames, core.inbox, server, session.joint_names))
         worker.start()
+        if self._values["effort_rate"] > 0.0:
+            self._efforts = EffortLoop(core, self._values["effort_rate"])
+            self._efforts.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
         return super().on_activate(state)
 
@@ -190,6 +194,9 @@ class PlannerNode(LifecycleNode):
             return
         self._ended = serving.worker
         serving.end(self._session.followed)
+        if self._efforts is not None:
+            self._efforts.end()
+            self._efforts = None
         self._session.outputs.close()
         serving.worker.join_within(ENDS_WITHIN)
         self._session.close()

@@ -20,7 +20,8 @@ from trajectory_msgs.msg import JointTrajectory
 from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement
-from sobo_planner.ros.outputs import conversions, diagnostics, linear_feedback
+from sobo_planner.ros.inputs.inbox import StampedState
+from sobo_planner.ros.outputs import conversions, diagnostics, efforts, linear_feedback
 from sobo_planner.ros.outputs.execution import Execution
 from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule, keeps_rules
 from sobo_planner.ros.record import fast_cdr
@@ -46,7 +47,8 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class PlanOutputs:
-    """Publishers of one planner. Thread-safe: the planning thread publishes plans, the executor's thread `control`.
+    """Publishers of one planner. Thread-safe: the planning thread publishes plans, the executor's thread `control`,
+    and a thread of their own torques.
 
     Args:
         node: Owner of the publishers.
@@ -94,6 +96,9 @@ class PlanOutputs:
         self._control = None
         if linear_feedback.available():
             self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
+        self._efforts = None
+        if values.get("effort_rate", 0.0) > 0.0:
+            self._efforts = node.create_publisher(Float64MultiArray, efforts.TOPIC, efforts.QOS)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
         self._lent, self._execution, self._recording, self._world = report, execution, recording, world
         self._from_root = (base or Placement.identity()).inverse()
@@ -118,8 +123,8 @@ class PlanOutputs:
             publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
         if self._execution is not None:
             self._execution.destroy()
-        for publisher in (*self._publishers, *([self._control] if self._control is not None else [])):
-            if publisher is not self._lent:
+        for publisher in (*self._publishers, self._control, self._efforts):
+            if publisher is not None and publisher is not self._lent:
                 self._node.destroy_publisher(publisher)
 
     def subscribers(self) -> dict[str, str]:
@@ -199,7 +204,7 @@ class PlanOutputs:
             told = fast_cdr.text(diagnostics.to_json(report))
             self._report.publish(told)
             self._followed.add(motion, now)
-            if self._control is not None:
+            if self._control is not None or self._efforts is not None:
                 self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
             if self._recording is not None:
                 around, version = self._around(details, among)
@@ -277,6 +282,22 @@ class PlanOutputs:
             message = linear_feedback.control_message(stamp, self._joint_names, desired, torque, gains)
             self._control.publish(message)
             self._note("control", message)
+
+    def publish_effort(self, now: float, state: StampedState) -> None:
+        """Publishes the torque that holds the arm to what it follows, if `effort_rate` asks for it.
+
+        Args:
+            now: ROS time [s].
+            state: The newest measurement.
+        """
+        with self._lock:
+            timeline, robot = self._followed.timeline, self._robot
+            if self._efforts is None or timeline is None or not self._open:
+                return
+            limits = robot.velocity_limit, robot.effort_limit
+            torque = efforts.corrected_torque(timeline, now, state.x, state.stamp, self._end_torque, *limits)
+            if torque is not None:
+                self._efforts.publish(Float64MultiArray(data=conversions.doubles(torque)))
 
     def _note(self, role: str, message: Any) -> None:
         if self._recording is not None:

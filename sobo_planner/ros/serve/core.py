@@ -24,6 +24,8 @@ Vector = NDArray[np.float64]
 
 # An arm that moves slower than this [rad/s] is at rest, whatever noise its encoders have.
 MOVING = 0.02
+# Age [s] up to which a state says where the arm is now.
+FRESH = 0.05
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,13 @@ PLANNER = (
         read_only=True,
     ),
     ParameterSpec(
+        "effort_rate",
+        0.0,
+        "Torques a second on `effort_commands`, corrected by the newest joint state; 0: none.",
+        (0.0, 2000.0),
+        read_only=True,
+    ),
+    ParameterSpec(
         "propose_every", 50, "receding_horizon: cycles between proposals of the policy.", (1, 10000), read_only=True
     ),
     ParameterSpec(
