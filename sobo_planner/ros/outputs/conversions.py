@@ -91,11 +91,16 @@ def trajectory_arrays(message: JointTrajectory, joint_names: Sequence[str]) -> t
             raise Refused(Status.BAD_PLAN, f"point {i}: positions and velocities need {size} values each")
     times = np.array([duration_seconds(point.time_from_start) for point in message.points])
     states = np.array([[*np.take(p.positions, order), *np.take(p.velocities, order)] for p in message.points])
+    check_points(times, states)
+    return times, states
+
+
+def check_points(times: Vector, states: Vector) -> None:
+    """Raises Refused where a number is not finite, or times (N,) [s] do not increase from above 0 on."""
     if not np.isfinite(states).all():
         raise Refused(Status.BAD_PLAN, "trajectory holds a number that is not finite")
     if times[0] <= 0.0 or (np.diff(times) <= 0.0).any():
         raise Refused(Status.BAD_PLAN, "time_from_start must be positive and strictly increasing")
-    return times, states
 
 
 def gains_message(gains: Vector) -> Float64MultiArray:

@@ -53,10 +53,26 @@ def joint_trajectory(
     return LITTLE_ENDIAN + head + first + _rows(len(head) + len(first), columns, slice(1, None))
 
 
+def joint_state(names: Sequence[str], stamp: tuple[int, int], *columns: NDArray[np.float64]) -> bytes:
+    """A JointState with an empty frame.
+
+    Args:
+        names: Joint names.
+        stamp: Seconds and nanoseconds.
+        columns: Positions, velocities and efforts, of any number each.
+    """
+    data = _aligned(struct.pack("<iI", *stamp) + _names("", tuple(names)))
+    for values in columns:
+        data += struct.pack("<I", len(values))
+        if len(values):
+            data += bytes(-len(data) % 8) + np.ascontiguousarray(values, np.float64).tobytes()
+    return LITTLE_ENDIAN + data
+
+
 def _rows(place: int, columns: dict[str, Any], part: slice) -> bytes:
     """Points that follow each other in a message from a place on. From the second point on, all begin alike."""
     n = columns["positions"].shape[1]
-    rows: Any = np.zeros(len(columns["seconds"][part]), _point(place % 8, n, frozenset(columns)))
+    rows: Any = np.zeros(len(columns["seconds"][part]), point_layout(place % 8, n, frozenset(columns)))
     for name, values in columns.items():
         rows[name] = values[part]
         if f"size of {name}" in rows.dtype.fields:
@@ -66,7 +82,7 @@ def _rows(place: int, columns: dict[str, Any], part: slice) -> bytes:
 
 
 @functools.lru_cache(maxsize=32)
-def _point(place: int, n: int, columns: frozenset[str]) -> np.dtype[Any]:
+def point_layout(place: int, n: int, columns: frozenset[str]) -> np.dtype[Any]:
     """How a point of n joints lies in a message that has these columns. Numbers of 8 bytes are at multiples of 8."""
     fields: dict[str, tuple[Any, int]] = {}
     end = place

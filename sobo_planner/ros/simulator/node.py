@@ -1,7 +1,7 @@
 """Simulated arm as a node: follows the planner's plans at 1 kHz and publishes joint states at 500 Hz.
 
-One thread steps the simulation and catches up with the wall clock after a short delay (`pace`); the executor's thread
-only hands it plans and parameter changes, as commands that run between two steps.
+One thread steps the simulation, catches up with the wall clock after a short delay (`pace`), and takes plans between
+two steps; the executor's thread only hands it parameter changes, as commands that run there, too.
 """
 
 from __future__ import annotations
@@ -9,26 +9,27 @@ from __future__ import annotations
 import json
 import queue
 import time
-from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
+from rclpy.serialization import deserialize_message as read
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.robot.frames import rotate
+from sobo_planner.ros.record import fast_cdr
 from sobo_planner.ros.simulator.pace import Pace
 from sobo_planner.ros.simulator.simulation import STEP, ArmSimulation, Push
 from sobo_planner.ros.simulator.tracking import PlanAssembler, TrackedPlan
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.ros.support.parameters import Parameters
+from sobo_planner.ros.support.polled import PolledTopic
 from sobo_planner.ros.support.process import WorkerThread, run_node
 from sobo_planner.ros.support.status import Refused
 from sobo_planner.tasks import load_arm
@@ -36,9 +37,6 @@ from sobo_planner.world import read_world
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 STEPS_PER_SAMPLE = 2  # 1 kHz steps, 500 Hz joint states
-
-
-Message = TypeVar("Message")
 
 
 class ArmSimulatorNode(Node):
@@ -76,22 +74,29 @@ class ArmSimulatorNode(Node):
         self._states = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._events = self.create_publisher(String, "simulation_report", RELIABLE)
         assembler = self._assembler
-        self._subscribe(JointTrajectory, "joint_trajectory", assembler.add_trajectory)
-        self._subscribe(Float64MultiArray, "feedback_gains", assembler.add_gains)
-        self._subscribe(Float64MultiArray, "feedforward", assembler.add_feedforward)
-        self._subscribe(String, "plan_report", lambda message: assembler.add_report(message.data))
+        self._topics: list[tuple[PolledTopic, Callable[[bytes], TrackedPlan | None]]] = [
+            (PolledTopic(self, JointTrajectory, "joint_trajectory", RELIABLE), assembler.add_trajectory_cdr),
+            *(
+                (PolledTopic(self, kind, topic, RELIABLE), lambda data, kind=kind, add=add: add(read(data, kind)))
+                for kind, topic, add in (
+                    (Float64MultiArray, "feedback_gains", assembler.add_gains),
+                    (Float64MultiArray, "feedforward", assembler.add_feedforward),
+                    (String, "plan_report", lambda message: assembler.add_report(message.data)),
+                )
+            ),
+        ]
 
-    def _subscribe(self, kind: type[Message], topic: str, add: Callable[[Message], TrackedPlan | None]) -> None:
-        def on_message(message: Message) -> None:
-            try:
-                plan = add(message)
-            except Refused as refusal:
-                self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=2.0)
-                return
-            if plan is not None:
-                self._commands.put(lambda: self._follow(plan))
-
-        self.create_subscription(kind, topic, on_message, RELIABLE)
+    def _listen(self) -> None:
+        """Takes what has come in of plans."""
+        for topic, add in self._topics:
+            for data, _ in topic.take():
+                try:
+                    plan = add(data)
+                except Refused as refusal:
+                    self.get_logger().warning(f"refused {refusal}", throttle_duration_sec=2.0)
+                    continue
+                if plan is not None:
+                    self._follow(plan)
 
     def _on_parameters_set(self, parameters: list[Parameter]) -> None:
         changes = {parameter.name: parameter.value for parameter in parameters}
@@ -123,6 +128,7 @@ class ArmSimulatorNode(Node):
         while not self._stopping:
             while not self._commands.empty():
                 self._commands.get()()
+            self._listen()
             if left_out := pace.leave_out(time.monotonic()):
                 warning = f"{left_out:.1f} s behind the clock: left out"
                 self.get_logger().warning(warning, throttle_duration_sec=2.0)
@@ -151,18 +157,14 @@ class ArmSimulatorNode(Node):
         return self._origin + self._simulated_nanoseconds()
 
     def _publish_state(self) -> None:
-        n = len(self._joint_names)
-        message = JointState(name=self._joint_names)
-        message.header.stamp = Time(nanoseconds=self._now()).to_msg()
-        message.position = array("d", self._simulation.x[:n])
-        message.velocity = array("d", self._simulation.x[n:])
-        message.effort = array("d", self._simulation.torque)
-        self._states.publish(message)
+        x, n = self._simulation.x, len(self._joint_names)
+        columns = x[:n], x[n:], self._simulation.torque
+        self._states.publish(fast_cdr.joint_state(self._joint_names, divmod(self._now(), 10**9), *columns))
 
     def _announce(self, event: str, plan: TrackedPlan | None) -> None:
         """Publishes an event of a plan: `started`, `finished` or `diverged`."""
         report = {"event": event, "plan_id": plan.plan_id if plan else None, "stamp_ns": self._now()}
-        self._events.publish(String(data=json.dumps(report)))
+        self._events.publish(fast_cdr.text(json.dumps(report)))
 
     def destroy_node(self) -> None:
         """Ends the simulation's thread, then the node."""

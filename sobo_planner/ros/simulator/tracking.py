@@ -6,16 +6,18 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from sobo_planner.motion import reference
 from sobo_planner.ros.outputs import conversions
+from sobo_planner.ros.simulator.plan_cdr import Points, read_trajectory
 from sobo_planner.ros.simulator.spline import Spline
 from sobo_planner.ros.support.status import Refused, Status
 
@@ -94,7 +96,15 @@ class PlanAssembler:
     def add_trajectory(self, message: JointTrajectory) -> TrackedPlan | None:
         """Takes a trajectory. Returns the plan if it is complete now."""
         stamp = message.header.stamp
-        return self._add("trajectory", (stamp.sec, stamp.nanosec), message)
+        arrays = partial(conversions.trajectory_arrays, message, self._joint_names)
+        return self._add("trajectory", (stamp.sec, stamp.nanosec), arrays)
+
+    def add_trajectory_cdr(self, data: bytes) -> TrackedPlan | None:
+        """The same, for a message in CDR."""
+        points = read_trajectory(data)
+        if points is None or points.names != self._joint_names:
+            return self.add_trajectory(deserialize_message(data, JointTrajectory))
+        return self._add("trajectory", points.stamp, partial(_arrays, points))
 
     def add_gains(self, message: Float64MultiArray) -> TrackedPlan | None:
         """Takes feedback gains. Returns the plan if it is complete now."""
@@ -146,12 +156,16 @@ class PlanAssembler:
         if trajectory is None or gains is None or feedforward is None:
             return None
         self._report = None  # each plan is handed over once
-        return build_plan(
-            report,
-            *conversions.trajectory_arrays(trajectory, self._joint_names),
-            conversions.feedforward_array(feedforward),
-            conversions.gains_array(gains),
-        )
+        times, states = trajectory()
+        U, K = conversions.feedforward_array(feedforward), conversions.gains_array(gains)
+        return build_plan(report, times, states, U, K)
+
+
+def _arrays(points: Points) -> tuple[Vector, Vector]:
+    """As `conversions.trajectory_arrays`."""
+    states = np.hstack([points.positions, points.velocities])
+    conversions.check_points(points.times, states)
+    return points.times, states
 
 
 def build_plan(report: dict[str, Any], times: Vector, states: Vector, U: Vector, K: Vector) -> TrackedPlan:
