@@ -12,26 +12,27 @@
 
 namespace sobo {
 
-/// x' = [q + dt v + dt^2/2 a, v + dt a]: constant acceleration a within a step, whose cubic a controller's spline follows.
-struct ConstantAcceleration : aligator::ExplicitDynamicsModelTpl<double>, CurvedDynamics {
+/// x' = [q + dt v + s dt^2 a, v + dt a]. With s = 1/2 the acceleration a is constant within a step, and a controller's spline
+/// follows its cubic; with s = 1 it is semi-implicit Euler.
+struct Accelerations : aligator::ExplicitDynamicsModelTpl<double>, CurvedDynamics {
   using Base = aligator::ExplicitDynamicsModelTpl<double>;
   using Data = aligator::ExplicitDynamicsDataTpl<double>;
   using ConstVectorRef = Eigen::Ref<const VectorXd>;
 
-  ConstantAcceleration(int nv, std::shared_ptr<const ReachParts> parts)
+  Accelerations(int nv, std::shared_ptr<const ReachParts> parts)
       : Base(aligator::VectorSpaceTpl<double, Eigen::Dynamic>(2 * nv), nv), parts_(std::move(parts)) {}
 
   void forward(const ConstVectorRef &x, const ConstVectorRef &a, Data &data) const override {
     const Eigen::Index n = a.size();
     const double dt = parts_->dt;
-    data.xnext_.head(n) = x.head(n) + dt * (x.tail(n) + 0.5 * dt * a);
+    data.xnext_.head(n) = x.head(n) + dt * (x.tail(n) + parts_->moved * dt * a);
     data.xnext_.tail(n) = x.tail(n) + dt * a;
   }
   void dForward(const ConstVectorRef &, const ConstVectorRef &a, Data &data) const override {
     const Eigen::Index n = a.size();
     const double dt = parts_->dt; // the other entries are constant, see createData
     data.Jx().topRightCorner(n, n).diagonal().setConstant(dt);
-    data.Ju().topRows(n).diagonal().setConstant(0.5 * dt * dt);
+    data.Ju().topRows(n).diagonal().setConstant(parts_->moved * dt * dt);
     data.Ju().bottomRows(n).diagonal().setConstant(dt);
   }
   void add_curvature(const Data &, const VectorXd &, MatrixXd &) const override {}

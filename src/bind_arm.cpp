@@ -17,7 +17,7 @@ namespace sobo {
 void bind_arm(nb::module_ &m) {
   m.def("arm_terms", &arm_terms, "robot"_a, "X"_a, "A"_a, "W"_a, "kernel"_a = "");
   m.def("arm_kernels", &arm_kernels);
-  m.def("integrator_minimum", &integrator_minimum, "joints"_a, "h"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a,
+  m.def("integrator_minimum", &integrator_minimum, "joints"_a, "h"_a, "c"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a,
         "gradient"_a, "kernel"_a = "");
   m.def("linear_minimum", &linear_minimum, "A"_a, "B"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a, "gradient"_a,
         "kernel"_a = "");

@@ -178,6 +178,7 @@ void bind_specs(nb::module_ &m) {
       .def_rw("dt", &ReachSpec::dt)
       .def_rw("integrator", &ReachSpec::integrator)
       .def_rw("actuation", &ReachSpec::actuation)
+      .def_rw("accelerations", &ReachSpec::accelerations)
       .def_rw("running", &ReachSpec::running)
       .def_rw("terminal", &ReachSpec::terminal)
       .def_rw("control", &ReachSpec::control)

@@ -118,7 +118,7 @@ private:
   /// The value function of the next state as one of [x, u], plus the stage's Hessian.
   void pull_back(const double *hessian) {
     const int n = size_.n(), count = size_.half();
-    const double h = lq_.h, c = 0.5 * h * h;
+    const double h = lq_.h, c = lq_.c;
     const double *of_u = hessian + 4 * n * count * kLanes;
 #pragma GCC unroll 8
     for (int j = 0; j < n; ++j)
@@ -271,7 +271,7 @@ template <int Most, bool Exact> void solve_for(const DoubleIntegrator &lq, const
   const Sizes<Most, Exact> size(lq.joints);
   constexpr int most = Sizes<Most, Exact>::most_half;
   const int n = size.n(), count = size.half(), p = size.padded();
-  const double h = lq.h, c = 0.5 * h * h;
+  const double h = lq.h, c = lq.c;
   const std::size_t unit = factored(n);
   Lanes q[most], v[most]; // costate; what lies beyond n entries is never looked at
   const double *g = gradient + 3 * n * lq.steps;

@@ -42,10 +42,10 @@ struct GeneralRows {
   const double *coefficients; // a row's one after the other, as many as a stage has variables
 };
 
-/// x = [q, v], q' = q + h v + h^2/2 u, v' = v + h u. Variables of all stages lie one after the other: [q, v, u], ..., [q, v].
+/// x = [q, v], q' = q + h v + c u, v' = v + h u. Variables of all stages lie one after the other: [q, v, u], ..., [q, v].
 struct DoubleIntegrator {
   int joints, steps;
-  double h;
+  double h, c;
   const double *hessians; // a stage's packed one after the other
   double *factors;        // of all steps
   GeneralRows rows;

@@ -92,9 +92,10 @@ void BoundedRiccati::find_slopes(const Vectors &costates, const Vectors &multipl
       break;
     }
     auto &u = by_control[t];
-    const double h = solver_.workspace_.lqr_problem.stages[t].B(u.size(), 0);
+    const auto &B = solver_.workspace_.lqr_problem.stages[t].B;
+    const double h = B(u.size(), 0), moved = B(0, 0);
     carry_back(h, costates[t + 1], x);
-    u = data.stage_data[t]->cost_data->Lu_ + h * (costates[t + 1].tail(u.size()) + 0.5 * h * costates[t + 1].head(u.size()));
+    u = data.stage_data[t]->cost_data->Lu_ + h * costates[t + 1].tail(u.size()) + moved * costates[t + 1].head(u.size());
     rows_.pull(t, multipliers[t], x, &u);
   }
 }

@@ -56,9 +56,10 @@ std::pair<VectorXd, VectorXd> minimum(const Kernel &kernel, const Problem &lq, c
 
 } // namespace
 
-std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, const RowMatrixXd &hessians, const VectorXd &weights,
-                                                 const RowMatrixXd &rows, const std::vector<int> &stages,
-                                                 const VectorXd &gradient, const std::string &kernel) {
+std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, double c, const RowMatrixXd &hessians,
+                                                 const VectorXd &weights, const RowMatrixXd &rows,
+                                                 const std::vector<int> &stages, const VectorXd &gradient,
+                                                 const std::string &kernel) {
   const LqKernel *found = find_lq_kernel(kernel.c_str());
   if (!found || joints < 1 || joints > found->most_joints)
     throw SolverError("integrator_minimum: no such kernel");
@@ -69,7 +70,7 @@ std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, const Row
   for (int t = 0; t <= steps; ++t) // symmetric: by rows or by columns is the same
     found->pack(StageHessian::of(2 * joints, joints, t == steps, hessians.row(t).data(), 3 * joints), to + unit * t);
   const GeneralRows general{static_cast<int>(stages.size()), stages.data(), rows.data()};
-  return minimum(*found, DoubleIntegrator{joints, steps, h, to, work, general}, weights, gradient, 2 * joints * (steps + 1));
+  return minimum(*found, DoubleIntegrator{joints, steps, h, c, to, work, general}, weights, gradient, 2 * joints * (steps + 1));
 }
 
 std::pair<VectorXd, VectorXd> linear_minimum(const MatrixXd &A, const MatrixXd &B, const RowMatrixXd &hessians,

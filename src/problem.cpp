@@ -67,6 +67,7 @@ struct Shared {
     model->damping = other.damping;
     model->gravity = other.gravity;
     parts->dt = spec.dt;
+    parts->moved = spec.integrator == "semi_implicit_euler" ? 1.0 : 0.5;
     parts->running = spec.running;
     parts->terminal = spec.terminal;
     const bool needed = spec.running.self_distance > 0.0 || spec.terminal.self_distance > 0.0;
@@ -101,11 +102,15 @@ void check_spec(const Robot &robot, const ReachSpec &spec) {
   check_box(spec.acceleration, nv, "acceleration");
   if (spec.ramp_start < 0 || spec.ramp_end < 0)
     throw SolverError("ramps must not have fewer than 0 steps");
-  const bool accelerations = spec.integrator == "constant_acceleration";
-  if (accelerations && !spec.actuation.isIdentity())
-    throw SolverError("constant accelerations need a motor for every joint; use the integrator semi_implicit_euler");
-  if (!accelerations && spec.acceleration)
-    throw SolverError("acceleration limits need the integrator constant_acceleration, got " + spec.integrator);
+  if (spec.accelerations && !spec.actuation.isIdentity())
+    throw SolverError("accelerations as controls need a motor for every joint");
+  if (spec.accelerations && spec.integrator != "constant_acceleration" && spec.integrator != "semi_implicit_euler")
+    throw SolverError("accelerations as controls need the integrator constant_acceleration or semi_implicit_euler, got " +
+                      spec.integrator);
+  if (!spec.accelerations && spec.integrator == "constant_acceleration")
+    throw SolverError("the integrator constant_acceleration has accelerations as controls");
+  if (!spec.accelerations && spec.acceleration)
+    throw SolverError("acceleration limits need accelerations as controls");
   if (spec.adaptable && spec.integrator == "rk2")
     throw SolverError("a problem with the integrator rk2 cannot be adapted");
 }
@@ -122,7 +127,7 @@ void check_alike(const ReachSpec &before, const ReachSpec &spec) {
   };
   same(spec.horizon == before.horizon, "horizon");
   same(spec.integrator == before.integrator, "integrator");
-  same(spec.actuation == before.actuation, "actuation");
+  same(spec.actuation == before.actuation && spec.accelerations == before.accelerations, "actuation");
   same(oriented(spec) == oriented(before) && spec.joints == before.joints, "type of goal");
   same(spec.running.self_margin == before.running.self_margin, "distance between links");
   same(spec.running.object_margin == before.running.object_margin, "distance to objects");
@@ -194,7 +199,7 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
   check_spec(robot, spec);
   const int nv = robot.nv(), nu = static_cast<int>(spec.actuation.cols());
   const auto row = [&](bool needed) { return needed || spec.adaptable ? std::make_shared<Box>() : nullptr; };
-  const bool accelerations = spec.integrator == "constant_acceleration";
+  const bool accelerations = spec.accelerations;
   Shared shared_parts;
   shared_parts.model = std::make_shared<pinocchio::Model>(*robot.impl().model);
   shared_parts.control = row(spec.control.has_value());
@@ -218,7 +223,7 @@ Problem make_reach_problem(const Robot &robot, const ReachSpec &spec) {
     if (shared_parts.state)
       bounds.push_back({state_residual(2 * nv, nu), shared_parts.state});
     const ControlBounds each(shared_parts.accelerations.begin(), shared_parts.accelerations.end());
-    problem = assemble(ConstantAcceleration(nv, parts), TorqueCost(running), terminal, 2 * nv, nu, spec.horizon,
+    problem = assemble(Accelerations(nv, parts), TorqueCost(running), terminal, 2 * nv, nu, spec.horizon,
                        row(spec.acceleration.has_value()) ? each : ControlBounds{}, bounds);
     problem.torques = std::make_shared<TorqueControls>(dynamics, parts, each);
   } else {

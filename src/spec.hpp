@@ -33,9 +33,12 @@ struct ReachSpec {
   double dt = 0.0;           // s
   std::string integrator;    // "constant_acceleration", "semi_implicit_euler" or "rk2"
   Eigen::MatrixXd actuation; // nv x nu
+  // Whether the controls inside are accelerations, and torques follow from them; with a motor for every joint, and never
+  // with rk2.
+  bool accelerations = false;
   ReachWeights running, terminal;
   std::optional<Box> control, velocity, position; // bounds on u (nu), v (nv) and q (nv)
-  std::optional<Box> acceleration;                // bounds on a (nv), with constant accelerations alone
+  std::optional<Box> acceleration;                // bounds on a (nv), where the controls inside are accelerations
   int ramp_start = 0, ramp_end = 0;               // steps at both ends within which the bounds on a open and close
   bool joints = false;    // whether targets are positions of the joints, the reference of the state's weights
   bool adaptable = false; // whether Worker::adapt may change dt, weights and bounds, also those that are absent now

@@ -8,10 +8,10 @@ namespace sobo {
 
 void TorqueControls::close(Vectors &xs, Vectors &as) const {
   const Eigen::Index n = dynamics_->nv();
-  const double dt = parts_->dt;
+  const double dt = parts_->dt, moved = parts_->moved;
   for (std::size_t t = 0; t < as.size(); ++t) {
     as[t] = ((xs[t + 1].tail(n) - xs[t].tail(n)) / dt).cwiseMax(bounds_[t]->lower).cwiseMin(bounds_[t]->upper);
-    xs[t + 1].head(n) = xs[t].head(n) + dt * (xs[t].tail(n) + 0.5 * dt * as[t]);
+    xs[t + 1].head(n) = xs[t].head(n) + dt * (xs[t].tail(n) + moved * dt * as[t]);
     xs[t + 1].tail(n) = xs[t].tail(n) + dt * as[t];
   }
 }

@@ -77,7 +77,7 @@ private:
   DenseProblem lq_;
 };
 
-/// Whether x = [q, v], q' = q + h v + h^2/2 u, v' = v + h u.
+/// Whether x = [q, v], q' = q + h v + c u, v' = v + h u.
 bool is_double_integrator(const Knot &knot) {
   const Eigen::Index n = knot.nu;
   if (n == 0 || knot.nx != 2 * n)
@@ -85,7 +85,7 @@ bool is_double_integrator(const Knot &knot) {
   const double h = knot.B(n, 0);
   MatrixXd A = MatrixXd::Identity(2 * n, 2 * n), B = MatrixXd::Zero(2 * n, n);
   A.topRightCorner(n, n).diagonal().setConstant(h);
-  B.topRows(n).diagonal().setConstant(0.5 * h * h);
+  B.topRows(n).diagonal().setConstant(knot.B(0, 0));
   B.bottomRows(n).diagonal().setConstant(h);
   return knot.A == A && knot.B.isApprox(B, 1e-14);
 }
@@ -103,7 +103,8 @@ public:
   }
   bool factor(const GeneralRows &rows, const double *weights) override {
     const int steps = static_cast<int>(problem_.stages.size()) - 1;
-    lq_ = {n_, steps, problem_.stages[0].B(n_, 0), hessians_.data(), factors_.data(), rows};
+    const auto &B = problem_.stages[0].B;
+    lq_ = {n_, steps, B(n_, 0), B(0, 0), hessians_.data(), factors_.data(), rows};
     return kernel_.factor(lq_, weights);
   }
   void solve(const double *gradient, double *z) override { kernel_.solve(lq_, gradient, z); }

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pinocchio
 import pytest
 
 from sobo_planner.cli import main
@@ -95,7 +96,7 @@ def test_exported_numbers_are_the_task(task, exported):
         stages = running["position"] * error + running["velocity"] * speed
         cost = info["dt"] * (stages[:-1].sum() + running["torque"] * np.sum(U**2))
         cost += terminal["position"] * error[-1] + terminal["velocity"] * speed[-1]
-        assert cost == pytest.approx(task.cost(X, U, target), rel=1e-12)
+        assert cost == pytest.approx(task.cost(X, U, target), rel=1e-9)
 
 
 def test_problems_that_boxfddp_cannot_solve_are_refused(task, exported, tmp_path):
@@ -109,6 +110,19 @@ def test_problems_that_boxfddp_cannot_solve_are_refused(task, exported, tmp_path
         with pytest.raises(NotMeasured, match=word):
             other = load_task("ur5", **overrides)
             crocoddyl_client.export_problem(other, instances, guesses, tmp_path / "problem.npz")
+
+
+def test_the_shipped_task_becomes_one_that_crocoddyl_has(tmp_path):
+    """Without damping and limits on states, and with Crocoddyl's integrator: Pinocchio's own step from Python."""
+    task = solver.without_limits(load_task("ur5"))
+    instance = draw(task, Stream.EVALUATE, 0, 0)[0]
+    arrays = crocoddyl_client.export_problem(task, [instance], [task.interpolate(instance)], tmp_path / "problem.npz")
+    model = pinocchio.buildModelFromXML(task.robot.description.text)
+    model.armature = arrays["armature"]
+    x, u = arrays["probe_X"][0, 0], arrays["probe_U"][0, 0]
+    v = x[6:] + task.dt * pinocchio.aba(model, model.createData(), x[:6], x[6:], u)
+    expected = np.concatenate([x[:6] + task.dt * v, v])
+    np.testing.assert_allclose(task.robot.step(x, u, task.dt), expected, atol=1e-10)
 
 
 def test_mismatch_is_refused_by_name(task, exported):

@@ -23,9 +23,9 @@ def problem(nx: int, nu: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np
     return hessians, weights, rng.normal(size=(len(stages), width)), stages, rng.normal(size=variables)
 
 
-def integrator(joints: int) -> tuple[np.ndarray, np.ndarray]:
+def integrator(joints: int, moved: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     unit = np.eye(joints)
-    return np.kron([[1.0, H], [0.0, 1.0]], unit), np.kron([[0.5 * H * H], [H]], unit)
+    return np.kron([[1.0, H], [0.0, 1.0]], unit), np.kron([[moved * H * H], [H]], unit)
 
 
 def dense_minimum(
@@ -63,9 +63,9 @@ def dense_minimum(
     return found, np.concatenate(costates[:0:-1])
 
 
-def minimum(kernel: str, joints: int, parts: tuple) -> tuple[np.ndarray, np.ndarray]:
+def minimum(kernel: str, joints: int, parts: tuple, moved: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     hessians, *others = parts
-    return _native.integrator_minimum(joints, H, hessians.reshape(len(hessians), -1), *others, kernel)
+    return _native.integrator_minimum(joints, H, moved * H * H, hessians.reshape(len(hessians), -1), *others, kernel)
 
 
 def linear_minimum(kernel: str, dynamics: tuple[np.ndarray, np.ndarray], parts: tuple) -> tuple[np.ndarray, np.ndarray]:
@@ -80,9 +80,11 @@ def assert_same(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("joints", JOINTS)
-def test_the_minimum_of_a_double_integrator_is_that_of_a_dense_solution(kernel: str, joints: int) -> None:
+@pytest.mark.parametrize("moved", [0.5, 1.0])
+def test_the_minimum_of_a_double_integrator_is_that_of_a_dense_solution(kernel: str, joints: int, moved: float) -> None:
+    """With constant accelerations, and by semi-implicit Euler."""
     parts = problem(2 * joints, joints)
-    assert_same(minimum(kernel, joints, parts), dense_minimum(integrator(joints), *parts))
+    assert_same(minimum(kernel, joints, parts, moved), dense_minimum(integrator(joints, moved), *parts))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

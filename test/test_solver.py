@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sobo_planner.errors import ConfigError, SolverError
-from sobo_planner.robot import CONSTANT_ACCELERATION
 from sobo_planner.solver import Guess, Instance, Solver, SolverOptions, SolverStatus
 from sobo_planner.tasks import load_task
 
@@ -89,9 +88,8 @@ def test_cost_against_its_formula(arm) -> None:
         error = arm.robot.tool_position(x[:6]) - target
         return weights.position * error @ error + weights.velocity * x[6:] @ x[6:]
 
-    if arm.integrator == CONSTANT_ACCELERATION:  # torques follow from the states
-        A = np.diff(X[:, 6:], axis=0) / arm.dt
-        U = np.array([arm.robot.inverse_dynamics(x[:6], x[6:], a) for x, a in zip(X, A, strict=False)])
+    A = np.diff(X[:, 6:], axis=0) / arm.dt  # torques follow from the states
+    U = np.array([arm.robot.inverse_dynamics(x[:6], x[6:], a) for x, a in zip(X, A, strict=False)])
     expected = sum(
         arm.dt * (stage(x, problem.running) + problem.running.torque * u @ u) for x, u in zip(X, U, strict=False)
     )

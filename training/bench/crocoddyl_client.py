@@ -56,12 +56,18 @@ def environment_python() -> Path:
     return python
 
 
-def probes(guesses: Sequence[Guess], instances: Sequence[Instance], seed: int) -> dict[str, NDArray[Any]]:
-    """Trajectories on which both sides must agree: randomly changed guesses, so that every term of the cost counts."""
+def probes(
+    task: ArmReach, guesses: Sequence[Guess], instances: Sequence[Instance], seed: int
+) -> dict[str, NDArray[Any]]:
+    """Trajectories on which both sides must agree: what randomly changed torques of the guesses do from changed starts.
+
+    Every term of the cost counts, and states and torques belong together: our torques follow from the states.
+    """
     rng = np.random.default_rng(seed)
     chosen = list(zip(guesses, instances, strict=True))[:PROBES]
-    X = np.stack([guess.X + rng.normal(0.0, 0.3, guess.X.shape) for guess, _ in chosen])
     U = np.stack([guess.U + rng.normal(0.0, 5.0, guess.U.shape) for guess, _ in chosen])
+    starts = [guess.X[0] + rng.normal(0.0, 0.3, guess.X[0].shape) for guess, _ in chosen]
+    X = np.stack([task.simulate(*each) for each in zip(starts, U, strict=True)])
     return {"probe_X": X, "probe_U": U, "probe_target": np.stack([instance.target for _, instance in chosen])}
 
 
@@ -99,7 +105,7 @@ def export_problem(
         "target": np.stack([instance.target for instance in instances]),
         "guess_X": np.stack([guess.X for guess in guesses]),
         "guess_U": np.stack([guess.U for guess in guesses]),
-        **probes(guesses, instances, seed),
+        **probes(task, guesses, instances, seed),
     }
     np.savez(path, allow_pickle=False, info=np.array(json.dumps(info)), **arrays)
     return arrays

@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sobo_planner.robot import SEMI_IMPLICIT_EULER
 from sobo_planner.tasks import ArmReach
 from sobo_training.bench.contenders import BoxFDDP, ProxDDP, Series
 from sobo_training.bench.crocoddyl_client import CrocoddylSide, compare, environment_python, export_problem
@@ -19,19 +20,17 @@ from sobo_training.bench.options import BenchOptions
 from sobo_training.data.instances import Stream, draw
 from sobo_training.evaluation.statistics import paired_ratio, summarise
 
-if TYPE_CHECKING:
-    from sobo_planner.tasks import ArmReach
-
 # Final costs that differ by less belong to the same optimum.
 SAME_OPTIMUM = 0.01
 SOLVERS = ("proxddp", "boxfddp")
 STARTS = ("interpolation", "gravity")
 
 
-def without_velocity_limits(task: ArmReach) -> ArmReach:
-    """The task as BoxFDDP can solve it: it has no bounds on the state."""
-    problem = replace(task.config.problem, velocity_limits=False)
-    return ArmReach(replace(task.config, problem=problem), task.robot)
+def without_limits(task: ArmReach) -> ArmReach:
+    """The task as Crocoddyl has it: torques as controls, no bounds on states, no damping of joints."""
+    problem = replace(task.config.problem, velocity_limits=False, integrator=SEMI_IMPLICIT_EULER)
+    robot = task.robot.with_surroundings(task.robot.gravity_vector.tolist(), task.nu * [0.0])
+    return ArmReach(replace(task.config, problem=problem), robot)
 
 
 def run_in_turns(contenders: Sequence[ProxDDP | BoxFDDP], instances: int, rounds: int) -> list[list[Series]]:
@@ -105,7 +104,7 @@ def measure(task: ArmReach, options: BenchOptions) -> dict[str, Any]:
         NotMeasured: No environment with Crocoddyl, or its problem is not the same as ours.
     """
     python = environment_python()
-    task = without_velocity_limits(task)
+    task = without_limits(task)
     instances = [draw(task, Stream.EVALUATE, options.seed, i)[0] for i in range(options.instances)]
     rows: list[dict[str, Any]] = []
     seen: dict[str, Any] = {}

@@ -76,6 +76,7 @@ class ArmProblem(ArmPaces):
         spec = _native.ReachSpec()
         spec.horizon, spec.dt, spec.integrator = self.horizon, self.dt, problem.integrator
         spec.joints, spec.actuation = self.goal_type == "joints", np.eye(self.nu)
+        spec.accelerations = problem.integrator != "rk2"
         goal = self.config.joints if self.goal_type == "joints" else pose
         spec.running = self._weights(problem.running, goal.running, self.dt, running, clearance)
         spec.terminal = self._weights(problem.terminal, goal.terminal, 1.0, terminal, clearance)
