@@ -29,7 +29,7 @@ from sobo_training.optimal_layer import OptimalLayer
 
 CASES: dict[str, tuple[str, dict[str, str]]] = {
     "UR5": ("ur5", {}),
-    "UR5, torques as controls": ("ur5", {"integrator": "semi_implicit_euler"}),
+    "UR5, no limits on accelerations": ("ur5", {"integrator": "semi_implicit_euler"}),
     "quadrotor": ("quadrotor", {}),
     "pendulum": ("pendulum", {}),
     "lqr": ("lqr", {}),

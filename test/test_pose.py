@@ -79,7 +79,9 @@ def test_derivatives_of_the_cost_against_finite_differences(task, seed, spread) 
 def test_cost_against_its_formula(unlimited, seed) -> None:
     pose_task = unlimited.with_orientation()
     rng = np.random.default_rng(seed)
-    X, U = rng.normal(size=(pose_task.horizon + 1, 12)), rng.normal(size=(pose_task.horizon, 6))
+    X = rng.normal(size=(pose_task.horizon + 1, 12))
+    A = np.diff(X[:, 6:], axis=0) / pose_task.dt
+    U = np.array([unlimited.robot.inverse_dynamics(x[:6], x[6:], a) for x, a in zip(X, A, strict=False)])
     target = np.concatenate([rng.normal(size=3), rng.normal(size=4)])
     target[3:] /= np.linalg.norm(target[3:])
     goal = pin.XYZQUATToSE3(target)
