@@ -14,6 +14,7 @@ from sobo_planner.motion import Timeline
 from sobo_planner.receding import planner as planner_module
 from sobo_planner.receding.planner import Cycle
 from sobo_planner.safety import Limit, Violation
+from sobo_planner.solver import SolverStatus
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains
 
@@ -98,6 +99,20 @@ def test_the_solver_has_what_is_left_of_the_cycle(setup: Setup, monkeypatch) -> 
     cycle = setup.cycle()
     assert setup.solver.budgets == [pytest.approx(0.003)]
     assert cycle.phases_ms == pytest.approx({"start": 1.0, "refine": 2.5, "check": 0.5})
+
+
+def test_an_optimal_start_ends_the_search_though_links_have_to_be_kept_apart(setup: Setup) -> None:
+    """Where a motion to the target has collided, one that is only not refined yet does not."""
+    setup.solver.clear, setup.solver.start_cost = True, 1.0
+    for iterations, status in (
+        (1, SolverStatus.CONVERGED),
+        (0, SolverStatus.MAX_ITERATIONS),
+        (0, SolverStatus.CONVERGED),
+    ):
+        setup.solver.solution = replace(setup.solver.solution, iterations=iterations, status=status)
+        assert not setup.cycle(publish=True).refined
+    setup.cycle(publish=True)
+    assert setup.starts.tries == [0, 1, 2, None]
 
 
 def test_while_a_solve_goes_on_the_start_is_published(setup: Setup) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 
+from sobo_planner.receding.priority import give_way
 from sobo_planner.solver import Guess, Instance, Interrupt, Refinement, RefinementSolvers, Solution
 from sobo_planner.tasks import ArmReach
 
@@ -40,7 +41,7 @@ class Background:
 
     def __init__(self, solvers: RefinementSolvers) -> None:
         self._solvers = solvers
-        self._thread = ThreadPoolExecutor(1, "refinement")
+        self._thread = ThreadPoolExecutor(1, "refinement", give_way)
         self._job: _Job | None = None
         self._restarts = False
 

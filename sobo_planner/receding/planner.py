@@ -214,7 +214,8 @@ class RecedingPlanner:
         if solution is not None:
             self._solver.keep(solution, start_cost, cycle.refined, handover)
             arrives = cycle.motion is not None and cycle.tool_error <= NEAR
-            self._tries = 0 if arrives and (cycle.refined or not self._solver.clear) else self._tries + 1
+            optimal = cycle.refined or (solution.converged and solution.iterations == 0)
+            self._tries = 0 if arrives and (optimal or not self._solver.clear) else self._tries + 1
         checked = time.monotonic()
         phases = {"start": started - began, "refine": refined - started, "check": checked - refined}
         return replace(cycle, lost=lost, phases_ms={name: 1e3 * seconds for name, seconds in phases.items()})

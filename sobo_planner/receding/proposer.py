@@ -13,6 +13,7 @@ from sobo_planner.errors import PolicyError
 from sobo_planner.motion import Motion
 from sobo_planner.policy import Policy
 from sobo_planner.policy.rollout import rollouts
+from sobo_planner.receding.priority import give_way
 from sobo_planner.solver import Instance
 from sobo_planner.tasks import ArmReach
 
@@ -76,6 +77,7 @@ class Proposer:
         self._thread.join(5.0)
 
     def _run(self) -> None:
+        give_way()
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._closed or self._question is not None)
