@@ -2,8 +2,8 @@
 
     python benchmarks/proposals.py [--instances 300] [--goal position|pose] [--duration S] [--json FILE]
 
-Every setting plans for the same instances, in turns, with the checker; beside it a planner without a policy. CPU time of
-the process, one thread.
+Every setting plans for the same instances, in turns, with the checker; beside it a planner without a policy. CPU time
+of the process, one thread.
 """
 
 from __future__ import annotations
@@ -102,7 +102,10 @@ def main() -> None:
     for name, each in table.items():
         print(f"{name:>12}: " + ", ".join(f"{key} {value:.4g}" for key, value in each.items()))
     if options.json is not None:
-        write_json(options.json, {"goal": options.goal, "duration": options.duration, "machine": machine.describe(), "table": table})
+        write_json(
+            options.json,
+            {"goal": options.goal, "duration": options.duration, "machine": machine.describe(), "table": table},
+        )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sobo_planner import _native
 from sobo_planner.errors import ConfigError, SolverError
-from sobo_planner.solver import Guess, Instance, Solver, SolverOptions, SolverStatus
+from sobo_planner.solver import Guess, Instance, Refinement, Solver, SolverOptions, SolverStatus
 from sobo_planner.tasks import load_task
 
 EXACT = SolverOptions(tol=1e-7, early_stop=0.0)
@@ -48,11 +49,29 @@ def test_solution_is_consistent_and_within_limits(arm, solved) -> None:
     replayed = np.array(
         [arm.robot.step(x, u, arm.dt, arm.integrator) for x, u in zip(solution.X, solution.U, strict=False)]
     )
-    np.testing.assert_allclose(replayed, solution.X[1:], atol=1e-3)
+    np.testing.assert_allclose(replayed, solution.X[1:], atol=1e-9)
     assert np.all(np.abs(solution.U) <= arm.torque_limit + 1e-3)
     if arm.config.problem.velocity_limits:
         assert np.all(np.abs(solution.X[:, 6:]) <= arm.robot.velocity_limit + 1e-3)
     assert arm.final_error(solution.X, instance.target) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"accelerations": False}, "constant_acceleration has accelerations as controls"),
+        ({"integrator": "rk2"}, "or semi_implicit_euler, got rk2"),
+        ({"integrator": "leapfrog"}, "or semi_implicit_euler, got leapfrog"),
+        ({"accelerations": False, "integrator": "semi_implicit_euler"}, "acceleration limits need"),
+        ({"actuation": 2.0 * np.eye(6)}, "need a motor for every joint"),
+    ],
+)
+def test_controls_that_do_not_fit_the_integrator_are_refused(task, changes, word) -> None:
+    spec = task._spec(Refinement())
+    for name, value in changes.items():
+        setattr(spec, name, value)
+    with pytest.raises(SolverError, match=word):
+        _native.Worker(task.robot.native, spec)
 
 
 def test_feedback_of_a_plan_reduces_a_perturbation(arm, solved) -> None:
