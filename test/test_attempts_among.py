@@ -40,7 +40,7 @@ from sobo_planner.planning.attempts import (
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.search import Search
 from sobo_planner.planning.starters import GLOBAL, Proposal
-from sobo_planner.solver import UNLIMITED, Refinement
+from sobo_planner.solver import UNLIMITED, Precision, Refinement
 
 WEIGHT = CLEARANCES[0]
 QUICK = Refinement(iterations=CAPPED, clearance=WEIGHT)
@@ -131,6 +131,20 @@ def test_what_was_asked_for_or_never_worked_is_not_made_shorter() -> None:
     assert follow_ups(replace(FIRST, shorter=0), solution(2.0), FITS) == []
     first = replace(FIRST, cause=Cause.TOO_LONG)
     assert follow_ups(first, solution(2.0), Verdict(violation=TOUCHING)) == []
+
+
+@pytest.mark.parametrize(("fitting", "causes"), [(2.0, ["nearer", "longer"]), (2.1, ["longer"])])
+def test_what_is_short_of_the_goal_in_enough_time_gets_more_weight_on_it_first(
+    fitting: float, causes: list[str]
+) -> None:
+    made = follow_ups(FIRST, solution(2.0), Verdict(miss=3.0, fitting=fitting))
+    assert ["longer" if each.duration > 2.0 else "nearer" for each in made] == causes
+    if fitting <= 2.0:
+        nearer = made[0]
+        assert (nearer.refinement.precision, nearer.refinement.iterations) == (Precision.TERMINAL, CAPPED)
+        assert nearer.refinement.clearance == FIRST.refinement.clearance and nearer.guess.X[0, 0] == 2.0
+        assert follow_ups(nearer, solution(2.0), Verdict(miss=3.0, fitting=1.0)) == [], "once"
+    assert len(follow_ups(replace(FIRST, among=False), solution(2.0), Verdict(miss=3.0, fitting=fitting))) == 1
 
 
 # ---------------------------------------------------------------- in a search

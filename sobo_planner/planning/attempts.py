@@ -232,6 +232,10 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
     if refinement.precision is not Precision.TASK:
         return found
     precise = replace(attempt, refinement=replace(refinement, precision=Precision.TERMINAL, iterations=None))
+    if attempt.among and attempt.duration is not None and verdict.fitting <= attempt.duration:
+        # It has time enough: the weight on what is near holds it off the goal.
+        nearer = replace(precise, guess=reached, cause=Cause.TOO_SHORT, longer=0)
+        found.append(replace(nearer, refinement=replace(precise.refinement, iterations=CAPPED)))
     if attempt.duration is not None and attempt.longer > 0:
         again = _lasting(attempt, reached, LONGER * attempt.duration, Cause.TOO_SHORT)
         found.append(replace(again, longer=attempt.longer - 1))

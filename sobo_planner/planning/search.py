@@ -31,7 +31,8 @@ from sobo_planner.planning.attempts import (
     last_attempts,
 )
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import Proposal, Starter, is_free
+from sobo_planner.planning.mending import is_free
+from sobo_planner.planning.starters import Proposal, Starter
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Refinement, Solution, WorkEstimate
 from sobo_planner.tasks import ArmReach
 

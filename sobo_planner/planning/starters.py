@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import DeadlineError, PolicyError, TaskError
+from sobo_planner.planning.mending import led_off
 from sobo_planner.policy import Policy
 from sobo_planner.policy.rollout import rollouts
 from sobo_planner.sampling import ChainSettings, SamplingSettings, diffuse
@@ -128,7 +129,7 @@ class PolicyStarter:
         return [min(proposals, key=lambda proposal: proposal.cost)] if proposals else []
 
     def _in_cell(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
-        """The cheapest way of a policy that knows a world, of those that are free if any is, in the time that it takes.
+        """The cheapest way of a policy that knows a world, led off what it touches, in the time that it takes.
 
         It has learned from plans whose durations differ (`sobo_training.data.cell`). Its rollouts are slow, so that no
         limit takes them off their ways.
@@ -142,8 +143,7 @@ class PolicyStarter:
             return []
         order = [int(i) for i in np.argsort(found.costs) if np.isfinite(found.costs[i])]
         ways = [Guess(found.guesses[i].X[::KNOTS], found.guesses[i].U[::KNOTS]) for i in order]
-        free = [way for way in ways if is_free(task, way.X[:, : task.nu])]
-        proposals = _timed(task, instance, "policy", (free or ways)[:COMPARED])
+        proposals = _timed(task, instance, "policy", led_off(task, instance, ways, budget)[:COMPARED])
         if not proposals:
             self.failures += 1
             return []
@@ -200,11 +200,6 @@ class SamplingStarter:
         cheapest = min(found, key=lambda each: each.chain.cost)
         proposals = _priced if task is task.nominal else _timed
         return proposals(task, instance, "sampling", [cheapest.guess])
-
-
-def is_free(task: ArmReach, way: Array) -> bool:
-    """Whether a way (N, n) touches nothing."""
-    return task.robot.first_contact(np.arange(float(len(way))), way, np.gradient(way, axis=0)) is None
 
 
 def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
