@@ -215,7 +215,9 @@ def machine() -> dict[str, Any]:
     """What it ran on."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     packages = {name: version(name) for name in ("numpy", "libaligator", "libpinocchio", "onnxruntime")}
-    return {"cpu": names[0].split(": ")[1] if names else platform.machine(), "cores": os.cpu_count()} | packages
+    # Of this process, and so of those that it starts: 0 without `chrt`.
+    how = {"load": os.getloadavg()[0], "real_time_priority": os.sched_getparam(0).sched_priority}
+    return {"cpu": names[0].split(": ")[1] if names else platform.machine(), "cores": os.cpu_count()} | how | packages
 
 
 def print_table(result: dict[str, Any]) -> None:

@@ -171,6 +171,16 @@ def test_a_goal_is_taken_up_by_a_motion_that_ends_near_it(
     assert len(cycles.asked) == MAX_TRIES
 
 
+def test_at_a_higher_rate_a_goal_has_as_much_time(script: Script, cycles: ScriptedCycles) -> None:
+    cycles.change = {"motion": None, "objection": "links would touch"}
+    server = RecedingHorizon(script.core, cycles, None, 200.0)  # type: ignore[arg-type]
+    script.inbox.put(GOAL)
+    ticks(script, server, 159)
+    assert script.outputs.refusals == []
+    ticks(script, server)
+    assert "no cycle of 160" in script.outputs.refusals[0][0].detail
+
+
 def test_tries_count_from_each_goal_on(script: Script, cycles: ScriptedCycles, server: RecedingHorizon) -> None:
     cycles.change = {"motion": None, "objection": "links would touch"}
     script.inbox.put(GOAL)

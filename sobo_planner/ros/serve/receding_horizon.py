@@ -25,8 +25,9 @@ from sobo_planner.tasks.arm.timing import Pace
 
 Vector = NDArray[np.float64]
 
-# Cycles in a row after which a goal is refused when none finds a motion to it, or dropped when no motion may begin.
-MAX_TRIES = 80
+# Cycles in a row after which a goal is refused when none finds a motion to it, and how long they are [s] at least; or
+# after which it is dropped when no motion may begin.
+MAX_TRIES, TRIED_FOR = 80, 0.8
 BAD_STARTS = 10
 # Time [s] after which a goal is tried again that an object occupies: to find that no posture is free there takes long.
 OCCUPIED = 0.25
@@ -46,6 +47,7 @@ class RecedingHorizon(Server):
     def __init__(self, core: Core, planner: RecedingPlanner, proposer: Proposer | None, rate: float) -> None:
         super().__init__(core)
         self._planner, self._proposer, self._period = planner, proposer, 1.0 / rate
+        self._most_tries = max(MAX_TRIES, round(TRIED_FOR * rate))
         planner.progress = Progress(self.pulse)
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # without a motion to it so far
@@ -268,9 +270,9 @@ class RecedingHorizon(Server):
     def _give_up_late(self, cycle: Cycle) -> None:
         """Refuses a goal to which no motion was found for long; the previous goal is served again."""
         self._tries += 1
-        if self._asked is not None and self._tries >= MAX_TRIES:
+        if self._asked is not None and self._tries >= self._most_tries:
             why = cycle.objection or f"the last one ends {cycle.tool_error:.2f} m from it"
-            raise Refused(Status.PLAN_REFUSED, f"no cycle of {MAX_TRIES} found a motion to the goal: {why}")
+            raise Refused(Status.PLAN_REFUSED, f"no cycle of {self._tries} found a motion to the goal: {why}")
 
 
 def details_of(cycle: Cycle, goal: Vector, seen: SeenWorld | None = None) -> dict[str, Any]:
