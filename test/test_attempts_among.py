@@ -188,6 +188,21 @@ def test_a_way_past_objects_is_asked_for_where_no_start_is_free() -> None:
     assert len(OTHERS) == 2, "what a starter proposed is its own"
 
 
+def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_again() -> None:
+    """The fourth way leads to a plan, the fifth is not asked for."""
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    task.robot.first_collision = lambda Q: None
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 0.5)]) for i in range(5)]
+    judge = Judge(lambda value: Verdict(miss=0.5) if 80.0 <= value < 90.0 else Verdict(violation=TOUCHING))
+    start = Starter([Proposal("policy", guess(20.0), 1.0)])
+    found = Search(task, [start], Starter(OTHERS), solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    assert 80.0 <= found.solution.X[0, 0] < 90.0
+    assert [len(each.budgets) for each in around] == [1, 1, 1, 1, 0]
+    starts = [value for _, value in solvers.asked]
+    assert starts.index(50.0) < starts.index(60.0) < starts.index(70.0) < starts.index(80.0)
+    assert starts.count(20.0) == starts.count(50.0) == 1, "first starts are not tried again before"
+
+
 def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_free() -> None:
     good, bad = Verdict(miss=0.5), Verdict(violation=TOUCHING)
     ways = [Proposal("policy", guess(10.0), 3.0, in_cell=True), Proposal("interpolation", guess(20.0), 1.0)]

@@ -42,6 +42,9 @@ PREPARED = (
     Refinement(clearance=CLEARANCES[0]),
 )
 
+# Ways past objects that are searched for at most: with a gripper in a cage, three sometimes are not enough.
+WAYS = 8
+
 __all__ = ["FEASIBLE", "REACHED", "Plan", "PlanStatus", "Planner"]
 
 
@@ -119,7 +122,8 @@ class Planner:
     def _make(self, task: ArmReach) -> _Parts:
         solvers = RefinementSolvers(task)
         judge, others = Judge(task, self._checker, self._gains), AlternativeStarter(self._seed)
-        around = (GlobalStarter(self._seed), GlobalStarter(self._seed + 1, self._seed + 2))
+        rest = (GlobalStarter(self._seed + each) for each in range(3, WAYS))
+        around = (GlobalStarter(self._seed), GlobalStarter(self._seed + 1, self._seed + 2), *rest)
         search = Search(task, self._starters, others, solvers, judge, SamplingStarter(self._seed), around)
         q = np.array(task.config.robot.home)
         target = q if task.goal_type == "joints" else task.robot.tool_pose(q)[: task.goal_size]

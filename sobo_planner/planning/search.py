@@ -174,8 +174,8 @@ class Search:
         solvers: Refine starts.
         judge: Says which motions may be executed.
         last: Proposes starts where none of them has reached the goal.
-        around: Propose starts among objects: the first one where no other start is free of contact, the rest where
-            those lead nowhere.
+        around: Propose starts among objects: the first one where no other start is free of contact, the second where
+            those lead nowhere, and each of the rest where those before lead nowhere.
     """
 
     def __init__(
@@ -218,6 +218,7 @@ class Search:
                 DeadlineError if the time has passed, PlanInterruptedError after an interrupt.
         """
         account, record, known = Account(), _Record(), KnownMotions()
+        rank = functools.partial(self._rank, instance=instance)
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
         among = bool(self._around) and self._task.least_clearance > 0.0
         later: list[Proposal] | None = None
@@ -229,6 +230,7 @@ class Search:
                 proposals, later = free, [each for each in proposals if not each.in_cell]
         queue, alternatives_due = Queue(first_attempts(proposals, self._task.least_clearance)), True
         last = self._last if self._task.least_clearance == 0.0 else None  # it knows no objects
+        rest, detours = list(self._around[2:]) if among else [], list[Proposal]()
         while not (late := budget.left() <= self._least()) and not budget.interrupted:
             if later is not None and not any(each.stage is Stage.FIRST for each in queue.waiting):
                 later += self._propose(self._around[0], instance, budget, account)
@@ -239,10 +241,9 @@ class Search:
                 alternatives_due = False
                 more = self._propose(self._alternatives, instance, budget, account)
                 if self._task.least_clearance > 0.0:
-                    ways = [p for each in self._around[1:] for p in self._propose(each, instance, budget, account)]
-                    more = [*more, *ways]
+                    ways = [p for each in self._around[1:2] for p in self._propose(each, instance, budget, account)]
+                    detours, more = (more, ways) if self._task.goal_type == "joints" else ([], [*more, *ways])
                 clearance = self._task.least_clearance
-                rank = functools.partial(self._rank, instance=instance)
                 queue.add(alternative_attempts(more, record.collided, rank, clearance))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
@@ -250,6 +251,12 @@ class Search:
                     found = self._propose(last, instance, budget, account)
                     queue.add(last_attempts(found, record.collided))
                 last = None
+                continue
+            if (rest or detours) and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
+                # With a goal of the joints other starts go by way of anywhere: further ways past objects come first.
+                ways = self._propose(rest.pop(0), instance, budget, account) if rest else detours
+                detours = detours if ways is not detours else []
+                queue.add(alternative_attempts(ways, True, rank, self._task.least_clearance))
                 continue
             attempt = queue.pop()
             if attempt is None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sobo_training.bench.worlds.check import Check
 
-#: Time limit of the search and of the shortening [s].
+#: CPU time limit of the search and of the shortening [s].
 LIMIT, SHORTENING = 5.0, 1.0
 #: Configurations checked along a line, as a share of the extent of all joints.
 RESOLUTION = 0.004
@@ -50,12 +50,20 @@ def _way(check: Check, start: np.ndarray, goal: np.ndarray) -> np.ndarray | None
         first[i], last[i] = float(start[i]), float(goal[i])
     setup.setStartAndGoalStates(first, last)
     setup.setPlanner(geometric.RRTConnect(information))
-    setup.solve(LIMIT)
+    setup.solve(_within(LIMIT))
     if not setup.haveExactSolutionPath():
         return None
-    setup.simplifySolution(SHORTENING)
+    setup.simplifySolution(_within(SHORTENING))
     path = setup.getSolutionPath()
     return np.array([[path.getState(k)[i] for i in range(n)] for k in range(path.getStateCount())])
+
+
+def _within(seconds: float) -> Any:
+    """What ends OMPL's work once this thread has taken so much CPU time [s], however busy the computer is."""
+    from ompl import base
+
+    end = time.thread_time() + seconds
+    return base.PlannerTerminationCondition(lambda: time.thread_time() > end)
 
 
 def _duration(way: np.ndarray, speed: float, acceleration: float) -> float | None:
