@@ -106,6 +106,38 @@ def test_the_cheapest_of_the_first_interpolations_is_proposed() -> None:
     assert propose(InterpolationStarter(), found) == [("interpolation", 2.0)]
 
 
+def test_where_durations_fit_the_cheapest_motion_that_does_not_diverge_is_proposed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Motions are made from the cheapest way on, until one is finite: ways 2, 4 and 8 last 0.2, 0.4 and 0.8 s."""
+    made = []
+
+    def fitting(broken: tuple[float, ...]) -> Fitting:
+        task = Fitting([guess(8.0), guess(2.0), guess(4.0)])
+        monkeypatch.setattr(task.slow, "fits", True)
+        lasting = task.lasting
+
+        def view(duration: float) -> Any:
+            out = lasting(duration)
+            along = out.along
+
+            def motion(way: np.ndarray, instance: Instance) -> Guess:
+                made.append(float(way[0, 0]))
+                return diverged() if way[0, 0] in broken else along(way, instance)
+
+            out.along = motion
+            return out
+
+        monkeypatch.setattr(task, "lasting", view)
+        return task
+
+    for broken, expected in (((), [2.0]), ((2.0,), [2.0, 4.0]), ((2.0, 4.0, 8.0), [2.0, 4.0, 8.0])):
+        made.clear()
+        found = InterpolationStarter().propose(fitting(broken), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+        assert made == expected
+        assert [each.cost for each in found] == ([] if len(broken) == 3 else [pytest.approx(11.0 * expected[-1])])
+
+
 def test_a_start_that_diverged_is_not_proposed() -> None:
     assert propose(InterpolationStarter(), Task([diverged()])) == []
     others = [guess(1.0), diverged(), guess(2.0), diverged(), guess(3.0)]
@@ -374,7 +406,10 @@ def test_in_its_world_a_free_way_is_proposed_before_a_cheaper_one_that_touches(m
     starter, touching = PolicyStarter(policy, samples=3, seed=0), {2.0}  # type: ignore[arg-type]
     task = Fitting([])
     task.slow = task
-    task.robot = SimpleNamespace(first_contact=lambda times, Q, V: "touch" if Q[0, 0] in touching else None)
+    task.robot = SimpleNamespace(
+        first_contact=lambda times, Q, V: "touch" if Q[0, 0] in touching else None,
+        world=SimpleNamespace(everything=()),
+    )
     (proposal,) = starter.propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert proposal.duration == pytest.approx(0.3) and proposal.in_cell
     assert proposal.way is not None and proposal.way[0, 0] == 3.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -82,6 +83,9 @@ class InterpolationStarter:
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
         first = task.slow.interpolations(instance, budget)[:COMPARED]
+        if task.fits:
+            cheapest_first = sorted(_ways(task, instance, first), key=lambda way: way.cost)
+            return list(itertools.islice(_motions(instance, "interpolation", cheapest_first), 1))
         found = _priced(task, instance, "interpolation", first)
         return [min(found, key=lambda proposal: proposal.cost)] if found else []
 
@@ -210,22 +214,43 @@ def _priced(task: ArmReach, instance: Instance, source: str, guesses: Iterable[G
     return [Proposal(source, guess, cost) for guess, cost in found if np.isfinite(cost)]
 
 
-def _timed(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
-    """Motions along the ways of trajectories, with what they would cost without limits.
+@dataclass(frozen=True)
+class _Way:
+    """The way of a trajectory, the task for motions along it, and what one would cost without limits."""
+
+    positions: Array
+    view: ArmReach
+    duration: float | None
+    cost: float
+
+
+def _ways(task: ArmReach, instance: Instance, guesses: Iterable[Guess]) -> Iterator[_Way]:
+    """Of finite trajectories, those with finite costs.
 
     Limited motions overshoot the end of a way with bends: their cost says little about what the solver makes of them.
     """
-    found = []
     for guess in guesses:
         if not guess.finite:
             continue
         way = guess.X[:, : task.nu]
         duration = task.duration_of(way, instance.x0) if task.fits else None
         view = task if duration is None else task.lasting(duration)
-        motion, cost = view.along(way, instance), view.cost_along(way, instance)
-        if motion.finite and np.isfinite(cost):
-            found.append(Proposal(source, motion, cost, duration, way))
-    return found
+        cost = view.cost_along(way, instance)
+        if np.isfinite(cost):
+            yield _Way(way, view, duration, cost)
+
+
+def _motions(instance: Instance, source: str, ways: Iterable[_Way]) -> Iterator[Proposal]:
+    """Finite motions along ways."""
+    for way in ways:
+        motion = way.view.along(way.positions, instance)
+        if motion.finite:
+            yield Proposal(source, motion, way.cost, way.duration, way.positions)
+
+
+def _timed(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
+    """Motions along the ways of trajectories, with what they would cost without limits."""
+    return list(_motions(instance, source, _ways(task, instance, guesses)))
 
 
 def _fitted(task: ArmReach, instance: Instance, source: str, guess: Guess) -> Proposal:

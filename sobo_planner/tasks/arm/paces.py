@@ -209,7 +209,9 @@ class ArmPaces(ArmStarts):
         A limited one overshoots the end of a way with bends: its cost says little about what the solver makes of it.
         """
         X = self._timed(way, instance)
-        torques, _ = self.robot.linear_torques(X[:-1], np.diff(X[:, self.nu :], axis=0) / self.dt)
+        torques = np.zeros((self.horizon, self.nu))  # the native problem finds them from the states
+        if self.config.problem.integrator == "rk2":
+            torques, _ = self.robot.linear_torques(X[:-1], np.diff(X[:, self.nu :], axis=0) / self.dt)
         return self.cost(X, torques, instance.target)
 
     def past_bends(self, way: Array, instance: Instance) -> tuple[Guess, float]:
