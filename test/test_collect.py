@@ -71,7 +71,8 @@ def test_a_start_that_diverges_is_one_start_less(task, monkeypatch):
     assert len(found) == 2 and all(guess.finite for guess in found)
 
 
-def test_the_policys_start_is_the_cheapest_of_its_rollouts(task):
+def test_the_policys_start_is_the_cheapest_of_its_rollouts():
+    task = load_task("ur5", **{"policy.samples": 2})
     policy = Policy.load(share_path("config/policies/ur5"), task)
     instance, rng = draw(task, Stream.COLLECT, 5, 0)
     starts = draw_starts(task, instance, 3, rng, policy)
