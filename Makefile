@@ -42,7 +42,7 @@ demo: build  ## Planner node and simulated UR5 over ROS 2 topics; GOALS=n SEED=n
 	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.ros.demo --goals $(GOALS) --seed $(SEED) --plant $(PLANT) $(if $(WORLD),--world $(WORLD)) --out out/demo
 
 bench: build $(CROCODDYL)/.complete  ## The planner beside its alternatives, Crocoddyl among them; ROUNDS=n
-	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --json out/bench/ur5.json
+	$(ENVIRONMENT) $(BIN)/python -m sobo_planner.cli bench ur5 --rounds $(ROUNDS) --before benchmarks/results/bench_ur5.json --json out/bench/ur5.json
 
 test: lint  ## Linters, type checker and the whole test suite; WORKERS=n processes
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

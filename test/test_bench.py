@@ -12,6 +12,7 @@ import pinocchio
 import pytest
 
 from sobo_planner.cli import main
+from sobo_planner.cli.bench import Bench
 from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
 from sobo_training.bench import (
@@ -299,13 +300,21 @@ def test_policy_that_does_not_fit_leaves_the_rest(quick, policy, monkeypatch):
 def test_command_line(quick, policy, monkeypatch, tmp_path, capsys):
     for module in (solver, planning, footprint):
         monkeypatch.setattr(module, "measure", left_out)
-    path = tmp_path / "bench.json"
-    arguments = ["--rounds", "1", "-n", "2", "--policy", str(policy), "--json", str(path)]
+    path, old = tmp_path / "bench.json", tmp_path / "old.json"
+    old.write_text("[]")
+    arguments = ["--rounds", "1", "-n", "2", "--policy", str(policy), "--json", str(path), "--before", str(old)]
+    assert main(["bench", "ur5", *arguments]) == 2
+    assert "old.json is no report of `sobo bench`" in capsys.readouterr().err
+    old.write_text(json.dumps({"ratios": {"training_vjp": 12.25}}))
     assert main(["bench", "ur5", *arguments]) == 0
     report = json.loads(path.read_text())
     assert report["rounds"] == 1 and report["instances"] == 2 and report["plan"] is None
     assert set(report["ratios"]) == set(ratios({})) and report["chunk"] is not None
-    assert "ratios" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("ratios")).split()[-2:] == ["now", "before"]
+    assert next(line for line in lines if line.startswith("vjp")).split()[-1] == "12.25"
+    assert next(line for line in lines if line.startswith("jvp")).split()[-1] == "-"
+    assert Bench(task="ur5", json=path)._before() == report["ratios"] and Bench(task="ur5")._before() is None
     assert main(["bench", "ur5", "--policy", str(tmp_path)]) == 2
     assert main(["bench", "ur5", "--rounds", "0"]) == 2
 

@@ -26,9 +26,9 @@ RATIOS = {
 SHOWN = ("ms_per_iteration", "near_iterations", "near_ms", "iterations", "ms", "cost")
 
 
-def render(report: dict[str, Any]) -> str:
-    """The report as text: ratios first, then each section."""
-    blocks = [_head(report), _ratios(report)]
+def render(report: dict[str, Any], before: dict[str, Any] | None = None) -> str:
+    """The report as text: ratios first, beside those of an earlier report where there is one, then each section."""
+    blocks = [_head(report), _ratios(report, before)]
     for name, write in (
         ("solver", solver_part),
         ("chunk", _chunk),
@@ -56,10 +56,14 @@ def _head(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _ratios(report: dict[str, Any]) -> str:
+def _ratios(report: dict[str, Any], before: dict[str, Any] | None) -> str:
     width = max(map(len, RATIOS.values()))
-    rows = [f"{text.ljust(width)}  {number(report['ratios'][name]):>7}" for name, text in RATIOS.items()]
-    return "\n".join(["ratios (below 1: the first is cheaper)", *rows])
+    title = "ratios (below 1: the first is cheaper)"
+    rows = [title if before is None else f"{title.ljust(width)}  {'now':>7}  {'before':>7}"]
+    for name, text in RATIOS.items():
+        row = f"{text.ljust(width)}  {number(report['ratios'][name]):>7}"
+        rows.append(row if before is None else f"{row}  {number(before.get(name)):>7}")
+    return "\n".join(rows)
 
 
 def solver_part(part: dict[str, Any]) -> str:
