@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -44,6 +43,18 @@ if "--every-module" in sys.argv:
 """
 
 
+# Run in this tree with what a build requires: what `CMakeBuild` does before it compiles.
+CONFIGURE = """
+import subprocess, sys
+import setuptools
+from distutils.core import run_setup
+build = run_setup("setup.py", stop_after="init").get_command_obj("build_ext")
+build.build_temp = sys.argv[1]
+prefix = type(build)._configure.__globals__["ask"]("-m", "cmeel", "cmake")
+subprocess.run([*build._configure(prefix), "-S", "src", "-B", sys.argv[1]], check=True)
+"""
+
+
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """Runs a command outside the test's own environment; returns what it printed, and fails with it."""
     clean = {name: value for name, value in os.environ.items() if name not in LEAKS}
@@ -65,13 +76,6 @@ def found_files(printed: str) -> list[Path]:
     return [Path(line) for line in re.findall(r"^found (.+)$", printed, re.MULTILINE)]
 
 
-def copy_sources(target: Path) -> Path:
-    """Copies the source tree as a checkout would have it, without anything that was built."""
-    built = ["build", "install", "log", "out", "runs", "dist", "*.egg-info", "*.so", "__pycache__", ".*"]
-    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*built))
-    return target
-
-
 def assert_nodes(prefix: Path) -> None:
     """The node scripts lie where `ros2 run` and launch files look for them."""
     for node in NODES:
@@ -87,15 +91,27 @@ def test_version_stands_the_same_everywhere() -> None:
     assert ElementTree.parse(ROOT / "package.xml").findtext("version") == match.group(1)
 
 
+def compiled() -> str:
+    """Where the environment keeps what it has compiled."""
+    objects = ROOT / "build" / f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    return os.environ.get("SOBO_BUILD_DIR", str(objects))
+
+
+def new_environment(folder: Path) -> Path:
+    """Makes an empty environment; returns its interpreter."""
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
 @pytest.mark.slow
-def test_pip_install_into_an_empty_environment(tmp_path: Path) -> None:
-    """`pip install .` with build isolation; run-time dependencies only."""
-    sources = copy_sources(tmp_path / "sources")
+def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
+    """Of this tree, with run-time dependencies only. What was compiled before is not compiled again."""
+    build = ("build", "--build-base", tmp_path / "build", "egg_info", "--egg-base", tmp_path)
+    run(sys.executable, "setup.py", *build, "bdist_wheel", "-d", tmp_path, cwd=ROOT, SOBO_BUILD_DIR=compiled())
+    (wheel,) = tmp_path.glob("*.whl")
     environment = tmp_path / "environment"
-    venv.create(environment, with_pip=True)
-    python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", "-c", sources / "constraints.txt", sources, cwd=tmp_path)
-    shutil.rmtree(sources)  # nothing may point back
+    python = new_environment(environment)
+    run(python, "-m", "pip", "install", "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -107,13 +123,24 @@ def test_pip_install_into_an_empty_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_build_requires_is_all_that_cmake_asks_for(tmp_path: Path) -> None:
+    """In an environment with nothing else, as pip makes it for `pip install .`: CMake finds everything."""
+    requires = re.search(r"^requires = \[(.+?)^\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M | re.S)
+    assert requires is not None
+    python = new_environment(tmp_path / "environment")
+    run(python, "-m", "pip", "install", *re.findall(r'"(.+)"', requires.group(1)), cwd=tmp_path)
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    run(python, "-c", CONFIGURE, tmp_path / "native", cwd=ROOT, PATH=path)
+    assert (tmp_path / "native" / "build.ninja").is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--symlink-install",)], ids=["copied", "symlinked"])
 def test_colcon_build(tmp_path: Path, options: tuple[str, ...]) -> None:
     """`colcon build` of this tree. What the environment has compiled before is not compiled again."""
     bases = ("--base-paths", ROOT, "--build-base", tmp_path / "build", "--install-base", tmp_path / "install")
     command = (sys.executable, "-m", "colcon", "--log-base", tmp_path / "log", "build", *bases, *options)
-    objects = ROOT / "build" / f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    run(*command, cwd=tmp_path, SOBO_BUILD_DIR=os.environ.get("SOBO_BUILD_DIR", str(objects)))
+    run(*command, cwd=tmp_path, SOBO_BUILD_DIR=compiled())
 
     prefix = tmp_path / "install" / "sobo_planner"
     assert_nodes(prefix)
