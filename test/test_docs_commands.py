@@ -47,6 +47,7 @@ ELSEWHERE = (
     Elsewhere(r"sobo interplay .*", "test/test_interplay.py", ('"-m", "sobo_planner.cli", *arguments', '"interplay"')),
     Elsewhere(r"sobo consensus .*", "test/test_consensus.py", ('["consensus", "lqr"', '"--method", "pods"')),
     Elsewhere(r"sobo diffuse .*", "test/test_diffuse.py", ('main(["diffuse"', '"--picture"')),
+    Elsewhere(r"ros2 run .* effort_rate:=.*", "test/test_node_efforts.py", ('"effort_rate:=100.0"',)),
     Elsewhere(
         r"sobo view .*",
         "test/test_cli_view.py",

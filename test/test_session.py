@@ -89,7 +89,7 @@ def test_a_policy_proposes_beside_the_cycles_until_the_session_is_closed(make: M
     proposer = session._proposer
     assert proposer is not None and server._proposer is proposer
     planner = server._planner
-    assert planner._budget == pytest.approx(0.35 / 50.0) and planner._starts._propose_every == 7
+    assert planner._budget == pytest.approx(0.2 / 50.0) and planner._starts._propose_every == 7
     session.close()
     assert session._proposer is None and not proposer._thread.is_alive()
 

@@ -98,8 +98,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "any motion arrives",
         "sobo_planner/receding/planner.py",
-        "cycle.motion is not None and cycle.tool_error <= NEAR and (",
-        "cycle.motion is not None and (",
+        "arrives = cycle.motion is not None and cycle.tool_error <= NEAR",
+        "arrives = cycle.motion is not None",
     ),
     Bug(
         "multipliers of a failed solve are kept",
