@@ -194,6 +194,27 @@ def test_tries_count_from_each_goal_on(script: Script, cycles: ScriptedCycles, s
     assert script.counts() == {"FALLBACK": 2 * MAX_TRIES - 1, "PLAN_REFUSED": 1}
 
 
+def test_a_goal_without_a_motion_near_it_so_far_outlives_a_bad_one(
+    script: Script, cycles: ScriptedCycles, server: RecedingHorizon
+) -> None:
+    """On a slow computer the first motions towards a goal may end far from it."""
+    cycles.change = {"tool_error": 2.0 * NEAR}
+    script.inbox.put(GOAL)
+    ticks(script, server, 2)
+    cycles.raises = GoalError("far")
+    script.inbox.put(GOAL + 0.1)
+    ticks(script, server)
+    assert [goal[0] for _, goal in script.outputs.refusals] == [GOAL[0] + 0.1]
+    cycles.raises = None
+    ticks(script, server, MAX_TRIES - 1)
+    assert cycles.asked[-1][2] is GOAL and len(script.outputs.refusals) == 1
+    ticks(script, server, 2)
+    assert [goal[0] for _, goal in script.outputs.refusals] == [GOAL[0] + 0.1, GOAL[0]]
+    asked = len(cycles.asked)
+    ticks(script, server, 3)
+    assert len(cycles.asked) == asked
+
+
 def test_a_goal_that_was_taken_up_is_never_given_up(
     script: Script, cycles: ScriptedCycles, server: RecedingHorizon
 ) -> None:

@@ -51,6 +51,7 @@ class RecedingHorizon(Server):
         planner.progress = Progress(self.pulse)
         self._goal: Vector | None = None  # replanned for
         self._asked: Vector | None = None  # without a motion to it so far
+        self._replaced: Vector | None = None  # what was asked for before that, without one either
         self._told: Vector | None = None  # in `detail`
         self._reachable: Vector | None = None  # a goal that is free but for what came on topics
         self._tries = self._bad_starts = 0
@@ -88,14 +89,14 @@ class RecedingHorizon(Server):
             if request.goal is None:
                 self._stop(self.dropped())
                 return
-            self._asked, self._tries, self._paused = request.goal, 0, 0
+            self._replaced, self._asked, self._tries, self._paused = self._asked, request.goal, 0, 0
         goal = self._goal if self._asked is None else self._asked
         self.serving = goal
         if goal is None:
             return
         if self._asked is not None:
             if not self.guarded(goal, lambda: self._first(goal)):
-                self._asked = None
+                self._asked, self._replaced, self._tries = self._replaced, None, 0
         elif self._paused:
             self._paused -= 1
         else:
@@ -179,7 +180,7 @@ class RecedingHorizon(Server):
         for goal in (self._goal, self._asked):
             if goal is not None:
                 self.core.refuse(why, goal)
-        self._goal = self._asked = self.serving = None
+        self._goal = self._asked = self._replaced = self.serving = None
         self._bad_starts = 0
         self.status, self.detail = Status.READY, ""
 
