@@ -172,7 +172,7 @@ def test_states_that_stop_while_a_goal_is_planned_for(
         probe.goal_publisher.publish(probe.goal(target))
         arm.tick()
         arm.mute = True
-        assert arm.wait(lambda: refusal(probe, "STALE_STATE"))
+        assert arm.wait(lambda: refusal(probe, "STALE_STATE"), 60.0)
         assert not probe.trajectories
 
 
