@@ -347,7 +347,7 @@ def test_inverse_kinematics_rollouts_and_postures_end_with_the_budget(task, poli
         task.check(Instance(state, far), Budget(0.02, clock=Ticking()))
     reachable = Instance(state, np.array([0.4, 0.3, 0.4]))
     with pytest.raises(DeadlineError, match="the policy's rollout did not finish"):
-        PolicyStarter(policy, 1, 0).propose(task, reachable, Budget(0.005, clock=Ticking()))
+        PolicyStarter(policy, 1, 0).propose(task, reachable, Budget(0.001, clock=Ticking()))
     pose = task.with_orientation()
     goal = Instance(state, pose.robot.tool_pose(home + 0.3))
     all_of_them, few = pose.goal_postures(goal), pose.goal_postures(goal, Budget(0.005, clock=Ticking()))
