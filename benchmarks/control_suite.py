@@ -51,15 +51,17 @@ def earlier_rows(path: Path | None, episodes: int) -> dict[Cell, dict[str, Any]]
     """The runs of a record that exists already, by task, variant and seed.
 
     Raises:
-        ConfigError: The record was made with other settings of the agents.
+        ConfigError: The record was made with other settings of the agents, or another number of episodes.
     """
     if path is None or not path.exists():
         return {}
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["settings"] != settings_of():
         raise ConfigError(f"{path} was recorded with other settings: store the new record in another file")
-    rows = [row for row in record["runs"] if row["episodes"] >= episodes]
-    return {(row["task"], row["variant"], row["seed"]): row for row in rows}
+    for row in record["runs"]:
+        if row["episodes"] != episodes:
+            raise ConfigError(f"{path} has runs of {row['episodes']} episodes, not {episodes}: name another file")
+    return {(row["task"], row["variant"], row["seed"]): row for row in record["runs"]}
 
 
 def settings_of() -> dict[str, Any]:

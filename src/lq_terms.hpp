@@ -9,10 +9,10 @@
 
 namespace sobo {
 
-/// The minimum z = [q, v, u], ..., [q, v] of sum 1/2 z'Hz + 1/2 sum w_i z_i^2 + 1/2 sum w_r (c_r z)^2 + g'z along steps
-/// q' = q + h v + c u, v' = v + h u from q, v = 0, by the kernel of this name. `hessians`: a stage's in a row, over [q, v, u], the last one's [q, v]
-/// alone counting; `weights`: of all variables, then of `rows` over [q, v, u], which belong to `stages` in ascending order.
-/// With it the costates of all stages. Both are empty where the problem is not convex.
+/// The minimum z = [q, v, u], ..., [q, v] of sum 1/2 z'Hz + 1/2 sum w_i z_i^2 + 1/2 sum w_r (c_r z)^2 + g'z along steps q' =
+/// q + h v + c u, v' = v + h u from q, v = 0, by the kernel of this name. `hessians`: a stage's in a row, over [q, v, u],
+/// the last one's [q, v] alone counting; `weights`: of all variables, then of `rows` over [q, v, u], which belong to
+/// `stages` in ascending order. With it the costates of all stages. Both are empty where the problem is not convex.
 std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, double c, const RowMatrixXd &hessians,
                                                  const VectorXd &weights, const RowMatrixXd &rows,
                                                  const std::vector<int> &stages, const VectorXd &gradient,

@@ -12,7 +12,6 @@ import pinocchio
 import pytest
 
 from sobo_planner.cli import main
-from sobo_planner.cli.bench import Bench
 from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
 from sobo_training.bench import (
@@ -28,6 +27,7 @@ from sobo_training.bench import (
     ratios,
     render,
     solver,
+    stored_ratios,
     training_step,
 )
 from sobo_training.bench.render import solver_part
@@ -301,10 +301,7 @@ def test_command_line(quick, policy, monkeypatch, tmp_path, capsys):
     for module in (solver, planning, footprint):
         monkeypatch.setattr(module, "measure", left_out)
     path, old = tmp_path / "bench.json", tmp_path / "old.json"
-    old.write_text("[]")
     arguments = ["--rounds", "1", "-n", "2", "--policy", str(policy), "--json", str(path), "--before", str(old)]
-    assert main(["bench", "ur5", *arguments]) == 2
-    assert "old.json is no report of `sobo bench`" in capsys.readouterr().err
     old.write_text(json.dumps({"ratios": {"training_vjp": 12.25}}))
     assert main(["bench", "ur5", *arguments]) == 0
     report = json.loads(path.read_text())
@@ -314,9 +311,22 @@ def test_command_line(quick, policy, monkeypatch, tmp_path, capsys):
     assert next(line for line in lines if line.startswith("ratios")).split()[-2:] == ["now", "before"]
     assert next(line for line in lines if line.startswith("vjp")).split()[-1] == "12.25"
     assert next(line for line in lines if line.startswith("jvp")).split()[-1] == "-"
-    assert Bench(task="ur5", json=path)._before() == report["ratios"] and Bench(task="ur5")._before() is None
+    assert stored_ratios(path) == report["ratios"]
     assert main(["bench", "ur5", "--policy", str(tmp_path)]) == 2
     assert main(["bench", "ur5", "--rounds", "0"]) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"ratios": 5}', '{"ratios": {"training_vjp": "fast"}}', None])
+@pytest.mark.parametrize("option", ["--before", "--json"])
+def test_what_is_no_earlier_report_is_refused_before_anything_is_measured(tmp_path, capsys, option, text):
+    path = tmp_path / "old.json"
+    if text is not None:
+        path.write_text(text)
+    elif option == "--json":
+        return  # the first report
+    assert main(["bench", "ur5", option, str(path)]) == 2
+    assert ("no report of `sobo bench`" if text is not None else "cannot read") in capsys.readouterr().err
+    assert text is None or path.read_text() == text
 
 
 def test_budget_is_checked():

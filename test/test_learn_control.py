@@ -77,20 +77,42 @@ def test_the_benchmark_counts_finished_runs_only(tmp_path, monkeypatch) -> None:
     assert [row["variant"] for row in found["runs"]] == ["mppi", "mppi"]
 
 
-def test_the_benchmark_adds_to_its_record_and_refuses_one_of_other_settings(tmp_path, monkeypatch) -> None:
+def test_the_benchmark_adds_to_its_record_and_refuses_one_of_other_runs(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
     suite: Any = importlib.import_module("control_suite")
-    rows = [
-        {"task": "reacher-easy", "variant": "mppi", "seed": seed, "episodes": episodes, "return": 10.0 * seed}
-        for seed, episodes in ((1, 40), (2, 36))
-    ]
     path = tmp_path / "record.json"
-    path.write_text(json.dumps({"runs": rows, "settings": suite.settings_of()}))
+
+    def store(variants: tuple[str, ...], episodes: int, settings: dict[str, Any]) -> None:
+        runs = [
+            {"task": "reacher-easy", "variant": variant, "seed": 1, "episodes": episodes, "return": 10.0}
+            for variant in variants
+        ]
+        path.write_text(json.dumps({"runs": runs, "settings": settings}))
+
+    store(("mppi",), 40, suite.settings_of())
     earlier = suite.earlier_rows(path, 40)
     assert list(earlier) == [("reacher-easy", "mppi", 1)]
     found = suite.collect(tmp_path / "runs", earlier, [("reacher-easy", "difftori", 0)], 40)
     assert found["table"] == {"reacher-easy, mppi": {"seeds": 1, "mean": 10.0, "returns": [10.0]}}
-    path.write_text(json.dumps({"runs": rows, "settings": {**suite.settings_of(), "mppi": {}}}))
+    for episodes in (36, 80):
+        with pytest.raises(ConfigError, match=rf"record.json has runs of 40 episodes, not {episodes}"):
+            suite.earlier_rows(path, episodes)
+    store(("mppi",), 40, {**suite.settings_of(), "mppi": {}})
     with pytest.raises(ConfigError, match=r"record.json was recorded with other settings"):
         suite.earlier_rows(path, 40)
     assert suite.earlier_rows(tmp_path / "none.json", 40) == {}
+
+
+def test_the_benchmark_ends_with_3_until_its_record_is_complete(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+    suite: Any = importlib.import_module("control_suite")
+    path, variants = tmp_path / "record.json", list(suite.VARIANTS)
+    arguments = ["--runs", str(tmp_path / "runs"), "--tasks", "reacher-easy", "--seeds", "1", "--max-minutes", "0"]
+    for count, status in ((2, 3), (3, 0)):
+        runs = [
+            {"task": "reacher-easy", "variant": variant, "seed": 0, "episodes": 40, "return": 1.0}
+            for variant in variants[:count]
+        ]
+        path.write_text(json.dumps({"runs": runs, "settings": suite.settings_of()}))
+        assert suite.main([*arguments, "--json", str(path)]) == status
+        assert len(json.loads(path.read_text())["runs"]) == count

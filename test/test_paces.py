@@ -174,6 +174,17 @@ def test_the_cost_along_a_way_is_that_of_its_motion_without_limits(task: ArmReac
     assert twice == pytest.approx(hurried.cost_along(bent, instance), rel=1e-6)
 
 
+def test_the_cost_along_a_way_counts_torques_where_these_are_the_controls() -> None:
+    """With RK2; elsewhere the native problem finds them from the states."""
+    task = load_task("ur5", integrator="rk2", damping=[0.0] * 6)
+    instance = task.sample(np.random.default_rng(4))
+    guess = task.interpolate(instance)
+    along = task.cost_along(guess.X[:, :6], instance)
+    torques = task.robot.linear_torques(guess.X[:-1], np.diff(guess.X[:, 6:], axis=0) / task.dt)[0]
+    still = task.cost(guess.X, 0.0 * torques, instance.target)
+    assert along == pytest.approx(task.cost(guess.X, torques, instance.target), rel=0.1) and along > 1.05 * still
+
+
 # ---------------------------------------------------------------- the problem of a view
 
 

@@ -36,6 +36,9 @@ print("found", _native.__file__)
 for name in {SHIPPED!r}:
     print("found", share_path(name))
 if "--every-module" in sys.argv:
+    with open("/proc/self/maps") as maps:
+        for library in sorted({{line.split()[-1] for line in maps if "libaligator" in line or "libpinocchio" in line}}):
+            print("loaded", library)
     assert importlib.util.find_spec("torch") is None
     for module in pkgutil.walk_packages(sobo_planner.__path__, "sobo_planner."):
         if not module.name.startswith("sobo_planner.ros"):
@@ -115,9 +118,12 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    found = found_files(run(python, "-c", PROBE, "--every-module", cwd=elsewhere))
+    printed = run(python, "-c", PROBE, "--every-module", cwd=elsewhere)
+    found = found_files(printed)
     assert len(found) == 1 + len(SHIPPED)
     assert all(file.is_relative_to(environment) for file in found), found
+    loaded = [Path(line) for line in re.findall(r"^loaded (.+)$", printed, re.MULTILINE)]
+    assert len(loaded) >= 2 and all(file.is_relative_to(environment) for file in loaded), loaded
     assert_nodes(environment)
     assert "plan" in run(environment / "bin" / "sobo", "--help", cwd=elsewhere)
 

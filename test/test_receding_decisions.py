@@ -192,6 +192,10 @@ def test_tries_count_from_each_goal_on(script: Script, cycles: ScriptedCycles, s
     ((refusal, _),) = script.outputs.refusals
     assert "links would touch" in refusal.detail and f"no cycle of {MAX_TRIES}" in refusal.detail
     assert script.counts() == {"FALLBACK": 2 * MAX_TRIES - 1, "PLAN_REFUSED": 1}
+    ticks(script, server, MAX_TRIES - 1)  # the first goal again, from the beginning
+    assert cycles.asked[-1][2] is GOAL and len(script.outputs.refusals) == 1
+    ticks(script, server)
+    assert [goal[0] for _, goal in script.outputs.refusals] == [GOAL[0] + 0.1, GOAL[0]]
 
 
 def test_a_goal_without_a_motion_near_it_so_far_outlives_a_bad_one(

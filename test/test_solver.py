@@ -74,6 +74,13 @@ def test_controls_that_do_not_fit_the_integrator_are_refused(task, changes, word
         _native.Worker(task.robot.native, spec)
 
 
+def test_controls_of_a_problem_stay_what_they_are(unlimited) -> None:
+    worker, spec = unlimited.make_worker(), unlimited._spec(Refinement())
+    spec.accelerations = False
+    with pytest.raises(SolverError, match="cannot be adapted to another actuation"):
+        worker.adapt(unlimited.robot.native, spec)
+
+
 def test_feedback_of_a_plan_reduces_a_perturbation(arm, solved) -> None:
     """A wrong sign or a gain of another iterate would amplify it instead."""
     _, solution = solved

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_text
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sobo_planner.cli.shared import Instances, TaskCommand, finish, shipped_policy, training_extra
-from sobo_planner.errors import ConfigError
 from sobo_planner.files import check_output, write_json
 
 
@@ -33,11 +30,12 @@ class Bench(TaskCommand):
         """Measure, print the table, and store the report if asked."""
         if self.json is not None:
             check_output(self.json)
-        before = self._before()
         with training_extra():
             from sobo_planner.policy import Policy
-            from sobo_training.bench import BenchOptions, bench, render
+            from sobo_training.bench import BenchOptions, bench, render, stored_ratios
 
+        earlier = self.before or (self.json if self.json is not None and self.json.exists() else None)
+        before = None if earlier is None else stored_ratios(earlier)
         options = BenchOptions(rounds=self.rounds, instances=self.instances, seed=self.seed)
         task = self.load_arm()
         if self.policy is not None:
@@ -46,18 +44,3 @@ class Bench(TaskCommand):
         path = self.json
         finish(render(report, before), None if path is None else lambda: write_json(path, report))
         return 0
-
-    def _before(self) -> dict[str, Any] | None:
-        """The ratios of an earlier run; None where there is none."""
-        path = self.before
-        if path is None and self.json is not None and self.json.exists():
-            path = self.json
-        if path is None:
-            return None
-        try:
-            ratios = json_text.loads(path.read_text(encoding="utf-8"))["ratios"]
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"{path} is no report of `sobo bench`: name another file") from error
-        return dict(ratios)

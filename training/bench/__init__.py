@@ -12,12 +12,13 @@ The sections of the report:
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sobo_planner.errors import PolicyError
+from sobo_planner.errors import ConfigError, PolicyError
 from sobo_training.bench import footprint, inference, machine, planning, plant, solver, training_step
 from sobo_training.bench.options import BenchOptions, NotMeasured
 from sobo_training.bench.render import render
@@ -25,7 +26,7 @@ from sobo_training.bench.render import render
 if TYPE_CHECKING:
     from sobo_planner.tasks import ArmReach
 
-__all__ = ["SECTIONS", "BenchOptions", "NotMeasured", "bench", "ratios", "render"]
+__all__ = ["SECTIONS", "BenchOptions", "NotMeasured", "bench", "ratios", "render", "stored_ratios"]
 
 logger = logging.getLogger(__name__)
 
@@ -107,3 +108,18 @@ def ratios(found: dict[str, Any]) -> dict[str, float | None]:
         "training_jvp": of("training", "jvp"),
         "training_augment": of("training", "augment"),
     }
+
+
+def stored_ratios(path: Path) -> dict[str, float | None]:
+    """The ratios of a report in a file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no report.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["ratios"]
+        return {name: None if value is None else float(value) for name, value in found.items()}
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{path} is no report of `sobo bench`: name another file") from error

@@ -64,7 +64,8 @@ class Check:
         for t0, t1, p0, p1, v0, v1 in zip(time[:-1], time[1:], Q[:-1], Q[1:], V[:-1], V[1:], strict=True):
             h, s = t1 - t0, 0.0
             c2, c3 = (3 * (p1 - p0) - (2 * v0 + v1) * h) / h**2, (-2 * (p1 - p0) + (v0 + v1) * h) / h**3
-            fastest = REACH * max(np.abs(v0).sum(), np.abs(v1).sum(), np.abs(p1 - p0).sum() / h * 1.5)
+            middle = 3 * (p1 - p0) / h - v0 - v1  # with v0 and v1 the velocity's Bezier points, which bound it
+            fastest = REACH * np.abs([v0, middle, v1]).max(axis=0).sum()
             while s < h:
                 distance = self.distance(p0 + v0 * s + c2 * s**2 + c3 * s**3)
                 if distance <= 0.0:
