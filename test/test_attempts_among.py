@@ -39,7 +39,7 @@ from sobo_planner.planning.attempts import (
 )
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.search import Search
-from sobo_planner.planning.starters import GLOBAL, Proposal
+from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import UNLIMITED, Precision, Refinement
 
 WEIGHT = CLEARANCES[0]
@@ -201,6 +201,26 @@ def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_aga
     starts = [value for _, value in solvers.asked]
     assert starts.index(50.0) < starts.index(60.0) < starts.index(70.0) < starts.index(80.0)
     assert starts.count(20.0) == starts.count(50.0) == 1, "first starts are not tried again before"
+
+
+def test_with_a_goal_of_the_joints_other_starts_come_once_after_all_ways_past_objects() -> None:
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    task.robot.first_collision, task.goal_type = lambda Q: None, "joints"
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 0.5)]) for i in range(4)]
+    start, others = Starter([Proposal("policy", guess(20.0), 1.0)]), Starter(OTHERS)
+    judge = Judge(lambda value: Verdict("no"))
+    with pytest.raises(PlanningError):
+        Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    starts = [value for _, value in solvers.asked]
+    detours = [each.guess.X[0, 0] for each in OTHERS if each.source != GRAVITY]
+    assert [len(each.budgets) for each in around] == [1, 1, 1, 1] and len(others.budgets) == 1
+    assert starts.index(80.0) < min(starts.index(value) for value in detours)
+    assert all(starts.count(value) == 1 for value in detours)
+    task.goal_type, solvers.asked[:] = "position", []
+    with pytest.raises(PlanningError):
+        Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    starts = [value for _, value in solvers.asked]
+    assert max(starts.index(value) for value in detours) < starts.index(70.0)
 
 
 def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_free() -> None:

@@ -96,3 +96,27 @@ def test_mended_ways_come_before_free_ones_that_end_elsewhere(
     spent = Budget(1e-9)
     assert [each.X[0, 0] for each in led_off(view, goal, [touching, far], spent)] == [2.0]
     assert led_off(view, goal, [touching], spent) == [touching]
+
+
+def test_a_way_with_a_dent_is_pulled_straight_where_nothing_is_near(view: ArmReach, way) -> None:
+    above = way + np.outer(np.sin(np.linspace(0.0, np.pi, 26)), [0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
+    dented = above.copy()
+    dented[12, 2] += 0.2
+    target = view.robot.tool_position(above[-1])
+    assert np.abs(np.diff(mended(view, dented, target)[:, 2])).max() < 0.03 < np.abs(np.diff(dented[:, 2])).max()
+
+
+def test_points_are_pushed_until_none_of_them_is_near(view: ArmReach, way, monkeypatch) -> None:
+    """One point lacks room for eight rounds; the others have enough from the beginning."""
+    asked = []
+
+    def push(task: ArmReach, q: np.ndarray) -> tuple[np.ndarray, float]:
+        asked.append(q)
+        inner = len(way) - 2
+        done, point = divmod(len(asked) - 1, inner)
+        return np.zeros(6), 0.0 if point == 3 and done < 8 else ENOUGH
+
+    monkeypatch.setattr(mending, "_push", push)
+    monkeypatch.setattr(mending, "_end", lambda task, q, target: q)
+    mended(view, way, np.zeros(3))
+    assert len(asked) == 9 * (len(way) - 2)

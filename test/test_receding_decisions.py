@@ -355,6 +355,31 @@ def test_a_stop_drops_the_goal_that_is_served_and_the_one_that_is_not_yet(
     assert len(cycles.asked) == 2
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_goal_that_is_dropped_on_the_way_leaves_the_arm_at_rest_or_on_its_way_to_the_one_before(
+    script: Script, cycles: ScriptedCycles, server: RecedingHorizon, earlier: bool
+) -> None:
+    """Motions that end elsewhere were published for it."""
+    if earlier:
+        script.inbox.put(GOAL + 0.1)
+        ticks(script, server)
+    cycles.change = {"tool_error": 1.01 * NEAR}
+    script.inbox.put(GOAL)
+    ticks(script, server, 3)
+    assert server.status is Status.TRACKING and server.detail == f"goal {GOAL.tolist()}"
+    cycles.raises = StartError("joint 3 is far outside its limits")
+    script.measure(script.moving(0.3))
+    server._tick()
+    ((refusal, goal),) = script.outputs.refusals
+    assert refusal.status is Status.BAD_START and goal is GOAL
+    assert (script.outputs.details[-1]["status"] == "braking") is not earlier
+    if not earlier:
+        assert server.status is Status.READY and server.detail == "" and server.serving is None
+    cycles.raises = None
+    ticks(script, server)
+    assert (server.status, server.serving is None) == ((Status.TRACKING, False) if earlier else (Status.READY, True))
+
+
 @pytest.mark.parametrize("by", [-500.0, 700.0])
 def test_a_jump_of_time_stops_the_arm_and_drops_the_goal(
     script: Script, cycles: ScriptedCycles, server: RecedingHorizon, by: float

@@ -356,3 +356,20 @@ def test_a_motion_is_searched_once_in_each_world(task: ArmReach, plan: Plan, mon
     assert planned.of(first).check_points(points, plan.U, plan.K) is None and len(searched) == 1
     assert planned.of(second).check_points(points, plan.U, plan.K) is None and searched[1:] == [second.robot]
     assert published.of(second).check_points(points, plan.U, plan.K) is None and len(searched) == 3, "another family"
+
+
+def test_configurations_are_searched_for_self_collision_once_a_robot(
+    task: ArmReach, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, searched = type(task.robot).first_collision, []
+
+    def counted(self: Any, Q: Any) -> Any:
+        searched.append(self)
+        return search(self, Q)
+
+    monkeypatch.setattr(type(task.robot), "first_collision", counted)
+    other = task.with_world(World((WorldObject("far", Sphere(0.1), Pose((5.0, 0.0, 0.0))),)))
+    checker, Q = PlanChecker(task), plan.X[:, :6]
+    for each in (checker, checker, checker.of(other), checker.of(other)):
+        assert each.self_collision(plan.time, Q) is None
+    assert searched == [task.robot, other.robot]

@@ -97,6 +97,8 @@ class RecedingHorizon(Server):
         if self._asked is not None:
             if not self.guarded(goal, lambda: self._first(goal)):
                 self._asked, self._replaced, self._tries = self._replaced, None, 0
+                if self._goal is None and self._asked is None:
+                    self._rest()  # motions that end elsewhere may have been published
         elif self._paused:
             self._paused -= 1
         else:
@@ -176,11 +178,16 @@ class RecedingHorizon(Server):
 
     def _stop(self, why: Refused) -> None:
         """Brings the arm to rest and drops its goals."""
-        self.guarded(None, self.stop_arm)
-        for goal in (self._goal, self._asked):
+        goals = self._goal, self._asked
+        self._rest()
+        for goal in goals:
             if goal is not None:
                 self.core.refuse(why, goal)
-        self._goal = self._asked = self._replaced = self.serving = None
+
+    def _rest(self) -> None:
+        """Brings the arm to rest, without a goal."""
+        self.guarded(None, self.stop_arm)
+        self._goal = self._asked = self.serving = None
         self._bad_starts = 0
         self.status, self.detail = Status.READY, ""
 
