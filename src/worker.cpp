@@ -176,7 +176,7 @@ void Worker::refresh_gains(Result &result, const SolveOptions &options) {
   if (std::isnan(result.initial_cost)) // no step was computed
     result.initial_cost = result.cost;
   ddp.computeMultipliers(ocp, res.xs, res.lams, res.vs);
-  if (!quick || (options.gains && !impl_->steps->swept()))
+  if (options.gains && !(quick && impl_->steps->swept()))
     sweep_again();
   result.primal_residual = res.prim_infeas;
   result.dual_residual = res.dual_infeas;
@@ -241,7 +241,7 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
   impl_->continues = options.sequence && result.status != Status::Failed;
-  impl_->exact = result.status != Status::Failed && !options.sequence && impl_->ddp.preg_ <= barely_regular &&
+  impl_->exact = result.status != Status::Failed && !options.sequence && options.gains && impl_->ddp.preg_ <= barely_regular &&
                  impl_->steps->exact(!impl_->problem.parts);
   result.number = impl_->solution;
   result.exact = impl_->exact;

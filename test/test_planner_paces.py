@@ -113,6 +113,19 @@ def test_gains_are_the_solvers_where_those_are_asked_for(task, state, monkeypatc
     assert Planner(task)._of("pose").search._judge._gains is Gains.TRACKING  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    "options, told", [({}, False), ({"first_order": True}, True), ({"gains": Gains.TASK}, True)], ids=str
+)
+def test_gains_of_the_optimum_are_found_where_they_are_asked_for(task, state, options: dict, told: bool) -> None:
+    made = Planner(task, **options).plan(state, task.robot.tool_position(state[:6] + 0.3))
+    plain = Planner(task).plan(state, task.robot.tool_position(state[:6] + 0.3))
+    np.testing.assert_array_equal(made.X, plain.X)
+    assert (made.optimum is not None) is told
+    if made.optimum is not None:
+        assert made.optimum.K.shape == made.K.shape and np.isfinite(made.optimum.K).all()
+        assert np.allclose(made.optimum.K, made.K) is ("gains" in options)
+
+
 def asked_for(task: ArmReach, planner: Planner, state: np.ndarray, **options: float) -> Plan:
     """A plan in 0.5 s to where the tool is."""
     return planner.plan(state, task.robot.tool_position(state[:6]), duration=0.5, **options)

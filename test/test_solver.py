@@ -166,6 +166,21 @@ def test_a_sequence_without_first_order_information(task) -> None:
     assert full.iterations == 0
 
 
+@pytest.mark.parametrize("integrator", ["constant_acceleration", "semi_implicit_euler"])
+def test_a_solve_without_first_order_information(integrator: str) -> None:
+    """The same solution, with all that is said of it."""
+    task = load_task("ur5", integrator=integrator)
+    instance = task.sample(np.random.default_rng(4))
+    full, bare = (
+        Solver(task, first_order=wanted).solve(instance, task.interpolate(instance)) for wanted in (True, False)
+    )
+    np.testing.assert_array_equal(full.X, bare.X)
+    np.testing.assert_array_equal(full.U, bare.U)
+    told = ("status", "iterations", "cost", "primal_residual", "initial_cost", "message")
+    assert [getattr(full, name) for name in told] == [getattr(bare, name) for name in told] and full.converged
+    assert len(full.K) == task.horizon and bare.K.size == bare.A.size == bare.B.size == bare.k.size == 0
+
+
 def test_time_limit_returns_the_current_iterate(task) -> None:
     instance = task.sample(np.random.default_rng(7))
     solution = Solver(task).solve(instance, task.gravity_rollout(instance), time_limit=1e-9)

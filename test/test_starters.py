@@ -44,7 +44,13 @@ class Task:
 
     def interpolations(self, instance: Instance, budget: Budget) -> list[Guess]:
         """The first trajectories."""
+        self.asked.append("interpolations")
         return self.found[:4]
+
+    def lines(self, instance: Instance, budget: Budget) -> list[np.ndarray]:
+        """Their ways."""
+        self.asked.append("lines")
+        return [each.X[:, :1] for each in self.found[:4]]
 
     def starts(self, instance: Instance, n: int, rng: np.random.Generator, budget: Budget) -> list[Guess]:
         """All of them."""
@@ -176,6 +182,23 @@ def test_where_durations_fit_ways_are_looked_for_slowly_and_timed(monkeypatch: p
     assert gravity.cost == posture.cost == np.inf
 
 
+@pytest.mark.parametrize(
+    "goal_type, velocity, asked",
+    [("position", 0.0, "lines"), ("joints", 0.0, "lines"), ("pose", 0.0, "interpolations")]
+    + [("position", 0.1, "interpolations"), ("joints", -0.1, "interpolations")],
+)
+def test_from_rest_straight_lines_are_timed_and_for_poses_the_cheapest_slow_motions(
+    goal_type: str, velocity: float, asked: str
+) -> None:
+    task = Fitting([guess(3.0), guess(2.0), guess(5.0), guess(1.0)])
+    task.goal_type = goal_type
+    instance = Instance(np.array([0.0, velocity]), INSTANCE.target)
+    task.duration_of = lambda way, x0: 0.1 * float(way[0, 0])  # type: ignore[method-assign]
+    (found,) = InterpolationStarter().propose(task, instance, UNLIMITED)  # type: ignore[arg-type]
+    assert task.slow.asked == [asked] and found.source == "interpolation"
+    assert found.duration == pytest.approx(0.1 if asked == "lines" else 0.2), "three interpolations are compared"
+
+
 def test_gravity_has_a_duration_where_the_interpolation_diverged() -> None:
     (found,) = AlternativeStarter(0).propose(Fitting([diverged(), guess(4.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert (found.source, found.duration, found.guess.X[0, 0]) == (GRAVITY, 0.4, 4.0)
@@ -295,6 +318,22 @@ def test_where_the_joints_are_the_goal_a_policy_has_nothing_to_propose(monkeypat
 # ---------------------------------------------------------------- with the real arm
 
 
+def test_lines_are_the_ways_of_interpolations_from_rest(task, home) -> None:
+    for view, target in (
+        (task, task.robot.tool_position(home + 0.4)),
+        (task.with_orientation(), task.robot.tool_pose(home + 0.4)),
+        (task.with_goal_type("joints"), home + 0.4),
+    ):
+        instance = Instance(np.concatenate([home, np.zeros(6)]), target)
+        lines = view.slow.lines(instance)
+        ends = np.array([each.X[-1, :6] for each in view.slow.interpolations(instance)])
+        assert len(lines) == len(ends)
+        for line in lines:
+            assert line.shape == (task.horizon + 1, 6) and np.abs(np.diff(line, 2, axis=0)).max() < 1e-12
+            np.testing.assert_array_equal(line[0], home)
+            assert np.abs(ends - line[-1]).max(axis=1).min() < 0.1
+
+
 def test_interpolations_to_a_position_lead_to_the_nearest_postures_the_cheapest_first(task) -> None:
     rng = np.random.default_rng(2)
     for instance in [task.sample(rng) for _ in range(3)]:
@@ -323,6 +362,8 @@ def test_a_plan_survives_an_interpolation_that_diverges(task, policy, home, monk
     monkeypatch.setattr(type(task), "_interpolate_to", lambda self, instance, q: Guess(
         np.full((self.horizon + 1, self.nx), np.nan), np.zeros((self.horizon, self.nu))
     ))  # fmt: skip
+    nowhere = [np.full((task.horizon + 1, 6), np.nan)]
+    monkeypatch.setattr(type(task), "lines", lambda self, instance, budget: nowhere)
     plan = Planner(task, policy).plan(state, [0.4, 0.3, 0.4])
     assert plan.reached and plan.source == "policy"
     assert Planner(task).plan(state, [0.4, 0.3, 0.4]).source == GRAVITY

@@ -94,7 +94,8 @@ class Plan:
             `sampling`.
         phases_ms: Wall time of `policy` (rollouts), `start` (other starts), `refine` and `total` [ms].
         goal: What to reach: position, (3,) [m]; pose, (7,) [x, y, z, qx, qy, qz, qw]; or joints, (n,).
-        optimum: Controls and gains of the optimal control problem itself, which U and K are made of.
+        optimum: Controls and gains of the optimal control problem itself, which U and K are made of; None
+            unless the planner was made with `first_order`.
         proposal: The start that it was refined from, as it was proposed.
         surroundings: The world that it was checked in; None if that was empty, unless the policy knows one. Its
             distance is that from `left` on.

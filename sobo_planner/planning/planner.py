@@ -68,6 +68,8 @@ class Planner:
         seed: Of the diffusion noise. The noise is the same for every call, so that equal calls give equal plans.
         starters: Propose the first starts instead of policy and interpolation.
         gains: Which gains plans have.
+        first_order: Whether solutions come with gains and Jacobians of the optimal control problem, for `Plan.optimum`
+            and `optimum`. Solves take a quarter longer then. Always, if plans have these gains.
         world: What surrounds the arm, unless `plan` is given another one; by default the world of the task.
         margin: Distance [m] to be kept from objects.
 
@@ -85,6 +87,7 @@ class Planner:
         seed: int = 0,
         starters: Sequence[Starter] | None = None,
         gains: Gains = Gains.TRACKING,
+        first_order: bool = False,
         world: World | None = None,
         margin: float = 0.0,
     ) -> None:
@@ -92,6 +95,7 @@ class Planner:
         self.policy = policy
         self.world, self._margin = task.robot.world if world is None else world, margin
         self._checker, self._seed, self._gains = checker, seed, gains
+        self._first_order = first_order or gains is Gains.TASK
         self._proposing: PolicyStarter | None = None
         if policy is not None:
             self._proposing = PolicyStarter(policy, task.config.policy.samples if samples is None else samples, seed)
@@ -120,7 +124,7 @@ class Planner:
             self._of(goal_type).solvers.solver(refinement)
 
     def _make(self, task: ArmReach) -> _Parts:
-        solvers = RefinementSolvers(task)
+        solvers = RefinementSolvers(task, first_order=self._first_order)
         judge, others = Judge(task, self._checker, self._gains), AlternativeStarter(self._seed)
         rest = (GlobalStarter(self._seed + each) for each in range(3, WAYS))
         around = (GlobalStarter(self._seed), GlobalStarter(self._seed + 1, self._seed + 2), *rest)
@@ -223,7 +227,7 @@ class Planner:
     def optimum(
         self, instance: Instance, world: World | None = None, budget: Budget = UNLIMITED
     ) -> tuple[ArmReach, Found]:
-        """What a plan to a position is made of, for learning: the solution with its gains and Jacobians.
+        """What a plan to a position is made of, for learning: the solution, with gains and Jacobians by `first_order`.
 
         Args:
             instance: State (nx,) and target (3,).
@@ -328,7 +332,7 @@ class Planner:
             source=found.source,
             phases_ms={name: 1e3 * value for name, value in seconds.items()},
             goal=target,
-            optimum=Optimum(solution.U, solution.K),
+            optimum=Optimum(solution.U, solution.K) if self._first_order else None,
             surroundings=self._surroundings(task, solution.X),
             proposal=proposal,
         )

@@ -82,12 +82,20 @@ class InterpolationStarter:
 
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
-        first = task.slow.interpolations(instance, budget)[:COMPARED]
         if task.fits:
-            cheapest_first = sorted(_ways(task, instance, first), key=lambda way: way.cost)
+            cheapest_first = sorted(
+                _ways(task, instance, self._lines(task, instance, budget)), key=lambda way: way.cost
+            )
             return list(itertools.islice(_motions(instance, "interpolation", cheapest_first), 1))
-        found = _priced(task, instance, "interpolation", first)
+        found = _priced(task, instance, "interpolation", task.interpolations(instance, budget)[:COMPARED])
         return [min(found, key=lambda proposal: proposal.cost)] if found else []
+
+    def _lines(self, task: ArmReach, instance: Instance, budget: Budget) -> Iterable[Array]:
+        """Ways to postures at the goal: the nearest, and those with the cheapest slow motions at a pose."""
+        if task.goal_type != "pose" and not instance.x0[task.nu :].any():
+            return task.slow.lines(instance, budget)
+        slow = task.slow.interpolations(instance, budget)[:COMPARED]
+        return (guess.X[:, : task.nu] for guess in slow)
 
 
 class PolicyStarter:
@@ -224,15 +232,14 @@ class _Way:
     cost: float
 
 
-def _ways(task: ArmReach, instance: Instance, guesses: Iterable[Guess]) -> Iterator[_Way]:
-    """Of finite trajectories, those with finite costs.
+def _ways(task: ArmReach, instance: Instance, ways: Iterable[Array]) -> Iterator[_Way]:
+    """Of finite ways (N, n), those with finite costs.
 
     Limited motions overshoot the end of a way with bends: their cost says little about what the solver makes of them.
     """
-    for guess in guesses:
-        if not guess.finite:
+    for way in ways:
+        if not np.isfinite(way).all():
             continue
-        way = guess.X[:, : task.nu]
         duration = task.duration_of(way, instance.x0) if task.fits else None
         view = task if duration is None else task.lasting(duration)
         cost = view.cost_along(way, instance)
@@ -250,7 +257,8 @@ def _motions(instance: Instance, source: str, ways: Iterable[_Way]) -> Iterator[
 
 def _timed(task: ArmReach, instance: Instance, source: str, guesses: Iterable[Guess]) -> list[Proposal]:
     """Motions along the ways of trajectories, with what they would cost without limits."""
-    return list(_motions(instance, source, _ways(task, instance, guesses)))
+    ways = (guess.X[:, : task.nu] for guess in guesses)
+    return list(_motions(instance, source, _ways(task, instance, ways)))
 
 
 def _fitted(task: ArmReach, instance: Instance, source: str, guess: Guess) -> Proposal:

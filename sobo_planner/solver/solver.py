@@ -33,8 +33,8 @@ class Solver:
             ends after a feasible step that changed the cost by less than 1 %, and its gains (and A, B) are those of its
             last iteration, which belong to the iterate before the last step. The next solve continues where this one
             stopped: the real-time iteration (Diehl, Bock, Schloeder 2005).
-        first_order: Whether `solve` returns gains and Jacobians. Without, K, k, A and B are empty, and a sequence saves
-            the Riccati sweep of solves that need no step.
+        first_order: Whether `solve` returns gains and Jacobians. Without, K, k, A and B are empty, and a Riccati sweep
+            is saved, in a sequence that of solves without a step.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ def planner_of(task: ArmReach, policy: Policy | None = None) -> Planner:
     """The planner in the world of a task made by `ArmReach.in_cell`, with or without a policy."""
     assert task.cell is not None
     margin = float(task.cell["margin"])
-    return Planner(task, policy, PlanChecker(task), world=task.robot.world, margin=margin)
+    return Planner(task, policy, PlanChecker(task), first_order=True, world=task.robot.world, margin=margin)
 
 
 def at_own_pace(solution: Solution, stretch: float) -> Solution:

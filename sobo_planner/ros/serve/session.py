@@ -112,7 +112,10 @@ class Session:
         self._planner = None
         if self._mode == node_parameters.PLAN_ONCE:
             margin = values["world_margin"]
-            self._planner = Planner(self.task, self._policy, self.checker, gains=self._gains, margin=margin)
+            recorded = bool(values["record"])  # with what policies learn from
+            self._planner = Planner(
+                self.task, self._policy, self.checker, gains=self._gains, first_order=recorded, margin=margin
+            )
             self._planner.prepare(goal_type)
         self.policy_name = policy_name
         self._proposer: Proposer | None = None

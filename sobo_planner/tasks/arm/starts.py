@@ -57,12 +57,27 @@ class ArmStarts(ArmInstances, Task):
             TaskError: The target is out of reach.
             DeadlineError: The budget ran out before there was one.
         """
-        q0 = instance.x0[: self.nu]
-        postures = [instance.target] if self.goal_type == "joints" else self.goal_postures(instance, budget)
-        if self.goal_type == "position":
-            postures = sorted(postures, key=lambda q: float((np.abs(q - q0) / self.velocity_limit).sum()))[:NEAREST]
-        guesses = [self._interpolate_to(instance, q) for q in postures]
+        guesses = [self._interpolate_to(instance, q) for q in self._interpolated(instance, budget)]
         return sorted(guesses, key=lambda guess: self._cost_if_finite(guess, instance))
+
+    def lines(self, instance: Instance, budget: Budget = UNLIMITED) -> list[Array]:
+        """The ways (T+1, nq) of `interpolations` from rest: straight lines, nearest first at a position.
+
+        Raises:
+            TaskError: The target is out of reach.
+            DeadlineError: The budget ran out before there was one.
+        """
+        q0 = instance.x0[: self.nu]
+        return [np.linspace(q0, q, self.horizon + 1) for q in self._interpolated(instance, budget)]
+
+    def _interpolated(self, instance: Instance, budget: Budget) -> list[Array]:
+        """The postures that interpolations lead to."""
+        if self.goal_type == "joints":
+            return [instance.target]
+        postures, q0 = self.goal_postures(instance, budget), instance.x0[: self.nu]
+        if self.goal_type == "pose":
+            return postures
+        return sorted(postures, key=lambda q: float((np.abs(q - q0) / self.velocity_limit).sum()))[:NEAREST]
 
     def _cost_if_finite(self, guess: Guess, instance: Instance) -> float:
         """The total cost; infinite for a motion that diverged."""
