@@ -41,6 +41,7 @@ from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.search import Search
 from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import UNLIMITED, Precision, Refinement
+from sobo_planner.tasks.arm.problem import AMONG_WEIGHT
 
 WEIGHT = CLEARANCES[0]
 QUICK = Refinement(iterations=CAPPED, clearance=WEIGHT)
@@ -221,6 +222,34 @@ def test_with_a_goal_of_the_joints_other_starts_come_once_after_all_ways_past_ob
         Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
     starts = [value for _, value in solvers.asked]
     assert max(starts.index(value) for value in detours) < starts.index(70.0)
+
+
+@pytest.mark.parametrize(
+    "goal_type, verdict, asked",
+    [
+        ("joints", Verdict(violation=TOUCHING), [1, 1, 1]),
+        ("joints", Verdict("no"), [0, 0, 0]),
+        ("position", Verdict(violation=TOUCHING), [0, 0, 0]),
+    ],
+)
+def test_without_objects_ways_are_asked_for_where_links_touch_on_those_to_a_goal_of_the_joints(
+    goal_type: str, verdict: Verdict, asked: list[int]
+) -> None:
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=0.0), Solvers(keep)
+    task.robot.first_collision, task.goal_type = lambda Q: None, goal_type
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 0.5)]) for i in range(3)]
+    start = Starter([Proposal("interpolation", guess(20.0), 1.0)])
+    with pytest.raises(PlanningError):
+        judge = Judge(lambda value: verdict)
+        Search(task, [start], Starter(OTHERS), solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    assert [len(each.budgets) for each in around] == asked
+    starts = [value for _, value in solvers.asked]
+    ways = [value for value in (50.0, 60.0, 70.0) if value in starts]
+    assert ways == ([50.0, 60.0, 70.0] if asked[0] else [])
+    if asked[0]:
+        first = [solvers.asked[starts.index(value)][0].clearance for value in ways]
+        assert first == [AMONG_WEIGHT] * 3 and starts.index(50.0) < starts.index(60.0) < starts.index(70.0)
+        assert starts.index(70.0) < min(starts.index(each.guess.X[0, 0]) for each in OTHERS if each.source != GRAVITY)
 
 
 def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_free() -> None:

@@ -52,6 +52,22 @@ def test_poses_whose_cheapest_motions_collide_are_reached(task, checker) -> None
     assert checker.self_collision(careful.time, careful.X[:, :6]) is None and careful.reached
 
 
+@pytest.mark.parametrize(
+    "start, goal",
+    [
+        ([1.98, 1.17, 2.45, 0.53, -0.46, 1.44], [0.42, 1.61, 1.41, 3.04, 0.38, 0.75]),
+        ([-1.64, 1.67, 2.18, 0.25, 0.28, 2.46], [1.52, -1.09, 1.12, 2.99, -0.89, 1.4]),
+    ],
+)
+def test_joints_are_reached_where_links_touch_on_the_straight_way(task, checker, start, goal) -> None:
+    Q = np.linspace(start, goal, 101)
+    assert task.robot.first_collision(Q) is not None and task.robot.first_collision(Q[[0, -1]]) is None
+    plan = Planner(task, checker=checker).plan([*start, *np.zeros(6)], joints=goal)
+    assert plan.reached and plan.source == "global"
+    assert checker.check(plan.time, plan.X, plan.U, plan.K) is None
+    assert plan.joint_error is not None and plan.joint_error < 5e-3
+
+
 def test_what_time_does_not_suffice_for_is_refused_with_the_links(task, planners) -> None:
     rng = np.random.default_rng(0)
     instance = [task.sample(rng) for _ in range(7)][-1]

@@ -35,6 +35,7 @@ from sobo_planner.planning.mending import is_free
 from sobo_planner.planning.starters import Proposal, Starter
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Interrupt, Refinement, Solution, WorkEstimate
 from sobo_planner.tasks import ArmReach
+from sobo_planner.tasks.arm.problem import AMONG_WEIGHT
 
 # Depth [m] to which policies' ways may lie in objects for no way round these to be searched for at first: the solver
 # leads them out.
@@ -175,7 +176,8 @@ class Search:
         judge: Says which motions may be executed.
         last: Proposes starts where none of them has reached the goal.
         around: Propose starts among objects: the first one where no other start is free of contact, the second where
-            those lead nowhere, and each of the rest where those before lead nowhere.
+            those lead nowhere, and each of the rest where those before lead nowhere. Without objects each where those
+            before lead nowhere, for goals of the joints on whose ways links touch.
     """
 
     def __init__(
@@ -220,7 +222,7 @@ class Search:
         account, record, known = Account(), _Record(), KnownMotions()
         rank = functools.partial(self._rank, instance=instance)
         proposals = [p for starter in self._starters for p in self._propose(starter, instance, budget, account)]
-        among = bool(self._around) and self._task.least_clearance > 0.0
+        among, joints = bool(self._around) and self._task.least_clearance > 0.0, self._task.goal_type == "joints"
         later: list[Proposal] | None = None
         if among:
             free = [each for each in proposals if self._is_free(each)]
@@ -240,10 +242,11 @@ class Search:
             if alternatives_due and not any(each.stage < Stage.ALTERNATIVE for each in queue.waiting):
                 alternatives_due = False
                 more = self._propose(self._alternatives, instance, budget, account)
-                if self._task.least_clearance > 0.0:
-                    ways = [p for each in self._around[1:2] for p in self._propose(each, instance, budget, account)]
-                    detours, more = (more, ways) if self._task.goal_type == "joints" else ([], [*more, *ways])
-                clearance = self._task.least_clearance
+                if among or (joints and record.collided):
+                    first, rest = (self._around[1:2], rest) if among else (self._around[:1], list(self._around[1:]))
+                    ways = [p for each in first for p in self._propose(each, instance, budget, account)]
+                    detours, more = (more, ways) if joints else ([], [*more, *ways])
+                clearance = AMONG_WEIGHT if joints and record.collided else self._task.least_clearance
                 queue.add(alternative_attempts(more, record.collided, rank, clearance))
                 continue
             if last is not None and not any(each.stage < Stage.SAMPLED for each in queue.waiting):
@@ -256,7 +259,7 @@ class Search:
                 # With a goal of the joints other starts go by way of anywhere: further ways past objects come first.
                 ways = self._propose(rest.pop(0), instance, budget, account) if rest else detours
                 detours = detours if ways is not detours else []
-                queue.add(alternative_attempts(ways, True, rank, self._task.least_clearance))
+                queue.add(alternative_attempts(ways, True, rank, AMONG_WEIGHT))
                 continue
             attempt = queue.pop()
             if attempt is None:
