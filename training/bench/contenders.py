@@ -74,11 +74,11 @@ def first_near(reached: Callable[[int], bool], last: int) -> int | None:
 
 
 class ProxDDP:
-    """Our side; `solve` and `near` answer as Crocoddyl's side does."""
+    """Our side, without exact gains, as plans are solved; `solve` and `near` answer as Crocoddyl's side does."""
 
     def __init__(self, task: ArmReach, instances: Sequence[Instance], guesses: Sequence[Guess]) -> None:
         self._pairs = list(zip(instances, guesses, strict=True))
-        self._solver = Solver(task)
+        self._solver = Solver(task, first_order=False)
         self._options = replace(self._solver.options, max_iterations=MAX_ITERATIONS)
 
     def _run(self, index: int, options: SolverOptions) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """ProxDDP and Crocoddyl's BoxFDDP on the same problem, instances and guesses, call by call in turns.
 
-Both are timed from Python, around one call. Ours includes the sweep that recomputes the gains at the returned
-trajectory; BoxFDDP returns those of its last iteration.
+Both are timed from Python, around one call. Ours solves as for a plan, without the sweep for gains at the returned
+trajectory; BoxFDDP returns those of its last iteration, which it has at hand.
 """
 
 from __future__ import annotations
