@@ -2,8 +2,8 @@
 
     python benchmarks/proposals.py [--instances 300] [--goal position|pose] [--duration S] [--json FILE]
 
-Every setting plans for the same instances, in turns, with the checker; beside it a planner without a policy. CPU time
-of the process, one thread.
+Every setting plans for the same instances, in turns, with the checker; beside it a planner without a policy, and one
+whose start is the plan itself, found before: no proposal could be better. CPU time of the process, one thread.
 """
 
 from __future__ import annotations
@@ -19,28 +19,67 @@ import torch
 from sobo_planner.errors import SoboError
 from sobo_planner.files import write_json
 from sobo_planner.paths import share_path
-from sobo_planner.planning import Planner
+from sobo_planner.planning import Plan, Planner
+from sobo_planner.planning.starters import Proposal
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
-from sobo_planner.tasks import load_task
+from sobo_planner.solver import Budget, Guess, Instance
+from sobo_planner.tasks import ArmReach, load_task
 from sobo_training.bench import machine
 from sobo_training.data.instances import Stream, draw
 
 SETTINGS = ((5, 2), (2, 2), (2, 1), (1, 2), (1, 1))  # denoising steps, samples
-NONE = "no policy"
+NONE, PLAN = "no policy", "the plan"
 
 
-def make_planner(setting: tuple[int, int] | None, goal: str) -> Planner:
+class Given:
+    """A starter that proposes what it was given."""
+
+    phase = "start"
+
+    def __init__(self) -> None:
+        self.proposals: list[Proposal] = []
+
+    def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
+        """See `Starter.propose`."""
+        return self.proposals
+
+
+class FromThePlan:
+    """Plans from what a planner without a policy has found for the instance, which is not timed."""
+
+    def __init__(self, goal: str) -> None:
+        self._first, self._given = make_planner(None, goal, first_order=True), Given()
+        self._planner = make_planner(None, goal, starters=[self._given])
+
+    def prepare(self, instance: Instance, duration: float | None) -> None:
+        """Finds the plan."""
+        self._given.proposals = []
+        try:
+            plan = self._first.plan(instance.x0, instance.target, duration=duration)
+        except SoboError:
+            return
+        assert plan.optimum is not None
+        lasting = plan.duration if duration is None else None
+        own = Guess(plan.X, plan.optimum.U)
+        self._given.proposals = [Proposal("policy", own, plan.cost, lasting, plan.X[:, : self._planner.task.nu])]
+
+    def plan(self, state: Any, goal: Any, duration: float | None) -> Plan:
+        """From it."""
+        return self._planner.plan(state, goal, duration=duration)
+
+
+def make_planner(setting: tuple[int, int] | None, goal: str, **options: Any) -> Planner:
     """A planner with so many denoising steps and samples; None for one without a policy."""
     steps, samples = setting or SETTINGS[0]
     task = load_task("ur5", **{"policy.denoising_steps": steps, "policy.samples": samples})
     policy = Policy.load(share_path("config/policies/ur5"), task) if setting else None
     if goal == "pose":
         task = task.with_orientation()
-    return Planner(task, policy, checker=PlanChecker(task))
+    return Planner(task, policy, checker=PlanChecker(task), **options)
 
 
-def row_of(planner: Planner, instance: Any, duration: float | None) -> dict[str, Any] | None:
+def row_of(planner: Planner | FromThePlan, instance: Any, duration: float | None) -> dict[str, Any] | None:
     """Figures of one plan; None where there is none."""
     began = time.process_time()
     try:
@@ -86,15 +125,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    planners = {", ".join(map(str, each)): make_planner(each, options.goal) for each in SETTINGS}
-    planners[NONE] = make_planner(None, options.goal)
-    task = next(iter(planners.values())).task
+    planners: dict[str, Planner | FromThePlan] = {
+        ", ".join(map(str, each)): make_planner(each, options.goal) for each in SETTINGS
+    }
+    cold = make_planner(None, options.goal)
+    own = FromThePlan(options.goal)
+    planners |= {NONE: cold, PLAN: own}
+    task = cold.task
     instances = [draw(task, Stream.EVALUATE, options.seed, i)[0] for i in range(options.instances)]
     for planner in planners.values():
         row_of(planner, instances[0], options.duration)  # what is made on demand
     rows: dict[str, list[dict[str, Any] | None]] = {name: [] for name in planners}
     names = list(planners)
     for i, instance in enumerate(instances):
+        own.prepare(instance, options.duration)
         turn = i % len(names)
         for name in names[turn:] + names[:turn]:
             rows[name].append(row_of(planners[name], instance, options.duration))
