@@ -7,6 +7,7 @@ import torch
 from toy_task import ToyTask
 
 from sobo_planner.errors import DatasetError
+from sobo_training import memory
 from sobo_training.learning.chunks import SCALE_FLOOR, TrainingSet, build, floored_scale
 from sobo_training.learning.losses import Batch
 
@@ -108,3 +109,15 @@ def test_trust_is_a_mean_over_the_elements_of_a_chunk(data: TrainingSet) -> None
         samples = Batch(torch.zeros(3, 1), torch.zeros(3, 1, 5), chunk, jacobian)
         trust = dataclasses.replace(data, samples=samples).trust()
         torch.testing.assert_close(trust, torch.tensor([1.0, 6.0**-0.5, 21.0**-0.5]))
+
+
+def test_trajectories_that_do_not_fit_into_memory_are_refused(
+    task: ToyTask, solutions: SimpleNamespace, data: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any chunk is cut: what is asked for is what the chunks take."""
+    taken = sum(each.nbytes for each in vars(data.samples).values())
+    monkeypatch.setattr(memory, "available", lambda: taken)
+    build(solutions, task, 8)
+    monkeypatch.setattr(memory, "available", lambda: taken - 1)
+    with pytest.raises(DatasetError, match=f"{len(solutions.X)} trajectories to train on take"):
+        build(solutions, task, 8)

@@ -39,6 +39,7 @@ LAYERS = (
     "sobo_planner.ros.planner_node sobo_planner.ros.arm_simulator_node sobo_planner.ros.one_plan",
     "sobo_planner.ros.demo sobo_planner.ros.live",
     "sobo_training.config",
+    "sobo_training.memory",
     "sobo_training.optimal_layer",
     "sobo_training.receding_weights",
     "sobo_training.networks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,12 +16,16 @@ from sobo_planner.policy.normaliser import Normaliser
 from sobo_planner.tasks.actions import Actions
 from sobo_training.learning.jacobians import chunk_transitions, closed_loop
 from sobo_training.learning.losses import Batch
+from sobo_training.memory import require_memory
 
 Array = NDArray[np.floating]
 
 SCALE_FLOOR = 0.2
 """Smallest standard deviation, as a share of the largest in its group. A joint that hardly moves would
 otherwise get a tiny scale, and its rows of the normalised Jacobian would dominate the loss."""
+
+SLICE = 1000
+"""Chunks that are looked at together."""
 
 Part = tuple[int, float]
 """So many consecutive trajectories, or chunks, and the share of each batch that is drawn from them."""
@@ -70,7 +74,7 @@ class TrainingSet:
     def trust(self) -> Tensor:
         """How far each chunk's first-order model is trusted: 1 / sqrt(1 + |J|_F^2 / n) for n elements, [N]."""
         n = self.samples.chunk[0].numel()
-        squares = [each.square().sum((1, 2, 3)) for each in self.samples.chunk_jacobian.split(1000)]
+        squares = [each.square().sum((1, 2, 3)) for each in self.samples.chunk_jacobian.split(SLICE)]
         return (1.0 + torch.cat(squares) / n).rsqrt()
 
     def motion(self) -> Tensor:
@@ -142,7 +146,7 @@ def build(
         parts: Consecutive trajectories, and the share of each batch that is drawn from them.
 
     Raises:
-        DatasetError: Empty, shorter than a chunk, or not finite.
+        DatasetError: Empty, shorter than a chunk, not finite, or more than fits into memory.
     """
     X = np.asarray(solutions.X, np.float64)
     if not len(X):
@@ -150,14 +154,18 @@ def build(
     if X.shape[1] < horizon:
         raise DatasetError(f"trajectories of {X.shape[1]} states are shorter than a chunk of {horizon}")
     actions = task.actions(action)
+    first = task.observation(X[0, 0], solutions.target[0], 0)
+    n, T, ndx = len(X), X.shape[1] - 1, solutions.K.shape[-1]
+    require_memory(4 * n * T * (horizon * actions.dim + len(first)) * (ndx + 1), f"{n} trajectories to train on")
     jacobian = _sensitivities(solutions, actions, horizon)
-    observation, slope, chunk = [], [], []
-    for states, controls, target in zip(X, solutions.U, solutions.target, strict=True):
-        observation += [task.observation(x, target, t) for t, x in enumerate(states[:-1])]
-        slope += [task.observation_jacobian(x, target) for x in states[:-1]]
+    o, do = np.empty((n, T, len(first))), np.empty((n, T, len(first), ndx), np.float32)
+    chunk = []
+    for i, (states, controls, target) in enumerate(zip(X, solutions.U, solutions.target, strict=True)):
+        o[i] = [task.observation(x, target, t) for t, x in enumerate(states[:-1])]
+        do[i] = [task.observation_jacobian(x, target) for x in states[:-1]]
         chunk.append(actions.encode(states, np.asarray(controls, np.float64), horizon))
-    o, do, a = np.stack(observation), np.stack(slope), np.concatenate(chunk)
-    jacobian = jacobian.reshape(-1, *jacobian.shape[2:])
+    a = np.concatenate(chunk)
+    o, do, jacobian = (each.reshape(-1, *each.shape[2:]) for each in (o, do, jacobian))
     _require_finite({"observation": o, "observation Jacobian": do, "chunk": a, "chunk Jacobian": jacobian})
     if normaliser is None:
         flat = a.reshape(-1, a.shape[-1])
@@ -175,19 +183,20 @@ def build(
 
 def _normalise(o: Array, do: Array, a: Array, J: Array, n: Normaliser) -> Batch:
     """Scale values, and Jacobians by diag(1 / s_out) J diag(s_x)."""
-    J /= n.action_scale[:, None].astype(np.float32)
-    J *= n.state_scale.astype(np.float32)
-    arrays = (
-        n.observation(o),
-        do / n.observation_scale[:, None] * n.state_scale,
-        n.action(a),
-        J,
-    )
+    for slopes, scale in ((J, n.action_scale), (do, n.observation_scale)):  # in place: gigabytes where there are many
+        slopes /= scale[:, None].astype(np.float32)
+        slopes *= n.state_scale.astype(np.float32)
+    arrays = n.observation(o), do, n.action(a), J
     return Batch(*(torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in arrays))
 
 
 def _require_finite(arrays: dict[str, Array]) -> None:
     for name, value in arrays.items():
-        bad = int((~np.isfinite(value).reshape(len(value), -1).all(1)).sum())
+        bad = sum(int((~np.isfinite(part).reshape(len(part), -1).all(1)).sum()) for part in _parts_of(value))
         if bad:
             raise DatasetError(f"{bad} of {len(value)} chunks have a {name} that is not finite")
+
+
+def _parts_of(value: Array) -> Iterator[Array]:
+    for begin in range(0, len(value), SLICE):
+        yield value[begin : begin + SLICE]
