@@ -144,7 +144,8 @@ def solve(
     began = time.thread_time()
     try:
         state = np.concatenate([start, np.zeros(task.nu)])
-        plan = planner.plan(state, world=world, velocity_scaling=SPEED / task.robot.velocity_limit.max(), **target)
+        share = SPEED / task.robot.velocity_limit.max()
+        plan = planner.plan(state, world=world, velocity_scaling=share, deadline=DEADLINE, **target)
     except SoboError as error:
         out["why"] = f"{type(error).__name__}: {error}"
     out["ms"] = 1e3 * (time.thread_time() - began)
