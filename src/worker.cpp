@@ -241,8 +241,8 @@ Result Worker::solve(const Start &start, const SolveOptions &options) {
   if (result.status == Status::Failed && result.message.empty())
     result.message = "no acceptable step was found";
   impl_->continues = options.sequence && result.status != Status::Failed;
-  impl_->exact = result.status != Status::Failed && !options.sequence && options.gains && impl_->ddp.preg_ <= barely_regular &&
-                 impl_->steps->exact(!impl_->problem.parts);
+  impl_->exact = result.status != Status::Failed && !options.sequence && options.gains &&
+                 impl_->ddp.preg_ <= barely_regular && impl_->steps->exact(!impl_->problem.parts);
   result.number = impl_->solution;
   result.exact = impl_->exact;
   impl_->finish = cpu_seconds() - finishing;

@@ -58,6 +58,11 @@ class Desired:
         self._parts = [*self._parts[-20:], (times, states)]
         return None if before is None else (before, states[0])
 
+    @property
+    def end(self) -> float:
+        """Time at which the newest trajectory ends [s]."""
+        return float(self._parts[-1][0][-1]) if self._parts else -np.inf
+
     def at(self, moment: float) -> np.ndarray:
         """Desired state [q, v] at a time [s]; that of the newest trajectory that has begun."""
         for times, states in reversed(self._parts):
@@ -98,6 +103,11 @@ class StiffArm:
             self._desired.add(trajectories[self._taken])
             self._taken += 1
         return self._desired.at(self._clock())
+
+    def finished(self) -> bool:
+        """Whether its trajectories have all ended, by its clock; the node then follows none of them any more."""
+        self.state()
+        return self._desired.end <= self._clock()
 
     def tick(self) -> None:
         """Publishes a joint state."""

@@ -146,6 +146,7 @@ def test_hold(probe: Probe, targets: tuple[np.ndarray, np.ndarray]) -> None:
 
 def test_goals_that_wait_or_are_planned_for_are_cancelled(probe: Probe, mode: str) -> None:
     """However close before `cancel` they were sent: each is answered, the last one with that."""
+    let_finish(probe)  # else the arm is told to stay where it is
     published = len(probe.trajectories)
     goals = [[*INSIDE[:2], INSIDE[2] + 1e-4 * k] for k in range(BURST)]
     probe.reports.clear()

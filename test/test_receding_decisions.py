@@ -380,6 +380,25 @@ def test_a_goal_that_is_dropped_on_the_way_leaves_the_arm_at_rest_or_on_its_way_
     assert (server.status, server.serving is None) == ((Status.TRACKING, False) if earlier else (Status.READY, True))
 
 
+def test_a_goal_that_is_dropped_at_once_leaves_the_arm_alone(
+    script: Script, cycles: ScriptedCycles, server: RecedingHorizon
+) -> None:
+    """It may be braking, after a goal that was cancelled."""
+    script.inbox.put(GOAL + 0.1)
+    ticks(script, server)
+    script.inbox.put(None)
+    script.measure(script.moving(0.3))
+    server._tick()
+    assert script.outputs.details[-1]["status"] == "braking"
+    published = len(script.outputs.motions)
+    cycles.raises = GoalError("out of reach")
+    script.inbox.put(GOAL)
+    script.measure(script.moving(0.2))
+    server._tick()
+    assert script.outputs.refusals[-1][1] is GOAL and len(script.outputs.motions) == published
+    assert server.status is Status.READY
+
+
 @pytest.mark.parametrize("by", [-500.0, 700.0])
 def test_a_jump_of_time_stops_the_arm_and_drops_the_goal(
     script: Script, cycles: ScriptedCycles, server: RecedingHorizon, by: float

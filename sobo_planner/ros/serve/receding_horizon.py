@@ -97,8 +97,8 @@ class RecedingHorizon(Server):
         if self._asked is not None:
             if not self.guarded(goal, lambda: self._first(goal)):
                 self._asked, self._replaced, self._tries = self._replaced, None, 0
-                if self._goal is None and self._asked is None:
-                    self._rest()  # motions that end elsewhere may have been published
+                if self._goal is None and self._asked is None and self._told is goal:
+                    self._rest()  # motions that end elsewhere have been published for it
         elif self._paused:
             self._paused -= 1
         else:
