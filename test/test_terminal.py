@@ -15,8 +15,8 @@ from sobo_planner.errors import SoboError
 from sobo_planner.terminal import orderly_end, run_command
 
 PLAN = ("plan", "ur5", "--goal", "0.4", "-0.2", "0.4")
-# A console script, which says when Python itself is up.
-SCRIPT = "import sys; print('up', flush=True); from sobo_planner.cli import main; sys.exit(main())"
+# A console script, which says when the command itself begins: on a busy computer Python takes long to get there.
+SCRIPT = "import sys; from sobo_planner.cli import main; print('up', flush=True); sys.exit(main())"
 
 
 @pytest.fixture(autouse=True)
