@@ -130,7 +130,7 @@ def serving(
     with ros_system(folder, task.robot.joint_names) as system:
         process: RosProcess = system.start_planner(f"mode:={mode}", *MODES[mode], *parameters)
         arm = StiffArm(system.probe, home)
-        arm.wait(lambda: is_at(system.probe, "READY"))
+        arm.wait(lambda: is_at(system.probe, "READY"), 60.0)  # long horizons take long to prepare
         yield system.probe, arm
         assert process.interrupt() == 0
         assert "Traceback" not in process.text() and "INTERNAL_ERROR" not in process.text(), process.text()
