@@ -100,6 +100,8 @@ def goal_of(task: Any, kind: str, index: int) -> tuple[list[float], dict[str, li
 def summary(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Figures of both versions over the instances that both have a plan for, and their ratios."""
     pairs = [pair for pair in zip(rows["now"], rows["before"], strict=True) if "failed" not in {*pair[0], *pair[1]}]
+    if not pairs:
+        raise SystemExit("there is no instance that both versions have a plan for")
     out: dict[str, Any] = {"both": len(pairs)}
     for k, name in enumerate(("now", "before")):
         ms = np.array([pair[k]["ms"] for pair in pairs])
@@ -125,6 +127,10 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=300)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if not (args.before / "sobo_planner").is_dir():
+        parser.error(f"--before {args.before} is no checkout of this project")
+    if args.instances < 1:
+        parser.error(f"--instances must be at least 1, got {args.instances}")
     task = load_task(args.task)
     folders = {"now": HERE, "before": args.before}
     versions = {name: Version(folder, args.task, args.policy) for name, folder in folders.items()}

@@ -81,6 +81,15 @@ def test_each_mode_has_its_server(make: Make) -> None:
         assert session._proposer is None, "without a policy nothing proposes"
 
 
+@pytest.mark.parametrize(
+    "record, gains, told", [("", "tracking", False), ("bags", "tracking", True), ("", "task", True)]
+)
+def test_plans_come_with_gains_of_the_optimum_where_they_are_recorded_or_used(
+    make: Make, record: str, gains: str, told: bool
+) -> None:
+    assert make(mode="plan_once", record=record, gains=gains)._planner._first_order is told
+
+
 def test_a_policy_proposes_beside_the_cycles_until_the_session_is_closed(make: Make) -> None:
     session = make(mode="receding_horizon", policy="", rate=50.0, propose_every=7)
     assert session.policy_name.endswith("config/policies/ur5") and session.policy_problem == ""
