@@ -90,8 +90,9 @@ class Monitor:
 
     # ---------------------------------------------------------------- messages
 
-    def state(self, message: JointState, published: int) -> None:
-        """Records a joint state that was sent; `published` is when [ns]."""
+    def state(self, message: JointState, published: int, publisher: bytes = b"", number: int | None = None) -> None:
+        """Records a joint state that was sent; `published` is when [ns], `number` which one of that publisher's."""
+        self._ages.losses.heard(publisher, number, published)
         self._ages.state(message, self.names, published, self.wall_clock)
 
     def trajectory(self, message: JointTrajectory, published: int) -> None:

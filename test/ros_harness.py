@@ -127,7 +127,8 @@ class Probe(Node):
     def _on_state(self, message: JointState, info: dict[str, Any]) -> None:
         self.states_heard += 1
         if self.monitor is not None:
-            self.monitor.state(message, info["source_timestamp"])
+            publisher, number = info["publisher_gid"]["data"], info["publication_sequence_number"]
+            self.monitor.state(message, info["source_timestamp"], publisher, number)
         if self._listening:
             self.states.append(message)
 

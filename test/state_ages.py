@@ -14,10 +14,32 @@ AHEAD = 10**9  # [ns] that a stamp may be ahead of its publication: more is not 
 Stamp = tuple[int, int]
 
 
+class Losses:
+    """When messages of a topic were sent that did not arrive, as their numbers tell."""
+
+    def __init__(self) -> None:
+        self._last: dict[bytes, tuple[int, int]] = {}
+        self._spans: list[tuple[int, int]] = []
+
+    def heard(self, publisher: bytes, number: int | None, published: int) -> None:
+        """Records a message: which one of its publisher's it is, if that is known, and when it was sent [ns]."""
+        if number is None:
+            return
+        last = self._last.get(publisher)
+        if last is not None and number > last[0] + 1:
+            self._spans.append((last[1], published))
+        self._last[publisher] = number, published
+
+    def within(self, begin: float, end: float) -> bool:
+        """Whether a message that was lost may have been sent in that time [ns]."""
+        return any(first < end and last > begin for first, last in self._spans)
+
+
 class StateAges:
     """When joint states were measured and trajectories published [ns]. Only what can be used of a state counts."""
 
     def __init__(self) -> None:
+        self.losses = Losses()
         self._measured: dict[str, int] = {}
         self._states: list[tuple[int, int]] = []  # when it was published, when the oldest joint was measured
         self._trajectories: dict[Stamp, int] = {}
@@ -53,8 +75,8 @@ class StateAges:
     def faults(self, timeout: float) -> Iterator[str]:
         """No trajectory without a state shortly before: compared at the end, for messages overtake each other.
 
-        States are sent as best effort. On a busy computer a test loses some that the planner gets: what the planner
-        says of the state that it used counts, too.
+        On a busy computer a test loses states that the planner gets: what the planner says of the state that it used
+        counts, too. Where its report is lost as well, nothing is known of that trajectory.
         """
         states = np.array(sorted(self._states), dtype=np.int64).reshape(-1, 2)
         allowed = timeout + STALE + GRAIN * 1e-9
@@ -64,6 +86,8 @@ class StateAges:
             before = int(np.searchsorted(states[:, 0], published, side="right"))
             age = (published - states[:before, 1].max()) * 1e-9 if before else np.inf
             status, told = self._told.get(stamp, ("nothing", None))
+            if told is None and self.losses.within(published - allowed * 1e9, published):
+                continue
             if not age <= allowed and not (told is not None and told <= allowed):
                 around = ((published - states[max(before - 3, 0) : before + 3]) * 1e-9).round(3).tolist()
                 yield (

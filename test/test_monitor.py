@@ -19,6 +19,7 @@ from monitor import KEPT, Monitor
 from reports import points_of, report_of
 from ros_harness import RELIABLE, ros_system
 from sensor_msgs.msg import JointState
+from state_ages import Losses
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -185,6 +186,42 @@ def test_a_state_that_the_probe_lost_counts_by_what_the_planner_says_of_it(
     else:
         with pytest.raises(AssertionError, match=f"the planner says: refined, from a state of {told} s"):
             monitor.verdict()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "publishers", "told", "fine"),
+    [
+        ((7, 9), "aa", None, True),
+        ((7, 8), "aa", None, False),
+        ((7, 9), "ab", None, False),
+        ((None, None), "aa", None, False),
+        ((7, 9), "aa", 0.62, False),
+    ],
+)
+def test_a_trajectory_while_states_were_lost_is_judged_by_its_report_only(
+    messages: dict[str, Any], numbers: tuple[int | None, int | None], publishers: str, told: float | None, fine: bool
+) -> None:
+    monitor = Monitor()
+    for number, publisher, after in zip(numbers, publishers, (-(10**9), 10**9), strict=True):
+        monitor.state(state(), PUBLISHED + after, publisher.encode(), number)
+    monitor.trajectory(messages["trajectory"], PUBLISHED)
+    if told is not None:
+        monitor.gains(messages["gains"])
+        monitor.feedforward(messages["feedforward"])
+        monitor.report(String(data=json.dumps(messages["report"] | {"state_age_s": told, "status": "refined"})))
+    if fine:
+        monitor.verdict()
+    else:
+        with pytest.raises(AssertionError, match="after the last joint state"):
+            monitor.verdict()
+
+
+@pytest.mark.parametrize(("begin", "end", "within"), [(0, 10, False), (0, 11, True), (19, 30, True), (20, 30, False)])
+def test_when_messages_were_lost(begin: int, end: int, within: bool) -> None:
+    losses = Losses()
+    for number, published in [(3, 5), (4, 10), (6, 20), (7, 30)]:
+        losses.heard(b"a", number, published)
+    assert losses.within(begin, end) is within
 
 
 def test_one_stamp_one_meaning(messages: dict[str, Any]) -> None:
