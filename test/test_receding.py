@@ -223,7 +223,8 @@ def test_after_a_stop_starts_go_on_from_it(task: ArmReach, start: np.ndarray, go
     before = loop.motions[-1]
     planner.followed.add(stop, loop.now)
     instance = Instance(stop.state(stop.end), goal(0.8))
-    _, shifted = CycleStarts(task, planner._checker, None, 1).best(stop, instance, stop.end, planner._solver, None)
+    starts = CycleStarts(task, PlanChecker(task), None, 1)
+    _, shifted = starts.best(stop, instance, stop.end, planner._solver, None)
     np.testing.assert_allclose(shifted.X[:, :N], np.tile(instance.x0[:N], (task.horizon + 1, 1)), atol=1e-6)
     assert np.abs(before.state(stop.end) - instance.x0).max() > 0.1, "the motion before ends elsewhere"
 

@@ -27,7 +27,9 @@ SERVERS = (
     "test_serving test_plan_once test_receding_horizon test_receding_decisions test_health test_stopping test_watchdog "
     "test_core"
 )
-RECEDING = "test_receding_solver test_receding_starters test_receding_planner"
+RECEDING = (
+    "test_receding_solver test_receding_starters test_receding_planner test_receding_choice test_receding_handover"
+)
 # For the files that match: the tests that judge them, in seconds and without processes of their own. Of these only
 # those run that execute an edited line. The first pattern that matches counts.
 TESTS = {

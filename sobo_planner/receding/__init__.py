@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from sobo_planner.receding.planner import LEAVING, LOST, NEAR, OVERSHOOT, Cycle, RecedingPlanner
+from sobo_planner.motion import LOST
+from sobo_planner.receding.cycle import LEAVING, Cycle
+from sobo_planner.receding.handover import OVERSHOOT
+from sobo_planner.receding.planner import RecedingPlanner
+from sobo_planner.receding.solver import NEAR
 
 __all__ = ["LEAVING", "LOST", "NEAR", "OVERSHOOT", "Cycle", "RecedingPlanner"]
