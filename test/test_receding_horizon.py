@@ -156,7 +156,7 @@ def test_a_goal_that_no_cycle_takes_up_is_refused(
     """The checker is set to refuse whatever comes."""
     bench.inbox.put(bench.goal(0.3))
     tick(bench, receding, 5)
-    monkeypatch.setattr(receding._planner, "_checker", PlanChecker(bench.task, gain_cap=1e-6))
+    monkeypatch.setattr(receding._planner._current, "checker", PlanChecker(bench.task, gain_cap=1e-6))
     bench.inbox.put(bench.goal(-0.3))
     tick(bench, receding, MAX_TRIES + 3)
     assert bench.count(Status.PLAN_REFUSED) == 1
