@@ -14,20 +14,17 @@ from sobo_planner.planning.attempts import (
     CLEARANCES,
     IMPROVING,
     LENGTHENINGS,
-    LONGER,
-    NEAR_MISS,
     SHORTENINGS,
-    TOO_LONG,
     Attempt,
     Cause,
-    KnownMotions,
     Queue,
     Stage,
     alternative_attempts,
     first_attempts,
-    follow_ups,
 )
+from sobo_planner.planning.follow_ups import LONGER, NEAR_MISS, TOO_LONG, follow_ups
 from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.known_motions import KnownMotions
 from sobo_planner.planning.search import Search
 from sobo_planner.planning.starters import Proposal
 from sobo_planner.solver import UNLIMITED, Budget, Precision, Refinement, Solution
@@ -177,7 +174,7 @@ def test_each_attempt_is_solved_and_judged_at_its_own_pace() -> None:
         searching.run(INSTANCE, UNLIMITED)
     first = [(20.0, 2.0), (10.0, 3.0), (30.0, None), (40.0, 7.0)]
     assert solved(solvers) == [*first, (20.0, 2.0), (20.0, 2.0), (10.0, 3.0), (10.0, 3.0)]
-    judged = searching._judge.durations  # type: ignore[attr-defined]
+    judged = searching._refiner._judge.durations  # type: ignore[attr-defined]
     assert judged == [2.0, 3.0, None, 7.0, 2.0, 3.0], "what is known is not judged again"
 
 

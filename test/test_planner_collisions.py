@@ -7,7 +7,7 @@ import pytest
 
 from sobo_planner.errors import PlanningError, PlanRefusedError
 from sobo_planner.motion import Brakes, Followed
-from sobo_planner.planning.attempts import SAME
+from sobo_planner.planning.known_motions import SAME
 from sobo_planner.planning.planner import Planner
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.safety import PlanChecker

@@ -11,8 +11,10 @@ import pytest
 from sobo_planner.errors import PlanningError
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.plan import ORIENTED, REACHED, PlanStatus
-from sobo_planner.planning.planner import PREPARED, Planner
-from sobo_planner.planning.search import Account, Found, Search
+from sobo_planner.planning.planner import Planner
+from sobo_planner.planning.record import Account, Found
+from sobo_planner.planning.search import Search
+from sobo_planner.planning.setups import PREPARED
 from sobo_planner.planning.starters import Proposal
 from sobo_planner.solver import Instance, Precision, Refinement, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
@@ -96,7 +98,7 @@ def test_goals_are_told_apart_by_their_size(task, state, monkeypatch) -> None:
     planner.plan(state, pose)
     planner.plan(state, joints=state[:6])
     assert asked == ["position", "pose", "joints"]
-    assert Planner(task.with_orientation())._of("pose").task.goal_type == "pose"
+    assert Planner(task.with_orientation())._setups.of("pose").task.goal_type == "pose"
 
 
 def test_the_search_has_the_deadline_and_the_interrupt(task, planner, state, monkeypatch) -> None:
@@ -125,7 +127,7 @@ def test_the_solvers_that_are_prepared(task) -> None:
         Refinement(precision=Precision.TERMINAL),
         Refinement(clearance=CLEARANCES[0]),
     ) == PREPARED
-    solvers = planner._of("position").solvers
+    solvers = planner._setups.of("position").solvers
     assert set(solvers._solvers) == {Refinement()}
     planner.prepare()
     assert set(solvers._solvers) == set(PREPARED)
@@ -157,5 +159,5 @@ def test_samples_are_those_of_the_task_unless_given(task, policy) -> None:
 
 
 def test_a_measurement_comes_before_the_first_plan(task) -> None:
-    search = Planner(task)._of("position").search
-    assert search._attempting.seconds > 0.0 and search._judging.seconds > 0.0
+    search = Planner(task)._setups.of("position").search
+    assert search._refiner._refining.seconds > 0.0 and search._refiner._judging.seconds > 0.0

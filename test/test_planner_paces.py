@@ -11,7 +11,8 @@ from plan_checks import check_plan, peaks
 
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.planner import Plan, Planner, PlanStatus
-from sobo_planner.planning.search import Account, Found, Search
+from sobo_planner.planning.record import Account, Found
+from sobo_planner.planning.search import Search
 from sobo_planner.solver import Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
@@ -75,8 +76,8 @@ def test_the_search_and_its_parts_have_the_view_that_was_asked_for(task, planner
     assert view.nominal is task and view.duration == pytest.approx(3.0) and not view.fits
     np.testing.assert_allclose(view.velocity_limit, [0.5 * RATED, 2.0, *[0.5 * RATED] * 4])
     np.testing.assert_allclose(view.acceleration_limit, 0.25 * LIMIT)
-    assert search._solvers._task is view and search._judge._task is view  # type: ignore[attr-defined]
-    assert planner._of("position").task is task
+    assert search._refiner._solvers._task is view and search._refiner._judge._task is view  # type: ignore[attr-defined]
+    assert planner._setups.of("position").task is task
 
 
 def test_motions_fit_their_way_unless_a_duration_is_asked_for(task, planner, state, monkeypatch) -> None:
@@ -109,8 +110,8 @@ def test_gains_are_the_solvers_where_those_are_asked_for(task, state, monkeypatc
     Script(monkeypatch, result)
     planner = Planner(task, gains=Gains.TASK)
     assert planner.plan(state, task.robot.tool_position(state[:6])).K is result.solution.K
-    assert planner._of("position").search._judge._gains is Gains.TASK  # type: ignore[attr-defined]
-    assert Planner(task)._of("pose").search._judge._gains is Gains.TRACKING  # type: ignore[attr-defined]
+    assert planner._setups.of("position").search._refiner._judge._gains is Gains.TASK  # type: ignore[attr-defined]
+    assert Planner(task)._setups.of("pose").search._refiner._judge._gains is Gains.TRACKING  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

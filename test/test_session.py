@@ -87,7 +87,7 @@ def test_each_mode_has_its_server(make: Make) -> None:
 def test_plans_come_with_gains_of_the_optimum_where_they_are_recorded_or_used(
     make: Make, record: str, gains: str, told: bool
 ) -> None:
-    assert make(mode="plan_once", record=record, gains=gains)._planner._first_order is told
+    assert make(mode="plan_once", record=record, gains=gains)._planner._maker.first_order is told
 
 
 def test_a_policy_proposes_beside_the_cycles_until_the_session_is_closed(make: Make) -> None:

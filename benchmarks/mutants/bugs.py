@@ -31,25 +31,25 @@ def bug_of(bug: Bug, source: str) -> Mutant:
 BUGS: tuple[Bug, ...] = (
     Bug(
         "a motion that converged comes before one that reaches the goal",
-        "sobo_planner/planning/search.py",
+        "sobo_planner/planning/record.py",
         "(verdict.miss >= 1, not solution.converged, verdict.miss)",
         "(not solution.converged, verdict.miss >= 1, verdict.miss)",
     ),
     Bug(
         "a motion that ends short stands in for one that was refused",
-        "sobo_planner/planning/search.py",
-        "if best is not None and record.misses and record.refused:",
-        "if False:",
+        "sobo_planner/planning/record.py",
+        "if not (self._misses and self.refused):",
+        "if True:",
     ),
     Bug(
         "plans that end ten times further off count as near misses",
-        "sobo_planner/planning/attempts.py",
+        "sobo_planner/planning/follow_ups.py",
         "NEAR_MISS = 2.0",
         "NEAR_MISS = 20.0",
     ),
     Bug(
         "an improved near miss is accepted though the checker refuses it",
-        "sobo_planner/planning/search.py",
+        "sobo_planner/planning/record.py",
         "        if verdict.reason:\n",
         "        if verdict.reason and attempt.cause is not Cause.NEAR_MISS:\n",
     ),

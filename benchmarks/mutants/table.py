@@ -38,10 +38,13 @@ TESTS = {
     "*/learning/kept.py": "test_kept",
     "*/planning/starters.py": "test_starters",
     "*/planning/planner.py": "test_planner test_planner_decisions test_planner_paces",
+    "*/planning/plan_maker.py": "test_planner test_planner_decisions test_planner_paces",
+    "*/planning/setups.py": "test_planner test_planner_decisions test_planner_paces",
     "*/planning/global_start.py": "test_global_start test_world_plans",
     "*/planning/leaving.py": "test_leaving",
     "*/planning/*.py": (
-        "test_attempts test_attempts_among test_durations test_judge test_search test_search_deadlines test_plan"
+        "test_attempts test_follow_ups test_known_motions test_agenda test_durations test_judge test_record "
+        "test_search test_search_deadlines test_plan"
     ),
     "*/receding/proposer.py": "test_proposer",
     "*/receding/leaving.py": "test_receding_leaving",

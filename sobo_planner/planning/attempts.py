@@ -1,4 +1,4 @@
-"""Which starts are refined how, in which order, and what follows from each result."""
+"""Which starts are refined how, and in which order."""
 
 from __future__ import annotations
 
@@ -8,42 +8,20 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import count
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
-from sobo_planner.solver import Guess, Precision, Refinement, Solution
+from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.solver import Guess, Refinement
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
-
-Array = NDArray[np.float64]
 
 # Iterations after which a start is given up for the next one: nearly all need fewer, the rest may need hundreds.
 CAPPED = 60
 # Weights on links that come near each other, in the order in which motions that collide are refined with them.
 CLEARANCES = (SELF_WEIGHT, 10 * SELF_WEIGHT)
-# Motions that end further from the goal, as a multiple of what counts as reached, are near another local optimum. More
-# weight on the goal takes long to bring them closer: other starts come first.
-NEAR_MISS = 2.0
-# What does not reach the goal in the time that its way should take gets so much more, so many times at most: 2.4 times.
-LONGER = 1.25
+# A motion is made longer, and shorter, so many times at most: 2.4 times as long at most.
 LENGTHENINGS = 4
-# A motion is made shorter where its way should take less than this share of its duration. The solver then takes a
-# shorter way, which may take even less time; nearly always that ends after two rounds.
-TOO_LONG = 0.9
 SHORTENINGS = 4
-# Among objects motions are made shorter by this factor at most at a time, and by half as much where that fails, as long
-# as it gains enough: more after a step that failed. So many iterations are enough for it, for more weight on what comes
-# near, and for a policy's way: good ones need few.
-GRADUALLY = 0.75
-LEAST_GAIN = 0.97
-LEAST_GAIN_HALVED = 0.93
+# So many iterations are enough among objects for a motion that is made shorter, for more weight on what comes near, and
+# for a policy's way: good ones need few.
 AMONG_CAPPED = 30
-# One more weight there: motions that graze an object come clear of it.
-AMONG_CLEARANCES = (*CLEARANCES, 100 * SELF_WEIGHT)
-# Joint positions [rad] by which two solutions may differ and still be one local optimum: the solver ends before they
-# agree.
-SAME = 0.02
 
 
 class Stage(IntEnum):
@@ -57,10 +35,6 @@ class Stage(IntEnum):
     GOAL = 5  # motions that ended far from the goal, with more weight on it
     SAMPLED = 6  # a motion found by sampling, where nothing has reached the goal
     FULL = 7  # the first starts again, without the cap
-
-
-#: Where a start is refined again, with position limits as constraints, once its motion has left them.
-LIMITS_AFTER = {Stage.FIRST: Stage.LIMITS, Stage.APART: Stage.APART_LIMITS}
 
 
 class Cause(IntEnum):
@@ -125,6 +99,10 @@ class Queue:
     def pop(self) -> Attempt | None:
         """Takes the next attempt; None when there is none."""
         return heapq.heappop(self._heap)[-1] if self._heap else None
+
+    def holds_before(self, stage: Stage) -> bool:
+        """Whether an attempt of an earlier stage waits."""
+        return any(entry[-1].stage < stage for entry in self._heap)
 
     @property
     def waiting(self) -> list[Attempt]:
@@ -198,108 +176,3 @@ def last_attempts(proposals: Sequence[Proposal], collided: bool) -> list[Attempt
     """The attempts with starts of the last resort; links are kept apart where a motion has collided."""
     refinement = Refinement(clearance=CLEARANCES[0] if collided else 0.0)
     return [_attempt(Stage.SAMPLED, refinement, each) for each in proposals]
-
-
-def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
-    """What is to be tried because of a result.
-
-    Args:
-        attempt: What was tried.
-        solution: What the solver made of it.
-        verdict: The judgement of it.
-    """
-    if attempt.cause is Cause.NEAR_MISS:
-        return []
-    if attempt.cause is Cause.TOO_LONG:
-        return _shortened(attempt, solution, verdict)
-    refinement, stage, found = attempt.refinement, attempt.stage, []
-    reached = Guess(solution.X, solution.U)
-    if verdict.leaves_limits and not refinement.position_limits and stage in LIMITS_AFTER:
-        within = replace(refinement, position_limits=True, iterations=CAPPED)
-        found.append(replace(attempt, stage=LIMITS_AFTER[stage], refinement=within, cause=Cause.START))
-    weights = AMONG_CLEARANCES if attempt.among else CLEARANCES
-    more = next((weight for weight in weights if weight > refinement.clearance), None)
-    if verdict.collides and more is not None:
-        apart = replace(refinement, clearance=more, iterations=AMONG_CAPPED if attempt.among else CAPPED)
-        again = replace(attempt, refinement=apart, guess=reached, cause=Cause.COLLISION)
-        if attempt.among and attempt.source != GLOBAL and stage is Stage.FIRST:  # a start that is free comes first
-            again = replace(again, stage=Stage.LIMITS, cause=Cause.START)
-        found.append(again)
-    if verdict.reason:
-        return found
-    if verdict.miss < 1:
-        return _shortened(attempt, solution, verdict)
-    if refinement.precision is not Precision.TASK:
-        return found
-    precise = replace(attempt, refinement=replace(refinement, precision=Precision.TERMINAL, iterations=None))
-    if attempt.among and attempt.duration is not None and verdict.fitting <= attempt.duration:
-        # It has time enough: the weight on what is near holds it off the goal.
-        nearer = replace(precise, guess=reached, cause=Cause.TOO_SHORT, longer=0)
-        found.append(replace(nearer, refinement=replace(precise.refinement, iterations=CAPPED)))
-    if attempt.duration is not None and attempt.longer > 0:
-        again = _lasting(attempt, reached, LONGER * attempt.duration, Cause.TOO_SHORT)
-        found.append(replace(again, longer=attempt.longer - 1))
-    elif verdict.miss <= NEAR_MISS:
-        found.append(replace(precise, guess=reached, cause=Cause.NEAR_MISS))
-    elif stage < Stage.GOAL:
-        found.append(replace(precise, stage=Stage.GOAL, guess=reached, cause=Cause.START))
-    return found
-
-
-def _shortened(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
-    """What a motion is improved by that is fit to be a plan, if its way should take less time."""
-    fit = not verdict.reason and verdict.miss < 1 and solution.converged
-    if attempt.among:
-        return _shortened_among(attempt, solution, verdict, fit)
-    if attempt.duration is None or not fit or verdict.fitting >= TOO_LONG * attempt.duration or not attempt.shorter:
-        return []
-    shorter = _lasting(attempt, Guess(solution.X, solution.U), verdict.fitting, Cause.TOO_LONG)
-    return [replace(shorter, shorter=attempt.shorter - 1)]
-
-
-def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit: bool) -> list[Attempt]:
-    """The same among objects, step by step; a step that failed is halved."""
-    if attempt.duration is None or not attempt.shorter:
-        return []
-    refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
-    if fit:
-        reached = Guess(solution.X, solution.U)
-        duration, enough = max(verdict.fitting, GRADUALLY * attempt.duration), LEAST_GAIN
-        worked = (reached, attempt.duration)
-    elif attempt.worked is not None:
-        reached, before = worked = attempt.worked
-        duration, enough = float(np.sqrt(before * attempt.duration)), LEAST_GAIN_HALVED
-        attempt = replace(attempt, duration=before)
-    else:
-        return []
-    assert attempt.duration is not None
-    if duration >= enough * attempt.duration:
-        return []
-    shorter = _lasting(attempt, reached, duration, Cause.TOO_LONG)
-    return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, worked=worked)]
-
-
-def _lasting(attempt: Attempt, reached: Guess, duration: float, cause: Cause) -> Attempt:
-    """The same with another duration [s], from what was reached, which goes as much slower or faster."""
-    assert attempt.duration is not None
-    X, n = reached.X.copy(), reached.X.shape[1] // 2
-    X[1:, n:] *= attempt.duration / duration
-    return replace(attempt, guess=Guess(X, reached.U), cause=cause, duration=duration)
-
-
-class KnownMotions:
-    """The local optima that attempts have converged to. The same refinement would not lead on from there."""
-
-    def __init__(self) -> None:
-        self._known: list[tuple[tuple[Refinement, float | None], Array]] = []
-
-    def add(self, refinement: Refinement, X: Array, duration: float | None = None) -> bool:
-        """Adds a motion X (T+1, nx).
-
-        Returns whether it was not known for this refinement, whatever its iterations, and duration.
-        """
-        Q, problem = X[:, : X.shape[1] // 2], (refinement.problem, duration)
-        if any(problem == other and np.abs(Q - known).max() <= SAME for other, known in self._known):
-            return False
-        self._known.append((problem, Q))
-        return True

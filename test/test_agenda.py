@@ -1,17 +1,15 @@
-"""Among objects: what follows from a result, and which starts a search asks for."""
+"""Which starters a search asks, and when."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from scripted_planning import (
     INSTANCE,
     OTHERS,
-    PROPOSALS,
     TOUCHING,
     Judge,
     Solvers,
@@ -19,136 +17,17 @@ from scripted_planning import (
     Task,
     guess,
     keep,
-    solution,
 )
 
 from sobo_planner.errors import PlanningError
-from sobo_planner.planning.attempts import (
-    AMONG_CAPPED,
-    AMONG_CLEARANCES,
-    CAPPED,
-    CLEARANCES,
-    GRADUALLY,
-    LEAST_GAIN,
-    LEAST_GAIN_HALVED,
-    Attempt,
-    Cause,
-    Stage,
-    first_attempts,
-    follow_ups,
-)
+from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.search import Search
 from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
-from sobo_planner.solver import UNLIMITED, Precision, Refinement
+from sobo_planner.solver import UNLIMITED
 from sobo_planner.tasks.arm.problem import AMONG_WEIGHT
 
 WEIGHT = CLEARANCES[0]
-QUICK = Refinement(iterations=CAPPED, clearance=WEIGHT)
-FIRST = Attempt(Stage.FIRST, QUICK, "policy", guess(1.0), duration=2.0, longer=4, shorter=4, among=True)
-FITS = Verdict(miss=0.5, fitting=0.1)
-
-
-def test_links_are_kept_apart_from_the_beginning() -> None:
-    for weight, among in ((WEIGHT, True), (0.5, True), (0.0, False)):
-        made = first_attempts(PROPOSALS, weight)
-        assert len(made) == 6 and {each.among for each in made} == {among}
-        assert {each.refinement.clearance for each in made} == {weight}
-
-
-def test_a_motion_that_touches_something_is_refined_with_more_weight_than_without_objects() -> None:
-    tried, attempt = [], replace(FIRST, source=GLOBAL)
-    while made := follow_ups(attempt, solution(2.0), Verdict(violation=TOUCHING)):
-        (attempt,) = made
-        assert attempt.cause is Cause.COLLISION and attempt.refinement.iterations == AMONG_CAPPED
-        assert attempt.guess.X[0, 0] == 2.0
-        tried.append(attempt.refinement.clearance)
-    assert tuple(tried) == AMONG_CLEARANCES[1:] == (10 * WEIGHT, 100 * WEIGHT) and AMONG_CAPPED == 30
-    (apart,) = follow_ups(replace(FIRST, among=False), solution(2.0), Verdict(violation=TOUCHING))
-    assert (apart.refinement.iterations, apart.cause) == (CAPPED, Cause.COLLISION)
-
-
-@pytest.mark.parametrize(
-    ("stage", "source", "then", "cause"),
-    [
-        (Stage.FIRST, "policy", Stage.LIMITS, Cause.START),
-        (Stage.FIRST, GLOBAL, Stage.FIRST, Cause.COLLISION),
-        (Stage.LIMITS, "policy", Stage.LIMITS, Cause.COLLISION),
-        (Stage.APART, "posture", Stage.APART, Cause.COLLISION),
-    ],
-)
-def test_the_free_start_has_its_turn_before_others_are_refined_again(
-    stage: Stage, source: str, then: Stage, cause: Cause
-) -> None:
-    attempt = replace(FIRST, stage=stage, source=source)
-    (apart,) = follow_ups(attempt, solution(2.0), Verdict(violation=TOUCHING))
-    assert (apart.stage, apart.cause, apart.source) == (then, cause, source)
-
-
-def test_a_motion_is_made_shorter_by_a_quarter_at_a_time() -> None:
-    tried, made = [], [FIRST]
-    while made and len(tried) < 9:
-        (attempt,) = made
-        tried.append(attempt.duration)
-        made = follow_ups(attempt, solution(2.0), FITS)
-        assert all(each.refinement == replace(QUICK, iterations=AMONG_CAPPED) for each in made)
-        assert all(each.worked is not None and each.worked[1] == attempt.duration for each in made)
-    np.testing.assert_allclose(tried, [2.0 * 0.75**k for k in range(5)])
-    assert GRADUALLY == 0.75
-
-
-@pytest.mark.parametrize(("fitting", "duration"), [(1.4, 1.5), (1.6, 1.6), (1.93, 1.93), (1.95, None), (3.0, None)])
-def test_it_is_not_made_shorter_than_its_way_should_take_nor_by_less_than_a_thirtieth(
-    fitting: float, duration: float | None
-) -> None:
-    found = solution(2.0)
-    found.X[:, 1:] = 5.0
-    made = follow_ups(FIRST, found, Verdict(miss=0.99, fitting=fitting))
-    assert [each.duration for each in made] == ([] if duration is None else [duration]) and LEAST_GAIN == 0.97
-    for each in made:
-        assert (each.cause, each.shorter) == (Cause.TOO_LONG, 3)
-        np.testing.assert_allclose(each.guess.X[1:, 1], 5.0 * 2.0 / fitting if fitting > 1.5 else 5.0 / 0.75)
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        (solution(3.0), Verdict(violation=TOUCHING)),
-        (solution(3.0), Verdict(miss=1.0, fitting=0.1)),
-        (solution(3.0, converged=False), FITS),
-    ],
-)
-def test_a_step_that_failed_is_halved_from_the_motion_that_worked(found: Any, verdict: Verdict) -> None:
-    (step,) = follow_ups(FIRST, solution(2.0), FITS)
-    (half,) = follow_ups(step, found, verdict)
-    assert half.duration == pytest.approx((2.0 * 1.5) ** 0.5) and half.shorter == 2
-    assert half.guess.X[0, 0] == 2.0 and half.worked is not None and half.worked[1] == 2.0
-    assert follow_ups(half, found, verdict) == []  # the next half would gain less than a fourteenth
-    assert LEAST_GAIN_HALVED == 0.93
-
-
-def test_what_was_asked_for_or_never_worked_is_not_made_shorter() -> None:
-    assert follow_ups(replace(FIRST, duration=None), solution(2.0), FITS) == []
-    assert follow_ups(replace(FIRST, shorter=0), solution(2.0), FITS) == []
-    first = replace(FIRST, cause=Cause.TOO_LONG)
-    assert follow_ups(first, solution(2.0), Verdict(violation=TOUCHING)) == []
-
-
-@pytest.mark.parametrize(("fitting", "causes"), [(2.0, ["nearer", "longer"]), (2.1, ["longer"])])
-def test_what_is_short_of_the_goal_in_enough_time_gets_more_weight_on_it_first(
-    fitting: float, causes: list[str]
-) -> None:
-    made = follow_ups(FIRST, solution(2.0), Verdict(miss=3.0, fitting=fitting))
-    assert ["longer" if each.duration > 2.0 else "nearer" for each in made] == causes
-    if fitting <= 2.0:
-        nearer = made[0]
-        assert (nearer.refinement.precision, nearer.refinement.iterations) == (Precision.TERMINAL, CAPPED)
-        assert nearer.refinement.clearance == FIRST.refinement.clearance and nearer.guess.X[0, 0] == 2.0
-        assert follow_ups(nearer, solution(2.0), Verdict(miss=3.0, fitting=1.0)) == [], "once"
-    assert len(follow_ups(replace(FIRST, among=False), solution(2.0), Verdict(miss=3.0, fitting=fitting))) == 1
-
-
-# ---------------------------------------------------------------- in a search
 
 
 def free(times: np.ndarray, Q: np.ndarray, V: np.ndarray) -> object | None:
@@ -281,12 +160,3 @@ def test_such_a_way_may_graze_objects(depth: float, in_cell: bool, free_enough: 
     solvers = Solvers(keep)
     Search(task, [Starter(proposals)], Starter(OTHERS), solvers, judge, Starter([]), around).run(INSTANCE, UNLIMITED)
     assert solvers.asked[0][1] == 50.0
-
-
-def test_a_policys_way_in_its_world_has_few_iterations() -> None:
-    made = first_attempts(
-        [Proposal("policy", guess(1.0), 1.0, in_cell=True), Proposal("policy", guess(2.0), 2.0)], WEIGHT
-    )
-    assert [each.refinement.iterations for each in made[:2]] == [AMONG_CAPPED, CAPPED]
-    (alone, _, _) = first_attempts([Proposal("policy", guess(1.0), 1.0, in_cell=True)], 0.0)
-    assert alone.refinement.iterations == CAPPED
