@@ -20,7 +20,7 @@ from sobo_planner.errors import SoboError
 from sobo_planner.files import write_json
 from sobo_planner.paths import share_path
 from sobo_planner.planning import Plan, Planner
-from sobo_planner.planning.starters import Proposal
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Budget, Guess, Instance

@@ -11,9 +11,9 @@ import numpy as np
 
 from sobo_planner.planning.attempts import Attempt
 from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.proposals import GRAVITY, Proposal
 from sobo_planner.planning.record import Found
 from sobo_planner.planning.search import Search
-from sobo_planner.planning.starters import GRAVITY, Proposal
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance, Refinement, Solution, SolverStatus
 

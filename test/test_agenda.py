@@ -22,8 +22,8 @@ from scripted_planning import (
 from sobo_planner.errors import PlanningError
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.judge import Verdict
+from sobo_planner.planning.proposals import GLOBAL, GRAVITY, Proposal
 from sobo_planner.planning.search import Search
-from sobo_planner.planning.starters import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import UNLIMITED
 from sobo_planner.tasks.arm.problem import AMONG_WEIGHT
 

@@ -18,7 +18,7 @@ from sobo_planner.planning.attempts import (
     alternative_attempts,
     first_attempts,
 )
-from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GRAVITY, Proposal
 from sobo_planner.solver import Refinement
 
 QUICK = Refinement(iterations=CAPPED)

@@ -25,8 +25,8 @@ from sobo_planner.planning.attempts import (
 from sobo_planner.planning.follow_ups import LONGER, NEAR_MISS, TOO_LONG, follow_ups
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.known_motions import KnownMotions
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.planning.search import Search
-from sobo_planner.planning.starters import Proposal
 from sobo_planner.solver import UNLIMITED, Budget, Precision, Refinement, Solution
 
 QUICK, PRECISE = Refinement(iterations=CAPPED), Refinement(precision=Precision.TERMINAL)

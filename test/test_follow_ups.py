@@ -19,7 +19,7 @@ from sobo_planner.planning.follow_ups import (
     follow_ups,
 )
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import GLOBAL
+from sobo_planner.planning.proposals import GLOBAL
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import Precision, Refinement
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sobo_planner.planning.global_start import AROUND, EVERYWHERE, ROOM, GlobalStarter, free_way
-from sobo_planner.planning.starters import GLOBAL
+from sobo_planner.planning.proposals import GLOBAL
 from sobo_planner.solver import UNLIMITED, Budget, Guess, Instance
 
 WAY = np.zeros((3, 2))

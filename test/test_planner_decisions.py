@@ -12,10 +12,10 @@ from sobo_planner.errors import PlanningError
 from sobo_planner.planning.attempts import CLEARANCES
 from sobo_planner.planning.plan import ORIENTED, REACHED, PlanStatus
 from sobo_planner.planning.planner import Planner
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.planning.record import Account, Found
 from sobo_planner.planning.search import Search
 from sobo_planner.planning.setups import PREPARED
-from sobo_planner.planning.starters import Proposal
 from sobo_planner.solver import Instance, Precision, Refinement, Solution, SolverStatus
 from sobo_planner.tasks import ArmReach
 

@@ -10,7 +10,7 @@ from scripted_planning import BOXED, INSTANCE, PROPOSALS, TOUCHING, Starter, gue
 from sobo_planner.errors import PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import CAPPED, CLEARANCES
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GRAVITY, Proposal
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import UNLIMITED, Precision, Refinement, Solution
 

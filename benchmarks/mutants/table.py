@@ -37,6 +37,8 @@ TESTS = {
     "*/demo/cell.py": "test_demo_cell",
     "*/learning/kept.py": "test_kept",
     "*/planning/starters.py": "test_starters",
+    "*/planning/proposals.py": "test_starters test_policy_starter",
+    "*/planning/policy_starter.py": "test_policy_starter",
     "*/planning/planner.py": "test_planner test_planner_decisions test_planner_paces",
     "*/planning/plan_maker.py": "test_planner test_planner_decisions test_planner_paces",
     "*/planning/setups.py": "test_planner test_planner_decisions test_planner_paces",

@@ -16,9 +16,10 @@ from sobo_planner.planning.attempts import (
     last_attempts,
 )
 from sobo_planner.planning.mending import is_free
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.planning.record import Record
 from sobo_planner.planning.refiner import Refiner
-from sobo_planner.planning.starters import Proposal, Starter
+from sobo_planner.planning.starters import Starter
 from sobo_planner.solver import Budget, Instance
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.problem import AMONG_WEIGHT

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import count
 
-from sobo_planner.planning.starters import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GRAVITY, Proposal
 from sobo_planner.solver import Guess, Refinement
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
 

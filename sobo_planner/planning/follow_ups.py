@@ -8,7 +8,7 @@ import numpy as np
 
 from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import GLOBAL
+from sobo_planner.planning.proposals import GLOBAL
 from sobo_planner.solver import Guess, Precision, Solution
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
 

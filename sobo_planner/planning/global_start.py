@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner import _native
-from sobo_planner.planning.starters import GLOBAL, Proposal
+from sobo_planner.planning.proposals import GLOBAL, Proposal
 from sobo_planner.solver import Budget, Instance
 from sobo_planner.tasks import ArmReach
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.motion import Optimum
-from sobo_planner.planning.starters import Proposal
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.robot import Robot
 
 Array = NDArray[np.float64]

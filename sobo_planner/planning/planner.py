@@ -13,9 +13,10 @@ from sobo_planner.planning.judge import FEASIBLE, Checker
 from sobo_planner.planning.leaving import way_out
 from sobo_planner.planning.plan import REACHED, Plan, PlanStatus
 from sobo_planner.planning.plan_maker import PlanMaker
+from sobo_planner.planning.policy_starter import PolicyStarter
 from sobo_planner.planning.record import Found
 from sobo_planner.planning.setups import Setup, Setups
-from sobo_planner.planning.starters import InterpolationStarter, PolicyStarter, Starter
+from sobo_planner.planning.starters import InterpolationStarter, Starter
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import UNLIMITED, Budget, Instance, Interrupt

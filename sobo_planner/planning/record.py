@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sobo_planner.errors import DeadlineError, PlanInterruptedError, PlanningError, PlanRefusedError
 from sobo_planner.planning.attempts import Attempt, Cause
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.starters import Proposal
+from sobo_planner.planning.proposals import Proposal
 from sobo_planner.solver import Budget, Instance, Solution
 from sobo_planner.tasks import ArmReach
 

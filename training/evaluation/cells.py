@@ -22,7 +22,7 @@ from tqdm import tqdm
 from sobo_planner.errors import SoboError
 from sobo_planner.planning import Planner, PlanStatus
 from sobo_planner.planning.mending import is_free
-from sobo_planner.planning.starters import PolicyStarter
+from sobo_planner.planning.policy_starter import PolicyStarter
 from sobo_planner.policy import Policy
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import UNLIMITED, Instance
