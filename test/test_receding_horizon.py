@@ -15,11 +15,8 @@ from server_bench import RATE, Bench, N, server_bench
 
 from sobo_planner.receding import RecedingPlanner
 from sobo_planner.ros.outputs import conversions
-from sobo_planner.ros.serve.receding_horizon import (
-    LONGEST_LATE_LEAD,
-    LONGEST_LEAD,
-    RecedingHorizon,
-)
+from sobo_planner.ros.serve.lead import LONGEST_LATE_LEAD, LONGEST_LEAD
+from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker
 from sobo_planner.tasks import ArmReach

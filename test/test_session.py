@@ -96,7 +96,7 @@ def test_a_policy_proposes_beside_the_cycles_until_the_session_is_closed(make: M
     server = session.server(core_of(session, session._values))
     assert isinstance(server, RecedingHorizon)
     proposer = session._proposer
-    assert proposer is not None and server._proposer is proposer
+    assert proposer is not None and server._report._proposer is proposer
     planner = server._planner
     assert planner._budget == pytest.approx(0.2 / 50.0) and planner._starts._propose_every == 7
     session.close()
