@@ -18,8 +18,7 @@ from scene_messages import Message, attached, ball, pose, scene
 from visualization_msgs.msg import Marker, MarkerArray
 from world_messages import cube, markers, points, stamp
 
-from sobo_planner.world import Sphere, WorldObject
-from sobo_planner.world.world import AttachedObject
+from sobo_planner.world import AttachedObject, Sphere, WorldObject
 
 NOW = 1000.0  # ROS time [s]
 OLD = NOW - 1e4  # past any `world_timeout`

@@ -71,3 +71,13 @@ class Entry:
 
     def _label(self) -> str:
         return self.key.rpartition(".")[2] or "a world"
+
+
+def flag(entry: Entry) -> bool:
+    """True or false, as tools write it."""
+    if isinstance(entry.value, bool):
+        return entry.value
+    text = str(entry.value).lower() if isinstance(entry.value, (str, int)) else ""
+    if text not in ("true", "false", "0", "1"):
+        entry.fail(f"expected true or false, got {shown(entry.value)}")
+    return text in ("true", "1")

@@ -9,10 +9,11 @@ from pathlib import Path
 from sobo_planner.errors import WorldError
 from sobo_planner.world.entries import Entry
 from sobo_planner.world.meshes import read_mesh
+from sobo_planner.world.objects import AttachedObject, Part, WorldObject
 from sobo_planner.world.pose import Pose
 from sobo_planner.world.shapes import SHAPES, Mesh, Shape
 from sobo_planner.world.values import shown
-from sobo_planner.world.world import FORMAT, AttachedObject, Part, World, WorldObject, allowed_pair
+from sobo_planner.world.world import FORMAT, World, allowed_pair
 
 #: Keys of a world file.
 KEYS = ("format", "frame", "objects", "attached", "allowed")

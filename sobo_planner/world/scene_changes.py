@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from sobo_planner.errors import WorldError
-from sobo_planner.world import moveit
-from sobo_planner.world.entries import Entry, MisfitError
+from sobo_planner.world.allowed_matrix import allowed_of
+from sobo_planner.world.collision_objects import (
+    ATTACHED,
+    OBJECT,
+    attached_object,
+    collision_object,
+    pose_of,
+    refuse_frame,
+)
+from sobo_planner.world.entries import Entry, MisfitError, flag
+from sobo_planner.world.moveit import SCENE, octomap_data, refuse_padding
+from sobo_planner.world.objects import AttachedObject, Part, WorldObject
 from sobo_planner.world.pose import Pose
 from sobo_planner.world.values import shown
-from sobo_planner.world.world import AttachedObject, Part, World, WorldObject
+from sobo_planner.world.world import World
 
 # CollisionObject.operation, which is a byte.
 _OPERATIONS = ("add", "remove", "append", "move")
@@ -35,10 +45,10 @@ def changed_world(world: World, scene: Mapping[str, Any], frame: str) -> World:
 
 
 def _changed(world: World, document: Entry, frame: str) -> World:
-    entries = document.mapping(moveit.SCENE)
-    moveit.refuse_padding(entries)
+    entries = document.mapping(SCENE)
+    refuse_padding(entries)
     inside = entries["world"].mapping(("collision_objects", "octomap")) if "world" in entries else {}
-    if moveit.octomap_data(inside.get("octomap", _NOTHING).value):
+    if octomap_data(inside.get("octomap", _NOTHING).value):
         inside["octomap"].fail("the scene has an octomap, which is not supported; send a point cloud on `points`")
     changes = inside.get("collision_objects", _NOTHING).items()
     objects = {each.name: each for each in world.objects}
@@ -50,7 +60,7 @@ def _changed(world: World, document: Entry, frame: str) -> World:
     allowed = world.allowed
     matrix = entries.get("allowed_collision_matrix")
     if matrix is not None and matrix.mapping().get("entry_names", _NOTHING).items():
-        allowed = moveit.allowed_of(matrix)
+        allowed = allowed_of(matrix)
     with document.located():
         return World(tuple(objects.values()), tuple(attached.values()), allowed)
 
@@ -74,7 +84,7 @@ def _name(values: Mapping[str, Entry]) -> str:
 
 def _change_object(entry: Entry, objects: dict[str, WorldObject], frame: str) -> None:
     """Carries out what a `CollisionObject` asks for."""
-    values = entry.mapping(moveit.OBJECT, ("id",))
+    values = entry.mapping(OBJECT, ("id",))
     name, operation = _name(values), _operation(values)
     if operation == "remove":
         if name:
@@ -85,7 +95,7 @@ def _change_object(entry: Entry, objects: dict[str, WorldObject], frame: str) ->
     if operation == "move":
         objects[name] = _moved(entry, values, objects, frame)
         return
-    _, parts, pose = moveit.collision_object(_as_added(entry), frame, None)
+    _, parts, pose = collision_object(_as_added(entry), frame, None)
     before = objects.get(name)
     with entry.located():
         if operation == "append" and before is not None:
@@ -103,8 +113,8 @@ def _moved(entry: Entry, values: Mapping[str, Entry], objects: Mapping[str, Worl
     if any(values[each].items() for each in shapes if each in values):
         entry.fail(f"object {shown(name)} is moved and has shapes or their poses; add it anew")
     with entry.located(f"object {shown(name)}"):
-        moveit.refuse_frame(values.get("header"), frame)
-        pose = moveit.pose_of(values["pose"]) if "pose" in values else Pose()
+        refuse_frame(values.get("header"), frame)
+        pose = pose_of(values["pose"]) if "pose" in values else Pose()
     with entry.located():
         return WorldObject(name, objects[name].parts, pose)
 
@@ -122,20 +132,20 @@ def _change_attached(
     """
     values = state.mapping()
     given = values.get("attached_collision_objects", _NOTHING).items()
-    if not ("is_diff" in values and moveit.flag(values["is_diff"])):
+    if not ("is_diff" in values and flag(values["is_diff"])):
         if not given and not _names_joints(values):
             return
         attached.clear()
     for entry in given:
-        inside = entry.mapping(moveit.ATTACHED, ("object",))
-        what = inside["object"].mapping(moveit.OBJECT, ("id",))
+        inside = entry.mapping(ATTACHED, ("object",))
+        what = inside["object"].mapping(OBJECT, ("id",))
         operation = _operation(what)
         if operation == "remove":
             link = inside["link_name"].value if "link_name" in inside else ""
             _detach(entry, _name(what), link, attached, changes)
         elif operation == "add":
             without = {**entry.value, "object": _as_added(inside["object"]).value}
-            found = moveit.attached_object(Entry(without, entry.key), None)
+            found = attached_object(Entry(without, entry.key), None)
             attached[found.name] = found
             objects.pop(found.name, None)
         else:

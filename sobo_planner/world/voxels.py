@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import WorldError
+from sobo_planner.world.objects import Part
 from sobo_planner.world.pose import Pose
 from sobo_planner.world.shapes import Box
 from sobo_planner.world.values import LARGEST
-from sobo_planner.world.world import Part
 
 #: Boxes that a cloud may become; with more of them the grid is made coarser.
 MOST_BOXES = 1000
