@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sobo_planner.robot.mechanics import CONSTANT_ACCELERATION, SEMI_IMPLICIT_EULER
-from sobo_planner.robot.robot import GRAVITY, Robot
+from sobo_planner.robot.robot import Robot
+from sobo_planner.robot.surroundings import GRAVITY
 
 __all__ = ["CONSTANT_ACCELERATION", "GRAVITY", "SEMI_IMPLICIT_EULER", "Robot"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sobo_planner import _native
 from sobo_planner.errors import RobotError
 from sobo_planner.robot import bodies
 from sobo_planner.robot.accelerations import acceleration_limits, jerk_limits
 from sobo_planner.robot.frames import Placement, fixed_links
 from sobo_planner.robot.inertia import check_mass_matrix
 from sobo_planner.robot.mechanics import Mechanics
+from sobo_planner.robot.reading import native_robot, text_of
+from sobo_planner.robot.surroundings import GRAVITY, friction_of_joints, gravity_vector
 from sobo_planner.robot.urdf import identity, parse, read
 from sobo_planner.world import World
 
 Array = NDArray[np.float64]
-
-#: Gravity of an arm that stands on the ground [m/s^2].
-GRAVITY = (0.0, 0.0, -9.81)
 
 
 class Robot(Mechanics):
@@ -92,14 +89,10 @@ class Robot(Mechanics):
             Robot, urdf, tool_frame, locked_joints=locked, armature=tuple(armature), collision=collision, path=path
         )
         self.urdf, self.path = urdf, path
-        folders = [str(folder) for folder in path.parents] if path else []
         self.description = checked = read(urdf, locked)
         rotors = np.asarray(armature, float)
         self.tool_frame = tool_frame
-        try:
-            self.native = _native.Robot(checked.text, tool_frame, checked.locked, rotors, folders, collision)
-        except RobotError as e:
-            raise RobotError(_in_one_line(str(e))) from e
+        self.native = native_robot(checked, tool_frame, rotors, path, collision)
         self.fixed_links: dict[str, Placement] = fixed_links(parse(checked.text), checked.locked)
         self.root_link = next(iter(self.fixed_links))
         self.hash = identity(urdf, tool_frame, locked, armature)
@@ -146,13 +139,7 @@ class Robot(Mechanics):
         Raises:
             RobotError: The file cannot be read or parsed, or a frame or joint is not in it.
         """
-        path = Path(path)
-        if not path.is_file():  # nor a device, which may never end
-            raise RobotError(f"the URDF {path} cannot be read: there is no such file")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise RobotError(f"the URDF {path} cannot be read: {e}") from e
+        path, text = Path(path), text_of(Path(path))
         try:
             return cls(text, tool_frame, locked_joints=locked_joints, armature=armature, collision=collision, path=path)
         except RobotError as e:
@@ -213,11 +200,9 @@ class Robot(Mechanics):
         Raises:
             RobotError: A size is wrong, or a number is negative or not finite.
         """
-        down = np.asarray(gravity, float)
-        if down.shape != (3,) or not np.isfinite(down).all():
-            raise RobotError(f"robot.gravity needs three finite numbers [m/s^2], got {list(gravity)}")
-        viscous = _of_joints("robot.damping", damping, self.damping)
-        dry = _of_joints("robot.friction", friction, self.friction)
+        down = gravity_vector(gravity)
+        viscous = friction_of_joints("robot.damping", damping, self.damping)
+        dry = friction_of_joints("robot.friction", friction, self.friction)
         recipe = functools.partial(Robot.with_surroundings, self, tuple(gravity), tuple(damping), tuple(friction))
         same = np.array_equal(down, self.gravity_vector) and np.array_equal(viscous, self.damping)
         identity = self.hash if same else f"{self.hash} gravity {down.tolist()} damping {viscous.tolist()}"
@@ -229,9 +214,9 @@ class Robot(Mechanics):
         other = Robot.__new__(Robot)
         vars(other).update(vars(self), _recipe=recipe, **changes)
         if self._bare is not None:  # another payload replaces this one, and keeps the change
-            other._bare = recipe.func(self._bare, *recipe.args[1:])
+            other._bare = recipe.func(self._bare, *recipe.args[1:], **recipe.keywords)
         if self._alone is not None and recipe is not self._recipe:  # so does another world
-            other._alone = recipe.func(self._alone, *recipe.args[1:])
+            other._alone = recipe.func(self._alone, *recipe.args[1:], **recipe.keywords)
         return other
 
     def with_world(self, world: World, margin: float = 0.0) -> Robot:
@@ -258,9 +243,7 @@ class Robot(Mechanics):
         Raises:
             RobotError: See `robot.accelerations.acceleration_limits`.
         """
-        limits = acceleration_limits(self.name, self.joint_names, given, file)
-        recipe = functools.partial(Robot.with_acceleration_limits, self, tuple(float(limit) for limit in limits))
-        return self._changed(recipe, acceleration_limit=limits)
+        return self._with_limits(acceleration_limit=acceleration_limits(self.name, self.joint_names, given, file))
 
     def with_jerk_limits(self, given: Sequence[float] = (), file: Path | None = None) -> Robot:
         """The same robot with the jerk limits that are given, or those in a MoveIt `joint_limits.yaml`.
@@ -268,10 +251,10 @@ class Robot(Mechanics):
         Raises:
             RobotError: See `robot.accelerations.jerk_limits`.
         """
-        return self._with_jerk_limit(jerk_limits(self.name, self.joint_names, given, file))
+        return self._with_limits(jerk_limit=jerk_limits(self.name, self.joint_names, given, file))
 
-    def _with_jerk_limit(self, limits: Array) -> Robot:
-        return self._changed(functools.partial(Robot._with_jerk_limit, self, limits), jerk_limit=limits)
+    def _with_limits(self, **limits: Array) -> Robot:
+        return self._changed(functools.partial(Robot._with_limits, self, **limits), **limits)
 
     def unwound(self, q: ArrayLike, reference: ArrayLike) -> Array:
         """The configuration like q that is nearest to another one: whole turns of `unbounded` joints do not count.
@@ -289,21 +272,3 @@ class Robot(Mechanics):
                 turns = np.round((out - np.asarray(reference, float))[..., free] / (2.0 * np.pi))
                 out[..., free] -= 2.0 * np.pi * turns
         return out
-
-
-def _of_joints(what: str, given: Sequence[float], otherwise: Array) -> Array:
-    """One number for each joint, those of the URDF where none are given."""
-    if not len(given):
-        return otherwise
-    out = np.asarray(given, float)
-    if out.shape != otherwise.shape or not (np.isfinite(out) & (out >= 0.0)).all():
-        raise RobotError(f"{what} needs {len(otherwise)} numbers of 0 or more, one for each joint, got {list(given)}")
-    return out
-
-
-def _in_one_line(message: str) -> str:
-    """A message of Pinocchio or Coal without the place in its sources, and what to do where a mesh is missing."""
-    plain = " ".join(re.sub(r"From file: .*?message: ", "", message, flags=re.DOTALL).split())
-    if "collision geometry" in plain:
-        plain += " (robot.collision: false plans without collision geometry)"
-    return plain
