@@ -110,7 +110,7 @@ def test_commands_and_links_are_true() -> None:
 
 def test_topic_and_quality_of_service_are_true() -> None:
     pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
-    from sobo_planner.ros.outputs.plan_outputs import linear_feedback
+    from sobo_planner.ros.outputs import linear_feedback
 
     assert f"publishes `{linear_feedback.TOPIC}` where" in PAGE
     assert f"best effort, depth {linear_feedback.QOS.depth}" in PAGE

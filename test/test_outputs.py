@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,8 @@ from test_linear_feedback import stand_ins
 from sobo_planner.motion import Followed, Motion, reference
 from sobo_planner.planning.planner import Planner
 from sobo_planner.ros.outputs import conversions, linear_feedback
-from sobo_planner.ros.outputs.plan_outputs import RECORDED, PlanOutputs
+from sobo_planner.ros.outputs.plan_outputs import PlanOutputs
+from sobo_planner.ros.outputs.plan_recorder import RECORDED, PlanRecorder
 from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.support.status import Refused, Status
@@ -74,7 +75,7 @@ def stream(outputs: PlanOutputs, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     if not linear_feedback.available():
         monkeypatch.setattr(linear_feedback, "Control", stand_ins()["Control"])
     recorder = Recorder()
-    monkeypatch.setattr(outputs, "_control", recorder)
+    monkeypatch.setattr(outputs._commands, "_control", recorder)
     return recorder
 
 
@@ -193,15 +194,15 @@ def test_what_is_published_is_what_passed_the_checker(
 
 
 def test_what_is_recorded_are_the_bytes_that_were_published(
-    outputs: PlanOutputs, motion: Motion, monkeypatch: pytest.MonkeyPatch
+    outputs: PlanOutputs, motion: Motion, task: ArmReach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded: list[tuple[Published, dict[str, bytes], Any]] = []
     refused: list[tuple[bytes, Any]] = []
-    recording = SimpleNamespace(
+    recording: Any = SimpleNamespace(
         plan=lambda *plan: recorded.append(plan), refusal=lambda *refusal: refused.append(refusal)
     )
-    monkeypatch.setattr(outputs, "_recording", recording)
-    monkeypatch.setattr(outputs, "_values", VALUES | dict.fromkeys(RECORDED))
+    recorder = PlanRecorder(recording, task.robot, VALUES | dict.fromkeys(RECORDED), None)
+    monkeypatch.setattr(outputs, "_recorder", recorder)
     left = {role: Recorder() for role in ("joint_trajectory", "feedback_gains", "feedforward", "plan_report")}
     for role, attribute in zip(left, ("_trajectory", "_gains", "_feedforward", "_report"), strict=True):
         monkeypatch.setattr(outputs, attribute, left[role])
@@ -210,8 +211,8 @@ def test_what_is_recorded_are_the_bytes_that_were_published(
     assert around is None and "world_version" not in published.data()
     together = {"joint_trajectory": published.trajectory, **messages}
     assert together.keys() == left.keys()
-    for role, recorder in left.items():
-        assert isinstance(together[role], bytes) and recorder.messages == [together[role]], role
+    for role, publisher in left.items():
+        assert isinstance(together[role], bytes) and publisher.messages == [together[role]], role
     assert json.loads(deserialize_message(together["plan_report"], String).data) == report
     refusal = Refused(Status.BAD_GOAL, "too far")
     outputs.publish_refusal(refusal, np.ones(3))
@@ -225,9 +226,15 @@ def test_what_is_recorded_says_in_which_world_it_was_made(
 ) -> None:
     """One that was checked in another world than it was made in, as braking among objects, brings none."""
     recorded: list[Any] = []
-    recording = SimpleNamespace(plan=lambda *plan: recorded.append(plan), refusal=lambda *told: recorded.append(told))
-    monkeypatch.setattr(outputs, "_recording", recording)
-    monkeypatch.setattr(outputs, "_values", VALUES | dict.fromkeys(RECORDED) | {"world_margin": 0.01})
+    recording: Any = SimpleNamespace(
+        plan=lambda *plan: recorded.append(plan), refusal=lambda *told: recorded.append(told)
+    )
+    values: dict[str, Any] = VALUES | dict.fromkeys(RECORDED) | {"world_margin": 0.01}
+
+    def known(world: Callable[[], World] | None) -> None:
+        monkeypatch.setattr(outputs, "_recorder", PlanRecorder(recording, task.robot, values, world))
+
+    known(None)
     view = task.with_world(World((WorldObject("ball", Sphere(0.1), Pose((0.0, 0.0, 3.0))),)), 0.02)
     version = view.robot.world.version
     for details in (DETAILS, DETAILS | {"world": {"version": version}}, DETAILS | {"world": {"version": version + 1}}):
@@ -237,14 +244,14 @@ def test_what_is_recorded_says_in_which_world_it_was_made(
     assert [each[0].data()["world_version"] for each in recorded] == [version, version, version + 1]
     outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
     assert recorded[-1][1] is None, "nobody says what surrounds the arm"
-    monkeypatch.setattr(outputs, "_world", lambda: view.robot.world)
+    known(lambda: view.robot.world)
     outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
     assert recorded[-1][1] == Surrounding(view.robot.world, 0.01)
-    for topics, known in (("", False), ("obstacles", True)):  # nothing was ever heard, or that there is nothing
-        monkeypatch.setattr(outputs, "_world", World)
-        monkeypatch.setitem(outputs._values, "world_topics", topics)  # type: ignore[arg-type]
+    known(World)
+    for topics, told in (("", False), ("obstacles", True)):  # nothing was ever heard, or that there is nothing
+        values["world_topics"] = topics
         outputs.publish_refusal(Refused(Status.BAD_GOAL, "too far"), np.ones(3))
-        assert (recorded[-1][1] is not None) is known
+        assert (recorded[-1][1] is not None) is told
 
 
 def test_what_the_checker_refuses_is_not_published(outputs: PlanOutputs, motion: Motion) -> None:

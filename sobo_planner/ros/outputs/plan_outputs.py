@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from builtin_interfaces.msg import Time as Stamp
+from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -17,17 +18,18 @@ from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from sobo_planner.motion import Followed, Motion, reference
+from sobo_planner.motion import Followed, Motion
 from sobo_planner.robot import Robot
 from sobo_planner.robot.frames import Placement
 from sobo_planner.ros.inputs.inbox import StampedState
-from sobo_planner.ros.outputs import conversions, diagnostics, efforts, linear_feedback
+from sobo_planner.ros.outputs import diagnostics
 from sobo_planner.ros.outputs.execution import Execution
-from sobo_planner.ros.outputs.trajectory_rules import Rules, broken_rule, keeps_rules
+from sobo_planner.ros.outputs.plan_messages import plan_messages
+from sobo_planner.ros.outputs.plan_recorder import PlanRecorder
+from sobo_planner.ros.outputs.plan_reports import PlanReports
+from sobo_planner.ros.outputs.torque_commands import TorqueCommands
 from sobo_planner.ros.record import fast_cdr
-from sobo_planner.ros.record.plans import Published
 from sobo_planner.ros.record.recording import Recording
-from sobo_planner.ros.record.worlds import Surrounding
 from sobo_planner.ros.support.status import Refused, Status
 from sobo_planner.safety import PlanChecker, Trajectory
 from sobo_planner.solver import Interrupt
@@ -39,9 +41,6 @@ STANDSTILL = 10**6
 
 # Time given to subscribers to take what was published last [s].
 HANDED_OVER_WITHIN = 1.0
-
-# Parameters that a plan depends on, for its recording.
-RECORDED = ("goal_type", "velocity_scaling", "acceleration_scaling", "payload_mass", "payload_centre")
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -80,28 +79,22 @@ class PlanOutputs:
         recording: Recording | None = None,
         world: Callable[[], World] | None = None,
     ) -> None:
-        self._node, self._robot, self._joint_names = node, robot, list(joint_names)
+        self._node, self._joint_names = node, list(joint_names)
         self._checker, self._followed = checker, followed
-        self._policy_name, self._values = policy_name, values
+        self._values = values
+        self._reports = PlanReports(policy_name, values, base)
         self._lock = threading.Lock()
         self._open = False
-        self._plan_id = 0
         self._last_stamp = 0
-        self._end_torque = np.zeros(robot.nq)
-        self._last_goal: tuple[NDArray[np.float64], list[float]] = np.zeros(0), []
         self._trajectory = node.create_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._gains = node.create_publisher(Float64MultiArray, "feedback_gains", RELIABLE)
         self._feedforward = node.create_publisher(Float64MultiArray, "feedforward", RELIABLE)
         self._report = report or node.create_publisher(String, "plan_report", RELIABLE)
-        self._control = None
-        if linear_feedback.available():
-            self._control = node.create_publisher(linear_feedback.Control, linear_feedback.TOPIC, linear_feedback.QOS)
-        self._efforts = None
-        if values.get("effort_rate", 0.0) > 0.0:
-            self._efforts = node.create_publisher(Float64MultiArray, efforts.TOPIC, efforts.QOS)
+        with_efforts = values.get("effort_rate", 0.0) > 0.0
+        self._commands = TorqueCommands(node, robot, self._joint_names, with_efforts)
         self._publishers = (self._trajectory, self._gains, self._feedforward, self._report)
-        self._lent, self._execution, self._recording, self._world = report, execution, recording, world
-        self._from_root = (base or Placement.identity()).inverse()
+        self._lent, self._execution = report, execution
+        self._recorder = None if recording is None else PlanRecorder(recording, robot, values, world)
 
     def open(self) -> None:
         """Lets messages pass, beginning without a motion."""
@@ -123,8 +116,8 @@ class PlanOutputs:
             publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
         if self._execution is not None:
             self._execution.destroy()
-        for publisher in (*self._publishers, self._control, self._efforts):
-            if publisher is not None and publisher is not self._lent:
+        for publisher in (*self._publishers, *self._commands.publishers):
+            if publisher is not self._lent:
                 self._node.destroy_publisher(publisher)
 
     def subscribers(self) -> dict[str, str]:
@@ -160,25 +153,11 @@ class PlanOutputs:
             Refused: PLAN_REFUSED, the checker refuses it, or a message would break a rule of the controller;
                 EXECUTION_FAILED, no controller takes goals.
         """
-        nanoseconds = round(now * 1e9)
-        if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
-            nanoseconds = self._last_stamp + 1
-        self._last_stamp = nanoseconds
-        stamp = Time(nanoseconds=nanoseconds).to_msg()
-        lead = max(motion.begin - now, 0.0)
-        effort, acceleration = self._values["publish_effort"], self._values["publish_acceleration"]
-        moving_end = self._values["allow_nonzero_velocity_at_trajectory_end"]
-        points = motion.trajectory(lead, moving_end)
+        stamp, lead = self._stamp(now), max(motion.begin - now, 0.0)
+        points = motion.trajectory(lead, self._values["allow_nonzero_velocity_at_trajectory_end"])
         self._check(points, motion, among)
-        names, rules = self._joint_names, Rules(tuple(self._joint_names), effort, moving_end)
-        if self._execution is not None or not keeps_rules(points, names, stamp, effort, rules, acceleration):
-            message = conversions.trajectory_message(points, names, stamp, effort, acceleration)
-            if broken := broken_rule(message, rules):
-                raise Refused(Status.PLAN_REFUSED, f"the controller would not accept the trajectory: {broken}")
-        # In CDR already, which is recorded, too: rclpy, which has the interpreter meanwhile, would take a millisecond.
-        trajectory = fast_cdr.joint_trajectory(points, names, (stamp.sec, stamp.nanosec), effort, acceleration)
-        gains, gains_sum = conversions.gains_cdr(motion.K)
-        feedforward, feedforward_sum = conversions.feedforward_cdr(motion.U)
+        as_message = self._execution is not None
+        messages = plan_messages(points, motion, self._joint_names, stamp, self._values, as_message)
         with self._lock:
             if not self._open or (unless is not None and unless.is_set()):
                 return None
@@ -186,44 +165,27 @@ class PlanOutputs:
                 still_fresh()
             if self._execution is not None:
                 self._execution.check()
-            self._plan_id += 1
-            report = diagnostics.plan_report(
-                self._plan_id, stamp, lead, motion, details | {"policy": self._policy_name}
-            )
-            report["goal"] = self._in_base(details.get("goal"))
-            report["checksums"] = {
-                "feedback_gains": gains_sum,
-                "feedforward": feedforward_sum,
-                "joint_trajectory": points.checksum,
-            }
-            self._gains.publish(gains)
-            self._feedforward.publish(feedforward)
-            self._trajectory.publish(trajectory)
+            report = self._reports.plan(stamp, lead, motion, details, messages.checksums)
+            self._gains.publish(messages.gains)
+            self._feedforward.publish(messages.feedforward)
+            self._trajectory.publish(messages.trajectory)
             if self._execution is not None:
-                self._execution.send(message)
+                self._execution.send(messages.as_message)
             told = fast_cdr.text(diagnostics.to_json(report))
             self._report.publish(told)
             self._followed.add(motion, now)
-            if self._control is not None or self._efforts is not None:
-                self._end_torque = self._robot.gravity(motion.X[-1, : self._robot.nq])
-            if self._recording is not None:
-                around, version = self._around(details, among)
-                context = {name: self._values[name] for name in RECORDED} | {"goal": details.get("goal")}
-                if version is not None:
-                    context["world_version"] = version
-                published = Published(self._plan_id, stamp, lead, motion, trajectory, context)
-                messages = {"feedback_gains": gains, "feedforward": feedforward, "plan_report": told}
-                self._recording.plan(published, messages, around)
+            self._commands.end_with(motion)
+            if self._recorder is not None:
+                self._recorder.plan(report["plan_id"], told, stamp, lead, motion, messages, details, among)
         return report
 
-    def _around(self, details: Mapping[str, Any], among: ArmReach | None) -> tuple[Surrounding | None, int | None]:
-        """The world of a motion, None where it was checked in another one, and its version; None without objects."""
-        robot = self._robot if among is None else among.robot
-        version = details.get("world", {}).get("version")
-        if version is None and not robot.world.everything:
-            return None, None
-        made_here = version in (None, robot.world.version)
-        return (Surrounding(robot.world, robot.margin) if made_here else None), version or robot.world.version
+    def _stamp(self, now: float) -> Stamp:
+        """The stamp of a plan at a ROS time [s]; no two plans have the same."""
+        nanoseconds = round(now * 1e9)
+        if 0 <= self._last_stamp - nanoseconds < STANDSTILL:
+            nanoseconds = self._last_stamp + 1
+        self._last_stamp = nanoseconds
+        return Time(nanoseconds=nanoseconds).to_msg()
 
     def _check(self, points: Trajectory, motion: Motion, among: ArmReach | None) -> None:
         """Refuses points that must not leave. They cannot be changed afterwards."""
@@ -234,30 +196,12 @@ class PlanOutputs:
 
     def publish_refusal(self, refusal: Refused, goal: NDArray[np.float64] | None) -> None:
         """Tells whoever sent a goal why it is not served. `goal` is None when it could not be read."""
-        report = diagnostics.refusal_report(refusal, self._in_base(goal))
         with self._lock:
             if self._open:
-                told = fast_cdr.text(diagnostics.to_json(report))
+                told = fast_cdr.text(diagnostics.to_json(self._reports.refusal(refusal, goal)))
                 self._report.publish(told)
-                if self._recording is not None:
-                    self._recording.refusal(told, self._known())
-
-    def _known(self) -> Surrounding | None:
-        """What surrounds the arm as far as it is known; None for a node without a world."""
-        world = None if self._world is None else self._world()
-        if world is None or not (world.everything or self._values["world_topics"]):
-            return None
-        return Surrounding(world, self._values["world_margin"])
-
-    def _in_base(self, goal: ArrayLike | None) -> list[float] | None:
-        """A goal, as its sender may compare it: of the tool in the base frame, of the joints as it is."""
-        if goal is None:
-            return None
-        values = np.asarray(goal, float)
-        if not np.array_equal(values, self._last_goal[0]):  # a receding horizon reports the same one many times
-            there = values if self._values["goal_type"] == "joints" else self._from_root.goal(values)
-            self._last_goal = values.copy(), there.tolist()
-        return self._last_goal[1]
+                if self._recorder is not None:
+                    self._recorder.refusal(told)
 
     def publish_control(self, now: float, x: NDArray[np.float64] | None = None) -> None:
         """Publishes what `linear_feedback_controller` is to do, if its package is there.
@@ -268,20 +212,11 @@ class PlanOutputs:
         """
         with self._lock:
             timeline = self._followed.timeline
-            if self._control is None or timeline is None or not self._open:
+            if timeline is None or not self._open:
                 return
-            motion = timeline.at(now)
-            if now < motion.begin:
-                return
-            stage = motion.stage(now)
-            torque = motion.U[stage] if now <= motion.end else self._end_torque
-            desired, gains = motion.state(now), motion.K[stage]
-            if x is not None:
-                desired = reference(desired, x, gains, self._robot.velocity_limit)
-            stamp = Time(nanoseconds=round(now * 1e9)).to_msg()
-            message = linear_feedback.control_message(stamp, self._joint_names, desired, torque, gains)
-            self._control.publish(message)
-            self._note("control", message)
+            message = self._commands.control(timeline, now, x)
+            if message is not None and self._recorder is not None:
+                self._recorder.note("control", message)
 
     def publish_effort(self, now: float, state: StampedState) -> None:
         """Publishes the torque that holds the arm to what it follows, if `effort_rate` asks for it.
@@ -291,14 +226,6 @@ class PlanOutputs:
             state: The newest measurement.
         """
         with self._lock:
-            timeline, robot = self._followed.timeline, self._robot
-            if self._efforts is None or timeline is None or not self._open:
-                return
-            limits = robot.velocity_limit, robot.effort_limit
-            torque = efforts.corrected_torque(timeline, now, state.x, state.stamp, self._end_torque, *limits)
-            if torque is not None:
-                self._efforts.publish(Float64MultiArray(data=conversions.doubles(torque)))
-
-    def _note(self, role: str, message: Any) -> None:
-        if self._recording is not None:
-            self._recording.note(role, message)
+            timeline = self._followed.timeline
+            if timeline is not None and self._open:
+                self._commands.effort(timeline, now, state)
