@@ -15,11 +15,12 @@ pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distr
 from scripted_serving import GOAL, N, Script, ScriptedBrakes, ScriptedPlanner, in_thread, wait
 
 from sobo_planner.errors import GoalError
+from sobo_planner.ros.serve.activation import Serving
 from sobo_planner.ros.serve.plan_once import CLOCK_PERIOD, PlanOnce
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.serve.serving import Progress, Server
 from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, Serving, Watchdog
+from sobo_planner.ros.serve.watchdog import GRACE, PERIOD, Watchdog
 from sobo_planner.ros.support.process import WorkerThread
 from sobo_planner.ros.support.status import Status
 from sobo_planner.solver import Instance

@@ -25,7 +25,7 @@ TARGETS = (
 
 SERVERS = (
     "test_serving test_plan_once test_receding_horizon test_receding_decisions test_health test_stopping test_watchdog "
-    "test_core test_lead test_receding_goals test_cycle_report test_moving_world"
+    "test_core test_fault_log test_lead test_receding_goals test_cycle_report test_moving_world"
 )
 RECEDING = (
     "test_receding_solver test_receding_starters test_receding_planner test_receding_choice test_receding_handover"

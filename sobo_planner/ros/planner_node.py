@@ -7,10 +7,8 @@ log, in /diagnostics and on `plan_report`; it is never queued or retried.
 
 from __future__ import annotations
 
-import time
-import traceback
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -25,38 +23,21 @@ from sobo_planner.ros.inputs.state_topic import StateTopic
 from sobo_planner.ros.outputs import diagnostics, linear_feedback
 from sobo_planner.ros.outputs.plan_outputs import RELIABLE
 from sobo_planner.ros.record.recording import Recording
+from sobo_planner.ros.serve.activation import ENDS_WITHIN, Serving
 from sobo_planner.ros.serve.core import FRESH, Core
-from sobo_planner.ros.serve.effort_loop import EffortLoop
+from sobo_planner.ros.serve.fault_log import FaultLog, logged
 from sobo_planner.ros.serve.health import Health
 from sobo_planner.ros.serve.requests import Desk, Requests
 from sobo_planner.ros.serve.session import Session
-from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.serve.watchdog import ENDS_WITHIN, PERIOD, Serving, Watchdog
+from sobo_planner.ros.serve.watchdog import PERIOD
 from sobo_planner.ros.support import node_parameters
 from sobo_planner.ros.support.parameters import Parameters, changed
 from sobo_planner.ros.support.process import WorkerThread, run_node
-from sobo_planner.ros.support.status import Refused, Status
 
 MARKERS_PERIOD = 0.2  # [s] between two looks at what RViz is to show
-LOG_PERIOD = 2.0  # [s] between two log lines of the same status
 
-Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 LIVE_PARAMETERS = tuple(spec.name for spec in node_parameters.PLANNER if not spec.read_only)
-
-
-def _logged(transition: Transition) -> Transition:
-    """Logs what a transition throws: rclpy keeps it to itself."""
-
-    @wraps(transition)
-    def logged(node: PlannerNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except Exception:
-            node._defect(f"{transition.__name__} failed")
-            raise
-
-    return logged
 
 
 class PlannerNode(LifecycleNode):
@@ -65,18 +46,17 @@ class PlannerNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
         self._ledger = diagnostics.Ledger()
-        self._last_logged: dict[Status, float] = {}
+        self._log = FaultLog(self, self._ledger)
         self._session: Session | None = None
         self._serving: Serving | None = None
-        self._efforts: EffortLoop | None = None
         self._ended: WorkerThread | None = None  # of the activation before
         self._failure: SoboError | None = None
         self._values: dict[str, Any] = {}
         self._recording = Recording(self)
         # Before the parameters: a node whose parameters are refused is destroyed, too.
-        self._requests = Requests(self, self._ledger, self._warn, self._values, self._recording)
+        self._requests = Requests(self, self._ledger, self._log.warn, self._values, self._recording)
         record = partial(self._recording.note_all, "joint_states")
-        self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._note)
+        self._arrivals = Arrivals(StateTopic(self), self._now, self._values, record, self._log.note)
         parameters = Parameters(self)
         self._values.update(parameters.declare(node_parameters.PLANNER))
         parameters.check_names()
@@ -84,9 +64,9 @@ class PlannerNode(LifecycleNode):
         self.add_post_set_parameters_callback(self._on_parameters_set)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         # On simulated time too: a clock that stands still is a reason to look at the diagnostics.
-        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.create_timer(MARKERS_PERIOD, self._show, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.create_timer(PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        for period, step in ((1.0, self._publish_diagnostics), (MARKERS_PERIOD, self._show), (PERIOD, self._watch)):
+            self.create_timer(period, step, clock=steady)
         if linear_feedback.available():
             self.create_timer(1.0 / self._values["rate"], self._publish_control)
 
@@ -99,12 +79,12 @@ class PlannerNode(LifecycleNode):
 
     # ---------------------------------------------------------------- lifecycle
 
-    @_logged
+    @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads task and policy; refused, naming what does not fit, when one of them cannot be used."""
         try:
             report = self._requests.report
-            self._session = Session(self, self._values, report, self._note, self._recording)
+            self._session = Session(self, self._values, report, self._log.note, self._recording)
             self._recording.begin(self._values, self._session.description)
         except SoboError as error:
             self._failure = error
@@ -118,7 +98,7 @@ class PlannerNode(LifecycleNode):
         self.get_logger().info(f"task {session.task.name}, policy {session.policy_name}: configured")
         return SUCCESS
 
-    @_logged
+    @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to serve, with nothing that came in before."""
         assert self._session is not None
@@ -137,38 +117,32 @@ class PlannerNode(LifecycleNode):
             self._values,
             now=self._now,
             info=self.get_logger().info,
-            warn=self._warn,
-            defect=self._defect,
+            warn=self._log.warn,
+            defect=self._log.defect,
             worlds=None if session.world_topics is None else session.world_topics.intake.worlds,
         )
-        server = session.server(core)
-        worker = WorkerThread("planning", server.run_logged)
-        stopper = Stopper(core, session.watchdog_brakes)
-        watchdog = Watchdog(server, worker.is_alive, stopper, self._publish_diagnostics)
+        serving = Serving.of(session, core, self._values["effort_rate"], self._publish_diagnostics)
         session.outputs.open()
-        self._serving = Serving(core.inbox, server, worker, watchdog)
+        self._serving = serving
         self._arrivals.open(session.states, core.inbox)
-        self._requests.open(Desk(session.frames, core.inbox, server, session.joint_names))
-        worker.start()
-        if self._values["effort_rate"] > 0.0:
-            self._efforts = EffortLoop(core, self._values["effort_rate"])
-            self._efforts.start()
+        self._requests.open(Desk(session.frames, core.inbox, serving.server, session.joint_names))
+        serving.start()
         self.get_logger().info(f"{self._values['mode']}: ready")
         return super().on_activate(state)
 
-    @_logged
+    @logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Brings a moving arm to rest and publishes nothing any more."""
         self._end_serving()
         return super().on_deactivate(state)
 
-    @_logged
+    @logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drops task and policy."""
         self._drop_session()
         return SUCCESS
 
-    @_logged
+    @logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends as `destroy_node` does."""
         self._end_serving()
@@ -182,7 +156,7 @@ class PlannerNode(LifecycleNode):
             try:
                 step()
             except Exception:  # the other step is needed all the more
-                self._defect("what was made could not be taken back")
+                self._log.defect("what was made could not be taken back")
         return SUCCESS
 
     def _end_serving(self) -> None:
@@ -194,9 +168,6 @@ class PlannerNode(LifecycleNode):
             return
         self._ended = serving.worker
         serving.end(self._session.followed)
-        if self._efforts is not None:
-            self._efforts.end()
-            self._efforts = None
         self._session.outputs.close()
         serving.worker.join_within(ENDS_WITHIN)
         self._session.close()
@@ -231,21 +202,6 @@ class PlannerNode(LifecycleNode):
             self._session.take(values)
 
     # ---------------------------------------------------------------- what goes out
-
-    def _defect(self, text: str) -> None:
-        """Logs the exception that is being handled, with its traceback; rclpy's loggers take no `exc_info`."""
-        self.get_logger().error(f"{text}\n{traceback.format_exc()}")
-
-    def _note(self, refusal: Refused) -> None:
-        self._ledger.count(refusal.status, refusal.detail)
-        self._warn(refusal.status, refusal.detail)
-
-    def _warn(self, status: Status, detail: str) -> None:
-        now = time.monotonic()
-        # rclpy throttles by source line; here each status must get through on its own.
-        if now - self._last_logged.get(status, -LOG_PERIOD) >= LOG_PERIOD:
-            self._last_logged[status] = now
-            self.get_logger().warning(f"{status.value}: {detail}")
 
     def _watch(self) -> None:
         self._arrivals.take_rest(PERIOD)

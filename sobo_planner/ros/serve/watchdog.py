@@ -5,20 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from sobo_planner.motion import Followed
-from sobo_planner.ros.inputs.inbox import Inbox
 from sobo_planner.ros.serve.serving import Server
 from sobo_planner.ros.serve.stopping import Stopper
-from sobo_planner.ros.support.process import WorkerThread
 from sobo_planner.ros.support.status import Refused, Status
 
 PERIOD = 0.05  # [s] between two looks
 # What a step may take beyond the time that was announced for it [s]: other processes need the processor, too.
 GRACE = 0.5
-# What the thread may take to end [s] before the arm is stopped without it, and then again.
-ENDS_WITHIN = 0.5
 # Looks at which the arm is tried to be stopped.
 STOP_TRIES = 20
 
@@ -86,29 +80,3 @@ class Watchdog:
             self._server.core.note(refusal.status, refusal.detail)
         except Exception as error:  # the next try may do better, whatever this one threw
             self._server.core.defect(f"stopping the arm failed: {type(error).__name__}: {error}")
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What an active node has.
-
-    Attributes:
-        inbox: What came in.
-        server: Who serves it.
-        worker: The planning thread.
-        watchdog: Watches it.
-    """
-
-    inbox: Inbox
-    server: Server
-    worker: WorkerThread
-    watchdog: Watchdog
-
-    def end(self, followed: Followed) -> None:
-        """Brings a moving arm to rest, whether or not the thread ends: nothing that it plans is published any more."""
-        goal = self.inbox.close()
-        if goal is not None:
-            self.server.core.refuse(Refused(Status.CANCELLED, "the node was deactivated"), goal)
-        self.worker.join_within(ENDS_WITHIN)
-        if self.inbox.state is not None or followed.timeline is not None:
-            self.server.guarded(None, self.watchdog.stopper.stop)
