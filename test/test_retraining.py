@@ -94,8 +94,8 @@ def test_training_goes_on_from_the_weights_and_the_scaling_of_an_artifact(task, 
     run = Interplay(slow, tmp_path, options, progress=False)
     run.claim()
     run.begin()
-    run.collect(0)
-    run.train(0, *run.buffer(0))
+    run.solutions.collect(0)
+    run.train(0, *run.solutions.buffer(0))
     state = read_checkpoint(tmp_path / "iteration-01" / "run" / "checkpoint.pt")
     given = load_file(made[0] / "policy" / "model.safetensors")
     for name, value in given.items():
@@ -213,25 +213,25 @@ def test_the_policy_helps_to_solve_new_pairs(made, task, tmp_path, monkeypatch):
 def test_what_is_learned_about_the_log_is_the_logged_share(task, options, whole, tmp_path):
     """Beside the policy's own rollouts, or beside sampled instances where there is no policy to go on from."""
     run = Interplay(task, whole, dataclasses.replace(options, logged_share=0.3), progress=False)
-    data, parts = run.buffer(1)
+    data, parts = run.solutions.buffer(1)
     assert parts == () and len(data) == 9 + 2 * 3
     own = load(whole / "iteration-02" / "recombined", task)
     np.testing.assert_array_equal(data.x0[12:15], own.x0)
     kept = run.kept(2)
-    assert kept is not None and kept.share == 0.7 and kept.teacher is run.given.net
+    assert kept is not None and kept.share == 0.7 and kept.teacher is run.setup.given.net
     assert kept.data.trajectories == 2 * ROLLOUTS
     reset = Interplay(load_task("lqr", **(SMALL | {"reset": True})), whole, options, progress=False)
-    assert len(reset.buffer(1)[0]) == 9 + 3
+    assert len(reset.solutions.buffer(1)[0]) == 9 + 3
 
     alone = dataclasses.replace(options, policy=None, method="sob_mlp", logged_share=0.3)
     begun = Interplay(load_task("lqr", **(SMALL | {"iterations": 1})), tmp_path, alone, progress=False)
-    assert begun.kept(2) is None and begun.config.lr == task.config.training.lr
+    assert begun.kept(2) is None and begun.setup.config.lr == task.config.training.lr
     begun.claim()
-    begun.collect(0)
-    data, parts = begun.buffer(0)
+    begun.solutions.collect(0)
+    data, parts = begun.solutions.buffer(0)
     assert parts == ((9 + 3, 0.3), (3, 0.7)) and len(data) == 15
     onward = Interplay(task, tmp_path / "onward", dataclasses.replace(options, from_data=()), progress=False)
-    assert onward.kept(2) is None and onward.config.lr == task.config.training.lr
+    assert onward.kept(2) is None and onward.setup.config.lr == task.config.training.lr
 
 
 def test_a_folder_of_an_earlier_version_is_refused_by_name(task, options, whole, tmp_path):

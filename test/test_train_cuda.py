@@ -10,6 +10,7 @@ from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
 from sobo_training.config import TrainConfig
 from sobo_training.interplay import loop
+from sobo_training.interplay import setup as interplay_setup
 from sobo_training.interplay.loop import interplay
 from sobo_training.interplay.options import InterplayOptions
 from sobo_training.learning.chunks import TrainingSet, build
@@ -57,10 +58,10 @@ def test_the_loop_is_refused_before_anything_is_solved(tmp_path: Path) -> None:
 
 
 def test_the_loop_trains_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "check_device", lambda device: None)
+    monkeypatch.setattr(interplay_setup, "check_device", lambda device: None)
     run = loop.Interplay(load_task("lqr"), tmp_path, InterplayOptions(device="cuda"))
-    assert run.config.device == "cuda"
-    assert loop.Interplay(load_task("lqr"), tmp_path, InterplayOptions()).config.device == "cpu"
+    assert run.setup.config.device == "cuda"
+    assert loop.Interplay(load_task("lqr"), tmp_path, InterplayOptions()).setup.config.device == "cpu"
 
 
 def test_compiled_kernels_are_for_the_cpu_alone() -> None:

@@ -28,37 +28,29 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from sobo_planner.errors import ConfigError, PolicyError, SoboError
+from sobo_planner.errors import PolicyError, SoboError
 from sobo_planner.files import write_json
 from sobo_planner.policy.artifact import Artifact
-from sobo_training.config import TrainConfig
-from sobo_training.data.collect import collect
-from sobo_training.data.collection import CollectOptions, CollectSummary, policy_identity
-from sobo_training.data.dataset import Dataset, load, locked
-from sobo_training.data.logged import identity, improve, recombine, split
+from sobo_training.data.dataset import Dataset, locked
 from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
-from sobo_training.export.continuing import load_policy
 from sobo_training.export.exporter import export, load_run
 from sobo_training.export.placing import FILES, place
 from sobo_training.interplay.figures import figures_of
-from sobo_training.interplay.keeping import RATE, ROLLOUTS, keep
+from sobo_training.interplay.keeping import ROLLOUTS, keep
 from sobo_training.interplay.options import InterplayOptions, gradient_steps, seed_of
 from sobo_training.interplay.record import Record, read_json
+from sobo_training.interplay.setup import Setup
+from sobo_training.interplay.solutions import Solutions
 from sobo_training.interplay.verdicts import EVALUATIONS, findings
 from sobo_training.learning.chunks import Part
 from sobo_training.learning.kept import Kept
-from sobo_training.learning.train import TrainResult, check_device, train
-from sobo_training.networks.network import network
+from sobo_training.learning.train import TrainResult, train
 
 if TYPE_CHECKING:
     from sobo_planner.tasks import Task
 
-#: Instances to try for each solution wanted, before giving up.
-ATTEMPTS = 20
 #: Steps of a training run that a kill may cost.
 CHECKPOINT_EVERY = 100
-#: Disk space for a training run, a policy and the figures of one iteration [bytes]; they take a fifth of it.
-ITERATION_BYTES = 100e6
 
 
 class Interplay:
@@ -75,20 +67,8 @@ class Interplay:
         self.task, self.folder, self.options, self.progress = task, folder, options, progress
         self.settings = task.config.interplay
         self.record = Record(folder, self.settings.iterations, {"task": task.name, "method": options.method})
-        if task.cell is not None and (options.from_data or options.executor != "threads"):
-            raise ConfigError("in a world a policy learns from instances solved there: no from_data, no other executor")
-        self.given = load_policy(options.policy, task, options.method) if options.policy else None
-        self.config = self.given.config if self.given else TrainConfig.from_task(task, options.method)
-        check_device(options.device)  # what cannot be trained is refused before hours of solving
-        self.config = replace(self.config, device=options.device)
-        network(task, self.config)
-        gradient_steps(1, 1, task.horizon, self.config)
-        self.logged, self.unseen = None, None
-        if options.from_data:
-            self.logged, self.unseen = split(load(options.from_data, task), self.settings.instances)
-        self.keeps = self.given is not None and self.logged is not None
-        if self.keeps:
-            self.config = replace(self.config, lr=RATE * self.config.lr)
+        self.setup = Setup.of(task, options)
+        self.solutions = Solutions(self.setup, self.place, progress)
 
     # ---------------------------------------------------------------- Algorithm 1
 
@@ -98,12 +78,12 @@ class Interplay:
         with SummaryWriter(str(self.folder / "tensorboard"), purge_step=todo.start + 1) as curves:
             self.begin()
             for iteration in todo:
-                summary = self.record.phase("collect", self.collect, iteration)
-                data, parts = self.buffer(iteration)
+                summary = self.record.phase("collect", self.solutions.collect, iteration)
+                data, parts = self.solutions.buffer(iteration)
                 result = self.record.phase("train", self.train, iteration, data, parts)
                 self.record.phase("export", self.export, iteration, result)
                 report = self.record.phase("evaluate", self.evaluate, iteration)
-                figures = figures_of(summary, data, result.summary, report, len(self.logged or ()))
+                figures = figures_of(summary, data, result.summary, report, len(self.setup.logged or ()))
                 told = {"verdict": findings(self.folder, iteration + 1), "seconds": self.record.status["seconds"]}
                 self.record.finish({"iteration": iteration + 1, **figures, **told}, curves)
         self.publish()
@@ -122,76 +102,29 @@ class Interplay:
     def evaluations(self) -> dict[str, Dataset | None]:
         """The evaluations of each policy, by file: the logged instances that they are on, or None for sampled ones."""
         sampled, logged = EVALUATIONS
-        return {sampled: None} | ({logged: self.unseen} if self.unseen is not None and len(self.unseen) else {})
-
-    def collect(self, iteration: int) -> CollectSummary:
-        """Solves new instances from the task's starts and from the policy's rollout, and keeps the cheaper solution; an
-        instance that cannot be solved is replaced by another. Logged solutions are replaced by cheaper ones, and as
-        many new pairs of their starts and goals are solved as new instances, or instead of these for a policy that
-        keeps what it can do elsewhere."""
-        has_policy = iteration > 0 or self.given is not None
-        policy = self.place(iteration - 1, "policy") if has_policy else None
-        seed = seed_of(self.options.seed, iteration)
-        wanted = self.settings.trajectories_of(iteration)
-        options = CollectOptions(
-            count=ATTEMPTS * wanted,
-            wanted=wanted,
-            seed=seed,
-            starts=self.settings.starts_of(iteration + (self.given is not None)),
-            threads=self.options.threads,
-            shard_size=2 * self.options.threads,
-        )
-        if self.logged is not None:
-            known = load(self.place(iteration - 1, "logged"), self.task) if iteration else self.logged
-            place = self.place(iteration, "logged")
-            improve(known, self.task, place, policy, seed, self.options.threads, self.progress)
-            pairs = recombine(known, self.task, self.place(iteration, "recombined"), options, policy, self.progress)
-            if self.keeps:
-                return pairs
-        return collect(self.task, self.place(iteration, "data"), options, policy, self.progress, self.options.executor)
-
-    def buffer(self, iteration: int) -> tuple[Dataset, tuple[Part, ...]]:
-        """The solutions to learn from, the logged and recombined ones first, and how much of each batch is drawn from
-        these, and from sampled ones where there are any."""
-        kept = range(iteration if self.settings.reset else 0, iteration + 1)
-        sampled = [self.place(i, "data") for i in kept]
-        if self.logged is None:
-            return load(sampled, self.task), ()
-        used = [self.place(iteration, "logged"), *(self.place(i, "recombined") for i in kept)]
-        if self.keeps:
-            return load(used, self.task), ()
-        data, count = load([*used, *sampled], self.task), len(load(used, self.task))
-        share = self.options.logged_share
-        return data, ((count, share), (len(data) - count, 1.0 - share))
+        unseen = self.setup.unseen
+        return {sampled: None} | ({logged: unseen} if unseen is not None and len(unseen) else {})
 
     def train(self, iteration: int, data: Dataset, parts: tuple[Part, ...]) -> TrainResult:
         """Continues with the weights of the last iteration, with a new optimiser and schedule."""
         config = replace(
-            self.config,
+            self.setup.config,
             seed=seed_of(self.options.seed, iteration),
             checkpoint_every=CHECKPOINT_EVERY,
-            steps=gradient_steps(self.settings.epochs, len(data), self.task.horizon, self.config),
+            steps=gradient_steps(self.settings.epochs, len(data), self.task.horizon, self.setup.config),
         )
-        previous = load_run(self.place(iteration - 1, "run"), self.task) if iteration else self.given
+        previous = load_run(self.place(iteration - 1, "run"), self.task) if iteration else self.setup.given
         run = self.place(iteration, "run")
         kept = self.kept(len(data))
         return train(data, self.task, run, config, progress=self.progress, previous=previous, parts=parts, kept=kept)
 
     def kept(self, learned: int) -> Kept | None:
         """What the given policy does on sampled instances; None where nothing is to be kept."""
-        if not self.keeps:
+        given, options = self.setup.given, self.options
+        if not self.setup.keeps or given is None:
             return None
-        assert self.given is not None
-        options = self.options
-        return keep(
-            self.task,
-            self.place(-1, "policy"),
-            self.given,
-            ROLLOUTS * learned,
-            1.0 - options.logged_share,
-            seed=options.seed,
-            progress=self.progress,
-        )
+        policy, count, share = self.place(-1, "policy"), ROLLOUTS * learned, 1.0 - options.logged_share
+        return keep(self.task, policy, given, count, share, seed=options.seed, progress=self.progress)
 
     def export(self, iteration: int, result: TrainResult) -> None:
         """Makes the policy artifact, where it is not there whole."""
@@ -227,27 +160,7 @@ class Interplay:
 
     def claim(self) -> None:
         """Takes the folder; see `Record.claim`."""
-        task, options, number = self.task, self.options, self.settings.iterations
-        step = 2 * task.nx + 3 * task.nu + 2 * task.nu * task.ndx + task.ndx**2
-        kinds = 2 if self.logged is not None and not self.keeps else 1
-        solutions = kinds * sum(self.settings.trajectories_of(i) for i in range(number))
-        solutions += number * len(self.logged or ())
-        asked = {
-            "task_hash": task.hash,
-            "robot_hash": task.robot_hash,
-            "method": options.method,
-            "seed": options.seed,
-            "config": task.config.to_dict(),
-            "policy": policy_identity(options.policy),
-            "from_data": identity(self.logged) if self.logged is not None else None,
-            "logged_share": options.logged_share if self.logged is not None else None,
-        }
-        if task.cell is not None:
-            asked["world"] = dict(task.cell)
-        if self.logged is not None:
-            asked["recombined"] = True  # earlier versions learned from the logged solutions and new instances alone
-            asked["kept"] = self.keeps  # earlier versions solved sampled instances besides
-        self.record.claim(asked, 8.0 * step * (task.horizon + 1) * solutions + number * ITERATION_BYTES)
+        self.record.claim(self.setup.identity(), self.setup.room())
 
 
 def interplay(task: Task, folder: str | Path, options: InterplayOptions, progress: bool = True) -> dict[str, Any]:
