@@ -33,8 +33,9 @@ from sobo_planner.errors import DatasetError, SoboError
 from sobo_planner.files import check_output, write_json
 from sobo_planner.robot.kinematics import minimum_jerk
 from sobo_planner.tasks import ArmReach, load_arm
-from sobo_training.bags.candidates import Filters, Selection
+from sobo_training.bags.candidates import Filters
 from sobo_training.bags.conversion import BagOptions, survey
+from sobo_training.bags.selection import Selection
 from sobo_training.data.dataset import load, shard_paths
 from sobo_training.data.shards import read_shard
 

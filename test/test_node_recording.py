@@ -21,8 +21,9 @@ from ros_harness import Probe
 from sobo_planner.ros.outputs import conversions
 from sobo_planner.tasks import ArmReach
 from sobo_planner.tasks.arm.commands import Gains, commands
-from sobo_training.bags.candidates import Filters, Selection
+from sobo_training.bags.candidates import Filters
 from sobo_training.bags.conversion import BagOptions, survey
+from sobo_training.bags.selection import Selection
 
 FAR = (5.0, 0.0, 0.5)
 

@@ -169,8 +169,9 @@ def test_a_node_plans_in_what_it_hears_and_ends_lifetimes(home: np.ndarray) -> N
 def test_plans_come_out_of_a_recording_with_their_worlds(home: np.ndarray, tmp_path: Path) -> None:
     """From messages on topics to the instances of `sobo from-bag`."""
     pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
-    from sobo_training.bags.candidates import Filters, Selection
+    from sobo_training.bags.candidates import Filters
     from sobo_training.bags.conversion import BagOptions, survey
+    from sobo_training.bags.selection import Selection
 
     worlds = []
     with served_session(home, world_topics="obstacles", records=True, record=str(tmp_path)) as served:

@@ -76,8 +76,8 @@ class FromBag(Command):
 
             from sobo_training.bags.candidates import Filters
             from sobo_training.bags.conversion import BagOptions, convert
-            from sobo_training.bags.survey import TimeRange
             from sobo_training.bags.topics import Names
+            from sobo_training.bags.usable import TimeRange
 
         from sobo_planner.tasks import load_arm
 

@@ -13,13 +13,16 @@ from tqdm import tqdm
 from sobo_planner.errors import DatasetError
 from sobo_planner.files import write_json
 from sobo_planner.tasks import ArmReach
-from sobo_training.bags.candidates import Filters, Found, Selection
+from sobo_training.bags.candidates import Filters, Found
+from sobo_training.bags.contents import Contents
 from sobo_training.bags.decoding import decoder
 from sobo_training.bags.demonstrations import LoggedCollector, config_of
 from sobo_training.bags.files import Bag, digest, find_bags
 from sobo_training.bags.report import Report, describe, results
-from sobo_training.bags.survey import Contents, Survey, TimeRange
+from sobo_training.bags.selection import Selection
+from sobo_training.bags.survey import Survey
 from sobo_training.bags.topics import Names
+from sobo_training.bags.usable import TimeRange
 from sobo_training.data.collect import fill
 from sobo_training.data.collection import CollectOptions
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import KINDS, Candidate, Found
+from sobo_training.bags.contents import Contents
 from sobo_training.bags.demonstrations import RECORDED, stays_optimal
 from sobo_training.bags.records import SECOND
-from sobo_training.bags.survey import Contents
 from sobo_training.bags.worlds import Views, described
 from sobo_training.data.collection import CollectSummary
 from sobo_training.data.dataset import shard_paths

@@ -4,98 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags import plans, topics
 from sobo_training.bags.arm_states import ArmStates
+from sobo_training.bags.contents import Contents
 from sobo_training.bags.decoding import Decode
 from sobo_training.bags.files import Bag, read
 from sobo_training.bags.goals import Goal, commanded, joint_goal, tool_goal
-from sobo_training.bags.joint_states import Array
-from sobo_training.bags.motions import Motion, MotionFinder
-from sobo_training.bags.packing import ZSTD, unpack_zstd
-from sobo_training.bags.plans import LoggedPlan, Plans, Refusal
-from sobo_training.bags.records import SECOND, Batch, Channel, Damage, Findings, Times
+from sobo_training.bags.motions import MotionFinder
+from sobo_training.bags.plans import Plans
+from sobo_training.bags.records import SECOND, Batch, Channel, Findings
 from sobo_training.bags.topics import Names
+from sobo_training.bags.usable import TimeRange, Usable
 from sobo_training.bags.worlds import LoggedWorlds
 
-# Times of this size [s] and more are UNIX times; smaller ones count from the beginning of a bag.
-UNIX_TIME = 1e9
-NOT_USED, OUTSIDE = "of a topic that is not used", "outside of the time range"
-# No message is larger [bytes].
-LARGEST = 1 << 28
+NOT_USED = "of a topic that is not used"
 UNDECODED = "cannot be decoded"
 # A trajectory that another one replaces within this time [s] moved nothing far.
 REPLACED = 0.5
-
-
-@dataclass(frozen=True)
-class TimeRange:
-    """The part of a bag that is read: begin and end [s], since the bag's beginning or in UNIX time; None: all."""
-
-    begin: float | None = None
-    end: float | None = None
-
-    def holds(self, times: Times, first: int) -> NDArray[np.bool_]:
-        """Whether times [ns] are inside; `first` is that of the bag's beginning."""
-
-        def bound(value: float) -> float:
-            return value * SECOND if value >= UNIX_TIME else first + value * SECOND
-
-        inside = np.ones(len(times), bool)
-        if self.begin is not None:
-            inside &= times >= bound(self.begin)
-        if self.end is not None:
-            inside &= times <= bound(self.end)
-        return inside
-
-
-@dataclass
-class Contents:
-    """What is in a bag.
-
-    Attributes:
-        bag: The bag.
-        names: How it names things.
-        motions: What the arm did from rest to rest.
-        plans: Plans of this package.
-        refusals: Goals that its node refused.
-        goals: Goals that were sent, refused or not.
-        trajectories: What others commanded.
-        history: Where the arm was, now and then: time of the recording [ns] and positions.
-        uses: What became of the messages of each topic.
-        totals: Messages of each topic.
-        types: Type of each topic.
-        damages: Parts of the files that cannot be read.
-        unused_motions, unused_plans: By cause.
-        worlds: The worlds that plans were made in.
-        notes: What else is to be known.
-        first, last: When the first and the last message were recorded [ns]; None without any.
-    """
-
-    bag: Bag
-    names: Names
-    motions: list[Motion] = field(default_factory=list)
-    plans: list[LoggedPlan] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    goals: list[Goal] = field(default_factory=list)
-    trajectories: list[Motion] = field(default_factory=list)
-    history: list[tuple[int, Array]] = field(default_factory=list)
-    uses: dict[str, Counter[str]] = field(default_factory=dict)
-    totals: Counter[str] = field(default_factory=Counter)
-    types: dict[str, str] = field(default_factory=dict)
-    damages: list[Damage] = field(default_factory=list)
-    unused_motions: Counter[str] = field(default_factory=Counter)
-    unused_plans: Counter[str] = field(default_factory=Counter)
-    worlds: LoggedWorlds = field(default_factory=lambda: LoggedWorlds(""))
-    notes: list[str] = field(default_factory=list)
-    first: int | None = None
-    last: int | None = None
 
 
 class Survey:
@@ -119,7 +50,8 @@ class Survey:
         time_range: TimeRange,
         advance: Callable[[int], object],
     ) -> None:
-        self._task, self._decode, self._range, self._advance = task, decode, time_range, advance
+        self._task, self._decode, self._advance = task, decode, advance
+        self._usable = Usable(time_range, self._use)
         self._asked = names.topics
         names = topics.recorded_names(bag, decode).given(names)
         joints = names.joints or tuple(names.prefix + name for name in task.robot.joint_names)
@@ -164,8 +96,7 @@ class Survey:
         if contents.first is None:
             contents.first = int(batch.times[0])
         contents.last = int(batch.times[-1])
-        batch = self._within(batch, contents.first)
-        batch = self._plain(batch)
+        batch = self._usable.of(batch, contents.first)
         role = contents.names.role(channel)
         if not len(batch.payloads) or role is None:
             return
@@ -181,30 +112,6 @@ class Survey:
             else:
                 self._use(channel.topic, "parts of plans", len(batch.payloads))
             self._plans.add(role, batch)
-
-    def _within(self, batch: Batch, first: int) -> Batch:
-        inside = self._range.holds(batch.times, first)
-        if inside.all():
-            return batch
-        self._use(batch.channel.topic, OUTSIDE, int((~inside).sum()))
-        payloads = [payload for payload, kept in zip(batch.payloads, inside, strict=True) if kept]
-        return Batch(batch.channel, batch.times[inside], payloads)
-
-    def _plain(self, batch: Batch) -> Batch:
-        """Without messages that cannot be decoded in any case; those that were compressed one by one unpacked."""
-        if batch.channel.encoding != "cdr":
-            self._use(batch.channel.topic, f"serialised as {batch.channel.encoding!r}", len(batch.payloads))
-            return Batch(batch.channel, batch.times[:0], [])
-        if not any(payload[:4] == ZSTD for payload in batch.payloads):
-            return batch
-        times, payloads = [], []
-        for time, payload in zip(batch.times, batch.payloads, strict=True):
-            try:
-                payloads.append(unpack_zstd(bytes(payload), LARGEST) if payload[:4] == ZSTD else payload)
-                times.append(time)
-            except Exception:  # the library's own
-                self._use(batch.channel.topic, "cannot be decompressed")
-        return Batch(batch.channel, np.array(times, np.int64), payloads)
 
     def _joint_states(self, batch: Batch) -> None:
         topic, robot = batch.channel.topic, self._task.robot
@@ -276,20 +183,22 @@ class Survey:
                 kinds, found = " or ".join(topics.TYPES[role]), ", ".join(sorted(contents.types)) or "none"
                 contents.notes.append(f"no topic {topic} of the type {kinds}; the topics there: {found}")
         for topic, (arm, finder) in self._arms.items():
-            finder.finish()
-            for what, count in (arm.unused + finder.states).items():
-                self._use(topic, what, count)
-            contents.motions += finder.motions
-            contents.unused_motions += finder.unused
-            contents.history += finder.history
-            missing = [name for name in self._joints if name not in arm.seen]
-            if missing:
-                seen = ", ".join(sorted(arm.seen)[:12]) or "none"
-                contents.notes.append(f"{topic}: no state of the joints {', '.join(missing)}; the joints there: {seen}")
-            for count, what in (
-                (finder.clock_jumps, "the clock of the stamps was set"),
-                (finder.gaps, "states are missing"),
-            ):
-                if count:
-                    contents.notes.append(f"{topic}: {what} {count} times; motions across are not used")
+            self._finish_arm(topic, arm, finder)
         contents.history.sort(key=lambda each: each[0])
+
+    def _finish_arm(self, topic: str, arm: ArmStates, finder: MotionFinder) -> None:
+        contents = self._contents
+        finder.finish()
+        for what, count in (arm.unused + finder.states).items():
+            self._use(topic, what, count)
+        contents.motions += finder.motions
+        contents.unused_motions += finder.unused
+        contents.history += finder.history
+        missing = [name for name in self._joints if name not in arm.seen]
+        if missing:
+            seen = ", ".join(sorted(arm.seen)[:12]) or "none"
+            contents.notes.append(f"{topic}: no state of the joints {', '.join(missing)}; the joints there: {seen}")
+        faults = ((finder.clock_jumps, "the clock of the stamps was set"), (finder.gaps, "states are missing"))
+        for count, what in faults:
+            if count:
+                contents.notes.append(f"{topic}: {what} {count} times; motions across are not used")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sobo_planner.errors import DatasetError
 from sobo_planner.solver import Guess, Instance
 from sobo_planner.tasks import ArmReach
-from sobo_training.bags.candidates import Filters, Selection
+from sobo_training.bags.candidates import Filters
 from sobo_training.bags.conversion import BagOptions, survey
+from sobo_training.bags.selection import Selection
 from sobo_training.data.dataset import load, shard_paths
 
 Array = NDArray[np.float64]
