@@ -27,7 +27,8 @@ from sobo_training.config import TrainConfig
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
-from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
+from sobo_training.evaluation.evaluate import evaluate
+from sobo_training.evaluation.options import EvaluateOptions
 from sobo_training.export.exporter import export
 from sobo_training.learning.train import train
 

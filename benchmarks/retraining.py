@@ -44,7 +44,8 @@ from sobo_training.data.collection import CollectOptions, resolved_config
 from sobo_training.data.dataset import load
 from sobo_training.data.instances import InstanceSource, Stream, generator, held_out
 from sobo_training.evaluation import verdict
-from sobo_training.evaluation.evaluate import EvaluateOptions, Evaluator
+from sobo_training.evaluation.evaluator import Evaluator
+from sobo_training.evaluation.options import EvaluateOptions
 from sobo_training.export.exporter import export
 from sobo_training.interplay.loop import interplay
 from sobo_training.interplay.options import LOGGED_SHARE, InterplayOptions

@@ -24,7 +24,8 @@ from sobo_training.data.cell import ROOM, SOURCES, CellCollector, at_own_pace, p
 from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions
 from sobo_training.data.dataset import load
-from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
+from sobo_training.evaluation.evaluate import evaluate
+from sobo_training.evaluation.options import EvaluateOptions
 from sobo_training.evaluation.report import render
 from sobo_training.export.exporter import export
 from sobo_training.learning.jacobians import closed_loop

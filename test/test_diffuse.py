@@ -11,7 +11,8 @@ from sobo_planner.cli import main
 from sobo_planner.sampling import ChainSettings, SamplingSettings
 from sobo_planner.tasks import load_task
 from sobo_training.data.dataset import load
-from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
+from sobo_training.evaluation.evaluate import evaluate
+from sobo_training.evaluation.options import EvaluateOptions
 
 FEW = ["--samples", "16", "--steps", "5"]
 

@@ -14,7 +14,7 @@ from sobo_planner.errors import ConfigError
 from sobo_planner.tasks import load_task
 from sobo_training.data.instances import Stream, draw
 from sobo_training.evaluation.attempts import Attempt, Row
-from sobo_training.evaluation.evaluate import EvaluateOptions
+from sobo_training.evaluation.options import EvaluateOptions
 from sobo_training.evaluation.report import best_of_starts, choose_cold_start, compare, render
 from sobo_training.evaluation.statistics import paired_ratio, summarise, table
 

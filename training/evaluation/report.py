@@ -15,7 +15,7 @@ from sobo_training.evaluation.statistics import number, paired_ratio, summarise,
 if TYPE_CHECKING:
     from sobo_planner.tasks import Task
     from sobo_training.evaluation.attempts import Attempt, Row
-    from sobo_training.evaluation.evaluate import EvaluateOptions
+    from sobo_training.evaluation.options import EvaluateOptions
 
 NAIVE_STARTS = {
     "interpolation": "interpolation to the target",

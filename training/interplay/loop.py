@@ -32,7 +32,8 @@ from sobo_planner.errors import PolicyError, SoboError
 from sobo_planner.files import write_json
 from sobo_planner.policy.artifact import Artifact
 from sobo_training.data.dataset import Dataset, locked
-from sobo_training.evaluation.evaluate import EvaluateOptions, evaluate
+from sobo_training.evaluation.evaluate import evaluate
+from sobo_training.evaluation.options import EvaluateOptions
 from sobo_training.export.exporter import export, load_run
 from sobo_training.export.placing import FILES, place
 from sobo_training.interplay.figures import figures_of
