@@ -39,9 +39,11 @@ from sobo_planner.policy import Policy
 from sobo_planner.solver import Instance, Solver
 from sobo_planner.tasks import Task, load_task
 from sobo_training.config import TrainConfig
-from sobo_training.data.collect import Collector, cheapest, collect, fill
+from sobo_training.data.collect import collect
 from sobo_training.data.collection import CollectOptions, resolved_config
+from sobo_training.data.collector import Collector, cheapest
 from sobo_training.data.dataset import load
+from sobo_training.data.filling import fill
 from sobo_training.data.instances import InstanceSource, Stream, generator, held_out
 from sobo_training.evaluation import verdict
 from sobo_training.evaluation.evaluator import Evaluator

@@ -139,13 +139,13 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "solutions that are not finite are stored",
-        "training/data/collect.py",
+        "training/data/collector.py",
         'return None if all(np.isfinite(value).all() for value in values) else "not_finite"',
         "return None",
     ),
     Bug(
         "the costliest solution is stored",
-        "training/data/collect.py",
+        "training/data/collector.py",
         "best = min(usable, key",
         "best = max(usable, key",
     ),

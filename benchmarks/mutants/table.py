@@ -20,6 +20,8 @@ TARGETS = (
     "sobo_planner/ros/simulator/pace.py",
     "sobo_planner/ros/demo/cell.py",
     "training/data/collect.py",
+    "training/data/collector.py",
+    "training/data/filling.py",
     "training/learning/kept.py",
 )
 
@@ -82,7 +84,9 @@ TESTS = {
     "*/serve/session.py": "test_session",
     "*/serve/policy_source.py": "test_session",
     "*/serve/*.py": SERVERS,
-    "training/data/collect.py": "test_collect test_collect_*",
+    "training/data/collect.py": "test_collect test_collect_decisions",
+    "training/data/collector.py": "test_collect test_collector test_filling",
+    "training/data/filling.py": "test_collect test_filling",
     # not mutated, but among the bugs of `bugs.py`
     "*/arm/task.py": "test_self_distance test_tasks",
     "*/arm/problem.py": "test_self_distance test_tasks test_durations",

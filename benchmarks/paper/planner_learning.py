@@ -23,8 +23,9 @@ from sobo_planner.sampling import SamplingSettings
 from sobo_planner.solver import Instance, Solution, Solver
 from sobo_training.consensus.loop import load_policy
 from sobo_training.consensus.options import ConsensusOptions
-from sobo_training.data.collect import Collector, fill
 from sobo_training.data.collection import CollectOptions, resolved_config
+from sobo_training.data.collector import Collector
+from sobo_training.data.filling import fill
 from sobo_training.data.instances import policy_start, sampled_start
 from sobo_training.evaluation.closed_loop import Act, roll_out
 from sobo_training.reinforcement.learn import Reference

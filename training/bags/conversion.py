@@ -23,8 +23,8 @@ from sobo_training.bags.selection import Selection
 from sobo_training.bags.survey import Survey
 from sobo_training.bags.topics import Names
 from sobo_training.bags.usable import TimeRange
-from sobo_training.data.collect import fill
 from sobo_training.data.collection import CollectOptions
+from sobo_training.data.filling import fill
 
 #: Name of the report that is stored beside the shards.
 REPORT = "bags.json"

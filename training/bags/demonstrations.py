@@ -15,8 +15,8 @@ from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import Candidate
 from sobo_training.bags.joint_states import Array
 from sobo_training.bags.worlds import Views
-from sobo_training.data.collect import Collector, Outcome, cause_of_failure
 from sobo_training.data.collection import CollectOptions, resolved_config
+from sobo_training.data.collector import Collector, Outcome, cause_of_failure
 from sobo_training.data.instances import Stream, generator
 
 #: Number of the start that was recorded; the task's own are 1, 2, ...

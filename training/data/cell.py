@@ -30,7 +30,7 @@ from sobo_planner.errors import DatasetError, GoalError, PlanningError, PlanRefu
 from sobo_planner.planning import Planner
 from sobo_planner.safety import PlanChecker
 from sobo_planner.solver import Solver
-from sobo_training.data.collect import Collector, Outcome, cause_of_failure
+from sobo_training.data.collector import Collector, Outcome, cause_of_failure
 from sobo_training.data.instances import Stream, draw
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import numpy as np
 from sobo_planner.policy import Policy
 from sobo_planner.solver import Instance, Solution, Solver
 from sobo_planner.tasks import Task
-from sobo_training.data.collect import SOLUTION_TENSORS, Collector, Outcome, cheapest, fill
 from sobo_training.data.collection import CollectOptions, CollectSummary, resolved_config
+from sobo_training.data.collector import SOLUTION_TENSORS, Collector, Outcome, cheapest
 from sobo_training.data.dataset import Dataset
+from sobo_training.data.filling import fill
 from sobo_training.data.instances import Stream, generator, logged, policy_start
 
 #: Largest share of the logged instances that is kept for evaluation.

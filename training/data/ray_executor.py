@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from sobo_planner.errors import ConfigError, SoboError
 from sobo_planner.solver import Solver
 from sobo_planner.terminal import orderly_end
-from sobo_training.data.collect import Collector, Outcome
 from sobo_training.data.collection import CollectOptions
+from sobo_training.data.collector import Collector, Outcome
 from sobo_training.data.instances import Stream, draw
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from sobo_planner.sampling import SamplingSettings
 from sobo_planner.sampling.chain import FEASIBLE
 from sobo_planner.solver import Solver
 from sobo_planner.tasks import ArmReach
-from sobo_training.data.collect import cheapest
+from sobo_training.data.collector import cheapest
 from sobo_training.data.instances import InstanceSource, draw_starts, policy_start, sampled_start
 from sobo_training.evaluation.attempts import Attempt, Row
 from sobo_training.evaluation.options import EvaluateOptions
