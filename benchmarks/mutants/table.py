@@ -65,7 +65,9 @@ TESTS = {
     "*/inputs/planning_scenes.py": "test_planning_scene_messages test_world_topics",
     "*/inputs/point_clouds.py": "test_point_clouds test_world_topics",
     "*/inputs/world*.py": "test_worlds test_world_topics",
-    "*/inputs/*.py": "test_goals test_frames test_intake test_joint_states test_velocities test_arrivals",
+    "*/inputs/*.py": (
+        "test_goals test_frames test_intake test_joint_states test_joint_state_reader test_velocities test_arrivals"
+    ),
     "*/outputs/conversions.py": "test_ros_conversions test_outputs test_points",
     "*/outputs/plan_*.py": "test_plan_outputs test_outputs test_serving test_plan_once test_receding_horizon",
     "*/outputs/torque_commands.py": "test_plan_outputs test_outputs",
