@@ -535,6 +535,7 @@ def linear_minimum(
     stages: Sequence[int],
     gradient: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     kernel: str = "",
+    last: int = -1,
 ) -> tuple[
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
@@ -716,6 +717,8 @@ class Adjoints:
     @property
     def U(self) -> NDArray[numpy.float64]: ...
     @property
+    def x0(self) -> NDArray[numpy.float64]: ...
+    @property
     def costates(self) -> NDArray[numpy.float64]: ...
     @property
     def own_costates(self) -> NDArray[numpy.float64]: ...
@@ -730,6 +733,7 @@ def adjoint_each(
     by_state: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
     by_control: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None), order="C", device="cpu")],
     threads: int = 1,
+    costates: bool = True,
 ) -> Adjoints: ...
 def solve_batch(workers: Sequence[Worker], starts: Sequence[Start], options: SolveOptions) -> list: ...
 def solve_each(workers: Sequence[Worker], starts: Sequence[Start], options: SolveOptions, threads: int) -> list: ...

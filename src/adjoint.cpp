@@ -22,10 +22,8 @@ constexpr double hard = 1e-8;
 InteriorPoint *BoundedRiccati::prepare_responses() {
   if (std::exchange(hard_factors_, true))
     return &interior_;
-  if (!closed_) // else the last sweep has done so
-    load_posed_hessians();
-  rows_.hold(interior_, 1.0 / hard);
-  hard_factors_ = interior_.factor_held();
+  const int last = rows_.hold(interior_, 1.0 / hard);
+  hard_factors_ = last < 0 || interior_.factor_held(last); // the last sweep held the same rows, by other weights
   return hard_factors_ ? &interior_ : nullptr;
 }
 
@@ -55,17 +53,19 @@ void Worker::adjoint(long solution, const double *by_state, const double *by_con
     std::copy_n(by_control + m * t, m, slopes + (n + m) * t + n);
   if (torques)
     torques->pull(solved.xs, solved.us, slopes);
-  const double *z = lq->respond();
-  lq->write_costates(out.costates.row(i).data());
-  double *X = out.X.row(i).data(), *U = out.U.row(i).data(), *own = out.own_costates.row(i).data();
-  for (int t = 0; t <= T; ++t) {
+  const double *z = lq->respond(out.x0.row(i).data());
+  double *X = out.X.row(i).data(), *U = out.U.row(i).data();
+  for (int t = 0; t <= T; ++t)
     std::copy_n(z + (n + m) * t, n, X + n * t);
-    std::copy_n(solved.lams[t].data(), n, own + n * t);
-  }
   for (int t = 0; t < T && !torques; ++t)
     std::copy_n(z + (n + m) * t + n, m, U + m * t);
   if (torques)
     torques->push(solved.xs, solved.us, z, U);
+  if (out.costates.size() > 0) {
+    lq->write_costates(out.costates.row(i).data());
+    for (int t = 0; t <= T; ++t)
+      std::copy_n(solved.lams[t].data(), n, out.own_costates.row(i).data() + n * t);
+  }
   if (impl_->problem.parts)
     add_sensitivities(i, out);
 }
@@ -92,7 +92,7 @@ void Worker::add_sensitivities(Eigen::Index i, Adjoints &out) const {
                        target);
 }
 
-Adjoints Worker::no_adjoints(Eigen::Index count) const {
+Adjoints Worker::no_adjoints(Eigen::Index count, bool costates) const {
   const auto &problem = impl_->problem;
   const Eigen::Index T = horizon(), n = nx(), m = nu();
   const auto room = [&](Eigen::Index numbers) { return RowMatrixXd::Zero(count, numbers); };
@@ -102,14 +102,15 @@ Adjoints Worker::no_adjoints(Eigen::Index count) const {
           m,
           room((T + 1) * n),
           room(T * m),
-          room((T + 1) * n),
-          room((T + 1) * n),
+          room(n),
+          room(costates ? (T + 1) * n : 0),
+          room(costates ? (T + 1) * n : 0),
           room(problem.parts ? 2 * (6 + n + m) : 0),
           room(of_target)};
 }
 
 Adjoints adjoint_each(const std::vector<Worker *> &workers, const std::vector<long> &solutions, const Slopes &slopes,
-                      int threads) {
+                      int threads, bool costates) {
   const std::size_t count = workers.size();
   if (count == 0)
     return {};
@@ -121,7 +122,7 @@ Adjoints adjoint_each(const std::vector<Worker *> &workers, const std::vector<lo
   if (solutions.size() != count || slopes.state_shape != Slopes::Shape{count, T + 1, n} ||
       slopes.control_shape != Slopes::Shape{count, T, m})
     throw SolverError("the slopes of the loss must have the shapes of the solution's X and U");
-  Adjoints out = first.no_adjoints(static_cast<Eigen::Index>(count));
+  Adjoints out = first.no_adjoints(static_cast<Eigen::Index>(count), costates);
   share_out(count, std::min<std::size_t>(threads, count), [&](std::size_t, std::size_t i) {
     workers[i]->adjoint(solutions[i], slopes.by_state + (T + 1) * n * i, slopes.by_control + T * m * i,
                         static_cast<Eigen::Index>(i), out);

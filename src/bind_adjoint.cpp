@@ -31,6 +31,7 @@ void bind_adjoint(nb::module_ &m) {
   nb::class_<Adjoints>(m, "Adjoints", "Of several solutions, which count along the first dimension of all arrays.")
       .def_prop_ro("X", [](Adjoints &a) { return view<&Adjoints::X>(a, a.steps + 1); })
       .def_prop_ro("U", [](Adjoints &a) { return view<&Adjoints::U>(a, a.steps); })
+      .def_prop_ro("x0", [](Adjoints &a) { return view<&Adjoints::x0>(a, 1); })
       .def_prop_ro("costates", [](Adjoints &a) { return view<&Adjoints::costates>(a, a.steps + 1); })
       .def_prop_ro("own_costates", [](Adjoints &a) { return view<&Adjoints::own_costates>(a, a.steps + 1); })
       .def_prop_ro("weights", [](Adjoints &a) { return view<&Adjoints::weights>(a, 2); })
@@ -38,14 +39,14 @@ void bind_adjoint(nb::module_ &m) {
   m.def(
       "adjoint_each",
       [](const std::vector<Worker *> &workers, const std::vector<long> &solutions, const Input &by_state,
-         const Input &by_control, int threads) {
+         const Input &by_control, int threads, bool costates) {
         if (workers.empty() || threads < 1)
           throw SolverError("adjoint_each needs a worker and a thread");
         const Slopes slopes{by_state.data(), by_control.data(), shape_of(by_state), shape_of(by_control)};
         nb::gil_scoped_release release;
-        return adjoint_each(workers, solutions, slopes, threads);
+        return adjoint_each(workers, solutions, slopes, threads, costates);
       },
-      "workers"_a, "solutions"_a, "by_state"_a, "by_control"_a, "threads"_a = 1);
+      "workers"_a, "solutions"_a, "by_state"_a, "by_control"_a, "threads"_a = 1, "costates"_a = true);
 }
 
 } // namespace sobo

@@ -20,7 +20,7 @@ void bind_arm(nb::module_ &m) {
   m.def("integrator_minimum", &integrator_minimum, "joints"_a, "h"_a, "c"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a,
         "gradient"_a, "kernel"_a = "");
   m.def("linear_minimum", &linear_minimum, "A"_a, "B"_a, "hessians"_a, "weights"_a, "rows"_a, "stages"_a, "gradient"_a,
-        "kernel"_a = "");
+        "kernel"_a = "", "last"_a = -1);
 }
 
 } // namespace sobo

@@ -129,10 +129,13 @@ bool BoundRows::mark_by_step(double mu) {
 
 // By the rows, the multipliers of the augmented Lagrangian, and `reach` times the current ones.
 void BoundRows::mark(const Vectors &rows, double mu, double reach) {
+  marked_ = 0;
   for (std::size_t t = 0; t < sides_.size(); ++t)
     for (Eigen::Index i = 0; i < sides_[t].size(); ++i) {
       const double shift = mu * solver_.workspace_.prev_vs[t][i] + reach * solver_.results_.vs[t][i];
       sides_[t][i] = side_of(rows[t][i] + shift, lower_[t][i], upper_[t][i]);
+      if (sides_[t][i] != 0)
+        marked_ = t + 1;
     }
 }
 
@@ -230,9 +233,9 @@ void BoundRows::give(InteriorPoint &interior, Given which) {
     });
 }
 
-void BoundRows::hold(InteriorPoint &interior, double weight) const {
+int BoundRows::hold(InteriorPoint &interior, double weight) const {
   interior.begin_holding();
-  for (std::size_t t = 0; t < sides_.size(); ++t) {
+  for (std::size_t t = 0; t < marked_; ++t) {
     if (sides_[t].isZero())
       continue;
     for_rows(t, [&](const Constraint &constraint, const auto &data) {
@@ -248,6 +251,7 @@ void BoundRows::hold(InteriorPoint &interior, double weight) const {
       }
     });
   }
+  return static_cast<int>(marked_) - 1;
 }
 
 bool BoundRows::others_leave() const {
@@ -271,6 +275,7 @@ std::vector<int> BoundRows::given_marks(const Sides &sides) const {
 }
 
 void BoundRows::take_from(const InteriorPoint &interior, Vectors &dvs) {
+  marked_ = 0;
   for (std::size_t t = 0; t < sides_.size(); ++t) {
     sides_[t].setZero();
     dvs[t] = -solver_.results_.vs[t];
@@ -278,6 +283,8 @@ void BoundRows::take_from(const InteriorPoint &interior, Vectors &dvs) {
   for (std::size_t i = 0; i < given_.size(); ++i) {
     const auto [t, row] = given_[i];
     sides_[t][row] = interior.side(i);
+    if (sides_[t][row] != 0)
+      marked_ = t + 1;
     dvs[t][row] += interior.multiplier(i);
   }
 }

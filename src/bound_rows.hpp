@@ -47,8 +47,8 @@ public:
   /// Of a stage's marked rows, for controls du = gains dx + constant: what the step changes about the multipliers.
   void find_multipliers(std::size_t t, double mu, const RowMatrixXd &gains, const VectorXd &constant,
                         Eigen::Ref<RowMatrixXd, 0, Eigen::OuterStride<>> by_state, Eigen::Ref<VectorXd> others) const;
-  /// Has the marked rows held at zero, by a penalty of weight / 2.
-  void hold(InteriorPoint &interior, double weight) const;
+  /// Has the marked rows held at zero, by a penalty of weight / 2; the last stage that has any, -1 for none.
+  int hold(InteriorPoint &interior, double weight) const;
   /// Makes the solver's LQ subproblem one in which the marked bounds are equalities and the others absent.
   void write(Solver &solver, const Problem &problem, double mu) const;
 
@@ -80,6 +80,7 @@ private:
   Vectors lower_, upper_;         // a vector a stage and one for the end, as all below
   Vectors value_, row_;           // at the iterate, after the step
   Sides sides_;
+  std::size_t marked_ = 0; // stages up to the last one that has marks
   std::vector<std::vector<Constraint>> constraints_;
   std::vector<std::vector<char>> near_; // whether rows are near their bounds
   bool near_known_ = false;

@@ -52,6 +52,7 @@ bool BoundedRiccati::backward(double mu) {
     begin();
   rows_.read();
   hard_factors_ = false;
+  in_kernel_ = closed_ || fine_;
   bool found = false;
   exact_ = true;
   if (!missing_.empty()) {
@@ -113,9 +114,9 @@ bool BoundedRiccati::bounded_step(double mu) {
   convex_ = false;
   rows_.mark_by_multipliers(mu);
   const auto guessed = rows_.sides();
-  if (closed_)
+  if (in_kernel_)
     load_knots();
-  const bool gaps = largest_gap() > no_gap;
+  const bool gaps = has_gaps();
   if (marks_agree_ || gaps) {
     for (int n = 0; n < (gaps ? direct_sweeps : 1); ++n) {
       if (!sweep())
@@ -130,9 +131,7 @@ bool BoundedRiccati::bounded_step(double mu) {
       }
     }
   } else {
-    for (Vectors *step : {&dxs_, &dus_})
-      for (auto &each : *step)
-        each.setZero();
+    begin_step(dxs_, dus_);
     rows_.predict(dxs_, dus_);
   }
   if (begins_far_away()) {
@@ -154,7 +153,7 @@ bool BoundedRiccati::begins_far_away() const {
 // The step so far must satisfy the dynamics. The barrier would make problems convex whose minimum within the bounds is far
 // away: they must be convex with the bounds that the multipliers mark.
 bool BoundedRiccati::find_interior(const BoundRows::Sides &guessed) {
-  if (!closed_)
+  if (!in_kernel_)
     load_knots();
   for (const auto given : {BoundRows::Given::Near, BoundRows::Given::All}) {
     rows_.give(interior_, given);
@@ -212,9 +211,9 @@ bool BoundedRiccati::take_costates() {
 double BoundedRiccati::step_gap() const { return fine_ || missing_.empty() ? 0.0 : exactness * promised_; }
 
 bool BoundedRiccati::sweep() {
-  if (closed_) {
+  if (in_kernel_) {
     convex_ = hold(dxs_, dus_);
-    return convex_ && (!with_gains_ || store_gains());
+    return convex_ && (!with_gains_ || store_gains(dxs_, dus_));
   }
   pose();
   return inner_.backward(mu_) && inner_.forward(dxs_, dus_, dvs_, dlams_);
@@ -222,8 +221,8 @@ bool BoundedRiccati::sweep() {
 
 // The interior-point method's step stays; the gains are those of its active bounds.
 bool BoundedRiccati::sweep_for_gains() {
-  if (closed_)
-    return hold(other_xs_, other_us_) && store_gains();
+  if (in_kernel_)
+    return hold(other_xs_, other_us_) && store_gains(other_xs_, other_us_);
   pose();
   return inner_.backward(mu_);
 }
@@ -231,6 +230,7 @@ bool BoundedRiccati::sweep_for_gains() {
 // The step with the marked bounds as equalities and the others absent.
 bool BoundedRiccati::hold(Vectors &dxs, Vectors &dus) {
   rows_.give(interior_, BoundRows::Given::Marked);
+  begin_step(dxs, dus);
   return interior_.hold(mu_, rows_.given_marks(rows_.sides()), dxs, dus);
 }
 
@@ -243,16 +243,13 @@ void BoundedRiccati::choose_line_search() {
 }
 
 bool BoundedRiccati::close_gaps() {
-  return largest_gap() > no_gap && sweep_for_gains() &&
+  return has_gaps() && sweep_for_gains() &&
          sobo::close_gaps(solver_, problem_, inner_, 2.0 * tolerance_, feasible);
 }
 
-double BoundedRiccati::largest_gap() const {
-  double gap = 0.0;
+bool BoundedRiccati::has_gaps() const {
   const auto &slacks = solver_.workspace_.dyn_slacks;
-  for (std::size_t t = 1; t < slacks.size(); ++t)
-    gap = std::max(gap, slacks[t].cwiseAbs().maxCoeff());
-  return gap;
+  return std::any_of(slacks.begin() + 1, slacks.end(), [](const VectorXd &gap) { return gap.cwiseAbs().maxCoeff() > no_gap; });
 }
 
 // Makes the LQ subproblem one in which the marked bounds are equalities and the others absent.

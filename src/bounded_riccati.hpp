@@ -83,18 +83,19 @@ private:
   bool sweep();
   bool sweep_for_gains();
   bool hold(Vectors &dxs, Vectors &dus);
-  bool store_gains();
+  void begin_step(Vectors &dxs, Vectors &dus) const;
+  bool store_gains(const Vectors &dxs, const Vectors &dus);
   void choose_line_search();
   bool close_gaps();
-  double largest_gap() const;
+  bool has_gaps() const;
   bool begins_far_away() const;
   double step_gap() const;
   void find_costates();
   void load_knots();
   void load_hessians();
-  void load_posed_hessians();
 
   bool closed_;
+  bool in_kernel_ = false; // whether sweeps are those of interior_, which are faster
   Solver &solver_;
   const Problem &problem_;
   CondensedRiccati inner_;

@@ -27,6 +27,7 @@ struct DenseLayout {
   int columns() const { return nu * z; }
   int step() const { return columns() + nx * u; }
   std::size_t factored() const { return whole(step() + u); }
+  std::size_t value() const { return whole(nx * x); }
   std::size_t work() const { return (n + nx + 3) * x + nu * (z + u) + z + nx * nu + nu + nu * nu + kLanes; }
 
   int nx, nu, n;
@@ -35,6 +36,7 @@ struct DenseLayout {
 
 std::size_t dense_packed(int nx, int nu) { return DenseLayout(nx, nu).packed(); }
 std::size_t dense_factored(int nx, int nu) { return DenseLayout(nx, nu).factored(); }
+std::size_t dense_value(int nx, int nu) { return DenseLayout(nx, nu).value(); }
 std::size_t dense_work(int nx, int nu) { return DenseLayout(nx, nu).work(); }
 
 /// N numbers of matrix + share * extra.

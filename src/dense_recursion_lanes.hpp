@@ -6,6 +6,8 @@
 namespace sobo {
 namespace {
 
+constexpr int kKept = 8; // steps from one value function that is kept to the next
+
 /// One stage after the other, from the last to the first.
 class DenseElimination {
 public:
@@ -21,13 +23,20 @@ public:
     lower_ = memory.take<double>(at_.nu * at_.nu);
   }
 
-  bool run() {
-    const double *last = lq_.stages + at_.packed() * lq_.steps;
-    for (int i = 0; i < at_.nx * at_.x; i += kLanes)
-      store(value_ + i, load(last + i));
-    add_weights(lq_.steps, false);
-    add_rows(lq_.steps, false);
-    for (int t = lq_.steps; t-- > 0;) {
+  /// From the first kept value function after this stage on, or from the end.
+  bool run(int last) {
+    int t = (last / kKept + 1) * kKept;
+    if (t < lq_.steps) {
+      copy(kept(t), value_);
+      while (row_ > 0 && lq_.rows.stage[row_ - 1] >= t)
+        --row_;
+    } else {
+      t = lq_.steps;
+      copy(lq_.stages + at_.packed() * t, value_);
+      add_weights(t, false);
+      add_rows(t, false);
+    }
+    while (t-- > 0) {
       pull_back(lq_.stages + at_.packed() * t);
       add_weights(t, true);
       add_rows(t, true);
@@ -35,6 +44,8 @@ public:
         return false;
       reduce();
       write_gains(lq_.factors + at_.factored() * t);
+      if (t % kKept == 0)
+        copy(value_, kept(t));
     }
     double total = 0.0;
     for (int j = 0; j < at_.nx; ++j)
@@ -44,6 +55,12 @@ public:
   }
 
 private:
+  double *kept(int t) const { return lq_.values + at_.value() * (t / kKept); }
+  void copy(const double *from, double *to) const {
+    for (int i = 0; i < at_.nx * at_.x; i += kLanes)
+      store(to + i, load(from + i));
+  }
+
   /// The value function of the next state as one of [x, u], plus the stage's Hessian: columns of x over x, of u over [x, u].
   void pull_back(const double *stage) {
     const Columns rows{stage + at_.rows(), at_.z}, dynamics{stage + at_.dynamics(), at_.x}, carried{carried_, at_.x};
@@ -128,12 +145,19 @@ private:
   double *value_, *carried_, *of_u_, *padded_, *scaled_, *inverse_, *lower_;
 };
 
-__attribute__((flatten)) bool dense_factor(const DenseProblem &lq, const double *weights) {
-  return with_sizes(lq.nx, lq.nu, [&](const DenseLayout &at) { return DenseElimination(lq, at, weights).run(); });
+__attribute__((flatten)) bool dense_factor(const DenseProblem &lq, const double *weights, int last) {
+  return with_sizes(lq.nx, lq.nu, [&](const DenseLayout &at) { return DenseElimination(lq, at, weights).run(last); });
 }
 
-void dense_solve(const DenseProblem &lq, const double *gradient, double *z) {
+/// Has some numbers fetched from memory.
+inline void fetch(const double *at, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += 8)
+    __builtin_prefetch(at + i);
+}
+
+void dense_solve(const DenseProblem &lq, const double *gradient, double *z, double *slope_at_start) {
   const DenseLayout at(lq.nx, lq.nu);
+  const int ahead = 1 + static_cast<int>(2048 / (at.packed() + at.factored())); // stages that are fetched while one is solved
   Memory memory(lq.work);
   double *costate = memory.take<double>(at.x), *slope = memory.take<double>(at.z);
   for (int b = 0; b < at.x; b += kLanes)
@@ -141,6 +165,10 @@ void dense_solve(const DenseProblem &lq, const double *gradient, double *z) {
   for (int t = lq.steps; t-- > 0;) {
     const double *g = gradient + at.n * t, *rows = lq.stages + at.packed() * t + at.rows();
     double *factors = lq.factors + at.factored() * t, *r = slope + at.x;
+    if (t >= ahead) {
+      fetch(rows - at.packed() * ahead, at.nx * at.z);
+      fetch(factors - at.factored() * ahead, at.factored());
+    }
     for (int b = 0; b < at.z; b += kLanes)
       store(slope + b, combination(load(b < at.x ? g + b : g + at.nx + b - at.x), at.nx, rows + b, at.z, costate));
     for (int b = 0; b < at.x; b += kLanes)
@@ -148,11 +176,15 @@ void dense_solve(const DenseProblem &lq, const double *gradient, double *z) {
     for (int b = 0; b < at.u; b += kLanes)
       store(factors + at.step() + b, combination(Lanes{}, at.nu, factors + at.x + b, at.z, r));
   }
+  for (int i = 0; i < at.nx && slope_at_start; ++i)
+    slope_at_start[i] = costate[i];
   double *x = costate;
   for (int b = 0; b < at.x; b += kLanes)
     store(x + b, Lanes{});
   for (int t = 0; t < lq.steps; ++t, z += at.n) {
     const double *factors = lq.factors + at.factored() * t, *dynamics = lq.stages + at.packed() * t + at.dynamics();
+    if (t + ahead < lq.steps)
+      fetch(dynamics + at.packed() * ahead, at.n * at.x);
     for (int b = 0; b < at.x; b += kLanes)
       store(z + b, load(x + b));
     for (int b = 0; b < at.u; b += kLanes) // over the surplus of the state

@@ -267,7 +267,7 @@ template <int Most, bool Exact> bool factor_for(const DoubleIntegrator &lq, cons
   return Elimination<Most, Exact>(lq, weights).run();
 }
 
-template <int Most, bool Exact> void solve_for(const DoubleIntegrator &lq, const double *gradient, double *z) {
+template <int Most, bool Exact> void solve_for(const DoubleIntegrator &lq, const double *gradient, double *z, double *slope_at_start) {
   const Sizes<Most, Exact> size(lq.joints);
   constexpr int most = Sizes<Most, Exact>::most_half;
   const int n = size.n(), count = size.half(), p = size.padded();
@@ -300,6 +300,10 @@ template <int Most, bool Exact> void solve_for(const DoubleIntegrator &lq, const
     }
     for (int b = 0; b < count; ++b)
       store(factors + 5 * n * p + b * kLanes, u[b]);
+  }
+  for (int i = 0; i < n && slope_at_start; ++i) {
+    slope_at_start[i] = q[i / kLanes][i % kLanes];
+    slope_at_start[n + i] = v[i / kLanes][i % kLanes];
   }
   for (int b = 0; b < count; ++b)
     q[b] = v[b] = Lanes{};

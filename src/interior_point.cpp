@@ -117,30 +117,27 @@ bool InteriorPoint::is_convex(double mu, const std::vector<int> &sides) {
   std::fill_n(weights_.data(), variables_ + stage_.size(), 0.0);
   for (std::size_t i = 0; i < place_.size(); ++i)
     weights_[place_[i]] = sides[i] != 0 ? 1.0 / mu : 0.0;
-  return recursive().factor(general(), weights_.data());
+  return recursive().factor(general(), weights_.data(), steps());
 }
 
 bool InteriorPoint::hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus) {
   if (!is_convex(mu, sides))
     return false;
-  for (auto *step : {&dxs, &dus})
-    for (auto &each : *step)
-      each.setZero();
   begin_at(dxs, dus);
   std::copy_n(gradient_.data(), variables_ + stage_.size(), slope_.data());
   for (std::size_t i = 0; i < place_.size(); ++i) {
     const std::size_t k = place_[i];
     if (sides[i] != 0)
-      slope_[k] += (value_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
+      slope_[k] += (start_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
   }
   step_to(z_.data());
   for (std::size_t i = 0; i < place_.size(); ++i) {
     const std::size_t k = place_[i];
-    const double held = sides[i] == 0 ? 0.0 : (value_[k] + z_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
+    const double held = sides[i] == 0 ? 0.0 : (start_[k] + z_[k] - (sides[i] > 0 ? upper_ : lower_).bound[k]) / mu + before_[k];
     upper_.multiplier[k] = held;
     lower_.multiplier[k] = 0.0;
   }
-  read_step(dxs, dus);
+  add_step(dxs, dus);
   return z_[variables_ - 1] == z_[variables_ - 1]; // NaN passes the solves
 }
 
@@ -152,17 +149,14 @@ bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
   for (int n = 0; n < most_iterations && (n == 0 || gap_ > enough || residual_ > precision); ++n)
     if (!iterate())
       return false;
-  for (std::size_t t = 0; t < dxs.size(); ++t)
-    dxs[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
-  for (std::size_t t = 0; t < dus.size(); ++t)
-    dus[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
+  add_step(dxs, dus);
   return residual_ <= hopeless;
 }
 
-const double *InteriorPoint::respond() {
+const double *InteriorPoint::respond(double *slope_at_start) {
   std::fill_n(gradient_.data() + variables_, stage_.size(), 0.0);
   std::copy_n(gradient_.data(), variables_ + stage_.size(), slope_.data());
-  step_to(z_.data());
+  step_to(z_.data(), slope_at_start);
   return z_.data();
 }
 
@@ -170,11 +164,11 @@ void InteriorPoint::write_costates(double *out) {
   recursive().costates(weights_.data(), gradient_.data(), z_.data(), out);
 }
 
-void InteriorPoint::read_step(Vectors &dxs, Vectors &dus) const {
+void InteriorPoint::add_step(Vectors &dxs, Vectors &dus) const {
   for (std::size_t t = 0; t < dxs.size(); ++t)
-    dxs[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
+    dxs[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, 0), nx_);
   for (std::size_t t = 0; t < dus.size(); ++t)
-    dus[t] = Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
+    dus[t] += Eigen::Map<const VectorXd>(z_.data() + place(t, nx_), nu_);
 }
 
 // Rows and gradient at a step.
@@ -245,7 +239,7 @@ Barrier InteriorPoint::barrier() {
 bool InteriorPoint::iterate() {
   const Barrier rows = barrier();
   kernel_.weigh(rows);
-  if (!recursive().factor(general(), weights_.data()))
+  if (!recursive().factor(general(), weights_.data(), steps()))
     return false;
   BarrierStep step = direction(0.0, false);
   if (count_ > 0.0) {
@@ -269,7 +263,7 @@ BarrierStep InteriorPoint::direction(double target, bool corrector) {
 }
 
 // The minimum for the present slope and factors, and what general rows are there.
-void InteriorPoint::step_to(double *z) {
+void InteriorPoint::step_to(double *z, double *slope_at_start) {
   const std::size_t width = nx_ + nu_, last = problem_.stages.size() - 1;
   const auto each = [&](const auto &f) {
     for (std::size_t i = 0; i < stage_.size(); ++i)
@@ -279,7 +273,7 @@ void InteriorPoint::step_to(double *z) {
     for (std::size_t j = 0; j < size; ++j)
       slope_[first + j] += slope_[variables_ + i] * c[j];
   });
-  recursive().solve(slope_.data(), z);
+  recursive().solve(slope_.data(), z, slope_at_start);
   each([&](std::size_t i, const double *c, std::size_t first, std::size_t size) {
     double row = 0.0;
     for (std::size_t j = 0; j < size; ++j)

@@ -39,19 +39,22 @@ public:
 
   /// Whether the problem is convex if the active rows are held at their bounds, by a penalty 1 / (2 mu).
   bool is_convex(double mu, const std::vector<int> &sides);
-  /// The minimum with these rows held at their bounds; false where there is none. `sides`: 1 = upper, -1 = lower, 0 = not.
+  /// From a step that satisfies the dynamics to the minimum with these rows held at their bounds; false where there is none.
+  /// `sides`: 1 = upper, -1 = lower, 0 = not.
   bool hold(double mu, const std::vector<int> &sides, Vectors &dxs, Vectors &dus);
   /// Forgets all rows, of which `hold_variable` and `hold_row` then hold some at zero by a penalty of weight / 2; as
   /// `add_row` otherwise.
   void begin_holding();
   void hold_variable(std::size_t stage, Eigen::Index variable, double weight) { weights_[place(stage, variable)] = weight; }
   void hold_row(std::size_t stage, const RowOfMatrix &by_state, const RowOfMatrix &by_control, double weight);
-  /// Factors the problem with these; false where it is not convex.
-  bool factor_held() { return recursive().factor(general(), weights_.data()); }
+  /// Factors the problem with these; false where it is not convex. After stage `last`, nothing may be held, or have been held
+  /// when the problem was factored before.
+  bool factor_held(int last) { return recursive().factor(general(), weights_.data(), last); }
   /// The gradient of `respond`, to be written by the caller: by [x, u] of all stages, then by x of the last one.
   double *gradient() { return gradient_.data(); }
-  /// The minimum for that gradient with the factors of `factor_held`: [x, u], ..., x.
-  const double *respond();
+  /// The minimum for that gradient with the factors of `factor_held`: [x, u], ..., x; writes the slope of its value by the
+  /// first state.
+  const double *respond(double *slope_at_start);
   /// Writes the costates at that minimum, nx of each stage.
   void write_costates(double *out);
   /// The gains of that minimum.
@@ -86,6 +89,7 @@ private:
 
   WeightedRiccati &recursive();
   std::size_t place(std::size_t stage, std::size_t variable) const { return (nx_ + nu_) * stage + variable; }
+  int steps() const { return static_cast<int>(problem_.stages.size()) - 1; }
   void append(std::size_t stage, const RowOfMatrix &by_state, const RowOfMatrix &by_control);
   void set_row(std::size_t place, double value, double lower, double upper, double multiplier);
   GeneralRows general() const;
@@ -93,8 +97,8 @@ private:
   void begin();
   bool iterate();
   BarrierStep direction(double target, bool corrector);
-  void step_to(double *z);
-  void read_step(Vectors &dxs, Vectors &dus) const;
+  void step_to(double *z, double *slope_at_start = nullptr);
+  void add_step(Vectors &dxs, Vectors &dus) const;
   Barrier barrier();
 
   const Problem &problem_;

@@ -20,16 +20,16 @@ bool factor(const DoubleIntegrator &lq, const double *weights) {
   }
 }
 
-void solve(const DoubleIntegrator &lq, const double *gradient, double *z) {
+void solve(const DoubleIntegrator &lq, const double *gradient, double *z, double *slope_at_start) {
   switch (lq.joints) {
   case 5:
-    return solve_for<5, true>(lq, gradient, z);
+    return solve_for<5, true>(lq, gradient, z, slope_at_start);
   case 6:
-    return solve_for<6, true>(lq, gradient, z);
+    return solve_for<6, true>(lq, gradient, z, slope_at_start);
   case 7:
-    return solve_for<7, true>(lq, gradient, z);
+    return solve_for<7, true>(lq, gradient, z, slope_at_start);
   default:
-    return solve_for<kMostJoints, false>(lq, gradient, z);
+    return solve_for<kMostJoints, false>(lq, gradient, z, slope_at_start);
   }
 }
 
@@ -43,7 +43,7 @@ extern const LqKernel SOBO_TABLE(SOBO_KERNEL);
 const LqKernel SOBO_TABLE(SOBO_KERNEL) = {
     SOBO_NAME(SOBO_KERNEL), weigh, aim, step, advance, kMostJoints, packed, factored, pack, multiply, factor, solve, costates,
     gains,
-    {dense_packed, dense_factored, dense_work, dense_pack, dense_multiply, dense_factor, dense_solve, dense_costates,
-     dense_gains}};
+    {dense_packed, dense_factored, dense_work, dense_value, kKept, dense_pack, dense_multiply, dense_factor, dense_solve,
+     dense_costates, dense_gains}};
 
 } // namespace sobo

@@ -56,6 +56,7 @@ struct DenseProblem {
   int nx, nu, steps;
   const double *stages;   // packed one after the other
   double *factors, *work; // of all steps; memory of `DenseKernel::work` doubles
+  double *values;         // of every `DenseKernel::kept`th step, `DenseKernel::value` doubles each, from step 0 on
   GeneralRows rows;
 };
 
@@ -84,11 +85,14 @@ struct DenseKernel {
   std::size_t (*packed)(int nx, int nu);
   std::size_t (*factored)(int nx, int nu);
   std::size_t (*work)(int nx, int nu);
+  std::size_t (*value)(int nx, int nu);
+  int kept;
   /// A and B column by column; they do not matter where the Hessian is the last one.
   void (*pack)(const StageHessian &hessian, const double *A, const double *B, double *packed);
   void (*multiply)(int nx, int nu, bool last, const double *packed, const double *z, double *out);
-  bool (*factor)(const DenseProblem &lq, const double *weights);
-  void (*solve)(const DenseProblem &lq, const double *gradient, double *z);
+  /// Of stages after `last`, weights and rows must be those of the call before, whose factors stay.
+  bool (*factor)(const DenseProblem &lq, const double *weights, int last);
+  void (*solve)(const DenseProblem &lq, const double *gradient, double *z, double *slope_at_start);
   void (*costates)(const DenseProblem &lq, const double *weights, const double *gradient, const double *z, double *out);
   void (*gains)(int nx, int nu, const double *factors, double *by_state, int stride, double *constant);
 };
@@ -113,8 +117,9 @@ struct LqKernel {
   /// False where the problem is not convex in the controls of some stage, or not finite. `weights`: of bounds on variables,
   /// then of the general rows.
   bool (*factor)(const DoubleIntegrator &lq, const double *weights);
-  /// The minimum z for this gradient, with x = 0 at first. Writes up to kLqUnit entries beyond the last variable.
-  void (*solve)(const DoubleIntegrator &lq, const double *gradient, double *z);
+  /// The minimum z for this gradient, with x = 0 at first, and what that minimum's value changes with the first x, unless
+  /// null. Writes up to kLqUnit entries beyond the last variable.
+  void (*solve)(const DoubleIntegrator &lq, const double *gradient, double *z, double *slope_at_start);
   /// Slopes of the problem by the states [q, v] of all stages at z, with what the states after them contribute.
   void (*costates)(const DoubleIntegrator &lq, const double *weights, const double *gradient, const double *z, double *out);
   /// Of a stage's factors: u = by_state x + constant, row by row, `stride` numbers from one row to the next.

@@ -34,8 +34,13 @@ void BoundedRiccati::find_costates() {
 
 // The LQ subproblem without its rows, whose current multipliers leave the gradient.
 void BoundedRiccati::load_knots() {
-  load_hessians();
   auto &ws = solver_.workspace_;
+  for (std::size_t t = 0; fine_ && !closed_ && t < dus_.size(); ++t) { // the solver does so before other sweeps
+    const auto &dynamics = *ws.problem_data.stage_data[t]->dynamics_data;
+    ws.lqr_problem.stages[t].A = dynamics.Jx();
+    ws.lqr_problem.stages[t].B = dynamics.Ju();
+  }
+  load_hessians();
   for (std::size_t t = 0; t < dxs_.size(); ++t) {
     auto &knot = ws.lqr_problem.stages[t];
     without_ = -solver_.results_.vs[t];
@@ -67,17 +72,6 @@ void BoundedRiccati::load_hessians() {
   }
 }
 
-// Of the last sweep's own subproblem, which `pose` has made: no need to look at costs and curvature again.
-void BoundedRiccati::load_posed_hessians() {
-  const auto &stages = solver_.workspace_.lqr_problem.stages;
-  const int nx = static_cast<int>(dxs_.front().size()), nu = static_cast<int>(dus_.front().size());
-  for (std::size_t t = 0; t < stages.size(); ++t) {
-    const auto &knot = stages[t];
-    const StageHessian::Block Q{knot.Q.data(), nx}, S{knot.S.data(), nx}, R{knot.R.data(), nu}, none{nullptr, 0};
-    interior_.load(t, {nx, nu, t == dus_.size(), Q, S, R, none, 0.0, 0.0});
-  }
-}
-
 void BoundedRiccati::find_slopes(const Vectors &costates, const Vectors &multipliers, Vectors &by_state,
                                  Vectors &by_control) const {
   const auto &data = solver_.workspace_.problem_data;
@@ -100,16 +94,30 @@ void BoundedRiccati::find_slopes(const Vectors &costates, const Vectors &multipl
   }
 }
 
-// Where callers look for them: of the controls and of the multipliers, by the state.
-bool BoundedRiccati::store_gains() {
+// A step that closes the gaps, with the controls as they are.
+void BoundedRiccati::begin_step(Vectors &dxs, Vectors &dus) const {
+  for (Vectors *step : {&dxs, &dus})
+    for (auto &each : *step)
+      each.setZero();
+  if (closed_ || !has_gaps())
+    return;
+  for (std::size_t t = 0; t < dus.size(); ++t) {
+    dxs[t + 1] = solver_.workspace_.dyn_slacks[t + 1];
+    dxs[t + 1].noalias() += solver_.workspace_.lqr_problem.stages[t].A * dxs[t];
+  }
+}
+
+// Where callers look for them: of the controls and of the multipliers, by the state, and what does not depend on it.
+bool BoundedRiccati::store_gains(const Vectors &dxs, const Vectors &dus) {
   for (std::size_t t = 0; t < dus_.size(); ++t) {
     auto &factor = inner_.datas[t];
-    RowMatrixXd gains(dus_[t].size(), dxs_[t].size());
-    VectorXd constant(dus_[t].size());
+    auto gains = factor.fb.blockRow(0);
+    auto constant = factor.ff.blockSegment(0);
     interior_.recursion().gains(t, gains, constant);
-    factor.fb.blockRow(0) = gains;
-    factor.ff.blockSegment(0) = constant;
-    rows_.find_multipliers(t, mu_, gains, constant, factor.fb.blockRow(1), factor.ff.blockSegment(1));
+    if (!closed_) // the step did not begin at zero
+      constant = dus[t] - gains * dxs[t];
+    if (!fine_) // nobody steps by the last sweep
+      rows_.find_multipliers(t, mu_, gains, constant, factor.fb.blockRow(1), factor.ff.blockSegment(1));
   }
   return true;
 }

@@ -42,14 +42,14 @@ VectorXd extended(const VectorXd &numbers) {
   return out;
 }
 
-template <typename Kernel, typename Problem>
+template <typename Kernel, typename Problem, typename Factor>
 std::pair<VectorXd, VectorXd> minimum(const Kernel &kernel, const Problem &lq, const VectorXd &weights,
-                                      const VectorXd &gradient, Eigen::Index states) {
+                                      const VectorXd &gradient, Eigen::Index states, const Factor &factor) {
   const VectorXd all = extended(weights), slope = extended(gradient);
-  if (!kernel.factor(lq, all.data()))
+  if (!factor(all))
     return {};
   VectorXd z(slope.size()), costates(states);
-  kernel.solve(lq, slope.data(), z.data());
+  kernel.solve(lq, slope.data(), z.data(), nullptr);
   kernel.costates(lq, all.data(), slope.data(), z.data(), costates.data());
   return {z.head(gradient.size()), costates};
 }
@@ -70,27 +70,39 @@ std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, double c,
   for (int t = 0; t <= steps; ++t) // symmetric: by rows or by columns is the same
     found->pack(StageHessian::of(2 * joints, joints, t == steps, hessians.row(t).data(), 3 * joints), to + unit * t);
   const GeneralRows general{static_cast<int>(stages.size()), stages.data(), rows.data()};
-  return minimum(*found, DoubleIntegrator{joints, steps, h, c, to, work, general}, weights, gradient, 2 * joints * (steps + 1));
+  const DoubleIntegrator lq{joints, steps, h, c, to, work, general};
+  const auto factor = [&](const VectorXd &all) { return found->factor(lq, all.data()); };
+  return minimum(*found, lq, weights, gradient, 2 * joints * (steps + 1), factor);
 }
 
 std::pair<VectorXd, VectorXd> linear_minimum(const MatrixXd &A, const MatrixXd &B, const RowMatrixXd &hessians,
                                              const VectorXd &weights, const RowMatrixXd &rows,
                                              const std::vector<int> &stages, const VectorXd &gradient,
-                                             const std::string &kernel) {
+                                             const std::string &kernel, int last) {
   const LqKernel *found = find_lq_kernel(kernel.c_str());
   const int nx = static_cast<int>(A.rows()), nu = static_cast<int>(B.cols());
   if (!found || A.cols() != nx || B.rows() != nx || nx < 1 || nu < 1)
     throw SolverError("linear_minimum: no such kernel, or matrices of other sizes");
   const int steps = steps_of({nx, nu, hessians, weights, rows, stages, gradient});
   const DenseKernel &dense = found->dense;
-  Memory packed, factors, scratch;
+  Memory packed, factors, scratch, values;
   const std::size_t unit = dense.packed(nx, nu);
   double *to = aligned(packed, unit * (steps + 1)), *of_steps = aligned(factors, dense.factored(nx, nu) * steps);
   for (int t = 0; t <= steps; ++t)
     dense.pack(StageHessian::of(nx, nu, t == steps, hessians.row(t).data(), nx + nu), A.data(), B.data(), to + unit * t);
   const GeneralRows general{static_cast<int>(stages.size()), stages.data(), rows.data()};
-  const DenseProblem lq{nx, nu, steps, to, of_steps, aligned(scratch, dense.work(nx, nu)), general};
-  return minimum(dense, lq, weights, gradient, nx * (steps + 1));
+  const DenseProblem lq{nx, nu, steps, to, of_steps, aligned(scratch, dense.work(nx, nu)),
+                        aligned(values, dense.value(nx, nu) * (steps / dense.kept + 1)), general};
+  const auto factor = [&](const VectorXd &all) {
+    if (last < 0 || last >= steps)
+      return dense.factor(lq, all.data(), steps);
+    VectorXd later = all;
+    later.head((nx + nu) * (last + 1)).setZero();
+    for (std::size_t i = 0; i < stages.size() && stages[i] <= last; ++i)
+      later[gradient.size() + static_cast<Eigen::Index>(i)] = 0.0;
+    return dense.factor(lq, later.data(), steps) && dense.factor(lq, all.data(), last);
+  };
+  return minimum(dense, lq, weights, gradient, nx * (steps + 1), factor);
 }
 
 } // namespace sobo

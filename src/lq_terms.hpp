@@ -18,10 +18,11 @@ std::pair<VectorXd, VectorXd> integrator_minimum(int joints, double h, double c,
                                                  const std::vector<int> &stages, const VectorXd &gradient,
                                                  const std::string &kernel);
 
-/// The same of x' = A x + B u with z = [x, u], ..., [x], and the costates of all stages.
+/// The same of x' = A x + B u with z = [x, u], ..., [x], and the costates of all stages. From `last` >= 0 on: factored without
+/// the weights of stages up to that one first, then with them, as far as the factors change.
 std::pair<VectorXd, VectorXd> linear_minimum(const MatrixXd &A, const MatrixXd &B, const RowMatrixXd &hessians,
                                              const VectorXd &weights, const RowMatrixXd &rows,
                                              const std::vector<int> &stages, const VectorXd &gradient,
-                                             const std::string &kernel);
+                                             const std::string &kernel, int last);
 
 } // namespace sobo

@@ -33,8 +33,9 @@ struct WeightedCost {
 struct Adjoints {
   Eigen::Index steps, nx, nu;
   RowMatrixXd X, U;         // the adjoint trajectories, in the controls that callers see
-  RowMatrixXd costates;     // their costates, steps + 1; the first is dL/dx0
-  RowMatrixXd own_costates; // of the solutions
+  RowMatrixXd x0;           // dL/dx0
+  RowMatrixXd costates;     // of the adjoint trajectories, steps + 1, and of the solutions; empty where not asked for
+  RowMatrixXd own_costates;
   RowMatrixXd weights;      // dL/dweights, 2 x (6 + nx + nu): of running stages and of the end; empty without such
   RowMatrixXd target;       // dL/dtarget, likewise
 };

@@ -39,14 +39,22 @@ private:
   std::unique_ptr<double[], Free> at_;
 };
 
+/// Vectors that a state does not fill cost memory and save nothing.
+const DenseKernel &kernel_for(Eigen::Index nx) {
+  const LqKernel *narrow = nx <= 4 ? find_lq_kernel("avx2") : nullptr;
+  return (narrow ? narrow : find_lq_kernel())->dense;
+}
+
 /// Of dynamics of any form, by a kernel for the processor at hand.
 class DenseRecursion final : public WeightedRiccati {
 public:
   explicit DenseRecursion(const Problem &problem)
-      : problem_(problem), nx_(static_cast<int>(problem.stages[0].nx)), nu_(static_cast<int>(problem.stages[0].nu)),
+      : kernel_(kernel_for(problem.stages[0].nx)), problem_(problem), nx_(static_cast<int>(problem.stages[0].nx)), nu_(static_cast<int>(problem.stages[0].nu)),
         unit_(kernel_.packed(nx_, nu_)), factored_(kernel_.factored(nx_, nu_)), stages_(unit_ * problem.stages.size()),
         factors_(factored_ * problem.stages.size()), work_(kernel_.work(nx_, nu_)),
-        lq_{nx_, nu_, static_cast<int>(problem.stages.size()) - 1, stages_.data(), factors_.data(), work_.data(), {}} {}
+        values_(kernel_.value(nx_, nu_) * (problem.stages.size() / kernel_.kept + 1)),
+        lq_{nx_, nu_, static_cast<int>(problem.stages.size()) - 1, stages_.data(), factors_.data(), work_.data(),
+            values_.data(), {}} {}
 
   void load(std::size_t t, const StageHessian &hessian) override {
     const auto &knot = problem_.stages[t];
@@ -55,11 +63,13 @@ public:
   void multiply(std::size_t t, const double *z, double *out) const override {
     kernel_.multiply(nx_, nu_, t + 1 == problem_.stages.size(), stages_.data() + unit_ * t, z, out);
   }
-  bool factor(const GeneralRows &rows, const double *weights) override {
+  bool factor(const GeneralRows &rows, const double *weights, int last) override {
     lq_.rows = rows;
-    return kernel_.factor(lq_, weights);
+    return kernel_.factor(lq_, weights, last);
   }
-  void solve(const double *gradient, double *z) override { kernel_.solve(lq_, gradient, z); }
+  void solve(const double *gradient, double *z, double *slope_at_start) override {
+    kernel_.solve(lq_, gradient, z, slope_at_start);
+  }
   void costates(const double *weights, const double *gradient, const double *z, double *out) const override {
     kernel_.costates(lq_, weights, gradient, z, out);
   }
@@ -69,11 +79,11 @@ public:
   }
 
 private:
-  const DenseKernel &kernel_ = find_lq_kernel()->dense;
+  const DenseKernel &kernel_;
   const Problem &problem_;
   int nx_, nu_;
   std::size_t unit_, factored_;
-  Memory stages_, factors_, work_;
+  Memory stages_, factors_, work_, values_;
   DenseProblem lq_;
 };
 
@@ -101,13 +111,15 @@ public:
   void multiply(std::size_t t, const double *z, double *out) const override {
     kernel_.multiply(n_, t + 1 == problem_.stages.size(), hessians_.data() + unit_ * t, z, out);
   }
-  bool factor(const GeneralRows &rows, const double *weights) override {
+  bool factor(const GeneralRows &rows, const double *weights, int) override {
     const int steps = static_cast<int>(problem_.stages.size()) - 1;
     const auto &B = problem_.stages[0].B;
     lq_ = {n_, steps, B(n_, 0), B(0, 0), hessians_.data(), factors_.data(), rows};
     return kernel_.factor(lq_, weights);
   }
-  void solve(const double *gradient, double *z) override { kernel_.solve(lq_, gradient, z); }
+  void solve(const double *gradient, double *z, double *slope_at_start) override {
+    kernel_.solve(lq_, gradient, z, slope_at_start);
+  }
   void costates(const double *weights, const double *gradient, const double *z, double *out) const override {
     kernel_.costates(lq_, weights, gradient, z, out);
   }

@@ -23,10 +23,12 @@ public:
   virtual void load(std::size_t t, const StageHessian &hessian) = 0;
   /// A stage's Hessian times z = [x, u], or x at the end.
   virtual void multiply(std::size_t t, const double *z, double *out) const = 0;
-  /// False where the problem is not convex in the controls of some stage, or not finite. The rows must stay.
-  virtual bool factor(const GeneralRows &rows, const double *weights) = 0;
-  /// Writes the minimum to z, and may write kLqUnit entries beyond it.
-  virtual void solve(const double *gradient, double *z) = 0;
+  /// False where the problem is not convex in the controls of some stage, or not finite. The rows must stay. After stage
+  /// `last`, Hessians, weights and rows must be those of the call before: such factors may be taken over.
+  virtual bool factor(const GeneralRows &rows, const double *weights, int last) = 0;
+  /// Writes the minimum to z, and may write kLqUnit entries beyond it; and the slope of its value by the first state, unless
+  /// null.
+  virtual void solve(const double *gradient, double *z, double *slope_at_start) = 0;
   /// Costates at z, of all stages one after the other: slopes by the states, with what the states after them contribute.
   virtual void costates(const double *weights, const double *gradient, const double *z, double *out) const = 0;
   /// What depends on the stage's state in its optimal control, and what does not, of the last solve.

@@ -87,8 +87,8 @@ public:
   /// Writes, as row i, the derivatives of a loss by what its last solution depends on, from the loss's slopes by X and U, row
   /// by row. Throws SolverError if that is not the solution of this number, or has no derivatives.
   void adjoint(long solution, const double *by_state, const double *by_control, Eigen::Index i, Adjoints &out);
-  /// Room for some of those.
-  Adjoints no_adjoints(Eigen::Index count) const;
+  /// Room for some of those, with costates or without.
+  Adjoints no_adjoints(Eigen::Index count, bool costates) const;
   /// Cost of a trajectory under the problem's own cost functions.
   double cost(const Start &start);
 
@@ -116,10 +116,10 @@ struct Slopes {
   Shape state_shape, control_shape;
 };
 
-/// The adjoints of the last solutions of workers of one problem, which have these numbers, on so many threads. Throws as
-/// Worker::adjoint, and on slopes of other shapes.
+/// The adjoints of the last solutions of workers of one problem, which have these numbers, on so many threads, with costates
+/// or without. Throws as Worker::adjoint, and on slopes of other shapes.
 Adjoints adjoint_each(const std::vector<Worker *> &workers, const std::vector<long> &solutions, const Slopes &slopes,
-                      int threads);
+                      int threads, bool costates);
 /// Solves all starts on as many threads as there are workers, or as the system lets it start; results do not depend on
 /// their number.
 std::vector<Result> solve_batch(const std::vector<Worker *> &workers, const std::vector<Start> &starts,

@@ -200,7 +200,8 @@ def test_many_solutions_at_once_have_the_derivatives_of_each(rng) -> None:
     found = Pullback.at_once(pullbacks, *slopes, threads=3)
     for i, (pullback, by_state, by_control) in enumerate(zip(pullbacks, *slopes, strict=True)):
         alone = pullback(by_state, by_control)
-        np.testing.assert_array_equal(found.costates[i, 0], alone.x0)
+        np.testing.assert_array_equal(found.x0[i, 0], alone.x0)
+        np.testing.assert_array_equal(found.costates[i], alone.costates)
         np.testing.assert_array_equal(found.U[i], alone.dU)
         np.testing.assert_array_equal(found.weights[i], alone.weights)
         np.testing.assert_array_equal(found.target[i, 0], alone.target)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from robots import gantry_urdf
 
+from sobo_planner import _native
 from sobo_planner.paths import share_path
 from sobo_planner.solver import Guess, Instance, Solution, Solver
 from sobo_planner.tasks import load_task
@@ -84,3 +85,22 @@ def test_plans_that_end_early_are_rollouts(task) -> None:
         assert np.all(np.abs(plan.X[:-1, 6:]) <= task.robot.velocity_limit + 5e-4)
     assert max(gaps) < 5e-4  # where the rollout would leave the bounds, the iterate is returned as it is
     assert np.median(gaps) < 1e-12
+
+
+def test_gains_along_a_trajectory_with_gaps_lead_to_the_optimum() -> None:
+    """The step u = k + K x of a linear problem ends at the optimum, from any trajectory."""
+    task = load_task("lqr", control_limit=1e3)
+    rng = np.random.default_rng(2)
+    instance = task.sample(rng)
+    exact = dataclasses.replace(task.solver_options, tol=1e-10, early_stop=0.0)
+    optimum = Solver(task, exact).solve(instance, task.interpolate(instance))
+    X = optimum.X + rng.normal(size=optimum.X.shape)
+    X[0] = instance.x0
+    U = optimum.U + rng.normal(size=optimum.U.shape)
+    options = exact.native()
+    options.max_iterations, options.retry = 0, False
+    swept = task.make_worker().solve(_native.Start(instance.x0, instance.target, X, U), options)
+    np.testing.assert_array_equal(swept["X"], X)
+    step = optimum.X[:-1] - X[:-1]
+    expected = optimum.U - U - np.einsum("tij,tj->ti", swept["K"], step)
+    np.testing.assert_allclose(swept["k"], expected, rtol=0.0, atol=1e-8)

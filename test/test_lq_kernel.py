@@ -11,14 +11,14 @@ JOINTS = (1, 3, 5, 6, 7, 10)
 STEPS, H = 6, 0.3
 
 
-def problem(nx: int, nu: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int], np.ndarray]:
+def problem(nx: int, nu: int, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int], np.ndarray]:
     """Hessians, weights, rows, their stages and gradient."""
-    rng = np.random.default_rng([nx, nu, seed])
+    rng = np.random.default_rng([nx, nu, 0])
     width = nx + nu
-    roots = rng.normal(size=(STEPS + 1, width, width))
+    roots = rng.normal(size=(steps + 1, width, width))
     hessians = roots @ roots.transpose(0, 2, 1) + np.eye(width)
-    stages = [0, 2, 2, STEPS]
-    variables = width * STEPS + nx
+    stages = [0, 2, 2, steps]
+    variables = width * steps + nx
     weights = rng.uniform(0.0, 100.0, variables + len(stages))
     return hessians, weights, rng.normal(size=(len(stages), width)), stages, rng.normal(size=variables)
 
@@ -68,9 +68,11 @@ def minimum(kernel: str, joints: int, parts: tuple, moved: float = 0.5) -> tuple
     return _native.integrator_minimum(joints, H, moved * H * H, hessians.reshape(len(hessians), -1), *others, kernel)
 
 
-def linear_minimum(kernel: str, dynamics: tuple[np.ndarray, np.ndarray], parts: tuple) -> tuple[np.ndarray, np.ndarray]:
+def linear_minimum(
+    kernel: str, dynamics: tuple[np.ndarray, np.ndarray], parts: tuple, last: int = -1
+) -> tuple[np.ndarray, np.ndarray]:
     hessians, *others = parts
-    return _native.linear_minimum(*dynamics, hessians.reshape(len(hessians), -1), *others, kernel)
+    return _native.linear_minimum(*dynamics, hessians.reshape(len(hessians), -1), *others, kernel, last)
 
 
 def assert_same(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.ndarray]) -> None:
@@ -94,6 +96,19 @@ def test_the_minimum_of_any_dynamics_is_that_of_a_dense_solution(kernel: str, nx
     dynamics = rng.normal(size=(nx, nx)) / np.sqrt(nx), rng.normal(size=(nx, nu))
     parts = problem(nx, nu)
     assert_same(linear_minimum(kernel, dynamics, parts), dense_minimum(dynamics, *parts))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("nx", "nu"), [(3, 5), (4, 2), (12, 4)])
+@pytest.mark.parametrize("last", [0, 2, 7, 8, 19])
+def test_factors_of_later_stages_may_be_taken_over(kernel: str, nx: int, nu: int, last: int) -> None:
+    rng = np.random.default_rng([nx, nu])
+    dynamics = rng.normal(size=(nx, nx)) / np.sqrt(nx), rng.normal(size=(nx, nu))
+    parts = problem(nx, nu, steps=20)
+    for found, expected in zip(
+        linear_minimum(kernel, dynamics, parts, last), linear_minimum(kernel, dynamics, parts), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -180,7 +180,9 @@ class _Call:
         self._number = layer._calls
         pairs = self._batch.solve(layer._solver, guesses, layer._threads)
         self.solutions = [solution for solution, _ in pairs]
-        self._pullbacks = [pullback for _, pullback in pairs]
+        self.valid = [solution.converged and pullback.exact for solution, pullback in pairs]
+        self._kept = np.flatnonzero(self.valid)
+        self._pullbacks = [pullback for (_, pullback), valid in zip(pairs, self.valid, strict=True) if valid]
 
     def _terms(self, parts: list[np.ndarray | None], i: int) -> StageTerms | None:
         if all(each is None for each in parts):
@@ -201,10 +203,6 @@ class _Call:
         worker = self._layer._solver._worker()
         return worker.horizon, worker.nx + worker.nu
 
-    def valid(self) -> list[bool]:
-        pairs = zip(self.solutions, self._pullbacks, strict=True)
-        return [solution.converged and pullback.exact for solution, pullback in pairs]
-
     def pull(self, by_state: np.ndarray, by_control: np.ndarray) -> tuple[np.ndarray, _native.Adjoints | None]:
         """Which instances have derivatives, and those of the loss by them.
 
@@ -212,13 +210,12 @@ class _Call:
         """
         if self._number != self._layer._calls:
             self._run([Guess(solution.X, solution.U) for solution in self.solutions])
-        kept = np.flatnonzero(self.valid())
+        kept = self._kept
         if len(kept) == 0:
             return kept, None
-        pullbacks = [self._pullbacks[i] for i in kept]
         if len(kept) < len(by_state):
             by_state, by_control = by_state[kept], by_control[kept]
-        return kept, Pullback.at_once(pullbacks, by_state, by_control, self._layer._threads)
+        return kept, Pullback.at_once(self._pullbacks, by_state, by_control, self._layer._threads, costates=False)
 
     def trajectories(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """X and U of some solutions."""
@@ -234,7 +231,7 @@ class _Optimum(torch.autograd.Function):
         call.solve(guesses, [None if each is None else each.detach().numpy() for each in inputs])
         ctx.call, ctx.shapes = call, [None if each is None else each.shape for each in inputs]
         X, U = (torch.tensor(np.array([getattr(each, name) for each in call.solutions])) for name in ("X", "U"))
-        valid = torch.tensor(call.valid())
+        valid = torch.tensor(call.valid)
         ctx.mark_non_differentiable(valid)
         return X, U, valid
 
@@ -242,11 +239,21 @@ class _Optimum(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Any) -> Any:
         call: _Call = ctx.call
         kept, found = call.pull(slopes[0].numpy(), slopes[1].numpy())
-        wanted = zip(ctx.shapes, ctx.needs_input_grad[2:], strict=True)
-        out = [np.zeros(shape) if shape is not None and needed else None for shape, needed in wanted]
-        if found is not None:
-            _write(call, kept, found, out)
+        pairs = zip(ctx.shapes, ctx.needs_input_grad[2:], strict=True)
+        wanted = [shape if needed else None for shape, needed in pairs]
+        values = [None] * len(wanted) if found is None else _derivatives(call, kept, found, wanted)
+        out = [_of_all(*each, kept) for each in zip(wanted, values, strict=True)]
         return None, None, *(None if each is None else torch.from_numpy(each) for each in out)
+
+
+def _of_all(shape: torch.Size | None, values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    """Derivatives of a whole batch from those of some instances, zero for the others; None where no shape is wanted."""
+    if shape is None or (values is not None and len(kept) == shape[0]):
+        return values
+    out = np.zeros(shape)
+    if values is not None:
+        out[kept] = values
+    return out
 
 
 def _by_target(targets: np.ndarray, gradients: np.ndarray) -> np.ndarray:
@@ -258,26 +265,30 @@ def _by_target(targets: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     return np.concatenate([gradients[:, :3], 2.0 * (w * turns + np.cross(axes, turns)), along], axis=1)
 
 
-def _write(call: _Call, kept: np.ndarray, found: _native.Adjoints, out: list[np.ndarray | None]) -> None:
-    """Writes the derivatives of some instances by their x0, targets, weights and terms, as far as they are wanted."""
-    x0, target, weights, *parts = out
+def _derivatives(
+    call: _Call, kept: np.ndarray, found: _native.Adjoints, wanted: list[torch.Size | None]
+) -> list[np.ndarray | None]:
+    """Those of some instances by x0, target, weights, H, g, last_H, last_g, as far as they are wanted and not zero."""
+    x0, target, weights, *parts = wanted
+    out: list[np.ndarray | None] = [None] * len(wanted)
     if x0 is not None:
-        x0[kept] = found.costates[:, 0]
+        out[0] = found.x0[:, 0]
     if target is not None and found.target.size > 0:
         targets = np.array([call._batch.instances[i].target for i in kept])
-        target[kept] = _by_target(targets, found.target[:, 0])
+        out[1] = _by_target(targets, found.target[:, 0])
     if weights is not None:
-        weights[kept] = call._layer.weights.pull(found.weights)
+        out[2] = call._layer.weights.pull(found.weights)
     if all(each is None for each in parts):
-        return
+        return out
     H, g, last_H, last_g = parts
     (X, U), dX = call.trajectories(kept), found.X
     dz = np.concatenate([dX[:, :-1], found.U], axis=2)
     if H is not None:
-        H[kept] = symmetric_products(dz, np.concatenate([X[:, :-1], U], axis=2))
+        out[3] = symmetric_products(dz, np.concatenate([X[:, :-1], U], axis=2))
     if g is not None:
-        g[kept] = dz
+        out[4] = dz
     if last_H is not None:
-        last_H[kept] = symmetric_products(dX[:, -1], X[:, -1])
+        out[5] = symmetric_products(dX[:, -1], X[:, -1])
     if last_g is not None:
-        last_g[kept] = dX[:, -1]
+        out[6] = dX[:, -1]
+    return out

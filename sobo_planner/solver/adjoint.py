@@ -32,7 +32,7 @@ class Gradients:
     @property
     def x0(self) -> Array:
         """By the initial state, (nx,)."""
-        return self.costates[0]
+        return self.found.x0[0, 0]
 
     @property
     def target(self) -> Array:
@@ -138,7 +138,7 @@ class Pullback:
 
     @staticmethod
     def at_once(
-        pullbacks: Sequence[Pullback], by_state: Array, by_control: Array, threads: int = 1
+        pullbacks: Sequence[Pullback], by_state: Array, by_control: Array, threads: int = 1, *, costates: bool = True
     ) -> _native.Adjoints:
         """Derivatives of losses on several solutions of one problem, in native threads; all of `Gradients` as arrays.
 
@@ -147,10 +147,11 @@ class Pullback:
             by_state: Slopes by X, (N, T+1, nx).
             by_control: Slopes by U, (N, T, nu).
             threads: Most solutions at work at once.
+            costates: Whether those are wanted.
 
         Raises:
             SolverError: As of a single one.
         """
         workers, numbers = [each._worker for each in pullbacks], [each._number for each in pullbacks]
         by_state, by_control = (np.ascontiguousarray(each, float) for each in (by_state, by_control))
-        return _native.adjoint_each(workers, numbers, by_state, by_control, threads)
+        return _native.adjoint_each(workers, numbers, by_state, by_control, threads, costates)
