@@ -69,7 +69,7 @@ def ours(task: Task, x0: torch.Tensor, repeats: int) -> tuple[np.ndarray, float,
     """Controls, and times [ms] forward and backward."""
     layer, times = OptimalLayer(task, threads=1), []
     for _ in range(repeats):
-        x0 = x0.clone().requires_grad_()
+        x0 = x0.detach().clone().requires_grad_()
         optima, forward = timed(lambda x0=x0: layer(x0))
         loss = optima.X.square().sum() + optima.U.square().sum()
         times.append((forward, timed(loss.backward)[1]))
@@ -92,7 +92,7 @@ def theirs(task: Any, x0: torch.Tensor, repeats: int) -> tuple[np.ndarray, float
     upper = torch.full((T, batch, nu), float(task.control_upper[0]), dtype=torch.double)
     times = []
     for _ in range(repeats):
-        x0 = x0.clone().requires_grad_()
+        x0 = x0.detach().clone().requires_grad_()
         solver = mpc.MPC(
             nx, nu, T, u_lower=-upper, u_upper=upper, lqr_iter=50, verbose=-1, eps=1e-7, n_batch=batch,
             exit_unconverged=False, grad_method=mpc.GradMethods.ANALYTIC,

@@ -17,6 +17,12 @@ namespace {
 // Penalty of active rows: what ProxDDP ends with would leak through them, by up to some percent of the derivative.
 constexpr double hard = 1e-8;
 
+/// Vectors of all stages, so many numbers apart.
+template <typename Number> auto columns(Number *at, int size, int count, int stride) {
+  using Matrix = std::conditional_t<std::is_const_v<Number>, const MatrixXd, MatrixXd>;
+  return Eigen::Map<Matrix, 0, Eigen::OuterStride<>>(at, size, count, Eigen::OuterStride<>(stride));
+}
+
 } // namespace
 
 InteriorPoint *BoundedRiccati::prepare_responses() {
@@ -47,20 +53,17 @@ void Worker::adjoint(long solution, const double *by_state, const double *by_con
   const auto &torques = impl_->problem.torques;
   const auto &solved = impl_->ddp.results_;
   double *slopes = lq->gradient();
-  for (int t = 0; t <= T; ++t)
-    std::copy_n(by_state + n * t, n, slopes + (n + m) * t);
-  for (int t = 0; t < T; ++t)
-    std::copy_n(by_control + m * t, m, slopes + (n + m) * t + n);
+  columns(slopes, n, T + 1, n + m) = columns(by_state, n, T + 1, n);
+  columns(slopes + n, m, T, n + m) = columns(by_control, m, T, m);
   if (torques)
     torques->pull(solved.xs, solved.us, slopes);
   const double *z = lq->respond(out.x0.row(i).data());
   double *X = out.X.row(i).data(), *U = out.U.row(i).data();
-  for (int t = 0; t <= T; ++t)
-    std::copy_n(z + (n + m) * t, n, X + n * t);
-  for (int t = 0; t < T && !torques; ++t)
-    std::copy_n(z + (n + m) * t + n, m, U + m * t);
+  columns(X, n, T + 1, n) = columns(z, n, T + 1, n + m);
   if (torques)
     torques->push(solved.xs, solved.us, z, U);
+  else
+    columns(U, m, T, m) = columns(z + n, m, T, n + m);
   if (out.costates.size() > 0) {
     lq->write_costates(out.costates.row(i).data());
     for (int t = 0; t <= T; ++t)

@@ -30,7 +30,7 @@ int side_of(double row, double lower, double upper) { return row > upper ? 1 : r
 
 } // namespace
 
-BoundRows::BoundRows(const Solver &solver, const Problem &problem) : solver_(solver), problem_(problem) {
+BoundRows::BoundRows(const Solver &solver, const Problem &problem) : solver_(solver), problem_(problem), nx_(problem.stages_.front()->ndx1()) {
   const auto add = [&](const aligator::ConstraintStackTpl<double> &constraints) {
     const Eigen::Index rows = constraints.totalDim();
     for (Vectors *values : {&lower_, &upper_, &value_, &row_})
@@ -239,15 +239,13 @@ int BoundRows::hold(InteriorPoint &interior, double weight) const {
     if (sides_[t].isZero())
       continue;
     for_rows(t, [&](const Constraint &constraint, const auto &data) {
-      const bool last = t == solver_.workspace_.problem_data.stage_data.size();
-      const Eigen::Index nx = data.Jx().cols(), nu = last ? 0 : data.Ju().cols();
       for (Eigen::Index i = 0; i < constraint.size; ++i) {
         if (sides_[t][constraint.first + i] == 0)
           continue;
-        if (constraint.kind == Kind::General)
-          interior.hold_row(t, data.Jx().row(i), data.Ju().row(i).head(nu), weight);
+        if (constraint.kind == Kind::General) // without controls at the end
+          interior.hold_row(t, data.Jx().row(i), data.Ju().row(i).head(t < problem_.stages_.size() ? data.Ju().cols() : 0), weight);
         else
-          interior.hold_variable(t, constraint.kind == Kind::State ? i : nx + i, weight);
+          interior.hold_variable(t, constraint.kind == Kind::State ? i : nx_ + i, weight);
       }
     });
   }

@@ -77,6 +77,7 @@ private:
 
   const Solver &solver_;
   const Problem &problem_;
+  Eigen::Index nx_;
   Vectors lower_, upper_;         // a vector a stage and one for the end, as all below
   Vectors value_, row_;           // at the iterate, after the step
   Sides sides_;

@@ -155,8 +155,8 @@ inline void fetch(const double *at, std::size_t size) {
     __builtin_prefetch(at + i);
 }
 
-void dense_solve(const DenseProblem &lq, const double *gradient, double *z, double *slope_at_start) {
-  const DenseLayout at(lq.nx, lq.nu);
+inline void solve_stages(const DenseProblem &lq, const DenseLayout &at, const double *gradient, double *z,
+                         double *slope_at_start) {
   const int ahead = 1 + static_cast<int>(2048 / (at.packed() + at.factored())); // stages that are fetched while one is solved
   Memory memory(lq.work);
   double *costate = memory.take<double>(at.x), *slope = memory.take<double>(at.z);
@@ -194,6 +194,10 @@ void dense_solve(const DenseProblem &lq, const double *gradient, double *z, doub
   }
   for (int b = 0; b < at.x; b += kLanes)
     store(z + b, load(x + b));
+}
+
+__attribute__((flatten)) void dense_solve(const DenseProblem &lq, const double *gradient, double *z, double *slope_at_start) {
+  with_sizes(lq.nx, lq.nu, [&](const DenseLayout &at) { solve_stages(lq, at, gradient, z, slope_at_start); });
 }
 
 void dense_costates(const DenseProblem &lq, const double *weights, const double *gradient, const double *z, double *out) {

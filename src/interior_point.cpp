@@ -154,8 +154,8 @@ bool InteriorPoint::solve(double mu, double gap, Vectors &dxs, Vectors &dus) {
 }
 
 const double *InteriorPoint::respond(double *slope_at_start) {
-  std::fill_n(gradient_.data() + variables_, stage_.size(), 0.0);
-  std::copy_n(gradient_.data(), variables_ + stage_.size(), slope_.data());
+  std::copy_n(gradient_.data(), variables_, slope_.data());
+  std::fill_n(slope_.data() + variables_, stage_.size(), 0.0);
   step_to(z_.data(), slope_at_start);
   return z_.data();
 }

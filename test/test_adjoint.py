@@ -14,7 +14,7 @@ from sobo_planner.solver import (
     Guess,
     Instance,
     LinearQuadratic,
-    Pullback,
+    Pullbacks,
     Solution,
     Solver,
     SolverOptions,
@@ -197,7 +197,7 @@ def test_many_solutions_at_once_have_the_derivatives_of_each(rng) -> None:
     pairs = solver.solve_each_with_adjoint(instances, [task.interpolate(each) for each in instances])
     pullbacks = [pullback for _, pullback in pairs if pullback.exact]
     slopes = rng.normal(size=(len(pullbacks), 13, 12)), rng.normal(size=(len(pullbacks), 12, 4))
-    found = Pullback.at_once(pullbacks, *slopes, threads=3)
+    found = Pullbacks(pullbacks, threads=3)(*slopes)
     for i, (pullback, by_state, by_control) in enumerate(zip(pullbacks, *slopes, strict=True)):
         alone = pullback(by_state, by_control)
         np.testing.assert_array_equal(found.x0[i, 0], alone.x0)
@@ -205,8 +205,11 @@ def test_many_solutions_at_once_have_the_derivatives_of_each(rng) -> None:
         np.testing.assert_array_equal(found.U[i], alone.dU)
         np.testing.assert_array_equal(found.weights[i], alone.weights)
         np.testing.assert_array_equal(found.target[i, 0], alone.target)
+    bare = Pullbacks(pullbacks, costates=False)(np.asfortranarray(slopes[0]), slopes[1])
+    np.testing.assert_array_equal(bare.x0, found.x0)
+    assert bare.costates.size == 0
     with pytest.raises(SolverError, match="shapes"):
-        Pullback.at_once(pullbacks[1:], *slopes)
+        Pullbacks(pullbacks[1:])(*slopes)
 
 
 # ---------------------------------------------------------------- what has no derivatives

@@ -18,6 +18,7 @@ from sobo_planner.solver import (
     Instance,
     Problem,
     Pullback,
+    Pullbacks,
     Solution,
     Solver,
     SolverOptions,
@@ -182,7 +183,7 @@ class _Call:
         self.solutions = [solution for solution, _ in pairs]
         self.valid = [solution.converged and pullback.exact for solution, pullback in pairs]
         self._kept = np.flatnonzero(self.valid)
-        self._pullbacks = [pullback for (_, pullback), valid in zip(pairs, self.valid, strict=True) if valid]
+        self._pullbacks = Pullbacks([pairs[i][1] for i in self._kept], layer._threads, costates=False)
 
     def _terms(self, parts: list[np.ndarray | None], i: int) -> StageTerms | None:
         if all(each is None for each in parts):
@@ -215,7 +216,7 @@ class _Call:
             return kept, None
         if len(kept) < len(by_state):
             by_state, by_control = by_state[kept], by_control[kept]
-        return kept, Pullback.at_once(self._pullbacks, by_state, by_control, self._layer._threads, costates=False)
+        return kept, self._pullbacks(by_state, by_control)
 
     def trajectories(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """X and U of some solutions."""
@@ -233,27 +234,34 @@ class _Optimum(torch.autograd.Function):
         X, U = (torch.tensor(np.array([getattr(each, name) for each in call.solutions])) for name in ("X", "U"))
         valid = torch.tensor(call.valid)
         ctx.mark_non_differentiable(valid)
+        ctx.set_materialize_grads(False)
+        ctx.sizes = X.shape, U.shape
         return X, U, valid
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Any) -> Any:
+    def backward(ctx: Any, by_state: Tensor | None, by_control: Tensor | None, _: None) -> Any:
         call: _Call = ctx.call
-        kept, found = call.pull(slopes[0].numpy(), slopes[1].numpy())
-        pairs = zip(ctx.shapes, ctx.needs_input_grad[2:], strict=True)
-        wanted = [shape if needed else None for shape, needed in pairs]
-        values = [None] * len(wanted) if found is None else _derivatives(call, kept, found, wanted)
-        out = [_of_all(*each, kept) for each in zip(wanted, values, strict=True)]
-        return None, None, *(None if each is None else torch.from_numpy(each) for each in out)
+        X, U = ctx.sizes
+        kept, found = call.pull(
+            np.zeros(X) if by_state is None else by_state.numpy(),
+            np.zeros(U) if by_control is None else by_control.numpy(),
+        )
+        needed = ctx.needs_input_grad[2:]
+        values = None if found is None else _derivatives(call, kept, found, needed)
+        out: list[Tensor | None] = [None, None]
+        for i, shape in enumerate(ctx.shapes):
+            out.append(_of_all(shape, None if values is None else values[i], kept) if needed[i] else None)
+        return tuple(out)
 
 
-def _of_all(shape: torch.Size | None, values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
-    """Derivatives of a whole batch from those of some instances, zero for the others; None where no shape is wanted."""
-    if shape is None or (values is not None and len(kept) == shape[0]):
-        return values
+def _of_all(shape: torch.Size, values: np.ndarray | None, kept: np.ndarray) -> Tensor:
+    """Derivatives of a whole batch from those of some instances; zero for the others, and where there are no values."""
+    if values is not None and len(kept) == shape[0]:
+        return torch.from_numpy(values)
     out = np.zeros(shape)
     if values is not None:
         out[kept] = values
-    return out
+    return torch.from_numpy(out)
 
 
 def _by_target(targets: np.ndarray, gradients: np.ndarray) -> np.ndarray:
@@ -266,29 +274,29 @@ def _by_target(targets: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 
 def _derivatives(
-    call: _Call, kept: np.ndarray, found: _native.Adjoints, wanted: list[torch.Size | None]
+    call: _Call, kept: np.ndarray, found: _native.Adjoints, needed: Sequence[bool]
 ) -> list[np.ndarray | None]:
-    """Those of some instances by x0, target, weights, H, g, last_H, last_g, as far as they are wanted and not zero."""
-    x0, target, weights, *parts = wanted
-    out: list[np.ndarray | None] = [None] * len(wanted)
-    if x0 is not None:
+    """Those of some instances by x0, target, weights, H, g, last_H, last_g, as far as they are needed and not zero."""
+    x0, target, weights, *parts = needed
+    out: list[np.ndarray | None] = [None] * len(needed)
+    if x0:
         out[0] = found.x0[:, 0]
-    if target is not None and found.target.size > 0:
+    if target and found.target.size > 0:
         targets = np.array([call._batch.instances[i].target for i in kept])
         out[1] = _by_target(targets, found.target[:, 0])
-    if weights is not None:
+    if weights:
         out[2] = call._layer.weights.pull(found.weights)
-    if all(each is None for each in parts):
+    if not any(parts):
         return out
     H, g, last_H, last_g = parts
     (X, U), dX = call.trajectories(kept), found.X
     dz = np.concatenate([dX[:, :-1], found.U], axis=2)
-    if H is not None:
+    if H:
         out[3] = symmetric_products(dz, np.concatenate([X[:, :-1], U], axis=2))
-    if g is not None:
+    if g:
         out[4] = dz
-    if last_H is not None:
+    if last_H:
         out[5] = symmetric_products(dX[:, -1], X[:, -1])
-    if last_g is not None:
+    if last_g:
         out[6] = dX[:, -1]
     return out

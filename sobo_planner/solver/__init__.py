@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sobo_planner.solver.adjoint import Gradients, Pullback
+from sobo_planner.solver.adjoint import Gradients, Pullback, Pullbacks
 from sobo_planner.solver.budget import UNLIMITED, Budget, Interrupt, WorkEstimate
 from sobo_planner.solver.options import SolverOptions
 from sobo_planner.solver.problem import LinearQuadratic, Problem
@@ -24,6 +24,7 @@ __all__ = [
     "Precision",
     "Problem",
     "Pullback",
+    "Pullbacks",
     "Refinement",
     "RefinementSolvers",
     "Solution",

@@ -136,22 +136,30 @@ class Pullback:
         slopes = np.ascontiguousarray(by_state, float)[None], np.ascontiguousarray(by_control, float)[None]
         return Gradients(_native.adjoint_each([self._worker], [self._number], *slopes), self._X, self._U)
 
-    @staticmethod
-    def at_once(
-        pullbacks: Sequence[Pullback], by_state: Array, by_control: Array, threads: int = 1, *, costates: bool = True
-    ) -> _native.Adjoints:
-        """Derivatives of losses on several solutions of one problem, in native threads; all of `Gradients` as arrays.
+
+class Pullbacks:
+    """Those of several solutions of one problem, in one native call.
+
+    Args:
+        pullbacks: Of the N solutions.
+        threads: Most solutions at work at once.
+        costates: Whether those are wanted.
+    """
+
+    def __init__(self, pullbacks: Sequence[Pullback], threads: int = 1, *, costates: bool = True) -> None:
+        self._workers = [each._worker for each in pullbacks]
+        self._numbers = [each._number for each in pullbacks]
+        self._threads, self._costates = threads, costates
+
+    def __call__(self, by_state: Array, by_control: Array) -> _native.Adjoints:
+        """Derivatives of losses; all of `Gradients` as arrays.
 
         Args:
-            pullbacks: Of the N solutions.
             by_state: Slopes by X, (N, T+1, nx).
             by_control: Slopes by U, (N, T, nu).
-            threads: Most solutions at work at once.
-            costates: Whether those are wanted.
 
         Raises:
             SolverError: As of a single one.
         """
-        workers, numbers = [each._worker for each in pullbacks], [each._number for each in pullbacks]
-        by_state, by_control = (np.ascontiguousarray(each, float) for each in (by_state, by_control))
-        return _native.adjoint_each(workers, numbers, by_state, by_control, threads, costates)
+        # The extension makes arrays of other layouts contiguous itself.
+        return _native.adjoint_each(self._workers, self._numbers, by_state, by_control, self._threads, self._costates)
