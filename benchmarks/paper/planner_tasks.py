@@ -43,8 +43,8 @@ class Budget:
     updates: int
     batch: int = 128
     steps: int = 6
-    ppo: int = 300_000
-    sac: int = 50_000
+    ppo: int = 100_000
+    sac: int = 25_000
     hidden: tuple[int, ...] = (128, 128)
     alpha: float = 0.1
 
@@ -81,7 +81,7 @@ def budgets(laptop: Budget) -> dict[str, Budget]:
 
 
 TASKS = {
-    "lqr": PlannedTask("LQR", "lqr", (), budgets(Budget(30, 1, 3000, ppo=100_000, sac=25_000))),
+    "lqr": PlannedTask("LQR", "lqr", (), budgets(Budget(30, 1, 3000))),
     "pendulum": PlannedTask("pendulum", "pendulum", (), budgets(Budget(20, 4, 3000))),
     "pendulum-8nm": PlannedTask(
         "pendulum, 8 Nm", "pendulum", (("problem.torque_limit", 8.0),), budgets(Budget(20, 4, 3000))
