@@ -9,6 +9,11 @@
 
 namespace sobo {
 
+// Steps this short [share of the LQ problem's step] do not count as progress. After so many in a row the solve ends: each
+// takes as long as several others, as the line search tries all lengths, and what follows is more of them.
+constexpr double short_step = 1e-3;
+constexpr int most_short_steps = 8;
+
 using Merit = aligator::ALFunction<double>;
 
 // Augmented-Lagrangian iterations, see SolverProxDDPTpl::run.
@@ -31,6 +36,7 @@ bool ClosedSolver::run_closed(const Problem &problem, const Vectors &xs, const V
   prim_tol_ = std::max(prim_tol_, target_tol_);
   results_.conv = false;
   results_.al_iter = results_.num_iters = 0;
+  short_steps_ = 0;
   while (results_.al_iter < max_al_iters && results_.num_iters < max_iters) {
     const bool reduced = reduce(problem, steps);
     results_.al_iter++;
@@ -108,7 +114,7 @@ double ClosedSolver::find_step(BoundedRiccati &steps) {
   return slope;
 }
 
-// False where no step is short enough to improve the iterate.
+// False where no step improves the iterate.
 bool ClosedSolver::take_step(const Problem &problem, double slope) {
   double length = 1.0, merit = 0.0;
   if (sa_strategy_ == aligator::StepAcceptanceStrategy::FILTER)
@@ -128,6 +134,9 @@ bool ClosedSolver::take_step(const Problem &problem, double slope) {
   results_.merit_value_ = merit;
   if (!std::isfinite(length) || !std::isfinite(merit) || !std::isfinite(results_.traj_cost_))
     throw std::runtime_error("a step of the line search is not finite");
+  short_steps_ = length > short_step ? 0 : short_steps_ + 1;
+  if (short_steps_ >= most_short_steps)
+    return false;
   if (length > ls_params.alpha_min)
     return true;
   if (preg_ >= reg_max)

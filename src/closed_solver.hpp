@@ -21,6 +21,7 @@ private:
   bool take_step(const Problem &problem, double slope);
   void tighten();
 
+  int short_steps_ = 0; // in a row
   bool fresh_ = true; // whether the dynamics of the LQ subproblem are to be taken from the problem
 };
 

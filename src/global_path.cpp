@@ -39,6 +39,7 @@ public:
     parents_.push_back(parent);
   }
   bool empty() const { return nodes_.empty(); }
+  std::size_t size() const { return nodes_.size(); }
 
   /// Grows from the nearest node towards q, by one line: whether it got as far as q, or as it may at once, or not at all.
   enum class Growth { Reached, Advanced, Trapped };
@@ -139,8 +140,12 @@ std::optional<RowMatrixXd> global_path(const RobotImpl &robot, const VectorXd &s
       trees[1].add(goals.row(i).transpose(), -1);
   if (trees[1].empty() || !lines.free(start))
     return std::nullopt;
+  // The smaller tree grows: where one end is confined, its tree needs most of the samples, and the tree of the other end,
+  // which grows easily, would take the time.
   int from = 0;
-  for (int k = 0; k < options.max_samples && !over(); ++k, from = 1 - from) {
+  for (int k = 0; k < options.max_samples && !over(); ++k) {
+    if (trees[1 - from].size() <= trees[from].size())
+      from = 1 - from;
     const VectorXd sample = k == 0 ? VectorXd(goals.row(0).transpose()) : random.between(lower, upper);
     if (trees[from].grow(sample, options.range, lines) == Tree::Growth::Trapped)
       continue;

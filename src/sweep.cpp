@@ -1,5 +1,7 @@
 #include "sweep.hpp"
 
+#include <algorithm>
+
 #include <pinocchio/algorithm/kinematics.hpp>
 
 #include "errors.hpp"
@@ -183,8 +185,10 @@ struct FreeLines::Impl {
       if (bodies.apart(k, scratch->places, kept[k] + change))
         continue;
       const double distance = bodies.distance(k, scratch->places).min_distance;
-      if (distance <= kept[k] || (distance <= kept[k] + change && change < tolerance))
+      if (distance <= kept[k] || (distance <= kept[k] + change && change < tolerance)) {
+        touched = k;
         return false;
+      }
       if (distance <= kept[k] + change)
         doubtful.push_back(k);
     }
@@ -192,10 +196,21 @@ struct FreeLines::Impl {
                                 free(middle + 0.5 * half, 0.5 * half, doubtful));
   }
 
+  /// The same as far as all pairs are concerned. The pair that touches comes first the next time: lines that are asked
+  /// for one after another often touch the same.
+  bool free(const VectorXd &middle, const VectorXd &half) {
+    if (free(middle, half, all))
+      return true;
+    const auto found = std::find(all.begin(), all.end(), touched);
+    std::rotate(all.begin(), found, found + 1);
+    return false;
+  }
+
   const RobotImpl &robot;
   const Bodies &bodies;
   std::shared_ptr<Scratch> scratch;
-  std::vector<std::size_t> all;
+  std::vector<std::size_t> all; // those that were found to touch, the latest first, and then the others
+  std::size_t touched = 0;
   std::vector<double> kept;
   double tolerance;
 };
@@ -203,10 +218,10 @@ struct FreeLines::Impl {
 FreeLines::FreeLines(const RobotImpl &robot, double beyond) : impl_(std::make_unique<Impl>(robot, beyond)) {}
 FreeLines::~FreeLines() = default;
 
-bool FreeLines::free(const VectorXd &q) { return impl_->free(q, VectorXd::Zero(q.size()), impl_->all); }
+bool FreeLines::free(const VectorXd &q) { return impl_->free(q, VectorXd::Zero(q.size())); }
 
 bool FreeLines::free(const VectorXd &from, const VectorXd &to) {
-  return impl_->free(0.5 * (from + to), 0.5 * (to - from), impl_->all);
+  return impl_->free(0.5 * (from + to), 0.5 * (to - from));
 }
 
 } // namespace sobo

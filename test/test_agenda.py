@@ -68,6 +68,17 @@ def test_a_way_past_objects_is_asked_for_where_no_start_is_free() -> None:
     assert len(OTHERS) == 2, "what a starter proposed is its own"
 
 
+def test_the_second_way_comes_before_motions_that_touch_something_are_refined_again() -> None:
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 9.0)]) for i in range(3)]
+    judge = Judge(lambda value: Verdict(miss=0.5) if 60.0 <= value < 70.0 else Verdict(violation=TOUCHING))
+    start, others = Starter([Proposal("policy", guess(20.0), 1.0)]), Starter(OTHERS)
+    found = Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    assert found.source == GLOBAL and 60.0 <= found.solution.X[0, 0] < 70.0
+    assert [value for _, value in solvers.asked] == [50.0, 20.0, 60.0] and others.budgets == []
+    assert [len(each.budgets) for each in around] == [1, 1, 0]
+
+
 def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_again() -> None:
     """The fourth way leads to a plan, the fifth is not asked for."""
     task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)

@@ -18,7 +18,7 @@ from sobo_planner.planning.attempts import (
     alternative_attempts,
     first_attempts,
 )
-from sobo_planner.planning.proposals import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import Refinement
 
 QUICK = Refinement(iterations=CAPPED)
@@ -41,6 +41,14 @@ def test_the_cheapest_proposal_is_refined_first_and_all_come_again_without_the_c
         (Stage.FULL, "interpolation", Refinement(position_limits=True)),
     ]
     assert queue.waiting[0].guess is cheap.guess and queue.waiting[1].guess is dear.guess
+
+
+def test_ways_past_objects_come_before_cheaper_starts_that_touch_them() -> None:
+    costs = {"interpolation": 1.0, GLOBAL: 3.0, "policy": 2.0}
+    made = first_attempts([Proposal(source, guess(), cost) for source, cost in costs.items()], CLEARANCES[0])
+    assert sources(made)[:3] == [GLOBAL, "interpolation", "policy"]
+    ways = [Proposal(GLOBAL, guess(), 3.0), Proposal(GLOBAL, guess(), 2.0)]
+    assert [each.proposal.cost for each in first_attempts(ways, CLEARANCES[0])[:2]] == [2.0, 3.0]
 
 
 def test_proposals_of_equal_cost_keep_their_order() -> None:

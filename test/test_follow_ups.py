@@ -106,7 +106,7 @@ FITS = Verdict(miss=0.5, fitting=0.1)
 
 
 def test_a_motion_that_touches_something_is_refined_with_more_weight_than_without_objects() -> None:
-    tried, attempt = [], replace(AMONG, source=GLOBAL)
+    tried, attempt = [], replace(AMONG, stage=Stage.LIMITS)
     while made := follow_ups(attempt, solution(2.0), Verdict(violation=TOUCHING)):
         (attempt,) = made
         assert attempt.cause is Cause.COLLISION and attempt.refinement.iterations == AMONG_CAPPED
@@ -121,12 +121,13 @@ def test_a_motion_that_touches_something_is_refined_with_more_weight_than_withou
     ("stage", "source", "then", "cause"),
     [
         (Stage.FIRST, "policy", Stage.LIMITS, Cause.START),
-        (Stage.FIRST, GLOBAL, Stage.FIRST, Cause.COLLISION),
+        (Stage.FIRST, GLOBAL, Stage.LIMITS, Cause.START),
+        (Stage.LIMITS, GLOBAL, Stage.LIMITS, Cause.COLLISION),
         (Stage.LIMITS, "policy", Stage.LIMITS, Cause.COLLISION),
         (Stage.APART, "posture", Stage.APART, Cause.COLLISION),
     ],
 )
-def test_the_free_start_has_its_turn_before_others_are_refined_again(
+def test_other_starts_have_their_turn_before_a_motion_that_touches_something_is_refined_again(
     stage: Stage, source: str, then: Stage, cause: Cause
 ) -> None:
     attempt = replace(AMONG, stage=stage, source=source)

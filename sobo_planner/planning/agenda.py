@@ -37,9 +37,9 @@ class Starters:
         first: Propose the first starts.
         alternatives: Proposes other ones where those lead nowhere.
         last: Proposes starts where none of them has reached the goal; it knows no objects.
-        around: Propose starts among objects: the first one where no other start is free of contact, the second where
-            those lead nowhere, and each of the rest where those before lead nowhere. Without objects each where those
-            before lead nowhere, for goals of the joints on whose ways links touch.
+        around: Propose ways past objects: the first one where no other start is free of contact, each of the rest
+            where what was tried before leads nowhere. Without objects each where that leads nowhere, for goals of the
+            joints on whose ways links touch.
     """
 
     first: Sequence[Starter]
@@ -68,6 +68,7 @@ class Agenda:
     ) -> None:
         self._starters, self._task, self._instance, self._budget = starters, task, instance, budget
         self._refiner, self._record = refiner, record
+        self._around = list(starters.around)  # those not asked yet
         self._clearance = task.least_clearance
         self._among, self._to_joints = bool(starters.around) and self._clearance > 0.0, task.goal_type == "joints"
         # What is asked in turn, and the stage before which no attempt may wait then.
@@ -90,7 +91,8 @@ class Agenda:
         if self._among:
             free = [each for each in proposals if _is_free(self._task, each)]
             if not free:
-                proposals += self._ask(self._starters.around[0])
+                proposals += self._way_past()
+                self._turns.append((Stage.LIMITS, self._another_way))
             elif all(each.in_cell for each in free):  # what touches, and the way round, come after it
                 touching = [each for each in proposals if not each.in_cell]
                 self._turns.append((Stage.LIMITS, functools.partial(self._after_free, touching)))
@@ -98,7 +100,15 @@ class Agenda:
         return first_attempts(proposals, self._clearance)
 
     def _after_free(self, touching: list[Proposal]) -> list[Attempt]:
-        return first_attempts([*touching, *self._ask(self._starters.around[0])], self._clearance)
+        self._turns.insert(0, (Stage.LIMITS, self._another_way))
+        return first_attempts([*touching, *self._way_past()], self._clearance)
+
+    def _another_way(self) -> list[Attempt]:
+        return first_attempts(self._way_past(), self._clearance)
+
+    def _way_past(self) -> list[Proposal]:
+        """The ways of the next one of `Starters.around`; none where all were asked."""
+        return self._ask(self._around.pop(0)) if self._around else []
 
     def _alternatives(self) -> list[Attempt]:
         proposals = self._ask(self._starters.alternatives)
@@ -113,18 +123,14 @@ class Agenda:
 
         With a goal of the joints other starts go by way of anywhere: all ways past objects come before them.
         """
-        around = self._starters.around[1:] if self._among else self._starters.around
-        ways = [way for starter in around[:1] for way in self._ask(starter)]
-        for starter in around[1:]:
-            self._turns.append((Stage.SAMPLED, functools.partial(self._past_objects, starter)))
+        ways = self._way_past()
+        for _ in self._around:
+            self._turns.append((Stage.SAMPLED, lambda: self._detours(self._way_past())))
         if not self._to_joints:
             return [*proposals, *ways]
         if proposals:
             self._turns.append((Stage.SAMPLED, functools.partial(self._detours, proposals)))
         return ways
-
-    def _past_objects(self, starter: Starter) -> list[Attempt]:
-        return self._detours(self._ask(starter))
 
     def _detours(self, proposals: list[Proposal]) -> list[Attempt]:
         return alternative_attempts(proposals, True, self._rank, AMONG_WEIGHT)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import count
 
-from sobo_planner.planning.proposals import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GLOBAL, GRAVITY, Proposal
 from sobo_planner.solver import Guess, Refinement
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
 
@@ -113,11 +113,13 @@ class Queue:
 def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> list[Attempt]:
     """The attempts that planning begins with: the cheapest proposal first, and all again at the very end.
 
+    Ways past objects come before starts that touch something: those take many iterations and seldom come free.
+
     Args:
         proposals: The starts.
         clearance: Weight of the cost on links that come near each other or an object.
     """
-    ordered = sorted(proposals, key=lambda proposal: proposal.cost)
+    ordered = sorted(proposals, key=lambda proposal: (proposal.source != GLOBAL, proposal.cost))
     among = clearance > 0.0
     caps = [AMONG_CAPPED if among and each.in_cell else CAPPED for each in ordered]
     first = [

@@ -8,7 +8,6 @@ import numpy as np
 
 from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.proposals import GLOBAL
 from sobo_planner.solver import Guess, Precision, Solution
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
 
@@ -64,7 +63,7 @@ def _apart(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attem
         return []
     apart = replace(attempt.refinement, clearance=more, iterations=AMONG_CAPPED if attempt.among else CAPPED)
     again = replace(attempt, refinement=apart, guess=_reached(solution), cause=Cause.COLLISION)
-    if attempt.among and attempt.source != GLOBAL and attempt.stage is Stage.FIRST:  # a start that is free comes first
+    if attempt.among and attempt.stage is Stage.FIRST:  # another start takes less time, and succeeds more often
         again = replace(again, stage=Stage.LIMITS, cause=Cause.START)
     return [again]
 
