@@ -184,13 +184,18 @@ def test_a_second_goal_in_motion(task: Task, home: np.ndarray, plain: tuple[Prob
     first, second = (task.robot.tool_position(home + [pan, 0, 0, 0, 0, 0]) for pan in (1.5, -1.0))
     probe, arm = plain
     assert ask(probe, arm, first)["lead"] == 0.0
-    arm.wait(lambda: np.abs(arm.state()[6:]).max() > 0.5)
-    report = ask(probe, arm, second)
-    assert planned(report) and report["lead"] > 0.0 and np.abs(report["start"][6:]).max() > 0.1
-    arm.wait(lambda: len(probe.trajectories) == 2)
-    position, velocity = largest_jumps(probe.trajectories)
+    for goal in (second, first, second, first, second):  # on a busy computer the node's turn may come after the motion
+        arm.wait(lambda: np.abs(arm.state()[6:]).max() > 0.5)
+        report = ask(probe, arm, goal)
+        assert planned(report)
+        if report["lead"] > 0.0 and np.abs(report["start"][6:]).max() > 0.1:
+            break
+    assert report["lead"] > 0.0 and np.abs(report["start"][6:]).max() > 0.1
+    stamp = report["stamp"]["sec"], report["stamp"]["nanosec"]
+    arm.wait(lambda: (probe.trajectories[-1].header.stamp.sec, probe.trajectories[-1].header.stamp.nanosec) == stamp)
+    position, velocity = largest_jumps(probe.trajectories[-2:])
     assert position <= POSITION_JUMP + 1e-5 and velocity <= VELOCITY_JUMP + 1e-5
-    arm.wait(lambda: np.linalg.norm(task.robot.tool_position(arm.state()[:6]) - second) < 0.01)
+    arm.wait(lambda: np.linalg.norm(task.robot.tool_position(arm.state()[:6]) - goal) < 0.01)
 
 
 def test_limits_of_the_start(task: Task, home: np.ndarray, target: np.ndarray, plain: tuple[Probe, StiffArm]) -> None:
