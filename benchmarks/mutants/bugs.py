@@ -56,8 +56,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the costliest start comes first",
         "sobo_planner/planning/attempts.py",
-        "key=lambda proposal: proposal.cost)",
-        "key=lambda proposal: -proposal.cost)",
+        "proposal.source != GLOBAL, proposal.cost)",
+        "proposal.source != GLOBAL, -proposal.cost)",
     ),
     Bug(
         "the last state may leave the position limits",
