@@ -79,6 +79,15 @@ def test_the_second_way_comes_before_motions_that_touch_something_are_refined_ag
     assert [len(each.budgets) for each in around] == [1, 1, 0]
 
 
+def test_so_it_does_after_the_way_of_a_policy_that_knows_the_world() -> None:
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 9.0)]) for i in range(3)]
+    judge = Judge(lambda value: Verdict(miss=0.5) if 60.0 <= value < 70.0 else Verdict(violation=TOUCHING))
+    start = Starter([Proposal("policy", guess(10.0), 3.0, in_cell=True), Proposal("interpolation", guess(20.0), 1.0)])
+    Search(task, [start], Starter(OTHERS), solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    assert [value for _, value in solvers.asked] == [10.0, 50.0, 20.0, 60.0]
+
+
 def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_again() -> None:
     """The fourth way leads to a plan, the fifth is not asked for."""
     task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)

@@ -10,32 +10,13 @@ import pytest
 pytest.importorskip("rosbags", reason="needs rosbags: the extra `bags`")
 
 import logged_bags as logged
-from foreign_bags import DURATIONS, PAUSE, RATE, ReadBags, check_motions, moved, reader, rests
+from foreign_bags import DURATIONS, PAUSE, RATE, ReadBags, check_motions
 
 from sobo_planner.tasks import ArmReach
 from sobo_training.bags.candidates import Filters
 from sobo_training.bags.usable import TimeRange
 
-
-@pytest.fixture(scope="module")
-def stops(home: np.ndarray) -> list[np.ndarray]:
-    return rests(home)
-
-
-@pytest.fixture(scope="module")
-def positions(stops: list[np.ndarray]) -> np.ndarray:
-    return moved(stops)
-
-
-@pytest.fixture(scope="module")
-def states(task: ArmReach, positions: np.ndarray) -> list[logged.Message]:
-    """Joint states of the arm."""
-    return logged.joint_states(task.robot.joint_names, positions, RATE)
-
-
-@pytest.fixture
-def read(task: ArmReach) -> ReadBags:
-    return reader(task)
+pytest_plugins = ["bag_fixtures"]
 
 
 def test_goals(read: ReadBags, states: list, stops: list, task: ArmReach, tmp_path: Path) -> None:

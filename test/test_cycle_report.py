@@ -16,30 +16,11 @@ from sobo_planner.receding import LEAVING
 from sobo_planner.ros.serve.lead import LEAD_PERIODS
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.support.status import Status
-from sobo_planner.tasks import ArmReach
 
 # As docs/ros.md says.
 MAX_TRIES = 80
 
-
-@pytest.fixture
-def script(task: ArmReach, home: np.ndarray) -> Script:
-    return Script(task, home)
-
-
-@pytest.fixture
-def cycles(script: Script) -> ScriptedCycles:
-    return ScriptedCycles(script)
-
-
-@pytest.fixture
-def proposer() -> ScriptedProposer:
-    return ScriptedProposer()
-
-
-@pytest.fixture
-def server(script: Script, cycles: ScriptedCycles, proposer: ScriptedProposer) -> RecedingHorizon:
-    return RecedingHorizon(script.core, cycles, proposer, RATE)  # type: ignore[arg-type]
+pytest_plugins = ["cycle_fixtures"]
 
 
 def test_a_cycle_for_each_tick(script: Script, cycles: ScriptedCycles, server: RecedingHorizon) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from scripted_cycles import ScriptedCycles, ScriptedProposer, ticks
+from scripted_cycles import ScriptedCycles, ticks
 from scripted_serving import GOAL, Script
 from server_bench import RATE
 
@@ -17,31 +16,12 @@ from sobo_planner.errors import GoalError, SolverError, StartError, TaskError
 from sobo_planner.ros.serve.lead import LONGEST_LEAD
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.support.status import Refused, Status
-from sobo_planner.tasks import ArmReach
 
 # As docs/ros.md says.
 MAX_TRIES = 80
 BAD_STARTS = 10
 
-
-@pytest.fixture
-def script(task: ArmReach, home: np.ndarray) -> Script:
-    return Script(task, home)
-
-
-@pytest.fixture
-def cycles(script: Script) -> ScriptedCycles:
-    return ScriptedCycles(script)
-
-
-@pytest.fixture
-def proposer() -> ScriptedProposer:
-    return ScriptedProposer()
-
-
-@pytest.fixture
-def server(script: Script, cycles: ScriptedCycles, proposer: ScriptedProposer) -> RecedingHorizon:
-    return RecedingHorizon(script.core, cycles, proposer, RATE)  # type: ignore[arg-type]
+pytest_plugins = ["cycle_fixtures"]
 
 
 def test_without_a_goal_no_cycle_runs(script: Script, cycles: ScriptedCycles, server: RecedingHorizon) -> None:

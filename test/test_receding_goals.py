@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the extra `ros` or a ROS distribution")
 
-from scripted_cycles import ScriptedCycles, ScriptedProposer, ticks
+from scripted_cycles import ScriptedCycles, ticks
 from scripted_serving import GOAL, Script
-from server_bench import RATE
 
 from sobo_planner.errors import GoalError, StartError
 from sobo_planner.receding import NEAR
 from sobo_planner.ros.serve.receding_horizon import RecedingHorizon
 from sobo_planner.ros.support.status import Status
-from sobo_planner.tasks import ArmReach
 
 # As docs/ros.md says.
 MAX_TRIES = 80
 
-
-@pytest.fixture
-def script(task: ArmReach, home: np.ndarray) -> Script:
-    return Script(task, home)
-
-
-@pytest.fixture
-def cycles(script: Script) -> ScriptedCycles:
-    return ScriptedCycles(script)
-
-
-@pytest.fixture
-def proposer() -> ScriptedProposer:
-    return ScriptedProposer()
-
-
-@pytest.fixture
-def server(script: Script, cycles: ScriptedCycles, proposer: ScriptedProposer) -> RecedingHorizon:
-    return RecedingHorizon(script.core, cycles, proposer, RATE)  # type: ignore[arg-type]
+pytest_plugins = ["cycle_fixtures"]
 
 
 @pytest.mark.parametrize("error, taken", [(NEAR, True), (1.01 * NEAR, False)])
