@@ -9,8 +9,8 @@
 
 namespace sobo {
 
-// Steps this short [share of the LQ problem's step] do not count as progress. After so many in a row the solve ends: each
-// takes as long as several others, as the line search tries all lengths, and what follows is more of them.
+// A step this short, as a share of the full one, is no progress. After so many in a row the solve ends: each takes as long
+// as several others, since the line search tries all lengths, and the next ones would be as short.
 constexpr double short_step = 1e-3;
 constexpr int most_short_steps = 8;
 

@@ -196,8 +196,7 @@ struct FreeLines::Impl {
                                 free(middle + 0.5 * half, 0.5 * half, doubtful));
   }
 
-  /// The same as far as all pairs are concerned. The pair that touches comes first the next time: lines that are asked
-  /// for one after another often touch the same.
+  /// The same for all pairs. A pair that touches is looked at first the next time: consecutive lines often touch the same.
   bool free(const VectorXd &middle, const VectorXd &half) {
     if (free(middle, half, all))
       return true;
@@ -209,7 +208,7 @@ struct FreeLines::Impl {
   const RobotImpl &robot;
   const Bodies &bodies;
   std::shared_ptr<Scratch> scratch;
-  std::vector<std::size_t> all; // those that were found to touch, the latest first, and then the others
+  std::vector<std::size_t> all; // those found to touch, the latest first, then the others
   std::size_t touched = 0;
   std::vector<double> kept;
   double tolerance;

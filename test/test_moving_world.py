@@ -213,7 +213,8 @@ def test_a_goal_within_what_is_always_there_is_refused(
     script: Script, worlds: Worlds, cycles: AmongObjects, task: ArmReach
 ) -> None:
     there = task.with_world(World((WorldObject("rock", Sphere(0.12), Pose(tuple(GOAL.tolist()))),)))
-    server = RecedingHorizon(replace(script.core, worlds=worlds, task=there), cycles, None, RATE)  # type: ignore
+    core = replace(script.core, worlds=worlds, task=there)
+    server = RecedingHorizon(core, cycles, None, RATE)  # type: ignore[arg-type]
     hear(worlds)
     cycles.raises = GoalError("it is in the rock")
     script.inbox.put(GOAL)
