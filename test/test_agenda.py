@@ -40,6 +40,7 @@ def among(proposals: list[Proposal], verdict: Verdict, weight: float = WEIGHT) -
     task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=weight), Solvers(keep)
     around = [Starter([Proposal(GLOBAL, guess(50.0 + i), 0.5)]) for i in range(2)]
     last = Starter([Proposal("sampling", guess(90.0), 0.0)])
+    task.robot.contact = lambda q: SimpleNamespace(object=True, distance=-1.0)
     task.robot.first_collision = lambda Q: None
     searching = Search(task, [Starter(proposals)], Starter(OTHERS), solvers, Judge(lambda value: verdict), last, around)
     if verdict.reason:
@@ -75,8 +76,24 @@ def test_the_second_way_comes_before_motions_that_touch_something_are_refined_ag
     start, others = Starter([Proposal("policy", guess(20.0), 1.0)]), Starter(OTHERS)
     found = Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
     assert found.source == GLOBAL and 60.0 <= found.solution.X[0, 0] < 70.0
-    assert [value for _, value in solvers.asked] == [50.0, 20.0, 60.0] and others.budgets == []
+    assert [value for _, value in solvers.asked] == [50.0, 60.0] and others.budgets == []
     assert [len(each.budgets) for each in around] == [1, 1, 0]
+
+
+def test_what_touches_something_is_tried_once_all_else_has_led_nowhere() -> None:
+    touching = [Proposal("policy", guess(20.0), 1.0), Proposal("interpolation", guess(21.0), 0.5)]
+    starts, _ = among(touching, Verdict("no"))
+    others = [each.guess.X[0, 0] for each in OTHERS]
+    assert max(starts.index(value) for value in (50.0, 51.0, *others)) < starts.index(21.0) < starts.index(20.0)
+    assert starts.count(50.0) == starts.count(20.0) == 3, "first starts come again, twice"
+    assert starts.index(20.0) < starts.index(50.0, starts.index(21.0))
+    in_cell = [Proposal("policy", guess(value), 1.0, in_cell=True) for value in (10.0, 22.0)]
+    starts, _ = among([*in_cell, touching[1]], Verdict("no"))
+    assert starts[0] == 10.0 and starts.index(51.0) < starts.index(21.0) < starts.index(22.0)
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    judge = Judge(lambda value: Verdict(miss=0.5))
+    Search(task, [Starter(touching)], Starter(OTHERS), solvers, judge, None, [Starter([])]).run(INSTANCE, UNLIMITED)
+    assert [value for _, value in solvers.asked] == [21.0], "at once where no way past objects is found"
 
 
 def test_so_it_does_after_the_way_of_a_policy_that_knows_the_world() -> None:
@@ -85,7 +102,7 @@ def test_so_it_does_after_the_way_of_a_policy_that_knows_the_world() -> None:
     judge = Judge(lambda value: Verdict(miss=0.5) if 60.0 <= value < 70.0 else Verdict(violation=TOUCHING))
     start = Starter([Proposal("policy", guess(10.0), 3.0, in_cell=True), Proposal("interpolation", guess(20.0), 1.0)])
     Search(task, [start], Starter(OTHERS), solvers, judge, None, around).run(INSTANCE, UNLIMITED)
-    assert [value for _, value in solvers.asked] == [10.0, 50.0, 20.0, 60.0]
+    assert [value for _, value in solvers.asked] == [10.0, 50.0, 60.0]
 
 
 def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_again() -> None:
@@ -100,7 +117,7 @@ def test_further_ways_are_asked_for_one_by_one_before_first_starts_are_tried_aga
     assert [len(each.budgets) for each in around] == [1, 1, 1, 1, 0]
     starts = [value for _, value in solvers.asked]
     assert starts.index(50.0) < starts.index(60.0) < starts.index(70.0) < starts.index(80.0)
-    assert starts.count(20.0) == starts.count(50.0) == 1, "first starts are not tried again before"
+    assert starts.count(50.0) == 1 and 20.0 not in starts, "what touches something and first starts come after it"
 
 
 def test_with_a_goal_of_the_joints_other_starts_come_once_after_all_ways_past_objects() -> None:
@@ -157,7 +174,7 @@ def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_
     starts, asked = among(ways, good)
     assert starts == [10.0] and asked == [0, 0]
     starts, asked = among(ways, bad)
-    assert starts[:2] == [10.0, 50.0] and 20.0 in starts[2:5] and asked == [1, 1], "the others come at once after it"
+    assert starts[:3] == [10.0, 50.0, 51.0] and asked == [1, 1], "the others come at once after it"
     starts, asked = among([replace(ways[0], in_cell=False), ways[1]], good)
     assert starts == [20.0] and asked == [0, 0], "other policies' ways have no privilege"
     starts, asked = among([ways[0], Proposal("interpolation", guess(11.0), 1.0)], good)

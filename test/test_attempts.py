@@ -11,6 +11,7 @@ from sobo_planner.planning.attempts import (
     AMONG_CAPPED,
     CAPPED,
     CLEARANCES,
+    FIRST_LOOK,
     Attempt,
     Cause,
     Queue,
@@ -41,14 +42,6 @@ def test_the_cheapest_proposal_is_refined_first_and_all_come_again_without_the_c
         (Stage.FULL, "interpolation", Refinement(position_limits=True)),
     ]
     assert queue.waiting[0].guess is cheap.guess and queue.waiting[1].guess is dear.guess
-
-
-def test_ways_past_objects_come_before_cheaper_starts_that_touch_them() -> None:
-    costs = {"interpolation": 1.0, GLOBAL: 3.0, "policy": 2.0}
-    made = first_attempts([Proposal(source, guess(), cost) for source, cost in costs.items()], CLEARANCES[0])
-    assert sources(made)[:3] == [GLOBAL, "interpolation", "policy"]
-    ways = [Proposal(GLOBAL, guess(), 3.0), Proposal(GLOBAL, guess(), 2.0)]
-    assert [each.proposal.cost for each in first_attempts(ways, CLEARANCES[0])[:2]] == [2.0, 3.0]
 
 
 def test_proposals_of_equal_cost_keep_their_order() -> None:
@@ -134,6 +127,28 @@ def test_links_are_kept_apart_from_the_beginning() -> None:
         made = first_attempts(PROPOSALS, weight)
         assert len(made) == 6 and {each.among for each in made} == {among}
         assert {each.refinement.clearance for each in made} == {weight}
+
+
+@pytest.mark.parametrize("collided", [False, True])
+def test_a_way_past_objects_is_looked_at_early(collided: bool) -> None:
+    way, start = Proposal(GLOBAL, guess(1.0), 1.0, duration=2.0), Proposal("interpolation", guess(2.0), 2.0)
+    looks = {(GLOBAL, FIRST_LOOK, CAPPED - FIRST_LOOK), ("interpolation", CAPPED, 0)}
+    made = first_attempts([way, start], CLEARANCES[0])
+    assert {(each.source, each.refinement.iterations, each.rest) for each in made[:2]} == looks
+    assert {(each.refinement.iterations, each.rest) for each in made[2:]} == {(None, 0)}
+    assert all(each.among for each in made)
+    others = alternative_attempts([way, start], collided, rank, CLEARANCES[0])
+    assert {(each.source, each.refinement.iterations, each.rest) for each in others} == looks
+    alone = [*first_attempts([way], 0.0), *alternative_attempts([way], collided, rank)]
+    assert {each.rest for each in alone} == {0} and alone[0].refinement.iterations == CAPPED
+
+
+def test_what_was_to_follow_at_once_is_dropped() -> None:
+    queue = Queue([attempt(Stage.FULL, "later"), attempt(Stage.FIRST, "at once", Cause.TOO_SHORT)])
+    queue.add([attempt(Stage.FIRST, "start"), attempt(Stage.FULL, "at once too", Cause.COLLISION)])
+    queue.drop_follow_ups()
+    queue.add([attempt(Stage.FULL, "next", Cause.TOO_LONG)])
+    assert sources(queue.waiting) == ["next", "start", "later"]
 
 
 def test_a_policys_way_in_its_world_has_few_iterations() -> None:

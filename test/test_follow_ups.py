@@ -112,7 +112,7 @@ def test_a_motion_that_touches_something_is_refined_with_more_weight_than_withou
         assert attempt.cause is Cause.COLLISION and attempt.refinement.iterations == AMONG_CAPPED
         assert attempt.guess.X[0, 0] == 2.0
         tried.append(attempt.refinement.clearance)
-    assert tuple(tried) == AMONG_CLEARANCES[1:] == (10 * WEIGHT, 100 * WEIGHT) and AMONG_CAPPED == 30
+    assert tuple(tried) == AMONG_CLEARANCES[1:] == (10 * WEIGHT, 100 * WEIGHT) and AMONG_CAPPED == 25
     (apart,) = follow_ups(replace(AMONG, among=False), solution(2.0), Verdict(violation=TOUCHING))
     assert (apart.refinement.iterations, apart.cause) == (CAPPED, Cause.COLLISION)
 
@@ -142,7 +142,7 @@ def test_a_motion_is_made_shorter_by_a_quarter_at_a_time() -> None:
         tried.append(attempt.duration)
         made = follow_ups(attempt, solution(2.0), FITS)
         assert all(each.refinement == replace(CLEAR, iterations=AMONG_CAPPED) for each in made)
-        assert all(each.worked is not None and each.worked[1] == attempt.duration for each in made)
+        assert all(each.worked is not None and each.worked.duration == attempt.duration for each in made)
     np.testing.assert_allclose(tried, [2.0 * 0.75**k for k in range(5)])
     assert GRADUALLY == 0.75
 
@@ -172,9 +172,48 @@ def test_a_step_that_failed_is_halved_from_the_motion_that_worked(found: Any, ve
     (step,) = follow_ups(AMONG, solution(2.0), FITS)
     (half,) = follow_ups(step, found, verdict)
     assert half.duration == pytest.approx((2.0 * 1.5) ** 0.5) and half.shorter == 2
-    assert half.guess.X[0, 0] == 2.0 and half.worked is not None and half.worked[1] == 2.0
+    assert half.guess.X[0, 0] == 2.0 and half.worked is not None and half.worked == step.worked
     assert follow_ups(half, found, verdict) == []  # the next half would gain less than a fourteenth
     assert LEAST_GAIN_HALVED == 0.93
+
+
+LOOK = replace(AMONG, source=GLOBAL, refinement=replace(CLEAR, iterations=6), rest=54)
+UNFINISHED = replace(LOOK, refinement=replace(CLEAR, iterations=54), rest=0, cause=Cause.UNFINISHED)
+
+
+def test_a_motion_that_has_not_converged_is_made_shorter_where_it_is_fit_for_that() -> None:
+    found = solution(2.0, converged=False)
+    (shorter,) = follow_ups(LOOK, found, FITS)
+    assert (shorter.cause, shorter.duration, shorter.rest, shorter.shorter) == (Cause.TOO_LONG, 1.5, 0, 3)
+    assert shorter.worked is not None and (shorter.worked.duration, shorter.worked.rest) == (2.0, 54)
+    assert shorter.refinement.iterations == AMONG_CAPPED
+    (converged,) = follow_ups(LOOK, solution(2.0), FITS)
+    assert converged.worked is not None and converged.worked.rest == 0 and converged.duration == 1.5
+
+
+@pytest.mark.parametrize(
+    "verdict", [Verdict(violation=TOUCHING), Verdict(miss=1.0, fitting=0.1), Verdict(miss=0.5, fitting=1.95)]
+)
+def test_else_the_solver_goes_on_with_it(verdict: Verdict) -> None:
+    found = solution(2.0, converged=False)
+    (on,) = follow_ups(LOOK, found, verdict)
+    assert replace(on, guess=UNFINISHED.guess) == UNFINISHED and on.guess.X is found.X and on.guess.U is found.U
+    assert follow_ups(on, found, Verdict(miss=0.5, fitting=0.1)) == [], "it has had its iterations"
+    (shorter,) = follow_ups(on, solution(3.0), FITS)
+    assert shorter.cause is Cause.TOO_LONG and shorter.worked is not None and shorter.worked.rest == 0
+
+
+def test_a_motion_that_was_not_made_shorter_in_the_end_is_to_converge() -> None:
+    found, touching = solution(2.0, converged=False), Verdict(violation=TOUCHING)
+    (step,) = follow_ups(LOOK, found, FITS)
+    (half,) = follow_ups(step, solution(3.0), touching)
+    assert half.worked == step.worked and half.cause is Cause.TOO_LONG
+    (on,) = follow_ups(half, solution(4.0), touching)
+    assert (on.cause, on.duration, on.shorter, on.worked) == (Cause.UNFINISHED, 2.0, 0, None)
+    assert on.refinement == UNFINISHED.refinement and on.guess.X is found.X
+    assert follow_ups(on, solution(2.5), FITS) == []
+    (again,) = follow_ups(step, solution(3.0), FITS)
+    assert again.worked is not None and again.worked.rest == 0, "a shorter one has converged"
 
 
 def test_what_was_asked_for_or_never_worked_is_not_made_shorter() -> None:

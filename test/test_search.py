@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from scripted_planning import BOXED, INSTANCE, PROPOSALS, TOUCHING, Starter, guess, run, search, solution
+from scripted_planning import (
+    BOXED,
+    INSTANCE,
+    PROPOSALS,
+    TOUCHING,
+    Judge,
+    Solvers,
+    Starter,
+    Task,
+    guess,
+    keep,
+    run,
+    search,
+    solution,
+)
 
 from sobo_planner.errors import PlanningError, PlanRefusedError
-from sobo_planner.planning.attempts import CAPPED, CLEARANCES
+from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, FIRST_LOOK, Attempt, Cause, Stage
 from sobo_planner.planning.judge import Verdict
-from sobo_planner.planning.proposals import GRAVITY, Proposal
+from sobo_planner.planning.proposals import GLOBAL, GRAVITY, Proposal
+from sobo_planner.planning.record import Record
+from sobo_planner.planning.search import Search
 from sobo_planner.safety import Limit, Violation
 from sobo_planner.solver import UNLIMITED, Precision, Refinement, Solution
 
@@ -227,3 +245,48 @@ def test_without_any_start_there_is_no_plan() -> None:
 def test_alternatives_are_tried_where_the_starters_have_nothing_to_propose() -> None:
     found, _ = run(lambda at: Verdict(miss=0.5), starters=[Starter([])])
     assert found.source == GRAVITY
+
+
+def among(verdict: Any, answer: Any, source: str = "policy") -> tuple[Any, Solvers]:
+    """What is found among objects from one start that is free and takes 2 s."""
+    task = Task(robot=SimpleNamespace(first_contact=lambda times, Q, V: None), least_clearance=CLEARANCES[0])
+    solvers, start = Solvers(answer), Starter([Proposal(source, guess(10.0), 1.0, duration=2.0)])
+    searching = Search(task, [start], Starter([]), solvers, Judge(verdict), None, [Starter([])])
+    return searching.run(INSTANCE, UNLIMITED), solvers
+
+
+def test_a_motion_that_reaches_the_goal_is_not_tried_in_more_time() -> None:
+    """Both more precision and more time were to follow from the one before."""
+    verdicts = {11.0: Verdict(miss=3.0, fitting=1.9), 12.0: Verdict(miss=0.5, fitting=0.1), 13.0: Verdict("no")}
+    found, solvers = among(lambda value: verdicts[min(value, 13.0)], keep)
+    assert solvers.durations == [2.0, 2.0, 1.5, 3.0**0.5]
+    assert found.duration == 2.0 and found.solution.X[-1, 0] == 12.0
+
+
+@pytest.mark.parametrize("shorter_works", [True, False])
+def test_a_way_past_objects_converges_only_if_it_is_not_made_shorter(shorter_works: bool) -> None:
+    looked, fits = Verdict(miss=0.5, fitting=1.5), Verdict(miss=0.4, fitting=1.5)
+
+    def answer(refinement: Refinement, start: float) -> Solution:
+        return solution(start + 1.0, converged=refinement.iterations != FIRST_LOOK)
+
+    steps = iter([looked, fits if shorter_works else Verdict("no"), Verdict("no"), fits])
+    found, solvers = among(lambda value: next(steps), answer, GLOBAL)
+    assert found.solution.converged and found.duration == (1.5 if shorter_works else 2.0)
+    tried = [(refinement.iterations, start) for refinement, start in solvers.asked]
+    assert tried[:2] == [(FIRST_LOOK, 10.0), (AMONG_CAPPED, 11.0)]
+    assert tried[2:] == ([] if shorter_works else [(AMONG_CAPPED, 11.0), (CAPPED - FIRST_LOOK, 11.0)])
+
+
+def test_what_is_wrong_with_a_motion_that_the_solver_goes_on_with_is_not_told() -> None:
+    steps = iter([Verdict(violation=TOUCHING), Verdict(miss=0.5)])
+
+    def answer(refinement: Refinement, start: float) -> Solution:
+        return solution(start + 1.0, converged=refinement.iterations != FIRST_LOOK)
+
+    found, solvers = among(lambda value: next(steps), answer, GLOBAL)
+    assert found.solution.X[-1, 0] == 12.0 and len(solvers.asked) == 2
+    record, attempt = Record(), Attempt(Stage.FIRST, QUICK, GLOBAL, guess(1.0), rest=54)
+    bad = Verdict(violation=TOUCHING)
+    assert not record.take(attempt, solution(1.0, converged=False), bad, {Cause.UNFINISHED})
+    assert (record.refused, record.collided, record.reasons, record.best) == ("", False, [], None)

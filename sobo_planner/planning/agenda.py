@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from sobo_planner.errors import DeadlineError
 from sobo_planner.planning.attempts import (
@@ -73,6 +74,7 @@ class Agenda:
         self._among, self._to_joints = bool(starters.around) and self._clearance > 0.0, task.goal_type == "joints"
         # What is asked in turn, and the stage before which no attempt may wait then.
         self._turns: list[tuple[Stage, Callable[[], list[Attempt]]]] = []
+        self._touching: list[Proposal] = []  # starts that have their turn once all others have led nowhere
         self.queue = Queue(self._first())
         self._turns.append((Stage.ALTERNATIVE, self._alternatives))
         if starters.last is not None and self._clearance == 0.0:
@@ -88,20 +90,17 @@ class Agenda:
 
     def _first(self) -> list[Attempt]:
         proposals = [proposal for starter in self._starters.first for proposal in self._ask(starter)]
-        if self._among:
-            free = [each for each in proposals if _is_free(self._task, each)]
-            if not free:
-                proposals += self._way_past()
-                self._turns.append((Stage.LIMITS, self._another_way))
-            elif all(each.in_cell for each in free):  # what touches, and the way round, come after it
-                touching = [each for each in proposals if not each.in_cell]
-                self._turns.append((Stage.LIMITS, functools.partial(self._after_free, touching)))
-                proposals = free
+        if not self._among:
+            return first_attempts(proposals, self._clearance)
+        are_free = [_is_free(self._task, each) for each in proposals]
+        free = list(compress(proposals, are_free))
+        if all(each.in_cell for each in free):
+            ways = [] if free else self._way_past()
+            if free or ways:  # what touches seldom comes free
+                self._touching = [each for each, is_free in zip(proposals, are_free, strict=True) if not is_free]
+                proposals = free or ways
+            self._turns += [(Stage.LIMITS, self._another_way)] * (2 if free else 1)
         return first_attempts(proposals, self._clearance)
-
-    def _after_free(self, touching: list[Proposal]) -> list[Attempt]:
-        self._turns.insert(0, (Stage.LIMITS, self._another_way))
-        return first_attempts([*touching, *self._way_past()], self._clearance)
 
     def _another_way(self) -> list[Attempt]:
         return first_attempts(self._way_past(), self._clearance)
@@ -115,6 +114,8 @@ class Agenda:
         links_touch = self._to_joints and self._record.collided
         if self._among or links_touch:
             proposals = self._with_ways_past(proposals)
+        if self._touching:
+            self._turns.append((Stage.SAMPLED, lambda: first_attempts(self._touching, self._clearance)))
         clearance = AMONG_WEIGHT if links_touch else self._clearance
         return alternative_attempts(proposals, self._record.collided, self._rank, clearance)
 

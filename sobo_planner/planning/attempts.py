@@ -21,7 +21,9 @@ LENGTHENINGS = 4
 SHORTENINGS = 4
 # So many iterations are enough among objects for a motion that is made shorter, for more weight on what comes near, and
 # for a policy's way: good ones need few.
-AMONG_CAPPED = 30
+AMONG_CAPPED = 25
+# A way past objects is looked at after so many iterations: where it is to be made shorter anyway, it need not converge.
+FIRST_LOOK = 6
 
 
 class Stage(IntEnum):
@@ -45,10 +47,26 @@ class Cause(IntEnum):
     NEAR_MISS = 2  # the motion before may be executed, but ends just short of the goal: it is improved if possible
     TOO_SHORT = 3  # the motion before ends short of the goal: it is refined at once, in more time
     TOO_LONG = 4  # the motion before takes longer than its way should: it is improved if possible
+    UNFINISHED = 5  # it was looked at before the solver had converged: that goes on at once
 
 
 #: Attempts to improve on a motion that may be executed.
 IMPROVING = (Cause.NEAR_MISS, Cause.TOO_LONG)
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A motion among objects that was fit to be a plan.
+
+    Attributes:
+        guess: The motion.
+        duration: Its duration [s].
+        rest: Iterations that the solver has left for it; 0 where it has converged.
+    """
+
+    guess: Guess
+    duration: float
+    rest: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,8 @@ class Attempt:
         longer: How often it may be made longer.
         shorter: How often it may be made shorter.
         among: Whether it is among objects.
-        worked: The motion that this one is to improve by being shorter, and its duration [s]; among objects alone.
+        rest: Iterations that are left after the refinement's, if it has not converged by then.
+        worked: The motion that this one is to improve by being shorter; among objects alone.
         proposal: What it all began with.
     """
 
@@ -78,7 +97,8 @@ class Attempt:
     longer: int = 0
     shorter: int = 0
     among: bool = False
-    worked: tuple[Guess, float] | None = None
+    rest: int = 0
+    worked: Worked | None = None
     proposal: Proposal | None = None
 
 
@@ -95,6 +115,11 @@ class Queue:
         for attempt in attempts:
             later = attempt.cause is Cause.START
             heapq.heappush(self._heap, (later, attempt.stage, next(self._numbers), attempt))
+
+    def drop_follow_ups(self) -> None:
+        """Drops what was to follow at once from earlier results."""
+        self._heap = [entry for entry in self._heap if entry[-1].cause is Cause.START]
+        heapq.heapify(self._heap)
 
     def pop(self) -> Attempt | None:
         """Takes the next attempt; None when there is none."""
@@ -113,13 +138,11 @@ class Queue:
 def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> list[Attempt]:
     """The attempts that planning begins with: the cheapest proposal first, and all again at the very end.
 
-    Ways past objects come before starts that touch something: those take many iterations and seldom come free.
-
     Args:
         proposals: The starts.
         clearance: Weight of the cost on links that come near each other or an object.
     """
-    ordered = sorted(proposals, key=lambda proposal: (proposal.source != GLOBAL, proposal.cost))
+    ordered = sorted(proposals, key=lambda proposal: proposal.cost)
     among = clearance > 0.0
     caps = [AMONG_CAPPED if among and each.in_cell else CAPPED for each in ordered]
     first = [
@@ -131,7 +154,16 @@ def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> lis
         for each in ordered
         for limits in (False, True)
     ]
-    return [replace(each, among=among) for each in first + full]
+    return [*(_among(each) for each in first), *(replace(each, among=True) for each in full)] if among else first + full
+
+
+def _among(attempt: Attempt) -> Attempt:
+    """An attempt of a start among objects: ways past these are looked at first."""
+    cap = attempt.refinement.iterations
+    if attempt.source != GLOBAL or cap is None:
+        return replace(attempt, among=True)
+    refinement = replace(attempt.refinement, iterations=FIRST_LOOK)
+    return replace(attempt, among=True, refinement=refinement, rest=cap - FIRST_LOOK)
 
 
 def _attempt(stage: Stage, refinement: Refinement, proposal: Proposal) -> Attempt:
@@ -165,13 +197,14 @@ def alternative_attempts(
         rank: Whether a proposal collides, and its cost: the solver does not take links past each other.
         clearance: See `first_attempts`.
     """
-    among = clearance > 0.0
-    if not collided:
-        refinement = Refinement(clearance=clearance, iterations=CAPPED)
-        return [replace(_attempt(Stage.ALTERNATIVE, refinement, each), among=among) for each in proposals]
-    refinement = Refinement(clearance=max(CLEARANCES[0], clearance), iterations=CAPPED)
-    postures = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
-    return [replace(_attempt(Stage.APART, refinement, each), among=among) for each in postures]
+    if collided:
+        stage, weight = Stage.APART, max(CLEARANCES[0], clearance)
+        proposals = sorted((each for each in proposals if each.source != GRAVITY), key=rank)
+    else:
+        stage, weight = Stage.ALTERNATIVE, clearance
+    refinement = Refinement(clearance=weight, iterations=CAPPED)
+    attempts = [_attempt(stage, refinement, each) for each in proposals]
+    return [_among(each) for each in attempts] if clearance > 0.0 else attempts
 
 
 def last_attempts(proposals: Sequence[Proposal], collided: bool) -> list[Attempt]:

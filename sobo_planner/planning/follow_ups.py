@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage
+from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage, Worked
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.solver import Guess, Precision, Solution
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
@@ -40,10 +40,25 @@ def follow_ups(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
     """
     if attempt.cause is Cause.NEAR_MISS:
         return []
+    if attempt.rest and not solution.converged:
+        return _looked_at(attempt, solution, verdict)
     if attempt.cause is Cause.TOO_LONG or (not verdict.reason and verdict.miss < 1):
         return _shortened(attempt, solution, verdict)
     found = [*_within_limits(attempt, verdict), *_apart(attempt, solution, verdict)]
     return found if verdict.reason else [*found, *_nearer(attempt, solution, verdict)]
+
+
+def _looked_at(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[Attempt]:
+    """A motion that has not converged yet is made shorter if it is fit for that, else the solver goes on with it."""
+    fit = not verdict.reason and verdict.miss < 1
+    shorter = _shortened_among(attempt, solution, verdict, fit)
+    return shorter or [_finished(attempt, _reached(solution), attempt.rest)]
+
+
+def _finished(attempt: Attempt, guess: Guess, rest: int) -> Attempt:
+    """The solver goes on with a motion for the rest of its iterations."""
+    refinement = replace(attempt.refinement, iterations=rest)
+    return replace(attempt, guess=guess, refinement=refinement, cause=Cause.UNFINISHED, rest=0, worked=None)
 
 
 def _within_limits(attempt: Attempt, verdict: Verdict) -> list[Attempt]:
@@ -100,25 +115,24 @@ def _shortened(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
 
 
 def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit: bool) -> list[Attempt]:
-    """The same among objects, step by step; a step that failed is halved."""
-    if attempt.duration is None or not attempt.shorter:
+    """The same among objects, step by step; a step that failed is halved. In the end what worked is to converge."""
+    if attempt.duration is None or not (fit or attempt.worked):
         return []
-    refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
     if fit:
-        reached = _reached(solution)
+        rest = 0 if solution.converged else attempt.rest
+        worked = Worked(_reached(solution), attempt.duration, rest)
         duration, enough = max(verdict.fitting, GRADUALLY * attempt.duration), LEAST_GAIN
-        worked = (reached, attempt.duration)
-    elif attempt.worked is not None:
-        reached, before = worked = attempt.worked
-        duration, enough = float(np.sqrt(before * attempt.duration)), LEAST_GAIN_HALVED
-        attempt = replace(attempt, duration=before)
     else:
-        return []
-    assert attempt.duration is not None
-    if duration >= enough * attempt.duration:
-        return []
-    shorter = _lasting(attempt, reached, duration, Cause.TOO_LONG)
-    return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, worked=worked)]
+        assert attempt.worked is not None
+        worked, enough = attempt.worked, LEAST_GAIN_HALVED
+        duration = float(np.sqrt(worked.duration * attempt.duration))
+    before = replace(attempt, duration=worked.duration)
+    if not attempt.shorter or duration >= enough * worked.duration:
+        unfinished = not fit and worked.rest > 0
+        return [replace(_finished(before, worked.guess, worked.rest), shorter=0)] if unfinished else []
+    refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
+    shorter = _lasting(before, worked.guess, duration, Cause.TOO_LONG)
+    return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, rest=0, worked=worked)]
 
 
 def _lasting(attempt: Attempt, reached: Guess, duration: float, cause: Cause) -> Attempt:

@@ -90,7 +90,9 @@ class Record:
         if attempt.cause is Cause.TOO_LONG:
             if not verdict.reason and verdict.miss < 1 and solution.converged:
                 self.best = (False, False, verdict.miss), solution, attempt
-            return Cause.TOO_LONG not in follow
+            return not follow & {Cause.TOO_LONG, Cause.UNFINISHED}
+        if Cause.UNFINISHED in follow:
+            return False
         if verdict.violation is not None and attempt.cause is not Cause.NEAR_MISS:
             self.refused = self.refused or f"{attempt.source}: {verdict.reason}"
             self.collided |= verdict.collides

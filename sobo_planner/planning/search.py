@@ -13,7 +13,7 @@ import copy
 from collections.abc import Sequence
 
 from sobo_planner.planning.agenda import Agenda, Starters
-from sobo_planner.planning.attempts import IMPROVING, Attempt, Stage
+from sobo_planner.planning.attempts import IMPROVING, Attempt, Cause, Stage
 from sobo_planner.planning.follow_ups import follow_ups
 from sobo_planner.planning.known_motions import KnownMotions
 from sobo_planner.planning.record import Account, Found, Record
@@ -86,6 +86,8 @@ class Search:
                 continue
             verdict = refiner.judge(solution, instance)
             further = follow_ups(attempt, solution, verdict)
+            if any(each.cause is Cause.TOO_LONG for each in further):
+                agenda.queue.drop_follow_ups()  # of motions that ended short of the goal, which this one reaches
             agenda.queue.add(further)
             if record.take(attempt, solution, verdict, {each.cause for each in further}):
                 break
