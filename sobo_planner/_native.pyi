@@ -628,6 +628,13 @@ class SolveOptions:
     @gains.setter
     def gains(self, arg: bool, /) -> None: ...
 
+def fastest_squares(
+    slope: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    bend: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],
+    most: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    acceleration: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
+    step: float,
+) -> Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")]: ...
 def splined(
     knots: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C")],
     states: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order="C")],

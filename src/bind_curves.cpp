@@ -6,6 +6,7 @@
 #include <nanobind/stl/pair.h>
 
 #include "curves.hpp"
+#include "path_speed.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -15,6 +16,7 @@ namespace sobo {
 void bind_curves(nb::module_ &m) {
   m.def("splined", &splined, "knots"_a, "states"_a, "times"_a);
   m.def("sampled", &sampled, "times"_a, "Q"_a, "V"_a, "step"_a, "most_parts"_a);
+  m.def("fastest_squares", &fastest_squares, "slope"_a, "bend"_a, "most"_a, "acceleration"_a, "step"_a);
   using Gains = nb::ndarray<const double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
   nb::class_<JointBounds>(m, "JointBounds")
       .def("__init__",

@@ -137,7 +137,13 @@ def test_with_a_goal_of_the_joints_other_starts_come_once_after_all_ways_past_ob
     with pytest.raises(PlanningError):
         Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
     starts = [value for _, value in solvers.asked]
-    assert max(starts.index(value) for value in detours) < starts.index(70.0)
+    assert starts.index(70.0) < min(starts.index(value) for value in detours)
+    assert max(starts.index(value) for value in detours) < starts.index(80.0), "but before further ways"
+    task.robot.first_collision, solvers.asked[:] = lambda Q: (0, "a", "b") if Q[0, 0] == detours[0] else None, []
+    with pytest.raises(PlanningError):
+        Search(task, [start], others, solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    starts = [value for _, value in solvers.asked]
+    assert starts.index(80.0) < starts.index(detours[0]), "but not if they touch something"
 
 
 @pytest.mark.parametrize(

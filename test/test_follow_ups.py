@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from scripted_planning import TOUCHING, guess, solution
 
-from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage
+from sobo_planner.planning.attempts import (
+    AMONG_CAPPED,
+    CAPPED,
+    CLEARANCES,
+    SHORTENED_CAPPED,
+    Attempt,
+    Cause,
+    Stage,
+)
 from sobo_planner.planning.follow_ups import (
     AMONG_CLEARANCES,
     GRADUALLY,
@@ -112,7 +120,7 @@ def test_a_motion_that_touches_something_is_refined_with_more_weight_than_withou
         assert attempt.cause is Cause.COLLISION and attempt.refinement.iterations == AMONG_CAPPED
         assert attempt.guess.X[0, 0] == 2.0
         tried.append(attempt.refinement.clearance)
-    assert tuple(tried) == AMONG_CLEARANCES[1:] == (10 * WEIGHT, 100 * WEIGHT) and AMONG_CAPPED == 25
+    assert tuple(tried) == AMONG_CLEARANCES[1:] == (10 * WEIGHT, 100 * WEIGHT) and AMONG_CAPPED == 30
     (apart,) = follow_ups(replace(AMONG, among=False), solution(2.0), Verdict(violation=TOUCHING))
     assert (apart.refinement.iterations, apart.cause) == (CAPPED, Cause.COLLISION)
 
@@ -141,7 +149,7 @@ def test_a_motion_is_made_shorter_by_a_quarter_at_a_time() -> None:
         (attempt,) = made
         tried.append(attempt.duration)
         made = follow_ups(attempt, solution(2.0), FITS)
-        assert all(each.refinement == replace(CLEAR, iterations=AMONG_CAPPED) for each in made)
+        assert all(each.refinement == replace(CLEAR, iterations=SHORTENED_CAPPED) for each in made)
         assert all(each.worked is not None and each.worked.duration == attempt.duration for each in made)
     np.testing.assert_allclose(tried, [2.0 * 0.75**k for k in range(5)])
     assert GRADUALLY == 0.75
@@ -186,7 +194,7 @@ def test_a_motion_that_has_not_converged_is_made_shorter_where_it_is_fit_for_tha
     (shorter,) = follow_ups(LOOK, found, FITS)
     assert (shorter.cause, shorter.duration, shorter.rest, shorter.shorter) == (Cause.TOO_LONG, 1.5, 0, 3)
     assert shorter.worked is not None and (shorter.worked.duration, shorter.worked.rest) == (2.0, 54)
-    assert shorter.refinement.iterations == AMONG_CAPPED
+    assert shorter.refinement.iterations == SHORTENED_CAPPED == 25
     (converged,) = follow_ups(LOOK, solution(2.0), FITS)
     assert converged.worked is not None and converged.worked.rest == 0 and converged.duration == 1.5
 

@@ -24,7 +24,7 @@ from scripted_planning import (
 )
 
 from sobo_planner.errors import PlanningError, PlanRefusedError
-from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, FIRST_LOOK, Attempt, Cause, Stage
+from sobo_planner.planning.attempts import CAPPED, CLEARANCES, FIRST_LOOK, SHORTENED_CAPPED, Attempt, Cause, Stage
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.planning.proposals import GLOBAL, GRAVITY, Proposal
 from sobo_planner.planning.record import Record
@@ -274,8 +274,8 @@ def test_a_way_past_objects_converges_only_if_it_is_not_made_shorter(shorter_wor
     found, solvers = among(lambda value: next(steps), answer, GLOBAL)
     assert found.solution.converged and found.duration == (1.5 if shorter_works else 2.0)
     tried = [(refinement.iterations, start) for refinement, start in solvers.asked]
-    assert tried[:2] == [(FIRST_LOOK, 10.0), (AMONG_CAPPED, 11.0)]
-    assert tried[2:] == ([] if shorter_works else [(AMONG_CAPPED, 11.0), (CAPPED - FIRST_LOOK, 11.0)])
+    assert tried[:2] == [(FIRST_LOOK, 10.0), (SHORTENED_CAPPED, 11.0)]
+    assert tried[2:] == ([] if shorter_works else [(SHORTENED_CAPPED, 11.0), (CAPPED - FIRST_LOOK, 11.0)])
 
 
 def test_what_is_wrong_with_a_motion_that_the_solver_goes_on_with_is_not_told() -> None:

@@ -99,7 +99,7 @@ class Agenda:
             if free or ways:  # what touches seldom comes free
                 self._touching = [each for each, is_free in zip(proposals, are_free, strict=True) if not is_free]
                 proposals = free or ways
-            self._turns += [(Stage.LIMITS, self._another_way)] * (2 if free else 1)
+            self._turns += [(Stage.LIMITS, self._another_way)] * (3 if free else 2)
         return first_attempts(proposals, self._clearance)
 
     def _another_way(self) -> list[Attempt]:
@@ -120,18 +120,19 @@ class Agenda:
         return alternative_attempts(proposals, self._record.collided, self._rank, clearance)
 
     def _with_ways_past(self, proposals: list[Proposal]) -> list[Proposal]:
-        """The next way past objects beside other starts; further ways have their turns later.
+        """The next way past objects beside other starts that are free; further ways have their turns later.
 
-        With a goal of the joints other starts go by way of anywhere: all ways past objects come before them.
+        What touches something comes after all ways, and with a goal of the joints all other starts do: they go by way
+        of anywhere.
         """
+        free = [] if self._to_joints else [each for each in proposals if not self._rank(each)[0]]
+        touching = [each for each in proposals if all(each is not other for other in free)]
         ways = self._way_past()
         for _ in self._around:
             self._turns.append((Stage.SAMPLED, lambda: self._detours(self._way_past())))
-        if not self._to_joints:
-            return [*proposals, *ways]
-        if proposals:
-            self._turns.append((Stage.SAMPLED, functools.partial(self._detours, proposals)))
-        return ways
+        if touching:
+            self._turns.append((Stage.SAMPLED, functools.partial(self._detours, touching)))
+        return [*free, *ways]
 
     def _detours(self, proposals: list[Proposal]) -> list[Attempt]:
         return alternative_attempts(proposals, True, self._rank, AMONG_WEIGHT)

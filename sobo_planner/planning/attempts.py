@@ -19,9 +19,10 @@ CLEARANCES = (SELF_WEIGHT, 10 * SELF_WEIGHT)
 # A motion is made longer, and shorter, so many times at most: 2.4 times as long at most.
 LENGTHENINGS = 4
 SHORTENINGS = 4
-# So many iterations are enough among objects for a motion that is made shorter, for more weight on what comes near, and
-# for a policy's way: good ones need few.
-AMONG_CAPPED = 25
+# So many iterations are enough among objects for more weight on what comes near and for a policy's way, and so many
+# for a motion that is made shorter: good ones need few.
+AMONG_CAPPED = 30
+SHORTENED_CAPPED = 25
 # A way past objects is looked at after so many iterations: where it is to be made shorter anyway, it need not converge.
 FIRST_LOOK = 6
 

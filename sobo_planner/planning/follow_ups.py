@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from sobo_planner.planning.attempts import AMONG_CAPPED, CAPPED, CLEARANCES, Attempt, Cause, Stage, Worked
+from sobo_planner.planning.attempts import (
+    AMONG_CAPPED,
+    CAPPED,
+    CLEARANCES,
+    SHORTENED_CAPPED,
+    Attempt,
+    Cause,
+    Stage,
+    Worked,
+)
 from sobo_planner.planning.judge import Verdict
 from sobo_planner.solver import Guess, Precision, Solution
 from sobo_planner.tasks.arm.problem import SELF_WEIGHT
@@ -130,7 +139,7 @@ def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit
     if not attempt.shorter or duration >= enough * worked.duration:
         unfinished = not fit and worked.rest > 0
         return [replace(_finished(before, worked.guess, worked.rest), shorter=0)] if unfinished else []
-    refinement = replace(attempt.refinement, iterations=AMONG_CAPPED)
+    refinement = replace(attempt.refinement, iterations=SHORTENED_CAPPED)
     shorter = _lasting(before, worked.guess, duration, Cause.TOO_LONG)
     return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, rest=0, worked=worked)]
 

@@ -21,28 +21,24 @@ EVERYWHERE = 2.0 * np.pi
 
 
 class GlobalStarter:
-    """Ways past objects by RRT-Connect and shortcuts (`src/global_path.cpp`).
+    """A way past objects by RRT-Connect and shortcuts (`src/global_path.cpp`).
 
     Args:
-        seeds: Of the random configurations; one way for each.
+        seed: Of the random configurations.
     """
 
     phase = "start"
 
-    def __init__(self, *seeds: int) -> None:
-        self._seeds = seeds
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
 
     def propose(self, task: ArmReach, instance: Instance, budget: Budget) -> list[Proposal]:
         """See `Starter.propose`."""
-        ways = [way for seed in self._seeds if (way := free_way(task, instance, budget, seed)) is not None]
-        found = []
-        for way in ways:
-            guess, duration = task.past_bends(way, instance)
-            view = task.lasting(duration) if task.fits else task
-            if guess.finite:
-                cost = view.cost(guess.X, guess.U, instance.target)
-                found.append(Proposal(GLOBAL, guess, cost, duration if task.fits else None))
-        return found
+        way = free_way(task, instance, budget, self._seed)
+        if way is None:
+            return []
+        guess, duration = task.past_bends(way, instance)
+        return [Proposal(GLOBAL, guess, duration=duration if task.fits else None)] if guess.finite else []
 
 
 def free_way(task: ArmReach, instance: Instance, budget: Budget, seed: int = 0) -> Array | None:

@@ -101,8 +101,7 @@ class Setups:
     def _make(self, task: ArmReach) -> Setup:
         solvers = RefinementSolvers(task, first_order=self._first_order)
         judge, others = Judge(task, self._checker, self._gains), AlternativeStarter(self._seed)
-        rest = (GlobalStarter(self._seed + each) for each in range(3, WAYS))
-        around = (GlobalStarter(self._seed), GlobalStarter(self._seed + 1, self._seed + 2), *rest)
+        around = tuple(GlobalStarter(self._seed + each) for each in range(WAYS))
         search = Search(task, self._starters, others, solvers, judge, SamplingStarter(self._seed), around)
         q = np.array(task.config.robot.home)
         target = q if task.goal_type == "joints" else task.robot.tool_pose(q)[: task.goal_size]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from sobo_planner.errors import ConfigError
@@ -200,7 +201,11 @@ class TaskConfig:
         """Plain values, as stored beside runs and in artifacts."""
         return json.loads(json.dumps(asdict(self)))
 
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        return self.to_dict()
+
     def digest(self, *sections: str) -> str:
         """sha256 of the named sections."""
-        chosen = {name: value for name, value in self.to_dict().items() if name in sections}
+        chosen = {name: value for name, value in self._plain.items() if name in sections}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sobo_planner import _native
+
 Array = NDArray[np.float64]
 
 # Points along a rounded way, and how many of them the corners are rounded over (a standard deviation).
@@ -32,8 +34,7 @@ def rounded(way: Array, speed: Array) -> Array:
 def fastest(points: Array, speed: Array, acceleration: Array) -> Array:
     """Times (N,) [s] at which points (N, n) are passed from rest to rest, as soon as the limits allow.
 
-    The square of the speed along the points is bounded by a backward sweep, and taken as large as possible by a forward
-    one (Pham, Pham 2018: TOPP-RA).
+    See `src/path_speed.cpp`.
 
     Args:
         points: Along a smooth way, equally far apart.
@@ -45,38 +46,9 @@ def fastest(points: Array, speed: Array, acceleration: Array) -> Array:
     bend = np.gradient(slope, step, axis=0)
     with np.errstate(divide="ignore"):
         most = ((speed / np.maximum(np.abs(slope), 1e-9)) ** 2).min(axis=1)
-    most[0] = most[-1] = 0.0
-    for i in range(len(points) - 2, 0, -1):
-        most[i] = min(most[i], _controllable(slope[i], bend[i], acceleration, step, most[i + 1]))
-    square = np.zeros(len(points))
-    for i in range(len(points) - 1):
-        change = _largest(slope[i], bend[i], acceleration, square[i])
-        square[i + 1] = np.clip(square[i] + 2.0 * step * change, 1e-9, max(most[i + 1], 1e-9))
-    square[-1] = 0.0
+    square = _native.fastest_squares(slope, bend, most, acceleration, step)
     pace = np.sqrt(square)
     return np.append(0.0, np.cumsum(2.0 * step / (pace[1:] + pace[:-1])))
-
-
-def _controllable(slope: Array, bend: Array, acceleration: Array, step: float, following: float) -> float:
-    """The largest square x of the speed from which the next point can be passed at most at `following`.
-
-    A change u of x obeys |slope u + bend x| <= acceleration in every joint, and x + 2 step u <= following.
-    """
-    size = np.maximum(np.abs(slope), 1e-9)
-    tilt = np.sign(slope) * bend / size
-    # (-acceleration / size) - tilt x <= u <= acceleration / size - tilt x, and u <= (following - x) / (2 step)
-    high = np.append(acceleration / size, 0.5 * following / step)
-    fall = np.append(tilt, 0.5 / step)
-    room = high[None, :] + (acceleration / size)[:, None]  # of every upper bound above every lower one at x = 0
-    closing = fall[None, :] - tilt[:, None]  # and how fast it closes with x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.where(closing > 1e-12, room / closing, np.inf).min())
-
-
-def _largest(slope: Array, bend: Array, acceleration: Array, square: float) -> float:
-    """The largest change of the square of the speed that the accelerations of all joints allow."""
-    size = np.maximum(np.abs(slope), 1e-9)
-    return float(((acceleration / size) - np.sign(slope) * bend / size * square).min())
 
 
 def passed(points: Array, times: Array, steps: int) -> Array:
