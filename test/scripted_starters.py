@@ -21,6 +21,8 @@ class Task:
     """Returns trajectories as a test says; costs are first positions."""
 
     goal_type, nu, fits = "position", 1, False
+    least_clearance = 0.0  # no objects
+    robot: Any = None
 
     def __init__(self, found: list[Guess], bent: list[Guess | None] | None = None) -> None:
         self.found, self.bent = found, list(bent or [])

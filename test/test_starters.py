@@ -117,6 +117,22 @@ def test_from_rest_straight_lines_are_timed_and_for_poses_the_cheapest_slow_moti
     assert found.duration == pytest.approx(0.1 if asked == "lines" else 0.2), "three interpolations are compared"
 
 
+@pytest.mark.parametrize("goal_type", ["position", "joints", "pose"])
+@pytest.mark.parametrize(("least", "start"), [(2.5, 3.0), (0.5, 1.0), (9.0, 3.0)])
+def test_among_objects_the_cheapest_line_that_touches_nothing_is_timed_or_else_the_first(
+    goal_type: str, least: float, start: float
+) -> None:
+    task = Fitting([guess(3.0), guess(2.0), guess(5.0), guess(1.0)])
+    free = lambda times, Q, V: None if Q[0, 0] > least else "contact"  # noqa: E731
+    task.goal_type, task.least_clearance, task.robot = goal_type, 1.0, SimpleNamespace(first_contact=free)
+    (found,) = InterpolationStarter().propose(task, INSTANCE, UNLIMITED)  # type: ignore[arg-type]
+    assert found.duration == pytest.approx(0.1 * start) and task.slow.asked == ["lines"]
+    moving = Instance(np.array([0.0, 0.1]), INSTANCE.target)
+    task.duration_of = lambda way, x0: 0.1 * float(way[0, 0])  # type: ignore[method-assign]
+    (found,) = InterpolationStarter().propose(task, moving, UNLIMITED)  # type: ignore[arg-type]
+    assert found.duration == pytest.approx(0.2) and task.slow.asked[1:] == ["interpolations"]
+
+
 def test_gravity_has_a_duration_where_the_interpolation_diverged() -> None:
     (found,) = AlternativeStarter(0).propose(Fitting([diverged(), guess(4.0)]), INSTANCE, UNLIMITED)  # type: ignore[arg-type]
     assert (found.source, found.duration, found.guess.X[0, 0]) == (GRAVITY, 0.4, 4.0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sobo_planner.errors import DeadlineError, TaskError
+from sobo_planner.planning.mending import is_free
 from sobo_planner.planning.proposals import GRAVITY, Proposal, fitted, motions, priced, timed, ways
 from sobo_planner.sampling import ChainSettings, SamplingSettings, diffuse
 from sobo_planner.solver import Budget, Instance
@@ -62,8 +63,15 @@ class InterpolationStarter:
         return [min(found, key=lambda proposal: proposal.cost)] if found else []
 
     def _lines(self, task: ArmReach, instance: Instance, budget: Budget) -> Iterable[Array]:
-        """Ways to postures at the goal: the nearest, and those with the cheapest slow motions at a pose."""
-        if task.goal_type != "pose" and not instance.x0[task.nu :].any():
+        """Ways to postures at the goal: the nearest, and those with the cheapest slow motions at a pose.
+
+        Among objects those that touch nothing; failing that, one: costs of lying within objects take long to find.
+        """
+        from_rest = not instance.x0[task.nu :].any()
+        if from_rest and task.least_clearance > 0.0:
+            lines = task.slow.lines(instance, budget)
+            return [line for line in lines if is_free(task, line[[0, -1]])] or lines[:1]
+        if from_rest and task.goal_type != "pose":
             return task.slow.lines(instance, budget)
         slow = task.slow.interpolations(instance, budget)[:COMPARED]
         return (guess.X[:, : task.nu] for guess in slow)
