@@ -58,7 +58,9 @@ def test_a_way_past_objects_is_asked_for_where_no_start_is_free() -> None:
     starts, asked = among(touching, good)
     assert starts == [50.0] and asked == [1, 0]
     starts, asked = among(touching + free_one, good)
-    assert starts == [20.0] and asked == [0, 0]
+    assert starts == [10.0] and asked == [0, 0], "what is free comes first, though it costs more"
+    starts, _ = among(touching + free_one, bad)
+    assert starts[0] == 10.0 and starts.index(51.0) < starts.index(20.0)
     starts, asked = among(touching, good, weight=0.0)
     assert starts == [20.0] and asked == [0, 0]
     assert among(touching, good, weight=0.5)[1] == [1, 0], "any weight means that there are objects"
@@ -182,7 +184,7 @@ def test_the_way_of_a_policy_that_knows_the_world_comes_first_where_it_alone_is_
     starts, asked = among(ways, bad)
     assert starts[:3] == [10.0, 50.0, 51.0] and asked == [1, 1], "the others come at once after it"
     starts, asked = among([replace(ways[0], in_cell=False), ways[1]], good)
-    assert starts == [20.0] and asked == [0, 0], "other policies' ways have no privilege"
+    assert starts == [10.0] and asked == [0, 0], "other policies' ways are refined where they are free"
     starts, asked = among([ways[0], Proposal("interpolation", guess(11.0), 1.0)], good)
     assert starts == [11.0] and asked == [0, 0], "where both are free the cheaper comes first"
 

@@ -94,11 +94,11 @@ class Agenda:
             return first_attempts(proposals, self._clearance)
         are_free = [_is_free(self._task, each) for each in proposals]
         free = list(compress(proposals, are_free))
+        ways = [] if free else self._way_past()
+        if free or ways:  # what touches seldom comes free
+            self._touching = [each for each, is_free in zip(proposals, are_free, strict=True) if not is_free]
+            proposals = free or ways
         if all(each.in_cell for each in free):
-            ways = [] if free else self._way_past()
-            if free or ways:  # what touches seldom comes free
-                self._touching = [each for each, is_free in zip(proposals, are_free, strict=True) if not is_free]
-                proposals = free or ways
             self._turns += [(Stage.LIMITS, self._another_way)] * (3 if free else 2)
         return first_attempts(proposals, self._clearance)
 
