@@ -56,8 +56,26 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the costliest start comes first",
         "sobo_planner/planning/attempts.py",
-        "proposal.source != GLOBAL, proposal.cost)",
-        "proposal.source != GLOBAL, -proposal.cost)",
+        "key=lambda proposal: proposal.cost)",
+        "key=lambda proposal: -proposal.cost)",
+    ),
+    Bug(
+        "a motion that reaches the goal is tried in more time, too",
+        "sobo_planner/planning/attempts.py",
+        "entry[-1].cause is Cause.START]",
+        "True]",
+    ),
+    Bug(
+        "a way past objects that was not made shorter need not converge",
+        "sobo_planner/planning/follow_ups.py",
+        "unfinished = not fit and worked.rest > 0",
+        "unfinished = False",
+    ),
+    Bug(
+        "what touches something is never tried",
+        "sobo_planner/planning/agenda.py",
+        "        if self._touching:\n",
+        "        if False:\n",
     ),
     Bug(
         "the last state may leave the position limits",
