@@ -155,10 +155,14 @@ def first_attempts(proposals: Sequence[Proposal], clearance: float = 0.0) -> lis
         for each in ordered
         for limits in (False, True)
     ]
-    return [*(_among(each) for each in first), *(replace(each, among=True) for each in full)] if among else first + full
+    return (
+        [*(_start_among(each) for each in first), *(replace(each, among=True) for each in full)]
+        if among
+        else first + full
+    )
 
 
-def _among(attempt: Attempt) -> Attempt:
+def _start_among(attempt: Attempt) -> Attempt:
     """An attempt of a start among objects: ways past these are looked at first."""
     cap = attempt.refinement.iterations
     if attempt.source != GLOBAL or cap is None:
@@ -205,7 +209,7 @@ def alternative_attempts(
         stage, weight = Stage.ALTERNATIVE, clearance
     refinement = Refinement(clearance=weight, iterations=CAPPED)
     attempts = [_attempt(stage, refinement, each) for each in proposals]
-    return [_among(each) for each in attempts] if clearance > 0.0 else attempts
+    return [_start_among(each) for each in attempts] if clearance > 0.0 else attempts
 
 
 def last_attempts(proposals: Sequence[Proposal], collided: bool) -> list[Attempt]:

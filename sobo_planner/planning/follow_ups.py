@@ -61,10 +61,10 @@ def _looked_at(attempt: Attempt, solution: Solution, verdict: Verdict) -> list[A
     """A motion that has not converged yet is made shorter if it is fit for that, else the solver goes on with it."""
     fit = not verdict.reason and verdict.miss < 1
     shorter = _shortened_among(attempt, solution, verdict, fit)
-    return shorter or [_finished(attempt, _reached(solution), attempt.rest)]
+    return shorter or [_continued(attempt, _reached(solution), attempt.rest)]
 
 
-def _finished(attempt: Attempt, guess: Guess, rest: int) -> Attempt:
+def _continued(attempt: Attempt, guess: Guess, rest: int) -> Attempt:
     """The solver goes on with a motion for the rest of its iterations."""
     refinement = replace(attempt.refinement, iterations=rest)
     return replace(attempt, guess=guess, refinement=refinement, cause=Cause.UNFINISHED, rest=0, worked=None)
@@ -138,7 +138,7 @@ def _shortened_among(attempt: Attempt, solution: Solution, verdict: Verdict, fit
     before = replace(attempt, duration=worked.duration)
     if not attempt.shorter or duration >= enough * worked.duration:
         unfinished = not fit and worked.rest > 0
-        return [replace(_finished(before, worked.guess, worked.rest), shorter=0)] if unfinished else []
+        return [replace(_continued(before, worked.guess, worked.rest), shorter=0)] if unfinished else []
     refinement = replace(attempt.refinement, iterations=SHORTENED_CAPPED)
     shorter = _lasting(before, worked.guess, duration, Cause.TOO_LONG)
     return [replace(shorter, shorter=attempt.shorter - 1, refinement=refinement, rest=0, worked=worked)]
