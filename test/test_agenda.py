@@ -98,6 +98,25 @@ def test_what_touches_something_is_tried_once_all_else_has_led_nowhere() -> None
     assert [value for _, value in solvers.asked] == [21.0], "at once where no way past objects is found"
 
 
+@pytest.mark.parametrize(
+    ("in_cell", "first"), [(True, [10.0, 50.0, 60.0, 70.0]), (False, [10.0]), (None, [50.0, 60.0, 70.0])]
+)
+def test_three_ways_come_before_other_starts_unless_one_without_a_world_was_free(
+    in_cell: bool | None, first: list[float]
+) -> None:
+    task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
+    task.robot.first_collision = lambda Q: None
+    around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 9.0)]) for i in range(4)]
+    value = 20.0 if in_cell is None else 10.0
+    start = Starter([Proposal("policy", guess(value), 1.0, in_cell=bool(in_cell))])
+    judge = Judge(lambda value: Verdict("no"))
+    with pytest.raises(PlanningError):
+        Search(task, [start], Starter(OTHERS), solvers, judge, None, around).run(INSTANCE, UNLIMITED)
+    starts = [value for _, value in solvers.asked]
+    others = [starts.index(each.guess.X[0, 0]) for each in OTHERS]
+    assert starts[: min(others)] == first
+
+
 def test_so_it_does_after_the_way_of_a_policy_that_knows_the_world() -> None:
     task, solvers = Task(robot=SimpleNamespace(first_contact=free), least_clearance=WEIGHT), Solvers(keep)
     around = [Starter([Proposal(GLOBAL, guess(50.0 + 10.0 * i), 9.0)]) for i in range(3)]
